@@ -1,0 +1,41 @@
+"""The one exception that users see."""
+
+
+class SymflopsError(Exception):
+    """Something the user gave is wrong; the message is one line that names the place and the culprit.
+
+    >>> raise SymflopsError("no such layer", where="model.json: layers.mlp")
+    Traceback (most recent call last):
+    symflops.errors.SymflopsError: model.json: layers.mlp: no such layer
+    """
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        self.message = message
+        self.where = where
+        super().__init__(one_line(f"{where}: {message}" if where else message))
+
+    def within(self, place: str) -> "SymflopsError":
+        """The same error, told from one level further out (a file, a layer, a key)."""
+        return SymflopsError(self.message, where=f"{place}: {self.where}" if self.where else place)
+
+
+def one_line(text: str, limit: int = 400) -> str:
+    """Text of unknown origin on one line, control characters made visible, long middles cut.
+
+    >>> one_line("a" + chr(10) + "b")
+    'a\\\\nb'
+    """
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return line if len(line) <= limit else f"{line[: limit - 40]} … {line[-36:]}"
+
+
+def nearest(name: str, valid: "list[str] | tuple[str, ...]") -> str:
+    """A hint for a name that does not exist: `; did you mean 'x'?`, or the valid names when they are few."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name[:100], valid, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    if 0 < len(valid) <= 12:
+        return f"; valid: {', '.join(sorted(valid))}"
+    return ""

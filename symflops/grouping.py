@@ -1,0 +1,145 @@
+"""The readable form of a value: common factors taken out the way an engineer would write it.
+
+Several ways of factoring are tried, Horner's rule with different symbols first, and the shortest text wins. The
+result depends on the value alone, so equal costs print equally.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from fractions import Fraction
+
+from symflops.polynomial import Call, Monomial, Number, Polynomial, Value, factored, terms_of, value_of
+from symflops.tree import Tree, write
+
+# Factors are written in this order, then by name: bytes per element, batch, length, architecture, past, causal.
+_FIRST = ("dtype_bytes", "weight_bytes", "cache_bytes", "batch_size", "seq_len")
+_LAST = ("past_len", "causal")
+_SEARCH = 24  # up to so many terms, more than one factoring is tried at each level
+
+# What engineers write by hand. A name that is not here, or taken, keeps its full length.
+SHORT = {
+    "batch_size": "B", "seq_len": "S", "past_len": "P", "causal": "c", "dtype_bytes": "b", "weight_bytes": "b_w",
+    "cache_bytes": "b_kv", "num_hidden_layers": "L", "n_layer": "L", "hidden_size": "h", "n_embd": "h",
+    "intermediate_size": "i", "vocab_size": "V", "num_attention_heads": "n", "n_head": "n",
+    "num_key_value_heads": "n_kv", "head_dim": "d", "num_local_experts": "E", "num_experts": "E",
+    "num_experts_per_tok": "k", "moe_intermediate_size": "i_e", "sliding_window": "W", "state_size": "N",
+    "conv_kernel": "K", "time_step_rank": "R", "max_position_embeddings": "M", "image_size": "I", "patch_size": "p",
+    "num_labels": "C", "num_channels": "c_in",
+}  # fmt: skip
+
+
+def grouped(value: Value) -> Tree:
+    """The readable tree of a value.
+
+    >>> from symflops.polynomial import from_text
+    >>> write(grouped(from_text("2*B*S*h*d + 2*B*S*h*k + 6*B*S*S")))
+    '2*B*S*(h*(d + k) + 3*S)'
+    """
+    if not isinstance(value, Polynomial):
+        return value
+    return _Search().tree(value)
+
+
+def short_names(names: set[str]) -> dict[str, str]:
+    """A short name for each of these symbols, no two alike: `{"hidden_size": "h", ...}`."""
+    chosen: dict[str, str] = {}
+    for name in sorted(names, key=lambda n: (n not in SHORT, n)):
+        wanted = SHORT.get(name, name)
+        chosen[name] = name if wanted in chosen.values() or (wanted != name and wanted in names) else wanted
+    return chosen
+
+
+def renamed(tree: Tree, names: Mapping[str, str]) -> Tree:
+    """The tree with other names for its symbols."""
+    if isinstance(tree, tuple):
+        return (tree[0], *(renamed(operand, names) for operand in tree[1:]))
+    return names.get(tree, tree) if isinstance(tree, str) else tree
+
+
+class _Search:
+    """One value being grouped; remembers the sub-sums that it has already seen."""
+
+    def __init__(self) -> None:
+        self.seen: dict[frozenset[tuple[Monomial, Number]], tuple[int, Tree]] = {}
+
+    def tree(self, value: Value) -> Tree:
+        return self.best(value)[1]
+
+    def best(self, value: Value) -> tuple[int, Tree]:
+        """(length of the text, tree)"""
+        key = frozenset(terms_of(value).items())
+        if key not in self.seen:
+            tree = self.factor(value)
+            self.seen[key] = (len(write(tree)), tree)
+        return self.seen[key]
+
+    def factor(self, value: Value) -> Tree:
+        if not isinstance(value, Polynomial):
+            return value
+        content, common, rest = factored(value)
+        if not isinstance(rest, Polynomial):
+            return self.product(content * rest, common, [])
+        if len(rest.terms) == 1:
+            ((monomial, coefficient),) = rest.terms.items()
+            merged = Counter(dict(common))
+            merged.update(dict(monomial))
+            return self.product(content * coefficient, tuple(sorted((n, e) for n, e in merged.items() if e)), [])
+        inner = self.sum(rest)
+        if not common and content == 1:
+            return inner
+        return self.product(content, common, [inner])
+
+    def sum(self, value: Polynomial) -> Tree:
+        """A sum without a common factor: split into what one symbol divides and what it does not."""
+        counts: Counter[str] = Counter(n for m in value.terms for n, e in m if e > 0)
+        shared = [n for n in sorted(counts, key=lambda n: (-counts[n], _order(n))) if counts[n] > 1]
+        tries = 3 if len(value.terms) <= 8 else 2 if len(value.terms) <= _SEARCH else 1
+        found: list[tuple[int, Tree]] = []
+        for name in shared[:tries]:
+            inside = {m: c for m, c in value.terms.items() if dict(m).get(name, 0) > 0}
+            outside = {m: c for m, c in value.terms.items() if m not in inside}
+            parts = [self.tree(value_of(inside))]
+            if outside:
+                rest = self.tree(value_of(outside))
+                parts.extend(rest[1:] if isinstance(rest, tuple) and rest[0] == "+" else [rest])
+            tree = ("+", *sorted(parts, key=_negative))
+            found.append((len(write(tree)), tree))
+        if found:
+            return min(found, key=lambda f: (f[0], write(f[1])))[1]
+        ordered = sorted(value.terms.items(), key=lambda t: (t[1] < 0, not t[0], [_order(n) for n, _ in t[0]]))
+        return ("+", *(self.product(c, m, []) for m, c in ordered))
+
+    def product(self, coefficient: Number, monomial: Monomial, sums: list[Tree]) -> Tree:
+        size = abs(Fraction(coefficient))
+        ordered = sorted(monomial, key=lambda f: _order(f[0]))
+        top = [self.power(n, e) for n, e in ordered if e > 0] + sums
+        bottom = [self.power(n, -e) for n, e in ordered if e < 0]
+        if size.numerator != 1 or not top:
+            top.insert(0, size.numerator)
+        if size.denominator != 1:
+            bottom.insert(0, size.denominator)
+        tree: Tree = top[0] if len(top) == 1 else ("*", *top)
+        if bottom:
+            tree = ("/", tree, bottom[0] if len(bottom) == 1 else ("*", *bottom))
+        return ("-", tree) if coefficient < 0 else tree
+
+    def power(self, name: str, exponent: int) -> Tree:
+        base: Tree = name
+        if isinstance(name, Call):
+            arguments = tuple(self.tree(a) for a in name.arguments)
+            base = arguments[0] if name.function == "+" else (name.function, *arguments)
+        return base if exponent == 1 else ("**", base, exponent)
+
+
+
+
+def _order(name: str) -> tuple[int, str]:
+    if name in _FIRST:
+        return (_FIRST.index(name), name)
+    return (len(_FIRST) + (2 if name in _LAST else isinstance(name, Call)), name)
+
+
+def _negative(tree: Tree) -> bool:
+    return isinstance(tree, tuple) and tree[0] == "-"
