@@ -10,6 +10,7 @@ over 100,000 layers is linear. Every symbol stands for a nonnegative integer; th
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
@@ -438,17 +439,27 @@ ALGEBRA: Mapping[str, Callable[..., Value]] = {
 # -------------------------------------------------------------------------------------------- to, from, and substitution
 
 
-def from_tree(tree: Tree, bindings: Mapping[str, Value] | None = None) -> Value:
-    """The canonical value of a tree, names replaced by `bindings` where those have them."""
-    bound = bindings or {}
-    value: Value = fold(tree, ALGEBRA, lambda leaf: _leaf(leaf, bound))
+def from_tree(tree: Tree) -> Value:
+    """The canonical value of a tree."""
+    value: Value = fold(tree, ALGEBRA, lambda leaf: symbol(leaf) if isinstance(leaf, str) else leaf)
     return value
 
 
-def _leaf(leaf: int | Fraction | str, bound: Mapping[str, Value]) -> Value:
-    if isinstance(leaf, str):
-        return bound[leaf] if leaf in bound else symbol(leaf)
-    return leaf
+def compiled(tree: Tree) -> Callable[[Mapping[str, Value]], Value]:
+    """A function that gives the value of a tree with every name bound: how a formula is applied to many layers."""
+    if isinstance(tree, str):
+        return operator.itemgetter(tree)
+    if not isinstance(tree, tuple):
+        return lambda bindings: tree
+    function = ALGEBRA[tree[0]]
+    operands = [compiled(operand) for operand in tree[1:]]
+    if len(operands) == 1:
+        (only,) = operands
+        return lambda bindings: function(only(bindings))
+    if len(operands) == 2:
+        first, second = operands
+        return lambda bindings: function(first(bindings), second(bindings))
+    return lambda bindings: function(*[operand(bindings) for operand in operands])
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,217 @@
+"""Cost: the six metrics of a layer or a model as closed forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from symflops import numeric, polynomial
+from symflops.errors import SymflopsError
+from symflops.grouping import grouped, renamed, short_names
+from symflops.polynomial import Polynomial, Value
+from symflops.tree import exact, write
+
+if TYPE_CHECKING:
+    import numpy as np
+    import sympy
+
+METRICS = ("flops", "matmul_flops", "read_bytes", "write_bytes", "intermediate_bytes", "parameters")
+UNITS = dict(zip(METRICS, ("FLOP", "FLOP", "byte", "byte", "byte", "count"), strict=True))
+
+
+def to_value(quantity: Any) -> Value:
+    """The canonical value of a text, a number, a SymPy expression or a value."""
+    if isinstance(quantity, str):
+        return polynomial.from_text(quantity)
+    if isinstance(quantity, int | Fraction | Polynomial) and not isinstance(quantity, bool):
+        return exact(quantity) if isinstance(quantity, Fraction) else quantity
+    from symflops import expr
+
+    return expr.from_sympy(quantity)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What something costs: FLOPs, matmul FLOPs, bytes read, written and materialised in between, and parameters.
+
+    Build one with `Cost.of`; every metric is then a SymPy expression, of a Cost made by `at` a Python int.
+
+    >>> linear = Cost.of(flops="2*N*h*h", read_bytes="dtype_bytes*(N*h + h*h)")
+    >>> (linear * "L").flops
+    2*L*N*h**2
+    >>> linear.at(N=3, h=4).read_bytes
+    56
+    """
+
+    values: tuple[Value, ...]
+    evaluated: bool = False
+
+    @staticmethod
+    def of(**metrics: Any) -> Cost:
+        """A Cost from texts, numbers or SymPy expressions by metric; a metric that is not given is 0."""
+        for name in metrics:
+            if name not in METRICS:
+                raise SymflopsError(f"unknown metric {name!r}; valid: {', '.join(METRICS)}")
+        return Cost(tuple(to_value(metrics.get(name, 0)) for name in METRICS))
+
+    def __add__(self, other: Cost) -> Cost:
+        if not isinstance(other, Cost):
+            return NotImplemented
+        return Cost(tuple(polynomial.add(a, b) for a, b in zip(self.values, other.values, strict=True)))
+
+    def __mul__(self, repeat: Any) -> Cost:
+        """The cost of doing it `repeat` times; parameters are multiplied too (repeated layers own their weights)."""
+        times = to_value(repeat)
+        return Cost(tuple(polynomial.multiply(value, times) for value in self.values))
+
+    __rmul__ = __mul__
+
+    def value(self, metric: str) -> Value:
+        """The canonical value of one metric."""
+        if metric not in METRICS:
+            raise SymflopsError(f"unknown metric {metric!r}; valid: {', '.join(METRICS)}")
+        return self.values[METRICS.index(metric)]
+
+    def _expression(self, metric: str) -> Any:
+        value = self.value(metric)
+        if self.evaluated:
+            return value
+        if metric not in self._expressions:
+            from symflops import expr
+
+            self._expressions[metric] = expr.to_sympy(value)
+        return self._expressions[metric]
+
+    @cached_property
+    def _expressions(self) -> dict[str, sympy.Expr]:
+        return {}
+
+    @property
+    def flops(self) -> Any:
+        """All floating-point operations, in FLOP; a multiply-add is 2."""
+        return self._expression("flops")
+
+    @property
+    def matmul_flops(self) -> Any:
+        """The part of `flops` done by matrix multiplies and convolutions, in FLOP."""
+        return self._expression("matmul_flops")
+
+    @property
+    def read_bytes(self) -> Any:
+        """Inputs and weights that are read, each once per layer, in bytes."""
+        return self._expression("read_bytes")
+
+    @property
+    def write_bytes(self) -> Any:
+        """Outputs that are written, each once per layer, in bytes."""
+        return self._expression("write_bytes")
+
+    @property
+    def intermediate_bytes(self) -> Any:
+        """Temporaries inside layers that are materialised, counted when written, in bytes."""
+        return self._expression("intermediate_bytes")
+
+    @property
+    def parameters(self) -> Any:
+        """Weights owned, a count; a tied weight counts once."""
+        return self._expression("parameters")
+
+    def text(self, metric: str, *, short: bool = False) -> str:
+        """The closed form of one metric as text, grouped for reading, with short names on request."""
+        tree = grouped(self.value(metric))
+        return write(renamed(tree, self.legend) if short else tree)
+
+    @cached_property
+    def legend(self) -> dict[str, str]:
+        """The short name of each free symbol."""
+        return short_names(self.free_symbols)
+
+    @cached_property
+    def free_symbols(self) -> set[str]:
+        """The names of the symbols that the metrics depend on."""
+        found: set[str] = set()
+        return found.union(*(polynomial.free_symbols(value) for value in self.values))
+
+    def bind(self, **values: Any) -> Cost:
+        """The same cost with numbers in place of some symbols, still a closed form in the others."""
+        numeric.check_names(values, self.free_symbols)
+        numbers = {name: numeric.check(name, value) for name, value in values.items()}
+        return Cost(tuple(polynomial.substitute(value, numbers) for value in self.values))
+
+    def at(self, **values: Any) -> Cost:
+        """The exact Python ints at one point.
+
+        past_len and causal default to 0, dtype_bytes to 2, weight_bytes and cache_bytes to dtype_bytes; every other
+        symbol needs a value. A closed form that is not whole there (an expected number of experts) is rounded to the
+        nearest integer. Raises SymflopsError for a missing, unknown, negative or fractional value.
+        """
+        numeric.check_names(values, self.free_symbols)
+        numbers = self._evaluator(numeric.with_defaults(values))
+        return Cost(tuple(numeric.whole(n) for n in numbers), evaluated=True)
+
+    @cached_property
+    def _evaluator(self) -> numeric.Evaluator:
+        return numeric.compiled(self.values)
+
+    def sweep(self, **axes: Any) -> Sweep:
+        """The cost over a grid: columns of NumPy arrays, computed when asked for.
+
+        Each keyword is a number or a sequence of numbers; the grid is their product, the first keyword slowest. A
+        column is int64 when a bound proves that it cannot overflow and float64 otherwise; `dtypes` tells.
+
+        >>> sweep = Cost.of(flops="2*seq_len**2").sweep(seq_len=[1, 2, 3])
+        >>> sweep["flops"].tolist(), sweep.dtypes["flops"]
+        ([2, 8, 18], 'int64')
+        """
+        numeric.check_names(axes, self.free_symbols)
+        points = {name: axis for name, axis in axes.items() if not _is_number(axis)}
+        numbers = numeric.with_defaults({name: axis for name, axis in axes.items() if name not in points})
+        swept = {name: number for name, number in numbers.items() if name not in points}
+        if "dtype_bytes" in points:  # then the others follow it, as they do in `at`
+            follow = {n: polynomial.symbol("dtype_bytes") for n in ("weight_bytes", "cache_bytes") if n not in axes}
+            bindings: dict[str, Value] = {**swept, **follow}
+        else:
+            bindings = {**swept}
+        return Sweep(self, numeric.grid(points), bindings)
+
+
+def _is_number(axis: Any) -> bool:
+    return not isinstance(axis, Sequence | range) and getattr(axis, "ndim", 0) == 0 and not hasattr(axis, "__iter__")
+
+
+class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
+    """Columns over a grid of points: the swept symbols first, then the six metrics. A mapping from name to array."""
+
+    def __init__(self, cost: Cost, axes: dict[str, np.ndarray[Any, Any]], bindings: Mapping[str, Value]) -> None:
+        self._cost = cost
+        self._axes = axes
+        self._bindings = bindings
+        self._columns: dict[str, np.ndarray[Any, Any]] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        if name not in self._columns:
+            if name in self._axes:
+                array = self._axes[name]
+            elif name in METRICS:
+                array = numeric.column(polynomial.substitute(self._cost.value(name), self._bindings), self._axes)
+            else:
+                raise KeyError(name)
+            shape = np.broadcast_shapes(*(axis.shape for axis in self._axes.values()))
+            self._columns[name] = np.broadcast_to(array, shape).reshape(-1)
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._axes, *METRICS))
+
+    def __len__(self) -> int:
+        return len(self._axes) + len(METRICS)
+
+    @property
+    def dtypes(self) -> dict[str, str]:
+        """The NumPy dtype of every column."""
+        return {name: str(self[name].dtype) for name in self}

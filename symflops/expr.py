@@ -1,0 +1,176 @@
+"""The boundary to SymPy: text, values and SymPy expressions become each other here and nowhere else.
+
+Importing this module imports SymPy; the rest of the package works on `symflops.polynomial` values and comes here only
+when somebody asks for an expression.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import sympy
+
+from symflops import polynomial
+from symflops.errors import SymflopsError, nearest
+from symflops.grouping import grouped
+from symflops.polynomial import Value
+from symflops.tree import NAME, Tree, exact, fold, read, write
+
+
+class log2(sympy.Function):  # type: ignore[misc]  # noqa: N801  # SymPy has no stubs; functions are named as they print
+    """The binary logarithm; SymPy has only quotients of natural ones, which do not read back."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, x: sympy.Expr) -> sympy.Expr | None:
+        if x.is_Rational and x.is_positive:
+            value = polynomial.logarithm2(exact(Fraction(int(x.p), int(x.q))))
+            return None if isinstance(value, polynomial.Polynomial) else sympy.Integer(value)
+        return None
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return True if self.args[0].is_positive else None
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        power = f"^{{{exp}}}" if exp else ""
+        return rf"\log_{{2}}{power}\left({printer._print(self.args[0])}\right)"
+
+
+@lru_cache(maxsize=4096)
+def symbol(name: str) -> sympy.Symbol:
+    """The symbol of that name: a nonnegative integer. Every symbol comes from here, so equal names are equal symbols.
+
+    >>> symbol("seq_len").is_nonnegative, symbol("seq_len").is_integer
+    (True, True)
+    """
+    if not isinstance(name, str) or not NAME.match(name):
+        raise SymflopsError(f"{name!r} is not a name (letters, digits and _, not starting with a digit)")
+    return sympy.Symbol(name, integer=True, nonnegative=True)
+
+
+def parse(text: str) -> sympy.Expr:
+    """The SymPy expression of a formula's text, read without executing anything.
+
+    >>> parse("2*N*(h + 1)")
+    2*N*(h + 1)
+    >>> parse("{seq_len} // 2")
+    floor(seq_len/2)
+
+    Raises SymflopsError naming column and culprit when the text is not in the language or too large to handle.
+    """
+    tree = read(text)
+    polynomial.from_tree(tree)  # the size limits: SymPy would happily start computing 9**9**9
+    expression: sympy.Expr = fold(tree, _ALGEBRA, _leaf)
+    return expression
+
+
+def unparse(expression: Any) -> str:
+    """The text of a SymPy expression, number or value; `parse` reads it back to the same expression.
+
+    >>> unparse(parse("N*h*2 + 3/4*N"))
+    '2*N*h + 3*N/4'
+    """
+    if isinstance(expression, polynomial.Polynomial):
+        return write(grouped(expression))
+    return write(_tree(sympy.sympify(expression, strict=True)))
+
+
+def to_sympy(value: Value) -> sympy.Expr:
+    """The SymPy expression of a value, in its readable grouping."""
+    expression: sympy.Expr = fold(grouped(value), _ALGEBRA | _GROUPED, _leaf)
+    return expression
+
+
+def from_sympy(expression: Any) -> Value:
+    """The canonical value of a SymPy expression."""
+    if isinstance(expression, sympy.Expr):
+        return polynomial.from_tree(_tree(expression))
+    raise SymflopsError(f"expected a formula, got {type(expression).__name__}")
+
+
+def _leaf(leaf: int | Fraction | str) -> sympy.Expr:
+    if isinstance(leaf, str):
+        return symbol(leaf)
+    return sympy.Rational(leaf.numerator, leaf.denominator)
+
+
+_ALGEBRA: dict[str, Callable[..., Any]] = {
+    "+": sympy.Add,
+    "-": operator.neg,
+    "*": sympy.Mul,
+    "/": operator.truediv,
+    "//": lambda a, b: sympy.floor(a / b),
+    "%": lambda a, b: a - b * sympy.floor(a / b),
+    "**": sympy.Pow,
+    "min": sympy.Min,
+    "max": sympy.Max,
+    "floor": sympy.floor,
+    "ceil": sympy.ceiling,
+    "sqrt": sympy.sqrt,
+    "log2": log2,
+}
+
+
+def _times(*factors: sympy.Expr) -> sympy.Expr:
+    # SymPy multiplies a number into a sum; the readable form keeps 2*(a + b), as sympy.factor does.
+    if len(factors) == 2 and factors[0].is_Rational and factors[1].is_Add:
+        return sympy.Mul(*factors, evaluate=False)
+    return sympy.Mul(*factors)
+
+
+_GROUPED: dict[str, Callable[..., Any]] = {
+    "-": lambda a: _times(sympy.Integer(-1), a),
+    "*": _times,
+    "/": lambda a, b: _times(1 / b, a),
+}
+_NAMES = {"Min": "min", "Max": "max", "floor": "floor", "ceiling": "ceil", "log2": "log2"}
+
+
+def _tree(e: sympy.Basic) -> Tree:
+    """The tree of a SymPy expression, structure kept, operands in a fixed order."""
+    if isinstance(e, sympy.Rational):
+        return exact(Fraction(int(e.p), int(e.q)))
+    if isinstance(e, sympy.Symbol):
+        if not NAME.match(e.name):
+            raise SymflopsError(f"{e.name!r} is not a name of the language")
+        return e.name
+    if isinstance(e, sympy.Add):
+        return ("+", *(_tree(a) for a in e.as_ordered_terms()))
+    if isinstance(e, sympy.Mul):
+        return _product_tree(e)
+    if isinstance(e, sympy.Pow):
+        base, exponent = e.args
+        if exponent == sympy.Rational(1, 2):
+            return ("sqrt", _tree(base))
+        if exponent.is_Rational and exponent.is_negative:
+            return ("/", 1, _tree(base**-exponent))
+        return ("**", _tree(base), _tree(exponent))
+    name = type(e).__name__
+    if name in _NAMES:
+        arguments = sorted(e.args, key=sympy.default_sort_key) if name in ("Min", "Max") else e.args
+        return (_NAMES[name], *(_tree(a) for a in arguments))
+    if name == "Mod":
+        return ("%", _tree(e.args[0]), _tree(e.args[1]))
+    raise SymflopsError(f"{name} is not part of the language{nearest(name, tuple(_NAMES))}")
+
+
+def _product_tree(e: sympy.Mul) -> Tree:
+    coefficient, rest = e.as_coeff_Mul()
+    factors = rest.as_ordered_factors() if isinstance(rest, sympy.Mul) else [rest]
+    below = [f for f in factors if isinstance(f, sympy.Pow) and f.exp.is_Rational and f.exp.is_negative]
+    top = [_tree(f) for f in factors if f not in below]
+    bottom = [_tree(1 / f) for f in below]
+    size = abs(Fraction(int(coefficient.p), int(coefficient.q)))
+    if size.numerator != 1 or not top:
+        top.insert(0, size.numerator)
+    if size.denominator != 1:
+        bottom.insert(0, size.denominator)
+    tree: Tree = ("*", *top) if len(top) > 1 else top[0]
+    if bottom:
+        tree = ("/", tree, ("*", *bottom) if len(bottom) > 1 else bottom[0])
+    return ("-", tree) if coefficient < 0 else tree

@@ -1,0 +1,222 @@
+"""Formula: what one operation costs, read from `formulas/*.toml`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from symflops import polynomial
+from symflops.cost import METRICS, Cost, to_value
+from symflops.errors import SymflopsError, nearest
+from symflops.numeric import RUN_SYMBOLS
+from symflops.polynomial import Value
+from symflops.tree import NAME, Tree, names, read
+
+_KEYS = ("about", "source", "classes", "args", "defaults", "cost", "cases")
+_MAX_FILE = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """A function from arguments to a Cost.
+
+    `args` maps each argument to its meaning, `defaults` some of them to the text of an expression, `texts` each metric
+    to its formula. Besides its arguments a formula may use the run symbols.
+
+    >>> load_formula("linear").cost(N=21, in_features=5, out_features=3).flops
+    630
+    """
+
+    name: str
+    about: str
+    source: str
+    classes: tuple[str, ...]
+    args: Mapping[str, str]
+    defaults: Mapping[str, str]
+    texts: Mapping[str, str]
+    cases: tuple[Mapping[str, Any], ...]
+
+    def cost(self, **args: Any) -> Cost:
+        """The cost for these arguments: numbers, texts or SymPy expressions; missing ones take their default.
+
+        Raises SymflopsError for an unknown or a missing argument.
+        """
+        return Cost(self.values({name: to_value(value) for name, value in args.items()}))
+
+    def values(self, args: Mapping[str, Value]) -> tuple[Value, ...]:
+        """The six canonical values for these arguments."""
+        bindings = {**_RUN, **args}
+        if len(bindings) != self._complete or not args.keys() <= self.args.keys():
+            for name in args:
+                if name not in self.args:
+                    raise SymflopsError(
+                        f"formula {self.name} has no argument {name!r}{nearest(name, tuple(self.args))}"
+                    )
+            for name in self._order:
+                if name not in args:
+                    if name not in self._compiled_defaults:
+                        raise SymflopsError(f"formula {self.name}: argument {name!r} is missing ({self.args[name]})")
+                    bindings[name] = self._compiled_defaults[name](bindings)
+        return tuple([function(bindings) for function in self._compiled])
+
+    @cached_property
+    def _complete(self) -> int:
+        return len(self.args.keys() | _RUN.keys())
+
+    @cached_property
+    def _trees(self) -> dict[str, Tree]:
+        return {metric: _read(self.texts[metric], f"cost.{metric}", {*self.args, *RUN_SYMBOLS}) for metric in METRICS}
+
+    @cached_property
+    def _compiled(self) -> list[Callable[[Mapping[str, Value]], Value]]:
+        return [polynomial.compiled(self._trees[metric]) for metric in METRICS]
+
+    @cached_property
+    def _compiled_defaults(self) -> dict[str, Callable[[Mapping[str, Value]], Value]]:
+        return {
+            name: polynomial.compiled(_read(text, f"defaults.{name}", {*self.args, *RUN_SYMBOLS}))
+            for name, text in self.defaults.items()
+        }
+
+    @cached_property
+    def _order(self) -> list[str]:
+        """The arguments, each after those that its default needs."""
+        needs = {name: names(read(self.defaults[name])) & self.args.keys() for name in self.defaults}
+        return in_order(tuple(self.args), needs, "defaults")
+
+
+_RUN: dict[str, Value] = {name: polynomial.symbol(name) for name in RUN_SYMBOLS}
+
+
+def in_order(items: tuple[str, ...], needs: Mapping[str, set[str]], where: str) -> list[str]:
+    """The names, each after those that it needs; a cycle is an error that shows it."""
+    done: list[str] = []
+    path: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in done:
+            return
+        if name in path:
+            raise SymflopsError(f"{where}: cycle: {' -> '.join([*path[path.index(name) :], name])}")
+        path.append(name)
+        for other in sorted(needs.get(name, ())):
+            visit(other)
+        path.pop()
+        done.append(name)
+
+    for item in items:
+        visit(item)
+    return done
+
+
+def _read(text: Any, where: str, allowed: set[str]) -> Tree:
+    try:
+        tree = read(text)
+        for name in sorted(names(tree) - allowed):
+            raise SymflopsError(f"undeclared name {name!r}{nearest(name, sorted(allowed))}")
+        polynomial.from_tree(tree)
+    except SymflopsError as error:
+        raise error.within(where) from None
+    return tree
+
+
+# ----------------------------------------------------------------------------------------------------------- the library
+
+
+def data_folder(kind: str) -> Path:
+    """Where `formulas` or `models` lie: beside the package in a checkout, inside it when installed."""
+    inside = Path(__file__).parent / kind
+    return inside if inside.is_dir() else Path(__file__).parent.parent / kind
+
+
+@cache
+def formula_names() -> tuple[str, ...]:
+    """The names of all formulas of the library."""
+    return tuple(sorted(path.stem for path in data_folder("formulas").glob("*.toml")))
+
+
+@cache
+def load_formula(name: str) -> Formula:
+    """The formula of that name in the library, or in a TOML file when the name ends in `.toml`."""
+    path = Path(name) if name.endswith(".toml") else data_folder("formulas") / f"{name}.toml"
+    if not name.endswith(".toml") and name not in formula_names():
+        raise SymflopsError(f"unknown formula {name[:100]!r}{nearest(name, formula_names())}")
+    return read_formula(path)
+
+
+def read_formula(path: Path) -> Formula:
+    """A formula from a TOML file, checked whole: keys, names, defaults, cost."""
+    import tomllib
+
+    try:
+        if path.stat().st_size > _MAX_FILE:
+            raise SymflopsError(f"file is larger than {_MAX_FILE:,} bytes")
+        data = tomllib.loads(path.read_bytes().decode())
+        formula = _formula(path.stem, data)
+        formula.values({name: polynomial.symbol(name) for name in formula.args})
+        _ = formula._order, formula._compiled_defaults
+        return formula
+    except SymflopsError as error:
+        raise error.within(str(path)) from None
+    except OSError as error:
+        raise SymflopsError(f"cannot read: {error.strerror}", where=str(path)) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SymflopsError(f"not a TOML file: {error}", where=str(path)) from None
+
+
+def _formula(name: str, data: Mapping[str, Any]) -> Formula:
+    for key in data:
+        if key not in _KEYS:
+            raise SymflopsError(f"unknown key {key!r}{nearest(key, _KEYS)}")
+    args, defaults, cost = (_table(data, key) for key in ("args", "defaults", "cost"))
+    for arg in args:
+        if not NAME.match(arg) or (arg in RUN_SYMBOLS):
+            raise SymflopsError(f"args: {arg!r} cannot name an argument")
+    for key in defaults:
+        if key not in args:
+            raise SymflopsError(f"defaults: {key!r} is not an argument{nearest(key, tuple(args))}")
+    for key in cost:
+        if key not in METRICS:
+            raise SymflopsError(f"cost: unknown metric {key!r}{nearest(key, METRICS)}")
+    for key in METRICS:
+        if key not in cost:
+            raise SymflopsError(f"cost: {key} is missing")
+    classes, cases = data.get("classes", []), data.get("cases", [])
+    if not isinstance(classes, list) or not all(isinstance(c, str) for c in classes):
+        raise SymflopsError("classes: expected a list of class names")
+    if not isinstance(cases, list) or not all(isinstance(c, dict) for c in cases):
+        raise SymflopsError("cases: expected a list of tables")
+    about, source = (str(data.get(key, "")) for key in ("about", "source"))
+    return Formula(name, about, source, tuple(classes), args, defaults, cost, tuple(cases))
+
+
+def _table(data: Mapping[str, Any], key: str) -> dict[str, str]:
+    table = data.get(key, {})
+    if not isinstance(table, dict):
+        raise SymflopsError(f"{key}: expected a table")
+    for name, text in table.items():
+        if not isinstance(text, str):
+            raise SymflopsError(f"{key}.{name}: expected a text, got {type(text).__name__}")
+    return table
+
+
+@cache
+def formula_for_class(class_name: str) -> Formula:
+    """The formula that answers for a class, by its full name or by a short name that only one class has."""
+    short = "." not in class_name
+    found: dict[str, Formula] = {}
+    pattern = re.compile(rf'["\'.]{re.escape(class_name)}["\']')
+    for name in formula_names():  # only the files that mention the class are parsed
+        if not pattern.search((data_folder("formulas") / f"{name}.toml").read_text("utf-8")):
+            continue
+        formula = load_formula(name)
+        found |= {c: formula for c in formula.classes if c == class_name or (short and c.endswith(f".{class_name}"))}
+    if len(set(found.values())) > 1:
+        raise SymflopsError(f"class {class_name!r} is ambiguous: {', '.join(sorted(found))}")
+    if not found:
+        raise SymflopsError(f"no formula for class {class_name[:200]!r}; name one with \"formula\" or give \"cost\"")
+    return next(iter(found.values()))

@@ -1,0 +1,72 @@
+"""The graph: distinct layer definitions as nodes, repeat multipliers on the edges.
+
+A subtree that occurs twice is one node, so a total is one pass in topological order and takes time linear in the
+distinct definitions, however many layers the unrolled model has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symflops.cost import METRICS, Cost
+from symflops.layer import Layer
+from symflops.polynomial import Monomial, Number, Polynomial, Value, accumulate, add, multiply, value_of
+
+if TYPE_CHECKING:
+    import networkx
+
+    Graph = networkx.DiGraph[Layer]
+
+
+def graph(root: Layer) -> Graph:
+    """The `networkx.DiGraph` below a layer; the edge attribute `repeat` is how often the head runs per run of the tail.
+
+    >>> from symflops.layer import Part
+    >>> from symflops.polynomial import symbol
+    >>> leaf = Layer(inline=(7, 0, 0, 0, 0, 0))
+    >>> g = graph(Layer(parts=(Part("a", leaf, symbol("L")), Part("b", leaf))))
+    >>> len(g), [str(times) for _, _, times in g.edges(data="repeat")]
+    (2, ['L + 1'])
+    """
+    import networkx
+
+    result: Graph = networkx.DiGraph()
+    result.add_node(root)
+    stack, seen = [root], {root}
+    while stack:
+        layer = stack.pop()
+        repeats: dict[Layer, Value] = {}
+        for part in layer.parts:
+            repeats[part.layer] = add(repeats[part.layer], part.repeat) if part.layer in repeats else part.repeat
+        result.add_edges_from((layer, below, {"repeat": times}) for below, times in repeats.items())
+        for below in repeats:
+            if below not in seen:
+                seen.add(below)
+                stack.append(below)
+    return result
+
+
+def multiplicities(nodes: Graph, root: Layer) -> dict[Layer, Value]:
+    """How often each distinct layer runs in one run of the root."""
+    import networkx
+
+    times: dict[Layer, Value] = {root: 1}
+    for layer in networkx.topological_sort(nodes):
+        runs = times[layer]
+        for below, edge in nodes.adj[layer].items():
+            product = edge["repeat"] if runs == 1 else multiply(runs, edge["repeat"])
+            times[below] = add(times[below], product) if below in times else product
+    return times
+
+
+def total(nodes: Graph, root: Layer) -> Cost:
+    """The cost of one run of the root: each distinct basic layer once, times how often it runs."""
+    sums: list[dict[Monomial, Number]] = [{} for _ in METRICS]
+    for layer, runs in multiplicities(nodes, root).items():
+        if layer.is_basic:
+            for terms, value in zip(sums, layer.cost.values, strict=True):
+                if isinstance(runs, Polynomial):
+                    accumulate(terms, multiply(value, runs))
+                elif value:
+                    accumulate(terms, value, runs)
+    return Cost(tuple(value_of(terms) for terms in sums))

@@ -1,0 +1,65 @@
+"""Layer: a call of a formula, or a group of layers; what `repeat` multiplies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from symflops.cost import METRICS, Cost
+from symflops.errors import SymflopsError
+from symflops.formula import Formula
+from symflops.polynomial import Value
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One distinct definition. Equal definitions are one object (see `Interned`), so identity is equality.
+
+    A basic layer calls `formula` with `args` or has its cost `inline`; a composite one has `parts` and costs exactly
+    these. `repeat` says how often each part is run in its place; `tied` names the owner of a weight used again here.
+    """
+
+    class_name: str = ""
+    formula: Formula | None = None
+    args: tuple[tuple[str, Value], ...] = ()
+    inline: tuple[Value, ...] | None = None
+    tied: str = ""
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def is_basic(self) -> bool:
+        """Whether it has a cost of its own rather than parts."""
+        return self.formula is not None or self.inline is not None
+
+    @cached_property
+    def cost(self) -> Cost:
+        """The cost of one execution of a basic layer, in symbols."""
+        if self.inline is not None:
+            values = self.inline
+        elif self.formula is not None:
+            values = self.formula.values(dict(self.args))
+        else:
+            raise SymflopsError("a group of layers has no cost of its own")
+        return Cost((*values[: len(METRICS) - 1], 0) if self.tied else values)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A layer in its place inside another: under a name, run `repeat` times."""
+
+    name: str
+    layer: Layer
+    repeat: Value = 1
+
+
+class Interned(dict[Any, Layer]):
+    """Layers by content: asking twice for the same definition gives the same object."""
+
+    def layer(self, key: Any, make: Callable[[], Layer]) -> Layer:
+        """The layer with this content, made when it is new."""
+        found = self.get(key)
+        if found is None:
+            found = self[key] = make()
+        return found

@@ -1,0 +1,201 @@
+"""Model: a named program of layers, read from and written to JSON; where totals come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symflops import numeric, polynomial
+from symflops.assumption import holds, sides
+from symflops.cost import Cost
+from symflops.errors import SymflopsError, nearest
+from symflops.formula import data_folder, in_order
+from symflops.graph import graph, total
+from symflops.layer import Layer
+from symflops.model_file import Reading, dump, read_json
+from symflops.polynomial import Number, Value
+from symflops.tree import names, read
+
+if TYPE_CHECKING:
+    from symflops.graph import Graph
+
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer in its place: where, what, how often, and what one execution and all of them cost."""
+
+    path: str
+    class_name: str
+    repeat: Value
+    cost: Cost
+    total: Cost
+    is_basic: bool
+    depth: int
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network as a program of layers, and the values of its architecture symbols.
+
+    >>> model = load({"name": "two", "symbols": {"h": 4}, "layers": {
+    ...     "proj": {"formula": "linear", "repeat": 2, "args": {"N": "seq_len", "in_features": "h", "out_features": "h"}}}})
+    >>> model.total().flops
+    64*seq_len
+    >>> model.total(symbolic=True).flops
+    4*h**2*seq_len
+    >>> model.total().at(seq_len=3).flops
+    192
+    """
+
+    name: str
+    root: Layer
+    definitions: Mapping[str, int | str]
+    assumes: tuple[str, ...] = ()
+    about: str = ""
+    source: str = ""
+    class_name: str = ""
+
+    @cached_property
+    def symbols(self) -> dict[str, int]:
+        """The architecture symbols' values; one defined by an expression is evaluated."""
+        needs = {n: names(read(d)) & self.definitions.keys() for n, d in self.definitions.items() if isinstance(d, str)}
+        values: dict[str, Number] = {}
+        for name in in_order(tuple(self.definitions), needs, "symbols"):
+            definition = self.definitions[name]
+            value: Any = definition
+            if isinstance(definition, str):
+                try:
+                    value = numeric.evaluate(polynomial.from_text(definition), values)
+                except SymflopsError as error:
+                    raise error.within(f"symbols.{name}") from None
+            values[name] = numeric.check(name, value)
+        return {name: int(values[name]) for name in self.definitions}
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The `networkx.DiGraph` of distinct layer definitions."""
+        return graph(self.root)
+
+    def total(self, symbolic: bool = False) -> Cost:
+        """The cost of the whole model, in the run symbols; with `symbolic`, in its architecture symbols too."""
+        return self._symbolic_total if symbolic else self._total
+
+    @cached_property
+    def _symbolic_total(self) -> Cost:
+        return total(self.graph, self.root)
+
+    @cached_property
+    def _total(self) -> Cost:
+        return self._in_numbers(self._symbolic_total)
+
+    def _in_numbers(self, cost: Cost) -> Cost:
+        return Cost(tuple(polynomial.substitute(value, self.symbols) for value in cost.values))
+
+    def rows(self, symbolic: bool = False, groups: bool = False) -> list[Row]:
+        """One row per basic layer in the order of the tree, with `groups` one per composite layer too.
+
+        The rows' totals add up to the model's total, each basic layer once.
+        """
+        rows = []
+        for path, layer, runs in self._walk():
+            if layer.is_basic or groups:
+                one = layer.cost if layer.is_basic else total(graph(layer), layer)
+                whole = one * runs
+                if not symbolic:
+                    one, whole, runs = self._in_numbers(one), self._in_numbers(whole), self._number(runs)
+                rows.append(Row(path, layer.class_name, runs, one, whole, layer.is_basic, path.count(".")))
+        return rows
+
+    def _number(self, value: Value) -> Value:
+        return polynomial.substitute(value, self.symbols)
+
+    def _walk(self) -> Iterator[tuple[str, Layer, Value]]:
+        stack: list[tuple[str, Layer, Value]] = [(p.name, p.layer, p.repeat) for p in reversed(self.root.parts)]
+        while stack:
+            path, layer, runs = stack.pop()
+            yield path, layer, runs
+            stack.extend(
+                (f"{path}.{part.name}", part.layer, polynomial.multiply(runs, part.repeat))
+                for part in reversed(layer.parts)
+            )
+
+    def with_symbols(self, values: Mapping[str, Any]) -> Model:
+        """The same model with other values for some architecture symbols; the graph is not built again.
+
+        Raises SymflopsError for a symbol that the model does not have and for values that break an assumption.
+        """
+        for name in values:
+            if name not in self.definitions:
+                hint = nearest(name, tuple(self.definitions))
+                raise SymflopsError(f"unknown symbol {name!r}{hint}", where=self.name)
+        checked = {name: numeric.check(name, value) for name, value in values.items()}
+        other = replace(self, definitions={**self.definitions, **{n: int(v) for n, v in checked.items()}})
+        for cached in ("graph", "_symbolic_total"):
+            if cached in self.__dict__:
+                other.__dict__[cached] = self.__dict__[cached]
+        other.check_assumptions()
+        return other
+
+    def check_assumptions(self) -> None:
+        """Raise SymflopsError naming the first assumption that the architecture values break."""
+        for text in self.assumes:
+            if not holds(text, self.symbols):
+                mentioned = sorted(names(("", *sides(text)[::2])) & self.symbols.keys())
+                values = ", ".join(f"{name}={self.symbols[name]}" for name in mentioned)
+                raise SymflopsError(f"assumption broken: {text} (with {values})", where=self.name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The model as the data of its JSON file."""
+        data: dict[str, Any] = {"name": self.name}
+        optional = {"about": self.about, "source": self.source, "class": self.class_name}
+        data |= {key: value for key, value in optional.items() if value}
+        data["symbols"] = dict(self.definitions)
+        if self.assumes:
+            data["assumes"] = list(self.assumes)
+        data["layers"] = {part.name: dump(part) for part in self.root.parts}
+        return data
+
+    def dumps(self) -> str:
+        """The text of the model's JSON file; loading it and dumping again gives the same bytes."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+
+def model_names() -> tuple[str, ...]:
+    """The names of the models that come with symflops."""
+    return tuple(sorted(path.stem for path in data_folder("models").glob("*.json")))
+
+
+def load(model: Any) -> Model:
+    """A model: by the name of a shipped one, from the path of a model JSON file, or from its data as a dict.
+
+    Raises SymflopsError naming file, path inside it and culprit.
+    """
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, Mapping):
+        return _model(model)
+    if isinstance(model, str) and model in model_names():
+        model = data_folder("models") / f"{model}.json"
+    if not isinstance(model, str | Path):
+        raise SymflopsError(f"expected a model's name, path or dict, got {type(model).__name__}")
+    path = Path(model)
+    try:
+        if not path.exists():
+            hint = nearest(str(model), model_names())
+            raise SymflopsError(f"no such model or file{hint}")
+        return _model(read_json(path))
+    except SymflopsError as error:
+        raise error.within(str(model)) from None
+    except (OSError, ValueError) as error:
+        raise SymflopsError(f"cannot read: {getattr(error, 'strerror', None) or error}", where=str(model)) from None
+
+
+def _model(data: Mapping[str, Any]) -> Model:
+    model = Model(**Reading().model(data))
+    model.check_assumptions()
+    return model

@@ -1,0 +1,218 @@
+"""Model files: JSON to layers and back, every mistake named by its path inside the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from symflops import polynomial
+from symflops.assumption import sides
+from symflops.cost import METRICS
+from symflops.errors import SymflopsError, nearest
+from symflops.formula import formula_for_class, load_formula
+from symflops.grouping import grouped
+from symflops.layer import Interned, Layer, Part
+from symflops.numeric import RUN_SYMBOLS
+from symflops.polynomial import Value
+from symflops.tree import NAME, names, read, write
+
+MAX_FILE = 64 * 2**20  # bytes of a model file
+MAX_DEPTH = 100  # of nested layers
+_MODEL_KEYS = ("name", "about", "source", "class", "symbols", "assumes", "layers")
+_LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "sub_layers")
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    if path.stat().st_size > MAX_FILE:
+        raise SymflopsError(f"file of {path.stat().st_size:,} bytes is larger than the {MAX_FILE:,} allowed")
+    try:
+        data = json.loads(path.read_bytes().decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise SymflopsError(f"not UTF-8: byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise SymflopsError(f"not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise SymflopsError("nested too deeply") from None
+    if not isinstance(data, dict):
+        raise SymflopsError(f"expected a JSON object, got {type(data).__name__}")
+    return data
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise SymflopsError(f"key {twice!r} occurs twice")
+    return data
+
+
+def _no_constant(text: str) -> None:
+    raise SymflopsError(f"{text} is not a number")
+
+
+class Reading:
+    """One model file being read: its declared names, and the layers seen so far by content."""
+
+    def __init__(self) -> None:
+        self.interned = Interned()
+        self.texts: dict[str, Value] = {}
+        self.declared: set[str] = set()
+        self.paths: set[str] = set()
+        self.ties: list[tuple[str, str]] = []
+
+    def model(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a Model."""
+        if "layers" not in data and "model_type" in data:
+            raise SymflopsError("this is a Hugging Face config, not a model file; derive a model from it first")
+        _check_keys(data, _MODEL_KEYS, "")
+        symbols = _expect(data.get("symbols", {}), dict, "symbols")
+        for name, value in symbols.items():
+            if not NAME.match(name) or name in RUN_SYMBOLS:
+                raise SymflopsError(f"symbols: {name[:100]!r} cannot name an architecture symbol")
+            if type(value) is str:
+                self.declared = set(symbols)
+                self.value(value, f"symbols.{name}")
+            elif type(value) is not int or value < 0:
+                raise SymflopsError(f"symbols.{name}: expected a nonnegative integer or a formula, got {value!r}")
+        self.declared = {*symbols, *RUN_SYMBOLS}
+        self.texts.clear()
+        assumes = _expect(data.get("assumes", []), list, "assumes")
+        for i, text in enumerate(assumes):
+            for side in sides(_expect(text, str, f"assumes[{i}]"))[::2]:
+                self.check_names(side, f"assumes[{i}]")
+        layers = _expect(data.get("layers"), dict, "layers")
+        root = Layer(parts=tuple(self.part(name, layer, "layers", 0) for name, layer in layers.items()))
+        for path, owner in self.ties:
+            if owner not in self.paths or owner == path:
+                raise SymflopsError(f"{path}.tied: no layer {owner[:100]!r}{nearest(owner, sorted(self.paths))}")
+        texts = {key: _expect(data.get(key, ""), str, key) for key in ("name", "about", "source", "class")}
+        return {
+            "name": texts["name"], "root": root, "definitions": dict(symbols), "assumes": tuple(assumes),
+            "about": texts["about"], "source": texts["source"], "class_name": texts["class"],
+        }  # fmt: skip
+
+    def part(self, name: str, data: Any, where: str, depth: int) -> Part:
+        path = f"{where}.{name}" if where != "layers" else f"layers.{name}"
+        if depth > MAX_DEPTH:
+            raise SymflopsError(f"layers are nested deeper than {MAX_DEPTH} levels")
+        if not name or not isinstance(name, str):
+            raise SymflopsError(f"{where}: a layer needs a name")
+        _expect(data, dict, path)
+        _check_keys(data, _LAYER_KEYS, path)
+        repeat = self.repeat(data.get("repeat", 1), path)
+        self.paths.add(path.removeprefix("layers."))
+        class_name = _expect(data.get("class", ""), str, f"{path}.class")
+        if "sub_layers" in data:
+            for key in ("formula", "args", "cost", "tied"):
+                if key in data:
+                    raise SymflopsError(f"{path}: a layer with sub_layers cannot have {key!r}")
+            below = _expect(data["sub_layers"], dict, f"{path}.sub_layers")
+            parts = tuple(self.part(n, layer, path, depth + 1) for n, layer in below.items())
+            key: Any = (class_name, tuple((p.name, id(p.layer), p.repeat) for p in parts))
+            return Part(name, self.interned.layer(key, lambda: Layer(class_name, parts=parts)), repeat)
+        return Part(name, self.basic(data, class_name, path), repeat)
+
+    def basic(self, data: Mapping[str, Any], class_name: str, path: str) -> Layer:
+        tied = _expect(data.get("tied", ""), str, f"{path}.tied")
+        if tied:
+            self.ties.append((path.removeprefix("layers."), tied))
+        if "cost" in data:
+            if "formula" in data or "args" in data:
+                raise SymflopsError(f"{path}: a layer has either a formula with args or a cost")
+            texts = _expect(data["cost"], dict, f"{path}.cost")
+            _check_keys(texts, METRICS, f"{path}.cost")
+            for metric in METRICS:
+                if metric not in texts:
+                    raise SymflopsError(f"{path}.cost: {metric} is missing")
+            inline = tuple(self.value(texts[m], f"{path}.cost.{m}") for m in METRICS)
+            return self.interned.layer((class_name, inline, tied), lambda: Layer(class_name, None, (), inline, tied))
+        try:
+            if "formula" in data:
+                formula = load_formula(_expect(data["formula"], str, "formula").removesuffix(".toml"))
+            elif class_name:
+                formula = formula_for_class(class_name)
+            else:
+                raise SymflopsError("a basic layer needs a class, a formula or a cost")
+        except SymflopsError as error:
+            raise error.within(path) from None
+        given = _expect(data.get("args", {}), dict, f"{path}.args")
+        args = tuple((n, a if type(a) is int and a >= 0 else self.value(a, f"{path}.args.{n}")) for n, a in given.items())
+        layer = self.interned.layer(
+            (class_name, formula.name, args, tied), lambda: Layer(class_name, formula, args, None, tied)
+        )
+        try:
+            _ = layer.cost
+        except SymflopsError as error:
+            raise error.within(f"{path}.args") from None
+        return layer
+
+    def repeat(self, data: Any, path: str) -> Value:
+        if type(data) is int and data >= 0:
+            return data
+        value = self.value(data, f"{path}.repeat") if isinstance(data, str) else data
+        if isinstance(value, polynomial.Polynomial) or (type(value) is int and value >= 0):
+            return value
+        raise SymflopsError(f"{path}.repeat: expected a nonnegative integer or a formula, got {str(data)[:100]!r}")
+
+    def value(self, data: Any, where: str) -> Value:
+        if type(data) is int:
+            return data
+        if type(data) is float:
+            data = repr(data)
+        if type(data) is not str:
+            raise SymflopsError(f"{where}: expected a number or a formula, got {type(data).__name__}")
+        if data in self.texts:
+            return self.texts[data]
+        try:
+            tree = read(data)
+            self.check_names(tree, "")
+            value = polynomial.from_tree(tree)
+        except SymflopsError as error:
+            raise error.within(where) from None
+        self.texts[data] = value
+        return value
+
+    def check_names(self, tree: Any, where: str) -> None:
+        for name in sorted(names(tree) - self.declared):
+            message = f"undeclared name {name!r}{nearest(name, sorted(self.declared))}"
+            raise SymflopsError(message, where=where)
+
+
+def _check_keys(data: Mapping[str, Any], valid: tuple[str, ...], where: str) -> None:
+    for key in data:
+        if key not in valid:
+            raise SymflopsError(f"unknown key {str(key)[:100]!r}{nearest(str(key), valid)}", where=where)
+
+
+def _expect(data: Any, kind: type, where: str) -> Any:
+    if not isinstance(data, kind):
+        wanted = {dict: "an object", list: "a list", str: "a text"}[kind]
+        got = "nothing" if data is None else type(data).__name__
+        raise SymflopsError(f"expected {wanted}, got {got}", where=where)
+    return data
+
+
+
+def dump(part: Part) -> dict[str, Any]:
+    """A layer as the data of its place in a model file."""
+    def text(value: Value) -> int | str:
+        return value if isinstance(value, int) else write(grouped(value))
+
+    layer = part.layer
+    data: dict[str, Any] = {"class": layer.class_name} if layer.class_name else {}
+    if layer.formula is not None and (not layer.class_name or layer.class_name not in layer.formula.classes):
+        data["formula"] = layer.formula.name
+    if part.repeat != 1:
+        data["repeat"] = text(part.repeat)
+    if layer.args:
+        data["args"] = {name: text(value) for name, value in layer.args}
+    if layer.inline is not None:
+        data["cost"] = {metric: text(value) for metric, value in zip(METRICS, layer.inline, strict=True)}
+    if layer.tied:
+        data["tied"] = layer.tied
+    if layer.parts:
+        data["sub_layers"] = {below.name: dump(below) for below in layer.parts}
+    return data
