@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from symflops import numeric, polynomial
+from symflops import algebra, numeric
 from symflops.errors import SymflopsError
 from symflops.polynomial import Number
 from symflops.tree import read
 
-_COMPARISONS = {
+_COMPARISONS: dict[str, Callable[[Number, Number], bool]] = {
     "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<=": lambda a, b: a <= b, ">=": lambda a, b: a >= b,
     "<": lambda a, b: a < b, ">": lambda a, b: a > b,
 }  # fmt: skip
@@ -27,5 +27,5 @@ def sides(text: str) -> tuple[Any, str, Any]:
 def holds(text: str, numbers: Mapping[str, Number]) -> bool:
     """Whether an assumption, `formula == formula` or another comparison, is true for these numbers."""
     left, sign, right = sides(text)
-    a, b = (numeric.evaluate(polynomial.from_tree(side), numbers) for side in (left, right))
-    return _COMPARISONS[sign](a, b)
+    a, b = (numeric.evaluate(algebra.from_tree(side), numbers) for side in (left, right))
+    return bool(_COMPARISONS[sign](a, b))

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from symflops import numeric, polynomial
+from symflops import algebra, numeric, polynomial
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped, renamed, short_names
 from symflops.polynomial import Polynomial, Value
@@ -25,7 +25,7 @@ UNITS = dict(zip(METRICS, ("FLOP", "FLOP", "byte", "byte", "byte", "count"), str
 def to_value(quantity: Any) -> Value:
     """The canonical value of a text, a number, a SymPy expression or a value."""
     if isinstance(quantity, str):
-        return polynomial.from_text(quantity)
+        return algebra.from_text(quantity)
     if isinstance(quantity, int | Fraction | Polynomial) and not isinstance(quantity, bool):
         return exact(quantity) if isinstance(quantity, Fraction) else quantity
     from symflops import expr
@@ -133,13 +133,13 @@ class Cost:
     def free_symbols(self) -> set[str]:
         """The names of the symbols that the metrics depend on."""
         found: set[str] = set()
-        return found.union(*(polynomial.free_symbols(value) for value in self.values))
+        return found.union(*(algebra.free_symbols(value) for value in self.values))
 
     def bind(self, **values: Any) -> Cost:
         """The same cost with numbers in place of some symbols, still a closed form in the others."""
         numeric.check_names(values, self.free_symbols)
         numbers = {name: numeric.check(name, value) for name, value in values.items()}
-        return Cost(tuple(polynomial.substitute(value, numbers) for value in self.values))
+        return Cost(tuple(algebra.substitute(value, numbers) for value in self.values))
 
     def at(self, **values: Any) -> Cost:
         """The exact Python ints at one point.
@@ -198,7 +198,7 @@ class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
             if name in self._axes:
                 array = self._axes[name]
             elif name in METRICS:
-                array = numeric.column(polynomial.substitute(self._cost.value(name), self._bindings), self._axes)
+                array = numeric.column(algebra.substitute(self._cost.value(name), self._bindings), self._axes)
             else:
                 raise KeyError(name)
             shape = np.broadcast_shapes(*(axis.shape for axis in self._axes.values()))

@@ -14,14 +14,14 @@ from typing import Any
 
 import sympy
 
-from symflops import polynomial
+from symflops import algebra, function, polynomial
 from symflops.errors import SymflopsError, nearest
 from symflops.grouping import grouped
 from symflops.polynomial import Value
 from symflops.tree import NAME, Tree, exact, fold, read, write
 
 
-class log2(sympy.Function):  # type: ignore[misc]  # noqa: N801  # SymPy has no stubs; functions are named as they print
+class log2(sympy.Function):  # type: ignore[misc]  # SymPy has no stubs; functions are named as they print
     """The binary logarithm; SymPy has only quotients of natural ones, which do not read back."""
 
     nargs = 1
@@ -29,7 +29,7 @@ class log2(sympy.Function):  # type: ignore[misc]  # noqa: N801  # SymPy has no 
     @classmethod
     def eval(cls, x: sympy.Expr) -> sympy.Expr | None:
         if x.is_Rational and x.is_positive:
-            value = polynomial.logarithm2(exact(Fraction(int(x.p), int(x.q))))
+            value = function.logarithm2(exact(Fraction(int(x.p), int(x.q))))
             return None if isinstance(value, polynomial.Polynomial) else sympy.Integer(value)
         return None
 
@@ -64,7 +64,7 @@ def parse(text: str) -> sympy.Expr:
     Raises SymflopsError naming column and culprit when the text is not in the language or too large to handle.
     """
     tree = read(text)
-    polynomial.from_tree(tree)  # the size limits: SymPy would happily start computing 9**9**9
+    algebra.from_tree(tree)  # the size limits: SymPy would happily start computing 9**9**9
     expression: sympy.Expr = fold(tree, _ALGEBRA, _leaf)
     return expression
 
@@ -89,7 +89,7 @@ def to_sympy(value: Value) -> sympy.Expr:
 def from_sympy(expression: Any) -> Value:
     """The canonical value of a SymPy expression."""
     if isinstance(expression, sympy.Expr):
-        return polynomial.from_tree(_tree(expression))
+        return algebra.from_tree(_tree(expression))
     raise SymflopsError(f"expected a formula, got {type(expression).__name__}")
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from symflops import polynomial
+from symflops import algebra
 from symflops.cost import METRICS, Cost, to_value
 from symflops.errors import SymflopsError, nearest
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value
-from symflops.tree import NAME, Tree, names, read
+from symflops.tree import NAME, names, read
 
 _KEYS = ("about", "source", "classes", "args", "defaults", "cost", "cases")
 _MAX_FILE = 1_000_000
@@ -49,47 +50,59 @@ class Formula:
 
     def values(self, args: Mapping[str, Value]) -> tuple[Value, ...]:
         """The six canonical values for these arguments."""
-        bindings = {**_RUN, **args}
-        if len(bindings) != self._complete or not args.keys() <= self.args.keys():
-            for name in args:
-                if name not in self.args:
-                    raise SymflopsError(
-                        f"formula {self.name} has no argument {name!r}{nearest(name, tuple(self.args))}"
-                    )
+        self.check(args.keys())
+        if len(args) != len(self.args):
+            complete = dict(args)
             for name in self._order:
-                if name not in args:
-                    if name not in self._compiled_defaults:
-                        raise SymflopsError(f"formula {self.name}: argument {name!r} is missing ({self.args[name]})")
-                    bindings[name] = self._compiled_defaults[name](bindings)
-        return tuple([function(bindings) for function in self._compiled])
+                if name not in complete:
+                    complete[name] = algebra.substitute(self._default_values[name], complete)
+            args = complete
+        return self._template(args)
+
+    def check(self, given: AbstractSet[str]) -> None:
+        """Raise SymflopsError for an argument that the formula does not have or that is missing."""
+        if given <= self.args.keys() and given >= self._required:
+            return
+        for name in given:
+            if name not in self.args:
+                hint = nearest(name, tuple(self.args))
+                raise SymflopsError(f"formula {self.name} has no argument {name[:100]!r}{hint}")
+        for name in self.args:
+            if name in self._required and name not in given:
+                raise SymflopsError(f"formula {self.name}: argument {name!r} is missing ({self.args[name]})")
 
     @cached_property
-    def _complete(self) -> int:
-        return len(self.args.keys() | _RUN.keys())
+    def _required(self) -> AbstractSet[str]:
+        return self.args.keys() - self.defaults.keys()
 
     @cached_property
-    def _trees(self) -> dict[str, Tree]:
-        return {metric: _read(self.texts[metric], f"cost.{metric}", {*self.args, *RUN_SYMBOLS}) for metric in METRICS}
+    def canonical(self) -> tuple[Value, ...]:
+        """The six canonical values in the formula's own arguments."""
+        return tuple(self._read(self.texts[metric], f"cost.{metric}") for metric in METRICS)
 
     @cached_property
-    def _compiled(self) -> list[Callable[[Mapping[str, Value]], Value]]:
-        return [polynomial.compiled(self._trees[metric]) for metric in METRICS]
+    def _template(self) -> Callable[[Mapping[str, Value]], tuple[Value, ...]]:
+        return algebra.template(self.canonical, set(self.args))
 
     @cached_property
-    def _compiled_defaults(self) -> dict[str, Callable[[Mapping[str, Value]], Value]]:
-        return {
-            name: polynomial.compiled(_read(text, f"defaults.{name}", {*self.args, *RUN_SYMBOLS}))
-            for name, text in self.defaults.items()
-        }
+    def _default_values(self) -> dict[str, Value]:
+        return {name: self._read(text, f"defaults.{name}") for name, text in self.defaults.items()}
+
+    def _read(self, text: str, where: str) -> Value:
+        allowed = {*self.args, *RUN_SYMBOLS}
+        try:
+            value = algebra.from_text(text)
+            for name in sorted(names(read(text)) - allowed):
+                raise SymflopsError(f"undeclared name {name!r}{nearest(name, sorted(allowed))}")
+        except SymflopsError as error:
+            raise error.within(where) from None
+        return value
 
     @cached_property
     def _order(self) -> list[str]:
         """The arguments, each after those that its default needs."""
         needs = {name: names(read(self.defaults[name])) & self.args.keys() for name in self.defaults}
         return in_order(tuple(self.args), needs, "defaults")
-
-
-_RUN: dict[str, Value] = {name: polynomial.symbol(name) for name in RUN_SYMBOLS}
 
 
 def in_order(items: tuple[str, ...], needs: Mapping[str, set[str]], where: str) -> list[str]:
@@ -111,17 +124,6 @@ def in_order(items: tuple[str, ...], needs: Mapping[str, set[str]], where: str) 
     for item in items:
         visit(item)
     return done
-
-
-def _read(text: Any, where: str, allowed: set[str]) -> Tree:
-    try:
-        tree = read(text)
-        for name in sorted(names(tree) - allowed):
-            raise SymflopsError(f"undeclared name {name!r}{nearest(name, sorted(allowed))}")
-        polynomial.from_tree(tree)
-    except SymflopsError as error:
-        raise error.within(where) from None
-    return tree
 
 
 # ----------------------------------------------------------------------------------------------------------- the library
@@ -157,8 +159,7 @@ def read_formula(path: Path) -> Formula:
             raise SymflopsError(f"file is larger than {_MAX_FILE:,} bytes")
         data = tomllib.loads(path.read_bytes().decode())
         formula = _formula(path.stem, data)
-        formula.values({name: polynomial.symbol(name) for name in formula.args})
-        _ = formula._order, formula._compiled_defaults
+        _ = formula.canonical, formula._default_values, formula._order
         return formula
     except SymflopsError as error:
         raise error.within(str(path)) from None
@@ -218,5 +219,5 @@ def formula_for_class(class_name: str) -> Formula:
     if len(set(found.values())) > 1:
         raise SymflopsError(f"class {class_name!r} is ambiguous: {', '.join(sorted(found))}")
     if not found:
-        raise SymflopsError(f"no formula for class {class_name[:200]!r}; name one with \"formula\" or give \"cost\"")
+        raise SymflopsError(f'no formula for class {class_name[:200]!r}; name one with "formula" or give "cost"')
     return next(iter(found.values()))

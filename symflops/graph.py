@@ -9,16 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symflops.cost import METRICS, Cost
+from symflops.errors import SymflopsError
 from symflops.layer import Layer
 from symflops.polynomial import Monomial, Number, Polynomial, Value, accumulate, add, multiply, value_of
 
 if TYPE_CHECKING:
-    import networkx
-
-    Graph = networkx.DiGraph[Layer]
+    from networkx import DiGraph
 
 
-def graph(root: Layer) -> Graph:
+def graph(root: Layer) -> DiGraph[Layer]:
     """The `networkx.DiGraph` below a layer; the edge attribute `repeat` is how often the head runs per run of the tail.
 
     >>> from symflops.layer import Part
@@ -30,7 +29,7 @@ def graph(root: Layer) -> Graph:
     """
     import networkx
 
-    result: Graph = networkx.DiGraph()
+    result: DiGraph[Layer] = networkx.DiGraph()
     result.add_node(root)
     stack, seen = [root], {root}
     while stack:
@@ -46,7 +45,7 @@ def graph(root: Layer) -> Graph:
     return result
 
 
-def multiplicities(nodes: Graph, root: Layer) -> dict[Layer, Value]:
+def multiplicities(nodes: DiGraph[Layer], root: Layer) -> dict[Layer, Value]:
     """How often each distinct layer runs in one run of the root."""
     import networkx
 
@@ -59,14 +58,29 @@ def multiplicities(nodes: Graph, root: Layer) -> dict[Layer, Value]:
     return times
 
 
-def total(nodes: Graph, root: Layer) -> Cost:
+def total(nodes: DiGraph[Layer], root: Layer) -> Cost:
     """The cost of one run of the root: each distinct basic layer once, times how often it runs."""
     sums: list[dict[Monomial, Number]] = [{} for _ in METRICS]
     for layer, runs in multiplicities(nodes, root).items():
         if layer.is_basic:
-            for terms, value in zip(sums, layer.cost.values, strict=True):
+            try:
+                values = layer.cost.values
+            except SymflopsError as error:
+                raise error.within(path_to(layer, root)) from None
+            for terms, value in zip(sums, values, strict=True):
                 if isinstance(runs, Polynomial):
                     accumulate(terms, multiply(value, runs))
                 elif value:
                     accumulate(terms, value, runs)
     return Cost(tuple(value_of(terms) for terms in sums))
+
+
+def path_to(wanted: Layer, root: Layer) -> str:
+    """The first place of a layer below the root, for messages."""
+    stack = [(part.name, part.layer) for part in reversed(root.parts)]
+    while stack:
+        path, layer = stack.pop()
+        if layer is wanted:
+            return path
+        stack.extend((f"{path}.{part.name}", part.layer) for part in reversed(layer.parts))
+    return ""

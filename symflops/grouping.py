@@ -33,7 +33,7 @@ SHORT = {
 def grouped(value: Value) -> Tree:
     """The readable tree of a value.
 
-    >>> from symflops.polynomial import from_text
+    >>> from symflops.algebra import from_text
     >>> write(grouped(from_text("2*B*S*h*d + 2*B*S*h*k + 6*B*S*S")))
     '2*B*S*(h*(d + k) + 3*S)'
     """
@@ -131,8 +131,6 @@ class _Search:
             arguments = tuple(self.tree(a) for a in name.arguments)
             base = arguments[0] if name.function == "+" else (name.function, *arguments)
         return base if exponent == 1 else ("**", base, exponent)
-
-
 
 
 def _order(name: str) -> tuple[int, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from symflops.cost import METRICS, Cost
@@ -33,9 +32,10 @@ class Layer:
         """Whether it has a cost of its own rather than parts."""
         return self.formula is not None or self.inline is not None
 
-    @cached_property
+    @property
     def cost(self) -> Cost:
-        """The cost of one execution of a basic layer, in symbols."""
+        """The cost of one execution of a basic layer, in symbols. Computed when asked for: a large model's costs are
+        added up one after the other and need not all be kept."""
         if self.inline is not None:
             values = self.inline
         elif self.formula is not None:

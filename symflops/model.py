@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symflops import numeric, polynomial
+from symflops import algebra, numeric, polynomial
 from symflops.assumption import holds, sides
 from symflops.cost import Cost
 from symflops.errors import SymflopsError, nearest
@@ -21,8 +21,7 @@ from symflops.polynomial import Number, Value
 from symflops.tree import names, read
 
 if TYPE_CHECKING:
-    from symflops.graph import Graph
-
+    from networkx import DiGraph
 
 
 @dataclass(frozen=True)
@@ -70,14 +69,14 @@ class Model:
             value: Any = definition
             if isinstance(definition, str):
                 try:
-                    value = numeric.evaluate(polynomial.from_text(definition), values)
+                    value = numeric.evaluate(algebra.from_text(definition), values)
                 except SymflopsError as error:
                     raise error.within(f"symbols.{name}") from None
             values[name] = numeric.check(name, value)
         return {name: int(values[name]) for name in self.definitions}
 
     @cached_property
-    def graph(self) -> Graph:
+    def graph(self) -> DiGraph[Layer]:
         """The `networkx.DiGraph` of distinct layer definitions."""
         return graph(self.root)
 
@@ -94,7 +93,7 @@ class Model:
         return self._in_numbers(self._symbolic_total)
 
     def _in_numbers(self, cost: Cost) -> Cost:
-        return Cost(tuple(polynomial.substitute(value, self.symbols) for value in cost.values))
+        return Cost(tuple(algebra.substitute(value, self.symbols) for value in cost.values))
 
     def rows(self, symbolic: bool = False, groups: bool = False) -> list[Row]:
         """One row per basic layer in the order of the tree, with `groups` one per composite layer too.
@@ -112,7 +111,7 @@ class Model:
         return rows
 
     def _number(self, value: Value) -> Value:
-        return polynomial.substitute(value, self.symbols)
+        return algebra.substitute(value, self.symbols)
 
     def _walk(self) -> Iterator[tuple[str, Layer, Value]]:
         stack: list[tuple[str, Layer, Value]] = [(p.name, p.layer, p.repeat) for p in reversed(self.root.parts)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from symflops import polynomial
+from symflops import algebra, polynomial
 from symflops.assumption import sides
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError, nearest
@@ -111,8 +111,8 @@ class Reading:
                     raise SymflopsError(f"{path}: a layer with sub_layers cannot have {key!r}")
             below = _expect(data["sub_layers"], dict, f"{path}.sub_layers")
             parts = tuple(self.part(n, layer, path, depth + 1) for n, layer in below.items())
-            key: Any = (class_name, tuple((p.name, id(p.layer), p.repeat) for p in parts))
-            return Part(name, self.interned.layer(key, lambda: Layer(class_name, parts=parts)), repeat)
+            content = (class_name, tuple((p.name, id(p.layer), p.repeat) for p in parts))
+            return Part(name, self.interned.layer(content, lambda: Layer(class_name, parts=parts)), repeat)
         return Part(name, self.basic(data, class_name, path), repeat)
 
     def basic(self, data: Mapping[str, Any], class_name: str, path: str) -> Layer:
@@ -139,15 +139,16 @@ class Reading:
         except SymflopsError as error:
             raise error.within(path) from None
         given = _expect(data.get("args", {}), dict, f"{path}.args")
-        args = tuple((n, a if type(a) is int and a >= 0 else self.value(a, f"{path}.args.{n}")) for n, a in given.items())
-        layer = self.interned.layer(
-            (class_name, formula.name, args, tied), lambda: Layer(class_name, formula, args, None, tied)
+        args = tuple(
+            (n, a if type(a) is int and a >= 0 else self.value(a, f"{path}.args.{n}")) for n, a in given.items()
         )
         try:
-            _ = layer.cost
+            formula.check(given.keys())
         except SymflopsError as error:
             raise error.within(f"{path}.args") from None
-        return layer
+        return self.interned.layer(
+            (class_name, formula.name, args, tied), lambda: Layer(class_name, formula, args, None, tied)
+        )
 
     def repeat(self, data: Any, path: str) -> Value:
         if type(data) is int and data >= 0:
@@ -169,7 +170,7 @@ class Reading:
         try:
             tree = read(data)
             self.check_names(tree, "")
-            value = polynomial.from_tree(tree)
+            value = algebra.from_tree(tree)
         except SymflopsError as error:
             raise error.within(where) from None
         self.texts[data] = value
@@ -189,15 +190,15 @@ def _check_keys(data: Mapping[str, Any], valid: tuple[str, ...], where: str) -> 
 
 def _expect(data: Any, kind: type, where: str) -> Any:
     if not isinstance(data, kind):
-        wanted = {dict: "an object", list: "a list", str: "a text"}[kind]
+        wanted = "an object" if kind is dict else "a list" if kind is list else "a text"
         got = "nothing" if data is None else type(data).__name__
         raise SymflopsError(f"expected {wanted}, got {got}", where=where)
     return data
 
 
-
 def dump(part: Part) -> dict[str, Any]:
     """A layer as the data of its place in a model file."""
+
     def text(value: Value) -> int | str:
         return value if isinstance(value, int) else write(grouped(value))
 

@@ -13,9 +13,10 @@ from functools import reduce
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
+from symflops.algebra import free_symbols, from_tree
 from symflops.errors import SymflopsError, nearest
 from symflops.grouping import grouped
-from symflops.polynomial import Call, Number, Polynomial, Value, free_symbols, from_tree, terms_of
+from symflops.polynomial import Call, Number, Polynomial, Value, terms_of
 from symflops.tree import Tree, exact, fold
 
 if TYPE_CHECKING:
@@ -214,7 +215,9 @@ def _is_integer_computable(value: Value, inside_round: bool = False) -> bool:
                     return False
                 if not all(_is_integer_computable(a, rounds) for a in name.arguments):
                     return False
-                if not rounds and any(Fraction(c).denominator != 1 for a in name.arguments for c in terms_of(a).values()):
+                if not rounds and any(
+                    Fraction(c).denominator != 1 for a in name.arguments for c in terms_of(a).values()
+                ):
                     return False
     return not inside_round or not isinstance(value, Polynomial) or _single_quotient(grouped(value))
 
@@ -267,5 +270,3 @@ def grid(axes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray[Any, Any]]:
         check(name, raw.max().item() if raw.dtype.kind != "f" else int(raw.max()))
         arrays[name] = raw.reshape([-1 if i == position else 1 for i in range(len(axes))])
     return arrays
-
-

@@ -10,15 +10,13 @@ over 100,000 layers is linear. Every symbol stands for a nonnegative integer; th
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd, isqrt, lcm
 from typing import Any, Union
 
 from symflops.errors import SymflopsError
-from symflops.tree import MAX_BITS, Tree, exact, fold, read, write
+from symflops.tree import MAX_BITS, Tree, exact, write
 
 Number = int | Fraction
 Value = Union[int, Fraction, "Polynomial"]
@@ -112,20 +110,17 @@ def add(*values: Value) -> Value:
     return value_of(total)
 
 
-def accumulate(total: dict[Monomial, Number], value: Value, factor: Number = 1) -> None:
-    """Add `factor * value` to a dictionary of terms in place: how long sums stay linear."""
-    if not isinstance(value, Polynomial):
-        items: Iterable[tuple[Monomial, Number]] = (((), value),)
-    else:
-        items = value.terms.items()
-    for monomial, coefficient in items:
-        found = total.get(monomial, 0) + coefficient * factor
-        if type(found) is Fraction and found.denominator == 1:
-            found = found.numerator
+def accumulate(total: dict[Monomial, Number], value: Value, factor: Number = 1, shift: Monomial = ()) -> None:
+    """Add `factor * shift * value` to a dictionary of terms in place: how long sums stay linear."""
+    for monomial, coefficient in value.terms.items() if isinstance(value, Polynomial) else (((), value),):
+        key = _times(monomial, shift) if shift else monomial
+        found = total.get(key, 0) + coefficient * factor
+        if type(found) is Fraction:
+            found = exact(found)
         if found:
-            total[monomial] = found
+            total[key] = found
         else:
-            total.pop(monomial, None)
+            total.pop(key, None)
 
 
 def negate(a: Value) -> Value:
@@ -133,31 +128,34 @@ def negate(a: Value) -> Value:
 
 
 def multiply(*values: Value) -> Value:
-    """The product, expanded."""
-    result: Value = 1
+    """The product, expanded. Numbers are multiplied first: most arguments of most layers are numbers."""
+    number: Number = 1
+    product: Polynomial | None = None
     for value in values:
-        result = _multiply(result, value)
-    return result
+        if not isinstance(value, Polynomial):
+            number *= value
+        elif product is None:
+            product = value
+        else:
+            expanded = _expand(product, value)
+            if isinstance(expanded, Polynomial):
+                product = expanded
+            else:
+                number, product = number * expanded, None
+    if type(number) is Fraction:
+        number = exact(number)
+    if number.numerator.bit_length() > 2 * MAX_BITS:
+        raise SymflopsError(f"integer of more than {2 * MAX_BITS} bits")
+    if product is None or not number:
+        return number
+    if number == 1:
+        return product
+    scaled: dict[Monomial, Number] = {}
+    accumulate(scaled, product, number)
+    return Polynomial(scaled)
 
 
-def _multiply(a: Value, b: Value) -> Value:
-    if not isinstance(a, Polynomial):
-        if not isinstance(b, Polynomial):
-            product = a * b
-            if type(product) is int:
-                if product.bit_length() > 2 * MAX_BITS:
-                    raise SymflopsError(f"integer of more than {2 * MAX_BITS} bits")
-                return product
-            return exact(Fraction(product))
-        a, b = b, a
-    if not isinstance(b, Polynomial):
-        if b == 1:
-            return a
-        if not b:
-            return 0
-        if type(b) is int and b.bit_length() > 2 * MAX_BITS:
-            raise SymflopsError(f"integer of more than {2 * MAX_BITS} bits")
-        return Polynomial({m: _scaled(c, b) for m, c in a.terms.items()})
+def _expand(a: Polynomial, b: Polynomial) -> Value:
     if len(a.terms) * len(b.terms) > MAX_TERMS:
         raise SymflopsError(f"expanding the product needs more than {MAX_TERMS:,} terms")
     total: dict[Monomial, Number] = {}
@@ -167,11 +165,6 @@ def _multiply(a: Value, b: Value) -> Value:
             found = total.get(key, 0) + c * d
             total[key] = exact(found) if type(found) is Fraction else found
     return _reduced({m: c for m, c in total.items() if c})
-
-
-def _scaled(c: Number, by: Number) -> Number:
-    product = c * by
-    return exact(product) if type(product) is Fraction else product
 
 
 @lru_cache(maxsize=65536)
@@ -186,11 +179,11 @@ def _times(m: Monomial, n: Monomial) -> Monomial:
 
 def _reduced(terms: dict[Monomial, Number]) -> Value:
     """Terms in which no square root is squared: sqrt(x)**2 is x."""
-    for m in terms:
+    for m, coefficient in terms.items():
         for name, exponent in m:
             if isinstance(name, Call) and name.function == "sqrt" and abs(exponent) > 1:
                 rest = value_of({n: c for n, c in terms.items() if n != m})
-                without = value_of({tuple(p for p in m if p[0] != name): terms[m]})
+                without = value_of({tuple(p for p in m if p[0] != name): coefficient})
                 whole, half = divmod(abs(exponent), 2)
                 square = power(name.arguments[0], whole if exponent > 0 else -whole)
                 odd = Polynomial({((name, 1 if exponent > 0 else -1),): 1}) if half else 1
@@ -214,7 +207,7 @@ def power(base: Value, exponent: Value) -> Value:
             return power(square_root(base), exponent.numerator)
         raise SymflopsError(f"exponent {exponent} is not an integer; use sqrt or integer powers")
     if isinstance(exponent, Polynomial):
-        if base in (0, 1) and base == 1:
+        if base == 1:
             return 1
         return atom(Call.of("**", base, exponent))
     if not isinstance(base, Polynomial):
@@ -234,22 +227,20 @@ def power(base: Value, exponent: Value) -> Value:
         return multiply(power(content, exponent), power(value_of({common: 1}), exponent), divisor)
     result: Value = 1
     for _ in range(exponent):
-        result = _multiply(result, base)
+        result = multiply(result, base)
     return result
 
 
 def _number_power(base: Number, exponent: int) -> Number:
-    if base == 0 and exponent < 0:
+    ratio = Fraction(base)
+    if ratio == 0 and exponent < 0:
         raise SymflopsError("division by zero")
-    if base in (0, 1, -1):
-        return base**exponent if base else int(exponent == 0)
-    size = max(abs(Fraction(base).numerator).bit_length(), Fraction(base).denominator.bit_length())
-    if type(base) is int or abs(base) > 1 or exponent < 0:
-        if size * abs(exponent) > 2 * MAX_BITS:
-            raise SymflopsError(f"power of more than {2 * MAX_BITS} bits")
-    elif size * exponent > 32 * MAX_BITS:
-        return _small_power(base, exponent)
-    return exact(Fraction(base) ** exponent)
+    bits = max(abs(ratio.numerator).bit_length(), ratio.denominator.bit_length()) * abs(exponent)
+    if abs(ratio) in (0, 1) or bits <= 2 * MAX_BITS:
+        return exact(ratio**exponent)
+    if abs(ratio) > 1 or exponent < 0:
+        raise SymflopsError(f"power of more than {2 * MAX_BITS} bits")
+    return ratio**exponent if bits <= 32 * MAX_BITS else _small_power(ratio, exponent)
 
 
 def _small_power(base: Fraction, exponent: int) -> Fraction:
@@ -283,134 +274,11 @@ def factored(a: Polynomial) -> tuple[Number, Monomial, Value]:
     return exact(content), common, value_of(rest)
 
 
-# ------------------------------------------------------------------------------------------------------------ functions
-
-
-def is_integer(a: Value) -> bool:
-    """Whether a value is a whole number for all nonnegative whole symbols, as far as its form shows."""
-    return all(type(c) is int and _integral(m) for m, c in terms_of(a).items())
-
-
-def _integral(monomial: Monomial) -> bool:
-    return all(e > 0 and (not isinstance(name, Call) or name.is_integer) for name, e in monomial)
-
-
-def is_nonnegative(a: Value) -> bool:
-    """Whether a value is at least 0 for all nonnegative symbols, as far as its form shows."""
-    return all(c > 0 and all(not isinstance(n, Call) or _sure(n) for n, _ in m) for m, c in terms_of(a).items())
-
-
-def _sure(call: Call) -> bool:
-    if call.function == "max":
-        return any(is_nonnegative(a) for a in call.arguments)
-    if call.function == "log2":
-        return False
-    return call.function == "sqrt" or all(is_nonnegative(a) for a in call.arguments)
-
-
-def floor(a: Value) -> Value:
-    """The largest integer not above a; whole parts are taken out, so floor(x + 3*y/2) is x + y + floor(y/2)."""
-    return _round(a, "floor")
-
-
-def ceil(a: Value) -> Value:
-    """The smallest integer not below a."""
-    return _round(a, "ceil")
-
-
-def _round(a: Value, function: str) -> Value:
-    if not isinstance(a, Polynomial):
-        return a.__floor__() if function == "floor" else a.__ceil__()
-    if all(_integral(m) for m in a.terms):
-        d = lcm(*(Fraction(c).denominator for c in a.terms.values()))
-        numerators = {m: int(c * d) for m, c in a.terms.items()}
-        if function == "ceil":  # ceil(p/d) = floor((p + d - 1)/d) for whole p
-            numerators[()] = numerators.get((), 0) + d - 1
-        return _floor_quotient(numerators, d)
-    if all(c < 0 for c in a.terms.values()):
-        return negate(_round(negate(a), "ceil" if function == "floor" else "floor"))
-    whole = {m: w for m, c in a.terms.items() if _integral(m) and (w := c.__floor__())}
-    inside = add(a, negate(value_of(dict(whole))))
-    return add(value_of(dict(whole)), atom(Call.of(function, inside)) if isinstance(inside, Polynomial) else 0)
-
-
-def _floor_quotient(numerators: dict[Monomial, int], d: int) -> Value:
-    """floor(sum/d) of whole terms in the one canonical form: residues in (-d/2, d/2], the leading one positive, the
-    constant in [0, d), lowest terms, and written as a ceil where that needs no constant."""
-    constant, k = divmod(numerators.get((), 0), d)
-    whole: dict[Monomial, Number] = {(): constant} if constant else {}
-    rest: dict[Monomial, int] = {}
-    for m, c in numerators.items():
-        residue = (c + (d - 1) // 2) % d - (d - 1) // 2
-        if m and c != residue:
-            whole[m] = (c - residue) // d
-        if m and residue:
-            rest[m] = residue
-    if not rest:
-        return value_of(whole)
-    if rest[min(rest)] < 0:  # floor(-p/d) = -floor((p + d - 1)/d)
-        flipped = {m: -c for m, c in rest.items()} | {(): d - 1 - k}
-        return add(value_of(whole), negate(_floor_quotient(flipped, d)))
-    common = gcd(d, *rest.values())
-    d, k = d // common, k // common  # floor((g*p + k)/(g*d)) = floor((p + floor(k/g))/d)
-    inside: dict[Monomial, Number] = {m: exact(Fraction(c, d * common)) for m, c in rest.items()}
-    if d == 1:
-        return add(value_of(whole), value_of(inside))
-    if k == d - 1:
-        return add(value_of(whole), atom(Call.of("ceil", value_of(inside))))
-    if k:
-        inside[()] = Fraction(k, d)
-    return add(value_of(whole), atom(Call.of("floor", value_of(inside))))
-
-
-def divide_floor(a: Value, b: Value) -> Value:
-    return floor(divide(a, b))
-
-
-def modulo(a: Value, b: Value) -> Value:
-    """`a % b` as a - b*floor(a/b)."""
-    return add(a, negate(multiply(b, divide_floor(a, b))))
-
-
-def minimum(*values: Value) -> Value:
-    return _extreme("min", values)
-
-
-def maximum(*values: Value) -> Value:
-    return _extreme("max", values)
-
-
-def _extreme(function: str, values: tuple[Value, ...]) -> Value:
-    sign = 1 if function == "min" else -1
-    candidates: list[Value] = []
-    for value in values:
-        nested = _only_call(value)
-        parts = nested.arguments if nested is not None and nested.function == function else (value,)
-        candidates.extend(p for p in parts if p not in candidates)
-    kept: list[Value] = []
-    for i, value in enumerate(candidates):
-        # `value` cannot be the extreme one where another is always on the right side of it.
-        others = kept + candidates[i + 1 :]
-        if not any(is_nonnegative(multiply(sign, add(value, negate(other)))) for other in others):
-            kept.append(value)
-    if len(kept) == 1:
-        return kept[0]
-    return atom(Call.of(function, *sorted(kept, key=lambda v: write(flat(v)))))
-
-
-def _only_call(value: Value) -> Call | None:
-    if isinstance(value, Polynomial) and len(value.terms) == 1:
-        ((monomial, coefficient),) = value.terms.items()
-        if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1 and isinstance(monomial[0][0], Call):
-            return monomial[0][0]
-    return None
-
-
 def square_root(a: Value) -> Value:
     if not isinstance(a, Polynomial):
         if a < 0:
             raise SymflopsError("square root of a negative number")
-        top, bottom = Fraction(a).numerator, Fraction(a).denominator
+        top, bottom = a.numerator, a.denominator
         if isqrt(top) ** 2 == top and isqrt(bottom) ** 2 == bottom:
             return exact(Fraction(isqrt(top), isqrt(bottom)))
     elif len(a.terms) == 1:
@@ -420,56 +288,13 @@ def square_root(a: Value) -> Value:
     return atom(Call.of("sqrt", a))
 
 
-def logarithm2(a: Value) -> Value:
-    if not isinstance(a, Polynomial):
-        if a <= 0:
-            raise SymflopsError("log2 of a number that is not positive")
-        top, bottom = Fraction(a).numerator, Fraction(a).denominator
-        if top & (top - 1) == 0 and bottom & (bottom - 1) == 0:
-            return top.bit_length() - bottom.bit_length()
-    return atom(Call.of("log2", a))
+def is_integer(a: Value) -> bool:
+    """Whether a value is a whole number for all nonnegative whole symbols, as far as its form shows."""
+    return all(type(c) is int and is_integral(m) for m, c in terms_of(a).items())
 
 
-ALGEBRA: Mapping[str, Callable[..., Value]] = {
-    "+": add, "-": negate, "*": multiply, "/": divide, "//": divide_floor, "%": modulo, "**": power,
-    "min": minimum, "max": maximum, "floor": floor, "ceil": ceil, "sqrt": square_root, "log2": logarithm2,
-}  # fmt: skip
-
-
-# -------------------------------------------------------------------------------------------- to, from, and substitution
-
-
-def from_tree(tree: Tree) -> Value:
-    """The canonical value of a tree."""
-    value: Value = fold(tree, ALGEBRA, lambda leaf: symbol(leaf) if isinstance(leaf, str) else leaf)
-    return value
-
-
-def compiled(tree: Tree) -> Callable[[Mapping[str, Value]], Value]:
-    """A function that gives the value of a tree with every name bound: how a formula is applied to many layers."""
-    if isinstance(tree, str):
-        return operator.itemgetter(tree)
-    if not isinstance(tree, tuple):
-        return lambda bindings: tree
-    function = ALGEBRA[tree[0]]
-    operands = [compiled(operand) for operand in tree[1:]]
-    if len(operands) == 1:
-        (only,) = operands
-        return lambda bindings: function(only(bindings))
-    if len(operands) == 2:
-        first, second = operands
-        return lambda bindings: function(first(bindings), second(bindings))
-    return lambda bindings: function(*[operand(bindings) for operand in operands])
-
-
-@lru_cache(maxsize=4096)
-def from_text(text: str) -> Value:
-    """The canonical value of a formula's text.
-
-    >>> from_text("(a + b)*(a - b)") == from_text("a**2 - b**2")
-    True
-    """
-    return from_tree(read(text))
+def is_integral(monomial: Monomial) -> bool:
+    return all(e > 0 and (not isinstance(name, Call) or name.is_integer) for name, e in monomial)
 
 
 def flat(value: Value) -> Tree:
@@ -481,13 +306,13 @@ def flat(value: Value) -> Tree:
 
 
 def _term(monomial: Monomial, coefficient: Number) -> Tree:
-    size = abs(coefficient)
+    size = -coefficient if coefficient < 0 else coefficient
     top: list[Tree] = [_factor(n, e) for n, e in monomial if e > 0]
     bottom: list[Tree] = [_factor(n, -e) for n, e in monomial if e < 0]
-    if Fraction(size).numerator != 1 or not top:
-        top.insert(0, Fraction(size).numerator)
-    if Fraction(size).denominator != 1:
-        bottom.insert(0, Fraction(size).denominator)
+    if size.numerator != 1 or not top:
+        top.insert(0, size.numerator)
+    if size.denominator != 1:
+        bottom.insert(0, size.denominator)
     tree: Tree = top[0] if len(top) == 1 else ("*", *top)
     if bottom:
         tree = ("/", tree, bottom[0] if len(bottom) == 1 else ("*", *bottom))
@@ -500,43 +325,3 @@ def _factor(name: str, exponent: int) -> Tree:
         arguments = tuple(flat(a) for a in name.arguments)
         base = arguments[0] if name.function == "+" else (name.function, *arguments)
     return base if exponent == 1 else ("**", base, exponent)
-
-
-def free_symbols(value: Value) -> set[str]:
-    """The names that a value depends on."""
-    found: set[str] = set()
-    for monomial in terms_of(value):
-        for name, _ in monomial:
-            if isinstance(name, Call):
-                found.update(*(free_symbols(a) for a in name.arguments))
-            else:
-                found.add(name)
-    return found
-
-
-def substitute(value: Value, bindings: Mapping[str, Value]) -> Value:
-    """The value with symbols replaced, all at once."""
-    if not isinstance(value, Polynomial):
-        return value
-    total: dict[Monomial, Number] = {}
-    powers: dict[tuple[str, int], Value] = {}
-    for monomial, coefficient in value.terms.items():
-        product: Value = coefficient
-        kept: list[tuple[str, int]] = []
-        for pair in monomial:
-            name, exponent = pair
-            if name in bindings or isinstance(name, Call):
-                if pair not in powers:
-                    powers[pair] = power(_replaced(name, bindings), exponent)
-                product = multiply(product, powers[pair])
-            else:
-                kept.append(pair)
-        accumulate(total, multiply(product, value_of({tuple(kept): 1})) if kept else product)
-    return value_of(total)
-
-
-def _replaced(name: str, bindings: Mapping[str, Value]) -> Value:
-    if isinstance(name, Call):
-        function = add if name.function == "+" else ALGEBRA[name.function]
-        return function(*(substitute(a, bindings) for a in name.arguments))
-    return bindings[name]
