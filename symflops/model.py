@@ -15,7 +15,7 @@ from symflops.cost import Cost
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import data_folder, in_order
 from symflops.graph import graph, total
-from symflops.layer import Layer
+from symflops.layer import Layer, collection_paused
 from symflops.model_file import Reading, dump, read_json
 from symflops.polynomial import Number, Value
 from symflops.tree import names, read
@@ -86,7 +86,8 @@ class Model:
 
     @cached_property
     def _symbolic_total(self) -> Cost:
-        return total(self.graph, self.root)
+        with collection_paused():
+            return total(self.graph, self.root)
 
     @cached_property
     def _total(self) -> Cost:
@@ -187,7 +188,8 @@ def load(model: Any) -> Model:
         if not path.exists():
             hint = nearest(str(model), model_names())
             raise SymflopsError(f"no such model or file{hint}")
-        return _model(read_json(path))
+        with collection_paused():
+            return _model(read_json(path))
     except SymflopsError as error:
         raise error.within(str(model)) from None
     except (OSError, ValueError) as error:

@@ -1,0 +1,3 @@
+from symflops.cli import main
+
+main()
