@@ -33,7 +33,7 @@ def to_value(quantity: Any) -> Value:
     return expr.from_sympy(quantity)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cost:
     """What something costs: FLOPs, matmul FLOPs, bytes read, written and materialised in between, and parameters.
 
@@ -155,6 +155,31 @@ class Cost:
     @cached_property
     def _evaluator(self) -> numeric.Evaluator:
         return numeric.compiled(self.values)
+
+    def is_complete(self, values: Mapping[str, Any]) -> bool:
+        """Whether these values and the defaults of the run symbols are enough for `at`."""
+        return self.free_symbols <= numeric.with_defaults(values).keys()
+
+    def number(self, metric: str) -> int:
+        """One metric of an evaluated Cost as an int."""
+        value = self.value(metric)
+        if not isinstance(value, int):
+            raise SymflopsError(f"{metric} is a closed form here, not a number; evaluate it with at()")
+        return value
+
+    def share(self, part: Cost, metric: str) -> float:
+        """What fraction of one metric a part makes up, both evaluated; 0 of nothing is 0."""
+        whole = self.number(metric)
+        return part.number(metric) / whole if whole else 0.0
+
+    def __repr__(self) -> str:
+        if self.evaluated:
+            shown = ", ".join(f"{metric}={self.number(metric):_}" for metric in METRICS)
+        else:
+            shown = ", ".join(f"{metric}={self.text(metric)!r}" for metric in METRICS)
+        return f"Cost({shown})"
+
+        return f"$${equations(self, METRICS, short=True)}$$"
 
     def sweep(self, **axes: Any) -> Sweep:
         """The cost over a grid: columns of NumPy arrays, computed when asked for.

@@ -1,0 +1,68 @@
+"""`symflops formulas` and `symflops models`: what is there."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from symflops.cli.quantities import aligned, engineering
+from symflops.formula import formula_names, load_formula
+from symflops.model import load, model_names
+
+
+class Format(str, Enum):
+    text = "text"
+    json = "json"
+
+
+Output = Annotated[Format, typer.Option("--format", help="how to print")]
+
+
+def formulas(
+    name: Annotated[str | None, typer.Argument(help="show this formula in full")] = None, output: Output = Format.text
+) -> None:
+    """The library's formulas; with a name, its arguments, cost and source."""
+    if name is not None:
+        formula = load_formula(name)
+        data = {
+            "name": formula.name,
+            "about": formula.about,
+            "source": formula.source,
+            "classes": list(formula.classes),
+            "args": dict(formula.args),
+            "defaults": dict(formula.defaults),
+            "cost": dict(formula.texts),
+        }
+        if output is Format.json:
+            print(json.dumps(data, indent=2))
+            return
+        print(f"{formula.name}: {formula.about}\n")
+        print(aligned([(a, formula.defaults.get(a, ""), m) for a, m in formula.args.items()], (False, False, False)))
+        print("\n" + "\n".join(f"{metric} = {text}" for metric, text in formula.texts.items()))
+        print("\n" + "\n".join([f"source: {formula.source}", *(f"class: {c}" for c in formula.classes)]))
+        return
+    listed = [load_formula(n) for n in formula_names()]
+    if output is Format.json:
+        print(json.dumps([{"name": f.name, "about": f.about, "classes": list(f.classes)} for f in listed], indent=2))
+    else:
+        print(aligned([(f.name, ", ".join(f.args), f.about) for f in listed], (False, False, False)))
+
+
+def models(output: Output = Format.text) -> None:
+    """The models that come with symflops."""
+    loaded = [load(name) for name in model_names()]
+    counts = [model.total().at(batch_size=1, seq_len=1).number("parameters") for model in loaded]
+    if output is Format.json:
+        data = [
+            {"name": n, "about": m.about, "class": m.class_name, "parameters": c}
+            for n, m, c in zip(model_names(), loaded, counts, strict=True)
+        ]
+        print(json.dumps(data, indent=2))
+    else:
+        rows = [
+            (n, engineering(c, "parameters"), m.about) for n, m, c in zip(model_names(), loaded, counts, strict=True)
+        ]
+        print(aligned(rows, (False, True, False)))

@@ -1,0 +1,35 @@
+"""Numbers and tables as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symflops.cost import UNITS
+
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
+_NOUNS = {"FLOP": "FLOP", "byte": "B", "count": ""}
+
+
+def exact_number(number: int) -> str:
+    """Every digit, in groups of three."""
+    return f"{number:,}"
+
+
+def engineering(number: int, metric: str) -> str:
+    """Four significant digits with a decimal prefix: 29.26 TFLOP."""
+    scale = min(max(0, (len(str(abs(number))) - 1) // 3), len(_PREFIXES) - 1)
+    noun = _NOUNS[UNITS[metric]]
+    if scale == 0:
+        return f"{number} {noun}".rstrip()
+    mantissa = f"{number / 10 ** (3 * scale):.4g}"
+    return f"{mantissa} {_PREFIXES[scale]}{noun}"
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """Rows as columns, numbers to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(right))]
+    lines = []
+    for row in rows:
+        cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,105 @@
+"""`symflops show`: the layer tree with what each layer costs, so that every term of the total has a place."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from symflops.cli import request
+from symflops.cli.quantities import aligned, engineering, exact_number
+from symflops.cost import METRICS, Cost
+from symflops.errors import SymflopsError
+from symflops.model import Model, Row
+
+
+class Format(str, Enum):
+    text = "text"
+    json = "json"
+
+
+def show(
+    model: request.ModelName,
+    depth: Annotated[int | None, typer.Option("--depth", min=0, help="levels of the tree to show")] = None,
+    batch_size: request.Batch = None,
+    seq_len: request.Length = None,
+    past_len: request.Past = None,
+    causal: request.Causal = False,
+    dtype_bytes: request.DtypeBytes = None,
+    weight_bytes: request.WeightBytes = None,
+    cache_bytes: request.CacheBytes = None,
+    settings: request.Set = None,
+    metric: request.Metric = None,
+    symbolic: request.Symbolic = False,
+    short: request.Short = False,
+    output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
+) -> None:
+    """The layer tree. Formulas of one metric (default flops) per layer, or numbers of all when -B, -S are given.
+
+    A layer's cost includes its repeats; that of a group is the sum of its parts.
+    """
+    options = {
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+        "past_len": past_len,
+        "dtype_bytes": dtype_bytes,
+        "weight_bytes": weight_bytes,
+        "cache_bytes": cache_bytes,
+    }
+    named, given = request.resolve(model, settings, options, causal)
+    whole = named.total(symbolic=symbolic)
+    numbers = bool(given) and whole.is_complete(given)
+    metrics = tuple(metric or (METRICS if numbers else METRICS[:1]))
+    for name in metrics:
+        whole.value(name)
+    rows = [row for row in named.rows(symbolic=symbolic, groups=True) if depth is None or row.depth < depth]
+    if output is Format.json:
+        print(_json(named, rows, given, numbers, metrics))
+    elif numbers:
+        print(_numbers(rows, whole, given, metrics))
+    else:
+        print(_formulas(rows, whole.bind(**given), given, metrics, short))
+
+
+def _place(row: Row) -> tuple[str, str]:
+    times = "" if row.repeat == 1 else f"×{row.repeat}"
+    return "  " * row.depth + row.path.rpartition(".")[2], times
+
+
+def _numbers(rows: list[Row], whole: Cost, given: dict[str, int], metrics: tuple[str, ...]) -> str:
+    total = whole.at(**given)
+    table = [("layer", "runs", *metrics, f"share of {metrics[0]}")]
+    for row in rows:
+        cost = row.total.at(**given)
+        share = total.share(cost, metrics[0])
+        table.append((*_place(row), *(engineering(cost.number(m), m) for m in metrics), f"{share:.1%}"))
+    table.append(("total", "", *(exact_number(total.number(m)) for m in metrics), "100.0%"))
+    return aligned(table, (False, True, *(True for _ in metrics), True))
+
+
+def _formulas(rows: list[Row], whole: Cost, given: dict[str, int], metrics: tuple[str, ...], short: bool) -> str:
+    if len(metrics) != 1:
+        raise SymflopsError("formulas are shown for one --metric at a time; give -B and -S for numbers of several")
+    (metric,) = metrics
+    table = [("layer", "runs", metric)]
+    for row in rows:
+        bound = row.total.bind(**given)
+        table.append((*_place(row), bound.text(metric, short=short)))
+    table.append(("total", "", whole.text(metric, short=short)))
+    text = aligned(table, (False, True, False))
+    if short:
+        text += "\n\n" + "\n".join(f"{new} = {name}" for name, new in sorted(whole.legend.items(), key=lambda p: p[1]))
+    return text
+
+
+def _json(model: Model, rows: list[Row], given: dict[str, int], numbers: bool, metrics: tuple[str, ...]) -> str:
+    import json
+
+    layers = []
+    for row in rows:
+        cost = row.total.at(**given) if numbers else row.total.bind(**given)
+        shown = {m: cost.number(m) if numbers else cost.text(m) for m in metrics}
+        repeat = row.repeat if isinstance(row.repeat, int) else str(row.repeat)
+        layers.append({"path": row.path, "class": row.class_name, "repeat": repeat, "basic": row.is_basic, **shown})
+    return json.dumps({"model": model.name, "layers": layers}, indent=2, ensure_ascii=False)

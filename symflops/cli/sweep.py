@@ -1,0 +1,117 @@
+"""`symflops sweep`: the total over a grid of batch sizes and lengths."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+
+from symflops.cli import request
+from symflops.cli.quantities import aligned
+from symflops.cost import METRICS, Sweep
+from symflops.errors import SymflopsError
+
+MAX_ROWS = 1_000_000
+
+
+class Format(str, Enum):
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+_POINTS = "128:131072:*2 (start:stop:*factor), 1:64:+1 (start:stop:+step), 1:64, 1,2,8 or 4"
+
+
+def sweep(
+    model: request.ModelName,
+    batch_size: Annotated[str, typer.Option("-B", "--batch-size", help=f"points: {_POINTS}")] = "1",
+    seq_len: Annotated[str, typer.Option("-S", "--seq-len", help="points")] = "128:131072:*2",
+    past_len: Annotated[str, typer.Option("-P", "--past-len", help="points")] = "0",
+    causal: request.Causal = False,
+    dtype_bytes: request.DtypeBytes = None,
+    weight_bytes: request.WeightBytes = None,
+    cache_bytes: request.CacheBytes = None,
+    settings: request.Set = None,
+    metric: request.Metric = None,
+    output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.table,
+) -> None:
+    """The metrics over the grid of all points, computed from the closed form. The dtype of each column is stated."""
+    options = {"dtype_bytes": dtype_bytes, "weight_bytes": weight_bytes, "cache_bytes": cache_bytes}
+    named, given = request.resolve(model, settings, options, causal)
+    axes: dict[str, Any] = {
+        "batch_size": points(batch_size, "-B"),
+        "seq_len": points(seq_len, "-S"),
+        "past_len": points(past_len, "-P"),
+    }
+    swept = named.total().sweep(**axes, **given)
+    names = [name for name, axis in axes.items() if name in swept and (name != "past_len" or axis != [0])]
+    for name in metric or ():
+        if name not in METRICS:
+            raise SymflopsError(f"unknown metric {name!r}; valid: {', '.join(METRICS)}")
+    _PRINTERS[output](swept, [*names, *(metric or METRICS)])
+
+
+def points(text: str, option: str) -> list[int]:
+    """The points of one axis.
+
+    >>> points("128:1024:*2", "-S"), points("1,8", "-B"), points("2:4", "-S")
+    ([128, 256, 512, 1024], [1, 8], [2, 3, 4])
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        numbers = part.split(":")
+        try:
+            start, stop = int(numbers[0]), int(numbers[min(1, len(numbers) - 1)])
+            step = numbers[2] if len(numbers) > 2 else "+1"
+            by = int(step[1:])
+            if len(numbers) > 3 or step[0] not in "+*" or by < (2 if step[0] == "*" else 1):
+                raise ValueError
+        except (ValueError, IndexError):
+            raise SymflopsError(f"{option}: {part[:60]!r} is not a range; expected {_POINTS}") from None
+        if start < 0 or (start == 0 and step[0] == "*" and stop > 0):
+            raise SymflopsError(f"{option}: {part[:60]!r}: points must be nonnegative and a factor needs a start above 0")
+        while start <= stop:
+            found.append(start)
+            if len(found) > MAX_ROWS:
+                raise SymflopsError(f"{option}: more than {MAX_ROWS:,} points")
+            start = start * by if step[0] == "*" else start + by
+    if not found:
+        raise SymflopsError(f"{option}: {text[:60]!r} has no points")
+    return found
+
+
+def _rows(swept: Sweep, names: list[str]) -> list[list[Any]]:
+    columns = [swept[name].tolist() for name in names]
+    if len(columns[0]) > MAX_ROWS:
+        raise SymflopsError(f"a grid of {len(columns[0]):,} points; at most {MAX_ROWS:,} can be printed")
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _table(swept: Sweep, names: list[str]) -> None:
+    rows = [[f"{cell:,}" if isinstance(cell, int) else f"{cell:,.6g}" for cell in row] for row in _rows(swept, names)]
+    print(aligned([names, *rows], [True] * len(names)))
+    dtypes = {name: str(swept[name].dtype) for name in names}
+    distinct = set(dtypes.values())
+    stated = distinct.pop() if len(distinct) == 1 else ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+    print(f"dtype: {stated}")
+
+
+def _csv(swept: Sweep, names: list[str]) -> None:
+    import csv
+    import sys
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(_rows(swept, names))
+
+
+def _json(swept: Sweep, names: list[str]) -> None:
+    import json
+
+    columns = {name: swept[name].tolist() for name in names}
+    print(json.dumps({"dtypes": {name: str(swept[name].dtype) for name in names}, "columns": columns}))
+
+
+_PRINTERS = {Format.table: _table, Format.csv: _csv, Format.json: _json}

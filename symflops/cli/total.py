@@ -1,0 +1,98 @@
+"""`symflops total`: what a model costs, as formulas or as numbers."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from symflops.cli import request
+from symflops.cli.quantities import aligned, engineering, exact_number
+from symflops.cost import METRICS, UNITS, Cost
+from symflops.model import Model
+
+
+class Format(str, Enum):
+    text = "text"
+    json = "json"
+    latex = "latex"
+    python = "python"
+
+
+def total(
+    model: request.ModelName,
+    batch_size: request.Batch = None,
+    seq_len: request.Length = None,
+    past_len: request.Past = None,
+    causal: request.Causal = False,
+    dtype_bytes: request.DtypeBytes = None,
+    weight_bytes: request.WeightBytes = None,
+    cache_bytes: request.CacheBytes = None,
+    settings: request.Set = None,
+    metric: request.Metric = None,
+    symbolic: request.Symbolic = False,
+    short: request.Short = False,
+    output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
+) -> None:
+    """Total FLOPs, bytes and parameters: closed forms, or exact numbers once every symbol has a value."""
+    options = {
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+        "past_len": past_len,
+        "dtype_bytes": dtype_bytes,
+        "weight_bytes": weight_bytes,
+        "cache_bytes": cache_bytes,
+    }
+    named, given = request.resolve(model, settings, options, causal)
+    cost = named.total(symbolic=symbolic)
+    metrics = tuple(metric or METRICS)
+    for name in metrics:
+        cost.value(name)  # an unknown metric is an error before anything is printed
+    if given:
+        cost = cost.at(**given) if cost.is_complete(given) else cost.bind(**given)
+    print(_PRINTERS[output](named, cost, metrics, short))
+
+
+def _text(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    if cost.evaluated:
+        rows = [(m, exact_number(n), UNITS[m], engineering(n, m)) for m in metrics for n in [cost.number(m)]]
+        return aligned(rows, (False, True, False, True))
+    lines = [f"{metric} = {cost.text(metric, short=short)}" for metric in metrics]
+    if short:
+        used = sorted(cost.legend.items(), key=lambda pair: pair[1])
+        values = model.symbols
+        lines.append("")
+        lines += [f"{new} = {name}" + (f" = {values[name]}" if name in values else "") for name, new in used]
+    return "\n".join(lines)
+
+
+def _json(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    import json
+
+    shown = {m: cost.number(m) if cost.evaluated else cost.text(m, short=short) for m in metrics}
+    data = {
+        "model": model.name,
+        "metrics": shown,
+        "units": {m: UNITS[m] for m in metrics},
+        "symbols": model.symbols,
+        "assumes": list(model.assumes),
+    }
+    if short and not cost.evaluated:
+        data["legend"] = {new: name for name, new in cost.legend.items()}
+    return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+def _latex(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    from symflops.export.latex import equations
+
+    return equations(cost, metrics, short=short)
+
+
+def _python(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    from symflops.export.code import python_function
+
+    return python_function(cost, metrics, model.name)
+
+
+_PRINTERS = {Format.text: _text, Format.json: _json, Format.latex: _latex, Format.python: _python}

@@ -1,0 +1,1 @@
+"""Costs in the forms that other programs and papers take."""
