@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Annotated, cast
 
 import typer
 
+from symflops import __version__
 from symflops.cli import listing, show, sweep, total
 from symflops.errors import SymflopsError, nearest, one_line
 
@@ -14,12 +16,11 @@ INVALID = 3  # exit status for input that is wrong
 
 app = typer.Typer(
     name="symflops",
-    help="Closed-form cost formulas for neural networks.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "total": total.total,
     "show": show.show,
     "sweep": sweep.sweep,
@@ -29,7 +30,15 @@ COMMANDS = {
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 
-_UsageError = typer.BadParameter.__mro__[1]  # typer brings its own copy of click or imports click, by version
+# Typer brings its own copy of click or imports click, by version; either way this is the base of its usage errors.
+_UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
+    """Closed-form cost formulas for neural networks."""
+    if version:
+        print(f"symflops {__version__}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SymflopsError as error:
         _fail(str(error))
     except _UsageError as error:
-        _fail(str(error.format_message()))  # type: ignore[attr-defined]  # click's method; see _UsageError
+        _fail(error.format_message().replace("Value error, ", ""))  # type: ignore[attr-defined]  # a method of click's
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
         sys.stderr.close()
         sys.exit(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -13,7 +13,7 @@ from symflops.formula import formula_names, load_formula
 from symflops.model import load, model_names
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     text = "text"
     json = "json"
 
@@ -48,7 +48,7 @@ def formulas(
     if output is Format.json:
         print(json.dumps([{"name": f.name, "about": f.about, "classes": list(f.classes)} for f in listed], indent=2))
     else:
-        print(aligned([(f.name, ", ".join(f.args), f.about) for f in listed], (False, False, False)))
+        print(aligned([(f.name, f.about) for f in listed], (False, False)))
 
 
 def models(output: Output = Format.text) -> None:

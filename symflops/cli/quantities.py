@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symflops.cost import UNITS
+from symflops.errors import SymflopsError
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
 _NOUNS = {"FLOP": "FLOP", "byte": "B", "count": ""}
@@ -12,15 +13,22 @@ _NOUNS = {"FLOP": "FLOP", "byte": "B", "count": ""}
 
 def exact_number(number: int) -> str:
     """Every digit, in groups of three."""
-    return f"{number:,}"
+    try:
+        return f"{number:,}"
+    except ValueError:  # Python's own limit on the digits of an integer
+        raise SymflopsError(f"a number of {number.bit_length():,} bits is too long to print") from None
 
 
 def engineering(number: int, metric: str) -> str:
     """Four significant digits with a decimal prefix: 29.26 TFLOP."""
-    scale = min(max(0, (len(str(abs(number))) - 1) // 3), len(_PREFIXES) - 1)
+    scale = (len(str(abs(number))) - 1) // 3
     noun = _NOUNS[UNITS[metric]]
     if scale == 0:
         return f"{number} {noun}".rstrip()
+    if scale >= len(_PREFIXES):  # also beyond what a float holds
+        from decimal import Decimal
+
+        return f"{Decimal(number):.3e} {noun}".rstrip()
     mantissa = f"{number / 10 ** (3 * scale):.4g}"
     return f"{mantissa} {_PREFIXES[scale]}{noun}"
 

@@ -45,6 +45,8 @@ def resolve(
     causal: bool = False,
 ) -> tuple[Model, dict[str, Any]]:
     """The model with its `--set` architecture symbols, and the numbers given for run symbols."""
+    if not model_name:
+        raise SymflopsError("MODEL is empty; name a model or the path of a model JSON")
     model = load(model_name)
     run: dict[str, Any] = {name: number(text, name) for name, text in options.items() if text is not None}
     if causal:

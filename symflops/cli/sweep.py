@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +15,7 @@ from symflops.errors import SymflopsError
 MAX_ROWS = 1_000_000
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
@@ -71,7 +71,7 @@ def points(text: str, option: str) -> list[int]:
         except (ValueError, IndexError):
             raise SymflopsError(f"{option}: {part[:60]!r} is not a range; expected {_POINTS}") from None
         if start < 0 or (start == 0 and step[0] == "*" and stop > 0):
-            raise SymflopsError(f"{option}: {part[:60]!r}: points must be nonnegative and a factor needs a start above 0")
+            raise SymflopsError(f"{option}: {part[:60]!r}: not nonnegative, or a factor from 0")
         while start <= stop:
             found.append(start)
             if len(found) > MAX_ROWS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -13,7 +13,7 @@ from symflops.cost import METRICS, UNITS, Cost
 from symflops.model import Model
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     text = "text"
     json = "json"
     latex = "latex"
