@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Where each public name lives. They are imported when first used: a total in the terminal needs neither SymPy nor NumPy.
+# Where each public name lives. Imported when first used: a total in the terminal needs neither SymPy nor NumPy.
 _HOMES = {
     "SymflopsError": "errors", "symbol": "expr", "parse": "expr", "unparse": "expr", "METRICS": "cost", "Cost": "cost",
     "Sweep": "cost", "Formula": "formula", "load_formula": "formula", "formula_names": "formula", "Layer": "layer",

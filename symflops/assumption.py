@@ -1,4 +1,4 @@
-"""Assumptions: the conditions under which a model's closed form holds, such as `hidden_size % num_attention_heads == 0`."""
+"""Assumptions: conditions under which a closed form holds, such as `hidden_size % num_attention_heads == 0`."""
 
 from __future__ import annotations
 

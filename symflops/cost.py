@@ -179,8 +179,6 @@ class Cost:
             shown = ", ".join(f"{metric}={self.text(metric)!r}" for metric in METRICS)
         return f"Cost({shown})"
 
-        return f"$${equations(self, METRICS, short=True)}$$"
-
     def sweep(self, **axes: Any) -> Sweep:
         """The cost over a grid: columns of NumPy arrays, computed when asked for.
 

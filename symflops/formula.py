@@ -126,7 +126,7 @@ def in_order(items: tuple[str, ...], needs: Mapping[str, set[str]], where: str) 
     return done
 
 
-# ----------------------------------------------------------------------------------------------------------- the library
+# -------------------------------------------------------------------------------- the library
 
 
 def data_folder(kind: str) -> Path:

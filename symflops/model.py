@@ -41,8 +41,9 @@ class Row:
 class Model:
     """A network as a program of layers, and the values of its architecture symbols.
 
+    >>> args = {"N": "seq_len", "in_features": "h", "out_features": "h"}
     >>> model = load({"name": "two", "symbols": {"h": 4}, "layers": {
-    ...     "proj": {"formula": "linear", "repeat": 2, "args": {"N": "seq_len", "in_features": "h", "out_features": "h"}}}})
+    ...     "proj": {"formula": "linear", "repeat": 2, "args": args}}})
     >>> model.total().flops
     64*seq_len
     >>> model.total(symbolic=True).flops

@@ -21,13 +21,14 @@ def python_function(cost: Cost, metrics: Sequence[str], name: str) -> str:
     required = [n for n in (*order[:2], *sorted(free - set(order))) if n in free]
     optional = [n for n in _DEFAULTS if n in free]
     parameters = ", ".join([*required, *(f"{n}={_DEFAULTS[n]}" for n in optional)])
+    title = re.sub(r"[^A-Za-z0-9_ .-]", "?", name)
     lines = [
         "from fractions import Fraction",
         "from math import ceil, floor, log2, sqrt",
         "",
         "",
         f"def {re.sub(r'[^A-Za-z0-9_]', '_', name).lstrip('0123456789') or 'cost'}({parameters}):",
-        f'    """Cost of {re.sub(r"[^ -~]|[^A-Za-z0-9_ .-]", "?", name)}: a multiply-add is 2 FLOPs; algorithmic bytes.',
+        f'    """Cost of {title}: a multiply-add is 2 FLOPs; algorithmic bytes.',
         "",
         *(f"    {metric}: {UNITS[metric]}" for metric in metrics),
         '    """',
