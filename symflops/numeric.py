@@ -151,13 +151,14 @@ def column(value: Value, axes: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray
     """The value over arrays that broadcast against each other: int64 where a bound allows it, else float64."""
     import numpy as np
 
-    missing = sorted(free_symbols(value) - set(axes))
+    used = free_symbols(value)
+    missing = sorted(used - set(axes))
     if missing:
         raise SymflopsError(f"no value for {missing[0]}; give {missing[0]}=…")
     highest = {name: max(1, int(array.max(initial=0))) for name, array in axes.items()}
     exactly = _is_integer_computable(value) and 4 * _bound(value, highest) < 2**63
     dtype = np.int64 if exactly else np.float64
-    arrays = {name: array.astype(dtype, copy=False) for name, array in axes.items()}
+    arrays = {name: array.astype(dtype, copy=False) for name, array in axes.items() if name in used}
     result = fold(grouped(value), _arrays(exactly), lambda leaf: _array_leaf(leaf, arrays, exactly))
     if isinstance(result, tuple):
         result = _rounded(*result)

@@ -11,12 +11,18 @@ _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
 _NOUNS = {"FLOP": "FLOP", "byte": "B", "count": ""}
 
 
+def printable(number: int) -> int:
+    """The number itself; an error when it exceeds Python's own limit on the digits of an integer."""
+    try:
+        str(number)
+    except ValueError:
+        raise SymflopsError(f"a number of {number.bit_length():,} bits is too long to print") from None
+    return number
+
+
 def exact_number(number: int) -> str:
     """Every digit, in groups of three."""
-    try:
-        return f"{number:,}"
-    except ValueError:  # Python's own limit on the digits of an integer
-        raise SymflopsError(f"a number of {number.bit_length():,} bits is too long to print") from None
+    return f"{printable(number):,}"
 
 
 def engineering(number: int, metric: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from symflops.cli import request
-from symflops.cli.quantities import aligned, engineering, exact_number
+from symflops.cli.quantities import aligned, engineering, exact_number, printable
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
 from symflops.model import Model, Row
@@ -99,7 +99,7 @@ def _json(model: Model, rows: list[Row], given: dict[str, int], numbers: bool, m
     layers = []
     for row in rows:
         cost = row.total.at(**given) if numbers else row.total.bind(**given)
-        shown = {m: cost.number(m) if numbers else cost.text(m) for m in metrics}
+        shown = {m: printable(cost.number(m)) if numbers else cost.text(m) for m in metrics}
         repeat = row.repeat if isinstance(row.repeat, int) else str(row.repeat)
         layers.append({"path": row.path, "class": row.class_name, "repeat": repeat, "basic": row.is_basic, **shown})
     return json.dumps({"model": model.name, "layers": layers}, indent=2, ensure_ascii=False)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from symflops.cli import request
-from symflops.cli.quantities import aligned, engineering, exact_number
+from symflops.cli.quantities import aligned, engineering, exact_number, printable
 from symflops.cost import METRICS, UNITS, Cost
 from symflops.model import Model
 
@@ -70,7 +70,7 @@ def _text(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> st
 def _json(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
     import json
 
-    shown = {m: cost.number(m) if cost.evaluated else cost.text(m, short=short) for m in metrics}
+    shown = {m: printable(cost.number(m)) if cost.evaluated else cost.text(m, short=short) for m in metrics}
     data = {
         "model": model.name,
         "metrics": shown,

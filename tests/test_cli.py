@@ -1,0 +1,319 @@
+"""The command line: what it prints, and how it refuses.
+
+Expected numbers are published ones or sums of them: Llama-2-7b at batch 1, length 2048 has 29,261,612,187,648 matmul
+FLOPs and 6,738,415,616 parameters.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symflops.cli import main
+from symflops.cli.sweep import points
+from symflops.errors import SymflopsError
+
+LLAMA = "llama-2-7b-hf"
+MATMUL_FLOPS = 29_261_612_187_648
+PARAMETERS = 6_738_415_616
+LINEAR_FLOPS = 27_062_588_932_096  # the part of all Linear layers, from the prior system's published result
+METRICS = ["flops", "matmul_flops", "read_bytes", "write_bytes", "intermediate_bytes", "parameters"]
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command that must succeed; gives what it printed."""
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        captured = capsys.readouterr()
+        assert (stopped.value.code, captured.err) == (0, "")
+        return captured.out
+
+    return run
+
+
+@pytest.fixture
+def refuse(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command that must fail; gives the one line on stderr."""
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        captured = capsys.readouterr()
+        assert (stopped.value.code, captured.out) == (3, "")
+        assert captured.err.startswith("symflops: error: ")
+        assert captured.err.count("\n") == 1
+        return captured.err.removeprefix("symflops: error: ").removesuffix("\n")
+
+    return run
+
+
+# ---------------------------------------------------------------------------------------------------------------- total
+
+
+def test_total_is_six_closed_forms(say: Any) -> None:
+    lines = say("total", LLAMA).splitlines()
+    assert [line.partition(" = ")[0] for line in lines] == METRICS
+    text = "\n".join(lines)
+    for symbol in ("batch_size", "seq_len", "past_len", "dtype_bytes"):
+        assert symbol in text
+    assert f"parameters = {PARAMETERS}" in lines
+
+
+def test_total_as_numbers(say: Any) -> None:
+    table = {line.split()[0]: line.split()[1:] for line in say("total", LLAMA, "-B", "1", "-S", "2048").splitlines()}
+    assert list(table) == METRICS
+    assert table["matmul_flops"] == [f"{MATMUL_FLOPS:,}", "FLOP", "29.26", "TFLOP"]
+    assert table["parameters"] == [f"{PARAMETERS:,}", "count", "6.738", "G"]
+
+
+def test_the_formula_printed_is_the_number_printed(say: Any) -> None:
+    formula = say("total", LLAMA, "--metric", "matmul_flops").partition(" = ")[2]
+    point = {"batch_size": 1, "seq_len": 2048, "past_len": 0, "causal": 0}
+    assert eval(formula, {}, point) == MATMUL_FLOPS
+
+
+def test_total_bound_in_part_is_a_formula_in_the_rest(say: Any) -> None:
+    formula = say("total", LLAMA, "--metric", "matmul_flops", "-S", "2048", "-P", "0").partition(" = ")[2]
+    assert "seq_len" not in formula
+    assert "past_len" not in formula
+    assert eval(formula, {}, {"batch_size": 1, "causal": 0}) == MATMUL_FLOPS
+
+
+def test_a_symbolic_total_has_none_of_the_config_numbers(say: Any) -> None:
+    text = say("total", LLAMA, "--symbolic")
+    for name in ("hidden_size", "num_hidden_layers", "intermediate_size", "vocab_size"):
+        assert name in text
+    for number in ("4096", "11008", "32000"):
+        assert number not in text
+
+
+def test_short_names_come_with_a_legend(say: Any) -> None:
+    text = say("total", LLAMA, "--symbolic", "--short", "--metric", "matmul_flops")
+    formula, _, legend = text.partition("\n\n")
+    assert "hidden_size" not in formula
+    assert "h = hidden_size = 4096" in legend.splitlines()
+    assert "B = batch_size" in legend.splitlines()
+
+
+def test_causal_leaves_out_the_masked_pairs(say: Any) -> None:
+    layers, hidden, length = 32, 4096, 2048
+    pairs = sum(1 for query in range(length) for key in range(length) if key <= query)
+    shown = say("total", LLAMA, "-B", "1", "-S", "2048", "--causal", "--metric", "matmul_flops")
+    assert f"{LINEAR_FLOPS + layers * 4 * hidden * pairs:,}" in shown
+
+
+def test_decoding_sees_the_whole_cache(say: Any) -> None:
+    layers, hidden = 32, 4096
+    shown = say("total", LLAMA, "-B", "1", "-S", "1", "-P", "2047", "--metric", "matmul_flops")
+    assert f"{LINEAR_FLOPS // 2048 + layers * 4 * hidden * 2048:,}" in shown
+
+
+def test_set_changes_the_architecture(say: Any) -> None:
+    one = 4 * 4096**2 + 3 * 4096 * 11008 + 2 * 4096  # a decoder layer's parameters: attention, MLP, two norms
+    shown = say("total", LLAMA, "-B", "1", "-S", "1", "--set", "num_hidden_layers=31", "--metric", "parameters")
+    assert f"{PARAMETERS - one:,}" in shown
+
+
+def test_bytes_of_weights_and_cache_are_separate(say: Any) -> None:
+    def read(*options: str) -> int:
+        point = ("-B", "1", "-S", "1", "-P", "999", "--metric", "read_bytes", "--format", "json")
+        return int(json.loads(say("total", LLAMA, *point, *options))["metrics"]["read_bytes"])
+
+    cache = 32 * 2 * 1000 * 4096  # layers, keys and values, positions, width
+    weights = PARAMETERS - 32000 * 4096 + 4096  # of the embedding only the token's row is read
+    assert read("--cache-bytes", "1") == read() - cache
+    assert read("--weight-bytes", "1") == read() - weights
+    assert read("--weight-bytes", "0.5") == read() - 3 * weights // 2
+
+
+def test_json_is_only_json_with_exact_integers(say: Any) -> None:
+    huge = 10**30
+    data = json.loads(say("total", LLAMA, "-B", str(huge), "-S", "2048", "--format", "json"))
+    assert data["metrics"]["matmul_flops"] == MATMUL_FLOPS * huge
+    assert data["model"] == LLAMA
+    assert json.loads(say("total", LLAMA, "--format", "json"))["metrics"]["parameters"] == str(PARAMETERS)
+
+
+def test_huge_numbers_are_printed_in_full(say: Any) -> None:
+    shown = say("total", LLAMA, "-B", str(10**300), "-S", str(10**300), "--metric", "matmul_flops")
+    assert shown.split()[1].replace(",", "").endswith("0" * 300)
+    assert shown.split()[3] == "5.243e+905"  # attention, 4*L*h * B*S^2 = 4*32*4096 * 10^900, dwarfs the rest
+
+
+def test_python_output_runs_alone_and_agrees(say: Any) -> None:
+    code = say("total", LLAMA, "--format", "python")
+    program = f"{code}\nprint(llama_2_7b_hf(1, 2048)['matmul_flops'], llama_2_7b_hf(1, 2048)['parameters'])"
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(MATMUL_FLOPS), str(PARAMETERS)]
+
+
+def test_latex_output(say: Any) -> None:
+    text = say("total", LLAMA, "--format", "latex", "--symbolic", "--short", "--metric", "parameters")
+    assert text.startswith("\\begin{aligned}\n\\mathrm{parameters} &= ")
+    assert text.count("{") == text.count("}")
+
+
+# --------------------------------------------------------------------------------------------------- show, sweep, lists
+
+
+def test_show_has_every_layer_with_its_repeat(say: Any) -> None:
+    text = say("show", LLAMA, "-B", "1", "-S", "2048", "--metric", "matmul_flops")
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines()}
+    assert rows["q_proj"] == ["×32", "2.199", "TFLOP", "7.5%"]
+    assert rows["lm_head"] == ["536.9", "GFLOP", "1.8%"]
+    assert rows["total"] == [f"{MATMUL_FLOPS:,}", "100.0%"]
+
+
+def test_the_layers_of_show_add_up_to_the_total(say: Any) -> None:
+    data = json.loads(say("show", LLAMA, "-B", "1", "-S", "2048", "--format", "json"))
+    basic = [layer for layer in data["layers"] if layer["basic"]]
+    assert sum(layer["matmul_flops"] for layer in basic) == MATMUL_FLOPS
+    assert sum(layer["parameters"] for layer in basic) == PARAMETERS
+
+
+def test_show_depth(say: Any) -> None:
+    assert "q_proj" not in say("show", LLAMA, "--depth", "2")
+    assert "layers" in say("show", LLAMA, "--depth", "2")
+
+
+def test_show_formulas_with_short_names(say: Any) -> None:
+    lines = say("show", LLAMA, "--short", "--metric", "parameters").splitlines()
+    assert any(line.split() == ["q_proj", "×32", str(32 * 4096**2)] for line in lines)
+
+
+def test_sweep_formats_agree(say: Any) -> None:
+    grid = ("sweep", LLAMA, "-S", "512:2048:*2", "-B", "1,8", "--metric", "matmul_flops")
+    columns = json.loads(say(*grid, "--format", "json"))["columns"]
+    assert columns["batch_size"] == [1, 1, 1, 8, 8, 8]
+    assert columns["seq_len"] == [512, 1024, 2048] * 2
+    assert columns["matmul_flops"][2] == MATMUL_FLOPS
+    csv = [line.split(",") for line in say(*grid, "--format", "csv").splitlines()]
+    assert csv[0] == ["batch_size", "seq_len", "matmul_flops"]
+    assert [int(row[2]) for row in csv[1:]] == columns["matmul_flops"]
+    table = say(*grid).splitlines()
+    assert [int(line.split()[2].replace(",", "")) for line in table[1:-1]] == columns["matmul_flops"]
+    assert table[-1] == "dtype: int64"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("7", [7]),
+        ("1,8", [1, 8]),
+        ("2:4", [2, 3, 4]),
+        ("0:10:+5", [0, 5, 10]),
+        ("128:1024:*2", [128, 256, 512, 1024]),
+        ("1,16:64:*4", [1, 16, 64]),
+    ],
+)
+def test_ranges(text: str, expected: list[int]) -> None:
+    assert points(text, "-S") == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "1:2:3", "1:2:*1", "1:2:+0", "1:2:+1:4", "5:3", "-1:3", "0:8:*2", "1:2:", "1.5"]
+)
+def test_ranges_that_are_none(text: str) -> None:
+    with pytest.raises(SymflopsError, match=r"^-S: "):
+        points(text, "-S")
+
+
+def test_endless_range() -> None:
+    with pytest.raises(SymflopsError, match="-S: more than 1,000,000 points"):
+        points("0:1000000000000:+1", "-S")
+
+
+def test_formulas_and_models(say: Any) -> None:
+    listed = {line.split()[0] for line in say("formulas").splitlines()}
+    assert {"linear", "rms_norm", "sdpa", "moe_experts"} <= listed
+    assert {f["name"] for f in json.loads(say("formulas", "--format", "json"))} == listed
+    assert "2*N*in_features*out_features" in say("formulas", "linear")
+    shown = json.loads(say("models", "--format", "json"))
+    assert {m["name"]: m["parameters"] for m in shown}[LLAMA] == PARAMETERS
+    assert LLAMA in say("models")
+
+
+# ------------------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["totl", LLAMA], "no such command 'totl'; did you mean 'total'?"),
+        (["total"], "Missing argument 'MODEL'."),
+        (["total", "llama-2-7b"], "llama-2-7b: no such model or file; did you mean 'llama-2-7b-hf'?"),
+        (["total", ""], "MODEL is empty; name a model or the path of a model JSON"),
+        (["total", LLAMA, "--formt", "json"], "No such option: --formt"),
+        (["total", LLAMA, "--format", "xml"], "'xml' is not one of 'text', 'json', 'latex', 'python'."),
+        (["total", LLAMA, "-B", "-1"], "batch_size = -1: must be a nonnegative integer"),
+        (["total", LLAMA, "-B", "1.5"], "batch_size = 1.5: must be a nonnegative integer"),
+        (["total", LLAMA, "-B", "1e999"], "must be a nonnegative integer"),
+        (["total", LLAMA, "-B", "many"], "batch_size: 'many' is not a number"),
+        (["total", LLAMA, "-B", "1" + "0" * 9999], "batch_size"),
+        (["total", LLAMA, "--metric", "flop"], "unknown metric 'flop'; valid: flops, matmul_flops"),
+        (["total", LLAMA, "--set", "hidden_siz=1"], "unknown symbol 'hidden_siz'; did you mean 'hidden_size'?"),
+        (["total", LLAMA, "--set", "hidden_size"], "--set 'hidden_size': expected name=value"),
+        (
+            ["total", LLAMA, "--set", "num_key_value_heads=5"],
+            "assumption broken: num_attention_heads % num_key_value_heads",
+        ),
+        (["show", LLAMA, "--depth", "-1"], "--depth"),
+        (["sweep", LLAMA, "-S", "abc"], "-S: 'abc' is not a range"),
+        (["sweep", LLAMA, "-S", "1:2000", "-B", "1:2000"], "a grid of 4,000,000 points"),
+        (["formulas", "linaer"], "unknown formula 'linaer'; did you mean 'linear'?"),
+    ],
+)
+def test_mistakes(refuse: Any, arguments: list[str], message: str) -> None:
+    assert message in refuse(*arguments)
+
+
+def test_a_number_too_long_to_print(refuse: Any, tmp_path: Path) -> None:
+    cost = dict.fromkeys(METRICS, "0") | {"flops": "batch_size**50"}
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"name": "m", "layers": {"a": {"cost": cost}}}))
+    for output in ("text", "json"):
+        message = refuse("total", str(path), "-B", str(10**300), "--format", output)
+        assert message.endswith("a number of 49,829 bits is too long to print")  # 15,000 * log2(10)
+
+
+# ---------------------------------------------------------------------------------------------------- as a real process
+
+
+def symflops(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).parent.parent
+    return subprocess.run([sys.executable, root / "cli.py", *arguments], capture_output=True, text=True, **options)
+
+
+def test_the_main_job_as_a_process(tmp_path: Path) -> None:
+    done = symflops("total", LLAMA, "-B", "1", "-S", "2048", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{MATMUL_FLOPS:,}" in done.stdout
+
+
+def test_a_mistake_as_a_process() -> None:
+    done = symflops("total", "nope.json")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("symflops: error: nope.json: no such model or file")
+    assert done.stderr.count("\n") == 1
+
+
+def test_output_in_a_plain_locale_is_still_output() -> None:
+    done = symflops("show", LLAMA, env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "utf-8"}, encoding="utf-8")
+    assert done.returncode == 0
+    assert "×32" in done.stdout
+
+
+def test_help_and_version(say: Any) -> None:
+    assert "total" in say("--help")
+    assert "--symbolic" in say("total", "--help")
+    assert say("--version").startswith("symflops 0.")
+    assert say() == say("--help")
