@@ -146,11 +146,15 @@ class Cost:
 
         past_len and causal default to 0, dtype_bytes to 2, weight_bytes and cache_bytes to dtype_bytes; every other
         symbol needs a value. A closed form that is not whole there (an expected number of experts) is rounded to the
-        nearest integer. Raises SymflopsError for a missing, unknown, negative or fractional value.
+        nearest integer. Raises SymflopsError for a missing, unknown, negative or fractional value, and where a metric
+        would be negative, which is outside of what its formula describes.
         """
         numeric.check_names(values, self.free_symbols)
-        numbers = self._evaluator(numeric.with_defaults(values))
-        return Cost(tuple(numeric.whole(n) for n in numbers), evaluated=True)
+        numbers = [numeric.whole(n) for n in self._evaluator(numeric.with_defaults(values))]
+        for metric, number in zip(METRICS, numbers, strict=True):
+            if number < 0:
+                raise SymflopsError(f"{metric} is negative at this point: the formula or a repeat does not hold here")
+        return Cost(tuple(numbers), evaluated=True)
 
     @cached_property
     def _evaluator(self) -> numeric.Evaluator:

@@ -199,5 +199,6 @@ def load(model: Any) -> Model:
 
 def _model(data: Mapping[str, Any]) -> Model:
     model = Model(**Reading().model(data))
+    _ = model.symbols  # a cycle among them is an error of the file
     model.check_assumptions()
     return model

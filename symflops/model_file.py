@@ -25,10 +25,12 @@ _LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "sub_layers
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
-    if path.stat().st_size > MAX_FILE:
-        raise SymflopsError(f"file of {path.stat().st_size:,} bytes is larger than the {MAX_FILE:,} allowed")
+    with path.open("rb") as file:  # a pipe or a device has no size to ask for
+        content = file.read(MAX_FILE + 1)
+    if len(content) > MAX_FILE:
+        raise SymflopsError(f"larger than the {MAX_FILE:,} bytes that a model file may have")
     try:
-        data = json.loads(path.read_bytes().decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        data = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise SymflopsError(f"not UTF-8: byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -87,7 +89,7 @@ class Reading:
         root = Layer(parts=tuple(self.part(name, layer, "layers", 0) for name, layer in layers.items()))
         for path, owner in self.ties:
             if owner not in self.paths or owner == path:
-                raise SymflopsError(f"{path}.tied: no layer {owner[:100]!r}{nearest(owner, sorted(self.paths))}")
+                raise SymflopsError(f"layers.{path}.tied: no layer {owner[:100]!r}{nearest(owner, sorted(self.paths))}")
         texts = {key: _expect(data.get(key, ""), str, key) for key in ("name", "about", "source", "class")}
         return {
             "name": texts["name"], "root": root, "definitions": dict(symbols), "assumes": tuple(assumes),

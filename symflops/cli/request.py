@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from symflops.cost import Cost
 from symflops.errors import SymflopsError
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
@@ -36,6 +37,19 @@ def number(text: str, option: str) -> int | float:
         return float(cleaned)
     except ValueError:
         raise SymflopsError(f"{option}: {text[:60]!r} is not a number") from None
+
+
+def evaluate(model: Model, cost: Cost, given: Mapping[str, Any]) -> Cost:
+    """The numbers of a model's total at a point; what cannot be computed there is an error that names the layer."""
+    try:
+        return cost.at(**given)
+    except SymflopsError:
+        for row in model.rows():
+            try:
+                row.total.at(**given)
+            except SymflopsError as error:
+                raise error.within(f"{model.name}: {row.path}") from None
+        raise
 
 
 def resolve(

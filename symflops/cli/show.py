@@ -57,7 +57,7 @@ def show(
     if output is Format.json:
         print(_json(named, rows, given, numbers, metrics))
     elif numbers:
-        print(_numbers(rows, whole, given, metrics))
+        print(_numbers(named, rows, whole, given, metrics))
     else:
         print(_formulas(rows, whole.bind(**given), given, metrics, short))
 
@@ -67,8 +67,8 @@ def _place(row: Row) -> tuple[str, str]:
     return "  " * row.depth + row.path.rpartition(".")[2], times
 
 
-def _numbers(rows: list[Row], whole: Cost, given: dict[str, int], metrics: tuple[str, ...]) -> str:
-    total = whole.at(**given)
+def _numbers(model: Model, rows: list[Row], whole: Cost, given: dict[str, int], metrics: tuple[str, ...]) -> str:
+    total = request.evaluate(model, whole, given)
     table = [("layer", "runs", *metrics, f"share of {metrics[0]}")]
     for row in rows:
         cost = row.total.at(**given)

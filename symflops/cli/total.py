@@ -50,7 +50,7 @@ def total(
     for name in metrics:
         cost.value(name)  # an unknown metric is an error before anything is printed
     if given:
-        cost = cost.at(**given) if cost.is_complete(given) else cost.bind(**given)
+        cost = request.evaluate(named, cost, given) if cost.is_complete(given) else cost.bind(**given)
     print(_PRINTERS[output](named, cost, metrics, short))
 
 

@@ -1,0 +1,83 @@
+"""The order of the house: who may import whom, what importing loads, and how long a file may grow."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "symflops"
+# Each room imports only from rooms before it. The rooms in one inner tuple do not import each other.
+ORDER: tuple[tuple[str, ...], ...] = (
+    ("errors",),
+    ("tree",),
+    ("polynomial",),
+    ("function",),
+    ("algebra",),
+    ("grouping",),
+    ("expr",),
+    ("numeric",),
+    ("assumption",),
+    ("cost",),
+    ("formula",),
+    ("layer",),
+    ("graph",),
+    ("model_file",),
+    ("model",),
+    ("export",),
+    ("cli",),
+)
+RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
+HEAVY = ("torch", "transformers", "anthropic", "matplotlib", "pandas")
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The full names that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    own = room_of(path)
+    for name in imports(path):
+        if name.startswith("symflops."):
+            room = name.split(".")[1]
+            if room not in RANK:  # a name of the package itself, such as its version
+                assert own == "cli"
+                continue
+            assert room == own or RANK[room] < RANK[own], f"{own} imports {name}"
+        assert not name.startswith(HEAVY), f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_can_be_read_top_to_bottom(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 330
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import symflops",
+        "import symflops; symflops.load('llama-2-7b-hf').total().at(batch_size=1, seq_len=2)",
+        "from symflops.cli import main\ntry: main(['total', 'llama-2-7b-hf'])\nexcept SystemExit: pass",
+    ],
+)
+def test_nothing_heavy_is_loaded(program: str) -> None:
+    ask = f"{program}\nimport sys; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
