@@ -1,19 +1,39 @@
-"""Assumptions: conditions under which a closed form holds, such as `hidden_size % num_attention_heads == 0`."""
+"""Assumptions: conditions under which a closed form holds.
+
+A comparison of formulas, such as `hidden_size % num_attention_heads == 0`, or a fact about the config that a model was
+derived from and that is no number: `hidden_act == "silu"`, `tie_word_embeddings == false`.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from symflops import algebra, numeric
 from symflops.errors import SymflopsError
 from symflops.polynomial import Number
-from symflops.tree import read
+from symflops.tree import NAME, read
 
 _COMPARISONS: dict[str, Callable[[Number, Number], bool]] = {
     "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<=": lambda a, b: a <= b, ">=": lambda a, b: a >= b,
     "<": lambda a, b: a < b, ">": lambda a, b: a > b,
 }  # fmt: skip
+
+
+def fact(text: str) -> tuple[str, Any] | None:
+    """The name and the value of a fact; None for a comparison of formulas.
+
+    >>> fact('hidden_act == "silu"'), fact("heads % groups == 0")
+    (('hidden_act', 'silu'), None)
+    """
+    name, found, literal = text.partition(" == ")
+    if not found or not NAME.match(name) or not literal.startswith(('"', "[", "{", "true", "false", "null")):
+        return None
+    try:
+        return name, json.loads(literal)
+    except ValueError:
+        return None
 
 
 def sides(text: str) -> tuple[Any, str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from symflops import algebra, polynomial
-from symflops.assumption import sides
+from symflops.assumption import fact, sides
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import formula_for_class, load_formula
@@ -83,7 +83,9 @@ class Reading:
         self.texts.clear()
         assumes = _expect(data.get("assumes", []), list, "assumes")
         for i, text in enumerate(assumes):
-            for side in sides(_expect(text, str, f"assumes[{i}]"))[::2]:
+            if fact(_expect(text, str, f"assumes[{i}]")) is not None:
+                continue
+            for side in sides(text)[::2]:
                 self.check_names(side, f"assumes[{i}]")
         layers = _expect(data.get("layers"), dict, "layers")
         root = Layer(parts=tuple(self.part(name, layer, "layers", 0) for name, layer in layers.items()))

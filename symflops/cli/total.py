@@ -63,7 +63,9 @@ def _text(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> st
         used = sorted(cost.legend.items(), key=lambda pair: pair[1])
         values = model.symbols
         lines.append("")
-        lines += [f"{new} = {name}" + (f" = {values[name]}" if name in values else "") for name, new in used]
+        for name, new in used:
+            number = [str(values[name])] if name in values else []
+            lines.append(" = ".join([new, *([name] if name != new or not number else []), *number]))
     return "\n".join(lines)
 
 

@@ -1,0 +1,208 @@
+"""The integers of a config as symbols, and the hints that torch sees for them while the model is traced.
+
+A hint answers wherever Python or torch insists on a number. It must be generic, so that no two sizes are equal by
+accident (32 heads and 32 key-value heads), and it must keep what models rely on: heads divide the width, key-value
+heads divide heads, half of a head is whole. So each symbol is written as a product of coarser ones: hidden_size as
+num_attention_heads times a new symbol, head_dim as 2^k times one, whenever the config's own number allows it. Quotients
+such as hidden_size // num_attention_heads are then exact, and no floor is left in a formula.
+
+Where a trace shows that the model relies on more (qk_head_dim is the sum of two others), the relation is added by
+`solve` and the model traced again.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from symflops.algebra import free_symbols, substitute
+from symflops.numeric import RUN_SYMBOLS
+from symflops.polynomial import Polynomial, Value, add, divide, multiply, negate, symbol, terms_of, value_of
+from symflops.tree import NAME
+
+# Fields that name a position, a version, a rhythm or a depth rather than a size.
+_NOT_SIZES = re.compile(
+    r"(^|_)(id|ids|idx|index|version|seed|interval|period|frequency|freq|steps?|patterns?|first|last|start|begin|end|"
+    r"return|output|beams?|pretraining_tp|tp|truncate|cycles?|layers?|depth|every|offset|block_size|block_length|"
+    r"chunk_size_feed_forward|mtp|loops?)(_|$)|^n_layers?$|layers|^_|transformers|^is_|^use_|axial"
+)
+# Counts that other sizes are divided by, and widths.
+_WIDTHS = re.compile(r"dim|size|rank|width|embd|d_model|d_kv|d_head|d_inner|hidden|channels|units|latent|proj")
+_COUNTS = re.compile(r"head|group|(^|_)(n|num)_blocks")
+_LIMITS = re.compile(r"position|window|context|chunk|max_|n_ctx")
+_PRIMES = tuple(n for n in range(3, 1300, 2) if all(n % k for k in range(3, int(n**0.5) + 1, 2)))
+RUN_HINTS = {"batch_size": 3, "seq_len": 677, "past_len": 409}
+
+
+@dataclass
+class Field:
+    """One integer of a config: where it is, its name as a symbol, its number, and how it is written as a product."""
+
+    holder: Any
+    key: str
+    name: str
+    number: int
+    divisors: tuple[str, ...] = ()  # other symbols, each of which divides it
+    power: int = 1  # a power of two that divides what is left
+    place: int = 0  # in the config; those of inner configs come later
+    solved: Value | None = None  # or what it is equal to, in other symbols
+
+    @property
+    def rest(self) -> str:
+        """The name of what remains after divisor and power are taken out."""
+        return self.name if not self.divisors and self.power == 1 else f"{self.name}__rest"
+
+
+@dataclass
+class Architecture:
+    """The fields that are symbols, each after those that it is written in."""
+
+    fields: list[Field] = field(default_factory=list)
+
+    def field(self, name: str) -> Field | None:
+        return next((f for f in self.fields if f.name == name), None)
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        return {f.name: f.number for f in self.fields}
+
+    def factors(self, f: Field) -> Value:
+        """A field as a product of rests: hidden_size is num_attention_heads * 16 * hidden_size__rest."""
+        if f.solved is not None:
+            return substitute(f.solved, {n: self._factors_of(n) for n in free_symbols(f.solved)})
+        return multiply(f.power, symbol(f.rest), *(self._factors_of(d) for d in f.divisors))
+
+    def _factors_of(self, name: str) -> Value:
+        found = self.field(name)
+        return symbol(name) if found is None else self.factors(found)
+
+    def rests(self) -> dict[str, Value]:
+        """What each rest stands for: `hidden_size__rest` is hidden_size/(16*num_attention_heads)."""
+        free = [f for f in self.fields if f.solved is None]
+        return {f.rest: divide(symbol(f.name), multiply(f.power, *(self._symbol(d) for d in f.divisors))) for f in free}
+
+    def _symbol(self, name: str) -> Value:
+        found = self.field(name)
+        return found.solved if found is not None and found.solved is not None else symbol(name)
+
+    def hints(self) -> dict[str, int]:
+        """A distinct prime for each rest, larger for larger numbers, so that no two products agree by accident."""
+        free = [f for f in self.fields if f.solved is None]
+        small = [f for f in free if not _WIDTHS.search(f.key) or re.search(r"kernel|conv", f.key)]
+        counts = sorted(small, key=lambda f: (f.number, f.name))
+        widths = sorted((f for f in free if f not in counts), key=lambda f: (f.number, f.name))
+        order = [f for f in counts if not _LIMITS.search(f.key)] + widths
+        chosen = {f.rest: prime for f, prime in zip(order, _PRIMES, strict=False)}
+        limits = [f for f in free if f.rest not in chosen]
+        return chosen | {f.rest: 100003 + 34 * i for i, f in enumerate(limits)}
+
+    def solve(self, left: Value, right: Value) -> bool:
+        """Make two sizes equal by writing one of the fields in terms of the others; False if none can be."""
+        for f in sorted(self.fields, key=lambda f: (len(f.divisors), -f.place)):
+            if f.solved is None and all(f.name not in (*o.divisors, *_names(o.solved)) for o in self.fields):
+                found = _solution(f.name, left, right)
+                if found is not None and f.name not in free_symbols(found):
+                    f.solved = found
+                    if _is_whole(self.factors(f)):
+                        f.divisors, f.power = (), 1
+                        self.fields = in_order(self.fields)
+                        return True
+                    f.solved = None
+        return False
+
+
+def _names(value: Value | None) -> set[str]:
+    return set() if value is None else free_symbols(value)
+
+
+def _is_whole(value: Value) -> bool:
+    return all(type(c) is int and all(e > 0 for _, e in m) for m, c in terms_of(value).items())
+
+
+def _solution(name: str, left: Value, right: Value) -> Value | None:
+    """The value of a symbol in `left == right` when both are polynomials in which it stands once and linearly."""
+    difference = add(left, negate(right))
+    if not isinstance(difference, Polynomial):
+        return None
+    with_it = {m: c for m, c in difference.terms.items() if any(n == name for n, _ in m)}
+    if len(with_it) != 1:
+        return None
+    ((monomial, coefficient),) = with_it.items()
+    if dict(monomial)[name] != 1:
+        return None
+    others = value_of({tuple(p for p in monomial if p[0] != name): coefficient})
+    rest = value_of({m: c for m, c in difference.terms.items() if m not in with_it})
+    return divide(negate(rest), others)
+
+
+def parts(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """The config and those inside it, with the prefix of each: "", "text_", …"""
+    found = [(prefix, config)]
+    for key, value in vars(config).items():
+        if hasattr(value, "to_diff_dict"):
+            found += parts(value, f"{prefix}{key.removesuffix('config')}")
+    return found
+
+
+def architecture(config: Any, numeric: set[str]) -> Architecture:
+    """The symbols of a config; fields named in `numeric` stay numbers."""
+    fields: list[Field] = []
+    taken: set[str] = set(RUN_SYMBOLS)
+    for prefix, part in parts(config):
+        for key, number in vars(part).items():
+            if type(number) is not int or number < 2 or _NOT_SIZES.search(key) or not NAME.match(key):
+                continue
+            name = key if key not in taken else f"{prefix}{key}"
+            if name not in taken and name not in numeric:
+                fields.append(Field(part, key, name, number, place=len(fields)))
+            taken.add(name)
+    _factor(fields)
+    return Architecture(in_order(fields))
+
+
+def _factor(fields: list[Field]) -> None:
+    """Find for each field the counts that divide it, of each kind the largest, then a power of two.
+
+    The counts need not divide it together: a quotient by one of them is exact, and that is all that is used.
+    """
+    counts = [f for f in fields if _COUNTS.search(f.key) and not _WIDTHS.search(f.key)]
+    for f in fields:
+        near = [c for c in counts if c is not f and c.holder is f.holder and f.number % c.number == 0]
+        if f in counts:
+            # n and n_kv: the smaller divides the larger; of two equal ones the key-value heads, or the groups.
+            near = [c for c in near if _order(c) < _order(f) and _kind(c) == _kind(f)]
+        elif "experts" in f.key and "per_tok" not in f.key:
+            near = [c for c in near if "group" in c.key and "topk" not in c.key]
+        elif _WIDTHS.search(f.key) and not re.search(r"head|kernel|vocab|expert|moe|conv|state|rank", f.key):
+            near = [c for c in near if f.number > c.number]
+        else:
+            near = []
+        largest = {_kind(c): c for c in sorted(near, key=_order)}
+        f.divisors = tuple(c.name for c in largest.values())
+        if _WIDTHS.search(f.key) and "kernel" not in f.key:
+            rest = f.number // math.lcm(1, *(c.number for c in largest.values()))
+            f.power = min(rest & -rest, 16)
+
+
+def _order(f: Field) -> tuple[int, bool, str]:
+    return (f.number, not re.search(r"kv|key|group", f.key), f.name)
+
+
+def _kind(f: Field) -> str:
+    """What a count is of, without its role: linear_num_key_heads goes with linear_num_value_heads."""
+    return re.sub(r"kv|key|value|query|num|heads?|groups?|attention|attn|_|^n|n$|multi", "", f.key)
+
+
+def in_order(fields: list[Field]) -> list[Field]:
+    """The fields, each after those that it is written in."""
+    ordered: list[Field] = []
+    waiting = list(fields)
+    names = {f.name for f in fields}
+    while waiting:
+        done = {o.name for o in ordered}
+        ready = [f for f in waiting if ({*f.divisors} | (_names(f.solved) & names)) <= done]
+        ordered += ready
+        waiting = [f for f in waiting if f not in ready]
+    return ordered

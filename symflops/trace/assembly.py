@@ -1,0 +1,392 @@
+"""From the record of a run to the layers of a model file.
+
+Bytes follow one rule everywhere: a layer reads its inputs and weights once and writes its outputs once; a temporary
+inside it is materialised when a matrix multiply or a convolution writes or reads it. Chains of everything else
+(elementwise operations, reductions, copies, gathers) run as one kernel.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from symflops.algebra import from_text
+from symflops.cost import METRICS
+from symflops.errors import SymflopsError
+from symflops.formula import Formula, formula_for_class, load_formula
+from symflops.grouping import grouped
+from symflops.polynomial import Value, add, multiply
+from symflops.trace.arguments import READERS, Traced
+from symflops.trace.internals import storage_key
+from symflops.trace.operation import BARRIERS
+from symflops.trace.quantity import Quantities
+from symflops.trace.recorder import Execution, Operation, Recorder, View
+from symflops.tree import write
+
+Data = dict[str, Any]
+MANY = 8  # steps of one name in one module; more are a loop, and one layer
+BARRIER_STEPS = BARRIERS | {"routed_matmul"}
+# What steps are called where the function of the source that computes them has a name that says less.
+NAMES = {"apply_rotary_pos_emb": "rotary", "apply_rotary_pos_emb_interleave": "rotary", "rotate_half": "rotary"}
+
+
+class Assembly:
+    """One record being turned into layers. `mismatches` lists classes whose formula is not what was traced."""
+
+    def __init__(self, recorder: Recorder, merge: bool = False) -> None:
+        self.recorder = recorder
+        self.merge = merge  # steps of one name in one module are one layer, however many there are
+        self.quantities: Quantities = recorder.quantities
+        self.owners: dict[int, str] = {}  # storage of a weight -> path of the layer that counts it
+        self.mismatches: dict[str, str] = {}
+        self.formulas: dict[str, str] = {}
+        self.traced: set[str] = set()
+        self.done: dict[Execution, Data] = {}
+        self.run: set[torch.nn.Module] = set()
+        self.outputs = {v.storage for v in recorder.root.outputs}
+        self.taken = self._taken(recorder.root)
+
+    def _taken(self, execution: Execution) -> set[int]:
+        """Memory that a repeated execution reads: its operations are not in the record."""
+        found = {v.storage for v in execution.inputs} if execution.repeated else set()
+        self.run.add(execution.module)
+        for part in execution.parts:
+            if isinstance(part, Execution):
+                found |= self._taken(part)
+        return found
+
+    # ------------------------------------------------------------------------------------------------ the tree
+
+    def layers(self) -> Data:
+        """The `layers` of the model file."""
+        root = self.recorder.root
+        below = self.below(root)
+        return (
+            below
+            if below
+            else {"forward": self.basic(root, [p for p in root.parts if isinstance(p, Operation)], "forward")}
+        )
+
+    def below(self, execution: Execution) -> Data:
+        """The parts of a composite module: its sub-modules, and what it computes itself."""
+        layers: Data = {}
+        own: list[Operation] = []
+
+        made: list[tuple[str, Data]] = []
+
+        def flush() -> None:
+            for group in groups(own):
+                data = self.basic(execution, group, execution.path)
+                if data:
+                    made.append((group_name(group), data))
+                    _place(layers, made[-1][0], data)
+            own.clear()
+
+        for part in execution.parts:
+            if isinstance(part, Operation):
+                own.append(part)
+                continue
+            flush()
+            name = part.path.removeprefix(f"{execution.path}.") if execution.path else part.path
+            data = self.layer(part)
+            if data:
+                _place(layers, name, data)
+        flush()
+        often = {n for n in (n for n, _ in made) if self.merge or [m for m, _ in made].count(n) > MANY}
+        for name in often:
+            _merge(layers, name, [data for n, data in made if n == name])
+        for name, data in self.unused(execution):
+            _place(layers, name, data)
+        return layers
+
+    def layer(self, execution: Execution) -> Data:
+        """One module as a layer; nothing for one that computes nothing and owns nothing."""
+        if execution.repeated is not None:
+            execution = execution.repeated
+        if execution not in self.done:
+            self.done[execution] = self._layer(execution)
+        return copy.deepcopy(self.done[execution])
+
+    def _layer(self, execution: Execution) -> Data:
+        class_name = full_name(type(execution.module))
+        operations = list(every_operation(execution))
+        steps = [o for o in operations if o.formula]
+        if operations and not steps:
+            known = self.known(execution, operations, class_name)
+            if known:
+                return known
+        if any(isinstance(p, Execution) for p in execution.parts) or steps:
+            below = self.below(execution)
+            return {"class": class_name, "sub_layers": below} if below else {}
+        if not operations:
+            unused = dict(self.unused(execution))
+            return next(iter(unused.values()), {})
+        self.traced.add(class_name)
+        return {"class": class_name} | self.basic(execution, operations, execution.path)
+
+    def known(self, execution: Execution, operations: list[Operation], class_name: str) -> Data:
+        """A call of the library's formula for this class, if it costs exactly what was traced."""
+        formula = _formula(class_name)
+        if formula is None or formula.name not in READERS:
+            return {}
+        costs = self.costs(execution, operations)
+        traced = Traced(execution.module, execution.input_shapes, execution.output_shapes, self.quantities)
+        try:
+            args = READERS[formula.name](traced)
+            values = formula.values(args)
+        except (SymflopsError, AttributeError, IndexError, TypeError, ValueError) as error:
+            self.mismatches[class_name] = f"arguments: {error}"
+            return {}
+        tied = self.tie(execution, operations)
+        for metric, is_, was in zip(METRICS, values, costs, strict=True):
+            if is_ != was and not (tied and metric == "parameters"):
+                shown = f"{metric}: formula {write(grouped(is_))}, traced {write(grouped(was))}"
+                self.mismatches[class_name] = shown
+                return {}
+        self.own(operations, execution.path)
+        self.formulas[class_name] = formula.name
+        data: Data = {"class": class_name}
+        if args:
+            data["args"] = {name: text(value) for name, value in args.items()}
+        return data | ({"tied": tied} if tied else {})
+
+    def tie(self, execution: Execution, operations: list[Operation]) -> str:
+        """The layer that already counts the weights which this one reads, if there is one."""
+        found = ""
+        for o in operations:
+            for view in o.reads:
+                if self._is_weight(view.storage):
+                    if view.storage not in self.owners:
+                        return ""  # a weight of its own; what it shares is not all it has
+                    found = self.owners[view.storage]
+        return found
+
+    def own(self, operations: Iterable[Operation], path: str) -> None:
+        for o in operations:
+            for view in o.reads:
+                if self._is_weight(view.storage):
+                    self.owners.setdefault(view.storage, path)
+
+    def _is_weight(self, storage: int) -> bool:
+        return isinstance(self.recorder.storages[storage].kept, torch.nn.Parameter)
+
+    def basic(self, execution: Execution, operations: list[Operation], path: str) -> Data:
+        first = operations[0]
+        if all(o.is_constant for o in operations):
+            return {}
+        if first.formula:
+            return {"formula": first.formula, "args": {n: text(v) for n, v in first.args.items()}}
+        costs = self.costs(execution, operations)
+        self.own(operations, path)
+        if all(c == 0 for c in costs):
+            return {}
+        simple = {"residual": "add", "product": "mul"}.get(group_name(operations), "")
+        if simple:
+            n = operations[-1].writes[0].elements
+            if load_formula(simple).values({"n": n}) == costs:
+                return {"formula": simple, "args": {"n": text(n)}}
+        return {"cost": {metric: text(value) for metric, value in zip(METRICS, costs, strict=True)}}
+
+    def unused(self, execution: Execution) -> list[tuple[str, Data]]:
+        """Weights that the forward never reads: they are parameters all the same."""
+        found = []
+        module = execution.module
+        count = self.unread(p for p in module.parameters(recurse=False))
+        if count != 0:
+            found.append(("unused_weights", _parameters_only(count)))
+        for name, child in module.named_children():
+            found += self.never_run(name, child)
+        return found
+
+    def never_run(self, name: str, module: torch.nn.Module) -> list[tuple[str, Data]]:
+        if module in self.run:
+            return []
+        if not any(m in self.run for m in module.modules()):
+            count = self.unread(module.parameters())
+            return [(name, {"class": full_name(type(module))} | _parameters_only(count))] if count != 0 else []
+        own = self.unread(module.parameters(recurse=False))
+        found = [(f"{name}.unused_weights", _parameters_only(own))] if own != 0 else []
+        for child_name, child in module.named_children():
+            found += self.never_run(f"{name}.{child_name}", child)
+        return found
+
+    def unread(self, parameters: Iterable[torch.nn.Parameter]) -> Value:
+        total: Value = 0
+        for parameter in parameters:
+            key = storage_key(parameter)
+            if not self.recorder.storages[key].readers and key not in self.owners:
+                self.owners[key] = "unused"
+                total = add(total, self.recorder.storages[key].elements)
+        return total
+
+    # ---------------------------------------------------------------------------------------------------- costs
+
+    def costs(self, execution: Execution, operations: Sequence[Operation]) -> tuple[Value, ...]:
+        """The six metrics of operations run as one layer."""
+        inside = set(operations)
+        storages = self.recorder.storages
+        returned = {v.storage for v in execution.outputs} | self.outputs | self.taken
+        overwritten: set[int] = set()
+        reads: dict[int, list[View]] = {}
+        gathered: dict[int, Value] = {}
+        for o in operations:
+            for view in o.reads:
+                fresh = view.storage in overwritten
+                if view.storage in o.gathered:
+                    gathered[view.storage] = add(gathered.get(view.storage, 0), o.gathered[view.storage])
+                elif not fresh:
+                    reads.setdefault(view.storage, []).append(view)
+            overwritten |= {v.storage for v in o.writes}
+        read: Value = 0
+        for key, views in reads.items():
+            read = add(read, multiply(storages[key].unit, _covered(views, storages[key].elements)))
+        for key, elements in gathered.items():
+            if key not in reads and key not in overwritten - set(reads):
+                read = add(read, multiply(storages[key].unit, elements))
+        write_: Value = 0
+        between: Value = 0
+        for key in dict.fromkeys(v.storage for o in operations for v in o.writes):
+            storage = storages[key]
+            views = [v for o in operations for v in o.writes if v.storage == key]
+            size = multiply(storage.unit, _covered(views, storage.elements))
+            if storage.role == "constant":
+                continue  # made once, from sizes alone
+            leaves = key in returned or any(r not in inside for r in storage.readers)
+            if leaves or storage.role != "temporary":
+                write_ = add(write_, size)
+            elif any(o.name in BARRIER_STEPS for o in (*storage.readers, *storage.writers)):
+                between = add(between, size)
+        weights = {
+            v.storage
+            for o in operations
+            for v in o.reads
+            if self._is_weight(v.storage) and v.storage not in self.owners
+        }
+        return (
+            add(0, *(o.work.flops for o in operations)), add(0, *(o.work.matmul_flops for o in operations)), read, write_,
+            between, add(0, *(storages[key].elements for key in weights)),
+        )  # fmt: skip
+
+
+def _formula(class_name: str) -> Formula | None:
+    try:
+        return formula_for_class(class_name)
+    except SymflopsError:
+        return None  # the library has none: the traced cost stands inline
+
+
+def _covered(views: list[View], whole: Value) -> Value:
+    """How many elements of some memory these views touch: each distinct part once, never more than there are."""
+    distinct = {v.place: v.elements for v in views}
+    total = add(0, *distinct.values())
+    if whole in distinct.values() or len(distinct) == 1:
+        return whole if whole in distinct.values() else total
+    starts = {}
+    for v in views:  # of parts that begin at the same place, the largest holds the others
+        starts.setdefault(v.place[-1], []).append(v.elements)
+    return add(0, *(max(sizes, key=lambda s: (len(write(grouped(s))), write(grouped(s)))) for sizes in starts.values()))
+
+
+def _parameters_only(count: Value) -> Data:
+    return {"cost": {metric: text(count) if metric == "parameters" else 0 for metric in METRICS}}
+
+
+def text(value: Value) -> int | str:
+    """A value as a model file has it."""
+    return value if isinstance(value, int) else write(grouped(value))
+
+
+def full_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def every_operation(execution: Execution) -> Iterable[Operation]:
+    for part in execution.parts:
+        if isinstance(part, Operation):
+            yield part
+        else:
+            yield from every_operation(part)
+
+
+# ------------------------------------------------------------------------------------ what a composite computes itself
+
+
+def groups(operations: Sequence[Operation]) -> list[list[Operation]]:
+    """Operations between two sub-modules, split into layers: a call of a function of the source is one; so is each
+    matrix multiply or recorded step; and so is each chain of operations that hand results to one another."""
+    found: list[list[Operation]] = []
+    for o in operations:
+        last = found[-1] if found else []
+        if last and _belongs(o, last):
+            last.append(o)
+        else:
+            found.append([o])
+    return found
+
+
+def _belongs(o: Operation, group: list[Operation]) -> bool:
+    last = group[-1]
+    if o.formula or last.formula:
+        return False
+    if o.frame and o.frame == last.frame:
+        return True
+    if o.frame != last.frame or o.name in BARRIER_STEPS or last.name in BARRIER_STEPS:
+        return False
+    written = {v.storage for g in group for v in g.writes}
+    return any(v.storage in written for v in o.reads)
+
+
+def group_name(group: list[Operation]) -> str:
+    first = group[0]
+    if first.formula:
+        return first.name
+    if first.frame:
+        return NAMES.get(first.function, first.function.strip("_"))
+    working = [o for o in group if o.work.flops != 0]
+    last = working[-1] if working else group[-1]
+    name = last.name.strip("_")
+    if len(working) == 1 and last.same_shape:
+        return {"add": "residual", "mul": "product"}.get(name, name)
+    return {"_unsafe_view": "copy", "clone": "copy", "to_copy": "cast", "mm": "matmul", "bmm": "matmul"}.get(name, name)
+
+
+def _merge(layers: Data, name: str, steps: list[Data]) -> None:
+    """The steps of a loop as one layer that costs their sum."""
+    rows = [step_costs(step) for step in steps]
+    kept = {k: v for k, v in layers.items() if not any(v is step for step in steps[1:])}
+    total = [add(0, *column) for column in zip(*rows, strict=True)]
+    if len(steps) > 1:
+        kept[name] = {"cost": {metric: text(v) for metric, v in zip(METRICS, total, strict=True)}}
+    layers.clear()
+    layers.update(kept)
+
+
+def step_costs(data: Data) -> tuple[Value, ...]:
+    """The six metrics of a basic layer's data."""
+    if "cost" in data:
+        return tuple(as_value(data["cost"][metric]) for metric in METRICS)
+    formula = load_formula(data["formula"]) if "formula" in data else formula_for_class(data["class"])
+    found = formula.values({name: as_value(a) for name, a in data.get("args", {}).items()})
+    return (*found[:-1], 0) if "tied" in data else found
+
+
+def as_value(of: int | str) -> Value:
+    return of if isinstance(of, int) else from_text(of)
+
+
+def _place(layers: Data, path: str, data: Data) -> None:
+    """Put a layer under its path; a name that is taken gets a number."""
+    head, dot, tail = path.partition(".")
+    if dot:
+        inner = layers.setdefault(head, {"sub_layers": {}})
+        if "sub_layers" not in inner:
+            return _place(layers, path.replace(".", "_"), data)
+        return _place(inner["sub_layers"], tail, data)
+    name, count = head, 2
+    while name in layers:
+        name, count = f"{head}_{count}", count + 1
+    layers[name] = data
+    return None

@@ -1,0 +1,118 @@
+"""Python's own arithmetic for sizes that are symbols, lent to the models' source while it runs.
+
+`int(hidden_size / num_attention_heads)` and `math.sqrt(head_dim)` want a number from a symbol, and torch would then
+replace the symbol by its hint for good. In the modules of transformers' models the names `int`, `float` and `math`
+stand for what is defined here while a model is traced, and for Python's own again afterwards.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from symflops.errors import SymflopsError
+
+_MODULES = ("transformers.models.", "transformers.modeling_", "transformers.activations", "transformers.integrations.")
+
+
+class Estimate(float):
+    """A real number that was computed from hints: good as a factor of values, but no size may come of it."""
+
+    def __new__(cls, value: float) -> Estimate:
+        return super().__new__(cls, value)
+
+
+def _kept(name: str) -> Any:
+    plain = getattr(float, name)
+
+    def operation(self: float, *others: Any) -> Any:
+        result = plain(self, *(_hint(o) if isinstance(o, torch.SymInt | torch.SymFloat) else o for o in others))
+        return Estimate(result) if type(result) is float else result
+
+    return operation
+
+
+for _name in ["add", "sub", "mul", "truediv", "pow", "radd", "rsub", "rmul", "rtruediv", "rpow", "neg", "abs"]:
+    setattr(Estimate, f"__{_name}__", _kept(f"__{_name}__"))
+
+
+def _hint(size: Any) -> float:
+    return builtins.float(size.node.hint)
+
+
+class _Integers(type):
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, builtins.int | torch.SymInt)
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return issubclass(kind, builtins.int | torch.SymInt)
+
+    def __call__(cls, value: Any = 0, *base: Any) -> Any:
+        if isinstance(value, torch.SymInt | torch.SymFloat):
+            return torch.sym_int(value)
+        if isinstance(value, Estimate):
+            raise SymflopsError("a size is computed from the square root or logarithm of another")
+        return builtins.int(value, *base)
+
+
+class _Floats(type):
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, builtins.float | torch.SymFloat)
+
+    def __call__(cls, value: Any = 0.0) -> Any:
+        return torch.sym_float(value) if isinstance(value, torch.SymInt | torch.SymFloat) else builtins.float(value)
+
+
+class Integer(builtins.int, metaclass=_Integers):
+    """`int`, of which a symbolic size is an instance."""
+
+
+class Real(builtins.float, metaclass=_Floats):
+    """`float`, of which a symbolic real number is an instance."""
+
+
+def _estimating(function: Any) -> Any:
+    def estimate(*values: Any) -> Any:
+        if any(isinstance(v, torch.SymInt | torch.SymFloat) for v in values):
+            hints = [_hint(v) if isinstance(v, torch.SymInt | torch.SymFloat) else v for v in values]
+            return Estimate(function(*hints))
+        return function(*values)
+
+    return estimate
+
+
+_ESTIMATED = ("sqrt", "log", "log2", "log10", "exp", "pow", "cos", "sin")
+
+
+def _whole(function: Any) -> Any:
+    def rounded(value: Any) -> Any:
+        if isinstance(value, Estimate):
+            raise SymflopsError("a size is computed from the square root or logarithm of another")
+        return function(value)
+
+    return rounded
+
+
+_ROUNDED = {name: _whole(getattr(math, name)) for name in ("floor", "ceil", "trunc")}
+MATH = SimpleNamespace(**{**vars(math), **{name: _estimating(getattr(math, name)) for name in _ESTIMATED}, **_ROUNDED})
+
+
+@contextmanager
+def lent() -> Iterator[None]:
+    """Inside, the modules of transformers' models compute with symbols."""
+    with ExitStack() as stack:
+        for name, module in list(sys.modules.items()):
+            if name.startswith(_MODULES) and "configuration" not in name and module is not None:
+                names: dict[str, Any] = {"int": Integer, "float": Real}
+                if vars(module).get("math") is math:
+                    names["math"] = MATH
+                stack.enter_context(patch.dict(vars(module), names))
+        yield

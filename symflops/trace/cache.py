@@ -1,0 +1,82 @@
+"""A KV cache whose update is one recorded step, and whose length is a symbol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer, LinearAttentionCacheLayerMixin
+
+from symflops.polynomial import multiply
+from symflops.trace.quantity import product
+from symflops.trace.recorder import Recorder
+
+
+class _Recorded(DynamicLayer):
+    """Keys and values of one layer: `past` of them from before, then those of each update."""
+
+    def __init__(self, recorder: Recorder, past: Any, sliding: bool) -> None:
+        super().__init__()
+        self.recorder, self.past, self.is_sliding = recorder, past, sliding
+
+    def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        keys, values = (self._longer(t) for t in (key_states, value_states))
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        self.keys, self.values = keys, values
+        of = self.recorder.quantities.shape
+        with self.recorder.pause():
+            shape, width = of(key_states.shape), of(value_states.shape)[-1]
+            heads = product(shape[1:-2])
+            arguments = {"N": multiply(shape[0], shape[-2]), "num_kv_heads": heads, "head_dim": shape[-1]}
+            if width != shape[-1]:
+                arguments["value_dim"] = width
+            step = ("kv_cache", "kv_cache_append", arguments, [key_states, value_states], [keys, values])
+        self.recorder.call_formula(*step)
+        return keys, values
+
+    def update_indexer(self, indexer_key_states: Any) -> Any:
+        """The keys of an indexer that chooses what to attend to; as `update`, of one tensor."""
+        longer = self._longer(indexer_key_states)
+        with self.recorder.pause():
+            shape = self.recorder.quantities.shape(indexer_key_states.shape)
+            arguments = {"N": product(shape[:-1]), "num_kv_heads": 1, "head_dim": shape[-1], "value_dim": 0}
+            step = ("indexer_cache", "kv_cache_append", arguments, [indexer_key_states], [longer])
+        self.recorder.call_formula(*step)
+        return longer
+
+    def _longer(self, new: Any) -> Any:
+        with self.recorder.pause():
+            shape = (*new.shape[:-2], new.shape[-2] + self.past, new.shape[-1])
+            return self.recorder.note(new.new_empty(shape), "cache")
+
+    def get_seq_length(self) -> Any:
+        return self.past
+
+    def get_mask_sizes(self, query_length: Any) -> tuple[Any, int]:
+        return self.past + query_length, 0
+
+
+def recorded(config: Any, recorder: Recorder, past: Any) -> Cache:
+    """The cache that a model of this config takes, its attention layers recorded and `past` tokens long."""
+    cache = DynamicCache(config=config)
+    cache.layers = [_recorded(layer, recorder, past) for layer in cache.layers]
+    if not cache.layers:
+        cache.layer_class_to_replicate = lambda: _Recorded(recorder, past, False)  # type: ignore[assignment]
+    return cache
+
+
+def _recorded(layer: Any, recorder: Recorder, past: Any) -> Any:
+    if isinstance(layer, LinearAttentionCacheLayerMixin):
+        if isinstance(layer, CacheLayerMixin):
+            attention = _Recorded(recorder, past, layer.is_sliding)
+            for name in ("update", "get_seq_length", "get_mask_sizes"):
+                setattr(layer, name, getattr(attention, name))
+        return layer
+    if isinstance(layer, DynamicLayer):
+        return _Recorded(recorder, past, layer.is_sliding)
+    return layer
+
+
+def is_recurrent(cache: Cache) -> bool:
+    """Whether some layer keeps a state that a first call fills, so that later calls run otherwise."""
+    return any(isinstance(layer, LinearAttentionCacheLayerMixin) for layer in cache.layers)

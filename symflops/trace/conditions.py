@@ -1,0 +1,193 @@
+"""What a derived closed form assumes: conditions on sizes, relations between fields, and the config's other choices."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+import sympy
+
+from symflops.algebra import free_symbols, substitute
+from symflops.assumption import holds
+from symflops.errors import SymflopsError
+from symflops.function import is_nonnegative
+from symflops.grouping import grouped
+from symflops.numeric import RUN_SYMBOLS
+from symflops.polynomial import Monomial, Value, add, multiply, negate, power, symbol, terms_of, value_of
+from symflops.trace.architecture import RUN_HINTS, Architecture, parts
+from symflops.trace.run import Guard, Run
+from symflops.tree import NAME, write
+
+_SIGNS = {sympy.Eq: ("==", "!="), sympy.Ne: ("!=", "=="), sympy.Le: ("<=", ">"), sympy.Lt: ("<", ">="),
+          sympy.Ge: (">=", "<"), sympy.Gt: (">", "<=")}  # fmt: skip
+# Choices that no cost depends on.
+_IRRELEVANT = re.compile(
+    r"token|dropout|pdrop|eps|initializer|std|use_cache|return_dict|output_|chunk_size_feed|name_or_path|dtype|gradient|"
+    r"problem_type|scale|scaling|softcap|theta|alpha|beta|gamma|clip|limit|coef|lambda|loss|seed|temperature|id2label|"
+    r"label2id|version|_id$|keys_to_ignore|attribute_map|base_config|sub_config|per_layer_config|jitter|architectures"
+)
+
+
+def conditions(run: Run, shape: Architecture, used: Iterable[str]) -> list[str]:
+    """Every condition under which the run holds for other values of the symbols, as text, simplest first."""
+    names = set(used)
+    found: dict[str, None] = {}
+    for f in shape.fields:
+        if f.solved is not None and f.name in names | _mentioned(run):
+            found[f"{f.name} == {write(grouped(f.solved))}"] = None
+    for text in _divisibility(run):
+        found[text] = None
+    for rest, other in run.sizes.replacements().items():
+        if rest in run.quantities.values and not other.is_number:
+            left, right = run.quantities.values[rest], run.quantities.read(other)
+            found[_compared(left, "==", right)] = None
+    for guard in run.guards:
+        if guard.by_model:
+            text = _text(run, guard)
+            if text:
+                found[text] = None
+    numbers = shape.numbers
+    kept = [text for text in found if len(text) <= 160 and _is_true(text, numbers)]
+    return sorted(dict.fromkeys(kept), key=lambda t: (len(t), t))
+
+
+def _mentioned(run: Run) -> set[str]:
+    return {key for _, key in run.build.reads}
+
+
+def _is_true(text: str, numbers: dict[str, int]) -> bool:
+    """Whether a condition holds for the config itself; one on run symbols is kept for when they are known."""
+    try:
+        return holds(text, numbers)
+    except SymflopsError:
+        return True
+
+
+def _divisibility(run: Run) -> Iterable[str]:
+    """`h % n == 0` for every size that is a quotient: it is what the size was taken to be."""
+    needed: dict[tuple[str, ...], dict[Monomial, int]] = {}  # numerator -> denominators
+    for value in run.quantities.seen.values():
+        terms = terms_of(value)
+        if len(terms) != 1 or free_symbols(value) & RUN_HINTS.keys():
+            continue
+        ((monomial, coefficient),) = terms.items()
+        below = tuple((n, -e) for n, e in monomial if e < 0)
+        number = Fraction(coefficient).denominator
+        top = tuple(n for n, e in monomial if e > 0)
+        if top and (below or number > 1):
+            found = needed.setdefault(top, {})
+            found[below] = math.lcm(found.get(below, 1), number)
+    for top, denominators in needed.items():
+        for below, number in denominators.items():
+            weaker = [
+                o for o in needed if set(o) < set(top) and needed[o].get(below, 0) % number == 0 and below in needed[o]
+            ]
+            if not weaker:
+                product = multiply(number, *(power(symbol(n), e) for n, e in below))
+                yield f"{write(grouped(multiply(*(symbol(n) for n in top))))} % {_in_product(product)} == 0"
+
+
+def _in_product(value: Value) -> str:
+    text = write(grouped(value))
+    return f"({text})" if re.search(r"[-+*/ ]", text) else text
+
+
+def _text(run: Run, guard: Guard) -> str:
+    signs = _SIGNS.get(type(guard.condition)) or next(
+        (s for k, s in _SIGNS.items() if isinstance(guard.condition, k)), None
+    )
+    if signs is None:
+        return ""
+    try:
+        left, right = (run.quantities.read(side) for side in guard.condition.args)
+    except SymflopsError:
+        return ""
+    sign = signs[0] if guard.outcome else signs[1]
+    difference = _without_quotients(add(left, negate(right)))
+    names = free_symbols(difference)
+    if sign == "!=" and (isinstance(right, int) or isinstance(left, int) or not names - RUN_HINTS.keys()):
+        return ""  # a size is not some number: those that are 0 or 1 are numbers in the file, not symbols
+    if sign in ("<", "<=", ">", ">="):
+        gap = difference if sign in (">", ">=") else negate(difference)
+        gap = add(gap, -1) if sign in ("<", ">") else gap
+        if _always(gap) or not names - RUN_HINTS.keys() or _holds_for_long(run, guard):
+            return ""
+    return _compared(left, sign, right)
+
+
+def _always(gap: Value) -> bool:
+    """Whether a value is at least 0 whatever the symbols, all at least 1, are."""
+    return is_nonnegative(substitute(gap, {n: add(symbol(n), 1) for n in free_symbols(gap)}))
+
+
+def _holds_for_long(run: Run, guard: Guard) -> bool:
+    """Whether a condition bounds lengths from below only: short ones are checked by counting, see docs/coverage.md."""
+    lengths = {s: sympy.Integer(10**12) for s, n in run.sizes.names.items() if n in ("seq_len", "past_len")}
+    if not lengths.keys() & guard.condition.free_symbols:
+        return False
+    longer = guard.condition.xreplace(run.sizes.hints | lengths)
+    return longer in (True, False) and bool(longer) is guard.outcome
+
+
+def _without_quotients(difference: Value) -> Value:
+    terms = terms_of(difference)
+    below = {n: max(-e for m in terms for a, e in m if a == n) for m in terms for n, e in m if e < 0}
+    whole = math.lcm(1, *(Fraction(c).denominator for c in terms.values()))
+    return multiply(difference, whole, *(power(symbol(n), e) for n, e in below.items()))
+
+
+def _compared(left: Value, sign: str, right: Value) -> str:
+    """A comparison without quotients and, of equalities, without what both sides share."""
+    difference = _without_quotients(add(left, negate(right)))
+    if sign in ("==", "!="):
+        shared = [n for n in free_symbols(difference) if all(dict(m).get(n, 0) > 0 for m in terms_of(difference))]
+        difference = multiply(difference, *(power(symbol(n), -1) for n in shared))
+    left = value_of({m: c for m, c in terms_of(difference).items() if c > 0})
+    right = value_of({m: -c for m, c in terms_of(difference).items() if c < 0})
+    return f"{write(grouped(left))} {sign} {write(grouped(right))}"
+
+
+def facts(run: Run, symbols: Iterable[str]) -> list[str]:
+    """The config's choices that the model's source read and that are not symbols: `hidden_act == "silu"`."""
+    known = set(symbols)
+    found = []
+    read = {key for _, key in run.build.reads}
+    for _, part in parts(run.build.original):
+        mapped = {part.attribute_map.get(key, key) for key in read} if hasattr(part, "attribute_map") else read
+        for key, value in vars(part).items():
+            if key not in mapped or key in known or _IRRELEVANT.search(key) or key.startswith("_"):
+                continue
+            if isinstance(value, bool | str | list | tuple | dict) or value is None:
+                kept = (
+                    {k: v for k, v in value.items() if not _IRRELEVANT.search(str(k))}
+                    if isinstance(value, dict)
+                    else value
+                )
+                text = _literal(kept)
+                if text and len(text) <= 2000:
+                    found.append(f"{key} == {text}")
+    return sorted(dict.fromkeys(found))
+
+
+def numbers_kept(run: Run, shape: Architecture, symbols: Iterable[str]) -> dict[str, int]:
+    """The integers that the model's source read and that stayed numbers in the closed form."""
+    known = {*symbols, *shape.numbers, *RUN_SYMBOLS}
+    read = {key for _, key in run.build.reads}
+    found = {}
+    for _, part in parts(run.build.original):
+        for key, value in vars(part).items():
+            if type(value) is int and value > 0 and key in read and key not in known and NAME.match(key):
+                if not _IRRELEVANT.search(key) and not key.startswith("_"):
+                    found.setdefault(key, value)
+    return found
+
+
+def _literal(value: Any) -> str:
+    try:
+        return json.dumps(value, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError):
+        return ""

@@ -1,0 +1,140 @@
+"""What the user names becomes a transformers config and the class of its model. Remote code is never run."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import transformers
+from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING
+
+from symflops.errors import SymflopsError, nearest
+
+TESTED_TRANSFORMERS = "5.23"
+MAX_FILE = 16 * 2**20
+
+
+class Named(NamedTuple):
+    """A config, the class of the model that it configures, and a name for both."""
+
+    config: Any
+    model_class: type[PreTrainedModel]
+    name: str
+
+
+def check_version() -> None:
+    """Raise SymflopsError when transformers is not of the tested version."""
+    if not transformers.__version__.startswith(TESTED_TRANSFORMERS + "."):
+        raise SymflopsError(
+            f"deriving needs transformers {TESTED_TRANSFORMERS}, found {transformers.__version__}: pip install 'symflops[hf]'"
+        )
+
+
+def find(what: Any) -> Named:
+    """The config behind a config object, a config's or a model's class, a file, a directory, a model type or a hub id.
+
+    Raises SymflopsError for what is none of these, for a type that transformers does not have (it would need remote
+    code), and for values that the config class refuses.
+    """
+    check_version()
+    if isinstance(what, PreTrainedConfig):
+        return _named(what, what.name_or_path or what.model_type)
+    if isinstance(what, type) and issubclass(what, PreTrainedModel) and what.config_class is not None:
+        return Named(_default(what.config_class.model_type, what.config_class), what, what.__name__)
+    if isinstance(what, type) and issubclass(what, PreTrainedConfig):
+        return _named(_default(what.model_type, what), what.model_type)
+    if isinstance(what, dict):
+        return _from_dict(what, str(what.get("model_type", "model")))
+    if not isinstance(what, str | Path):
+        raise SymflopsError(f"expected a config, a class, a path or a name, got {type(what).__name__}")
+    path = Path(what)
+    if path.is_dir():
+        path = path / "config.json"
+    if path.is_file():
+        name = path.parent.resolve().name if path.name == "config.json" else path.stem
+        try:
+            return _from_dict(_read(path), name)
+        except SymflopsError as error:
+            raise error.within(str(what)) from None
+    text = str(what)
+    if text in CONFIG_MAPPING:
+        return _named(_default(text, CONFIG_MAPPING[text]), text)
+    if text.count("/") == 1 and not text.startswith((".", "/")) and not path.suffix:
+        return _from_hub(text)
+    raise SymflopsError(f"no such file, directory or model type{nearest(text, list(CONFIG_MAPPING))}", where=text)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+        if len(content) > MAX_FILE:
+            raise SymflopsError(f"larger than the {MAX_FILE:,} bytes that a config may have")
+        data = json.loads(content)
+    except OSError as error:
+        raise SymflopsError(f"cannot read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise SymflopsError(f"not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise SymflopsError(f"expected a JSON object, got {type(data).__name__}")
+    return data
+
+
+def _from_dict(data: dict[str, Any], name: str) -> Named:
+    kind = data.get("model_type")
+    if not isinstance(kind, str):
+        raise SymflopsError("not a Hugging Face config: it has no model_type")
+    if kind not in CONFIG_MAPPING:
+        remote = "; its code is not part of transformers, and remote code is never run" if "auto_map" in data else ""
+        raise SymflopsError(
+            f"unknown model_type {kind!r}{remote}{nearest(kind, list(CONFIG_MAPPING)) if not remote else ''}"
+        )
+    try:
+        config = CONFIG_MAPPING[kind].from_dict({k: v for k, v in data.items() if k != "auto_map"})
+    except Exception as error:  # a config class validates in its own way
+        raise SymflopsError(f"the {kind} config refuses these values: {_first_line(error)}") from None
+    return _named(config, name)
+
+
+def _from_hub(name: str) -> Named:
+    try:
+        config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:  # the hub's client has many ways to say that it cannot reach it
+        raise SymflopsError(f"cannot load this config from the hub: {_first_line(error)}", where=name) from None
+    return _named(config, name.rpartition("/")[2])
+
+
+def _default(kind: str, config_class: type) -> Any:
+    """A type's own defaults, with a well-known checkpoint's values for those that are inconsistent."""
+    table = tomllib.loads((Path(__file__).parent / "sensible.toml").read_text("utf-8"))
+    try:
+        return config_class(**table.get(kind, {}))
+    except Exception as error:
+        raise SymflopsError(f"the defaults of {kind} are not a config: {_first_line(error)}") from None
+
+
+def _named(config: Any, name: str) -> Named:
+    """The model class that the config names, or the causal language model of its type."""
+    for architecture in getattr(config, "architectures", None) or ():
+        found = getattr(transformers, str(architecture), None)
+        if isinstance(found, type) and issubclass(found, PreTrainedModel):
+            return Named(_own_config(config, found), found, name)
+    mapping = MODEL_FOR_CAUSAL_LM_MAPPING if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING else MODEL_MAPPING
+    if type(config) not in mapping:
+        raise SymflopsError(f"transformers has no model for the type {config.model_type!r}")
+    found = mapping[type(config)]
+    found = found[0] if isinstance(found, tuple) else found
+    return Named(_own_config(config, found), found, name)
+
+
+def _own_config(config: Any, model_class: type[PreTrainedModel]) -> Any:
+    """A text model of a larger config is built from the text part, as AutoModelForCausalLM does."""
+    if model_class.config_class is not None and model_class.config_class == config.sub_configs.get("text_config"):
+        return config.get_text_config()
+    return config
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

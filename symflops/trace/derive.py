@@ -1,0 +1,258 @@
+"""A config becomes a Model: runs of its forward, refined until every condition on the way is what the config implies."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from symflops.errors import SymflopsError, one_line
+from symflops.model import Model, load
+from symflops.trace import combine
+from symflops.trace.architecture import Architecture
+from symflops.trace.assembly import Assembly, Data, full_name
+from symflops.trace.conditions import conditions, facts, numbers_kept
+from symflops.trace.configs import Named, find
+from symflops.trace.fold import fold
+from symflops.trace.internals import SizeFixedError, check_versions
+from symflops.trace.naming import Depths
+from symflops.trace.refine import Knowledge, least_needed
+from symflops.trace.run import Build, Run, Settings, build, call, keeps_states
+
+MAX_RUNS = 16
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Record:
+    """What refined runs gave: the layers, unfolded, and the run that stands for them."""
+
+    layers: Data
+    run: Run
+    shape: Architecture
+    notes: tuple[str, ...] = ()  # what the file says about how it was derived
+    without_past: bool = False
+
+
+def derive(
+    config: Any, *, attention: str = "fused", allow_unknown: bool = False, progress: Progress = lambda _: None
+) -> Model:
+    """The closed-form model of a transformers config, derived from its model's own source.
+
+    `config` is a config object, a config's or a model's class, the path of a config.json or its directory, a model type
+    such as "qwen3_moe", or a hub id. `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and
+    probabilities are materialised). With `allow_unknown`, an operation that nothing knows stays in the total as a
+    symbol `unknown_<operation>`; otherwise it is an error that names it.
+
+    Raises SymflopsError, one line, for everything that stops a derivation: remote code, values that the config refuses,
+    control flow that depends on the values of tensors, an unknown operation.
+
+    >>> from transformers import LlamaConfig
+    >>> model = derive(LlamaConfig(num_hidden_layers=2))
+    >>> model.total(symbolic=True).text("parameters", short=True)
+    'h*(2*(L + d*L*(n + n_kv) + V) + 3*i*L + 1)'
+    """
+    check_versions()
+    if attention not in ("fused", "eager"):
+        raise SymflopsError(f"attention {attention!r}: valid are fused and eager")
+    named = find(config)
+    settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown)
+    try:
+        record = _with_past(Work(named, progress), settings)
+    except SymflopsError as error:
+        raise error.within(named.name) from None
+    return _model(named, record)
+
+
+@dataclass
+class Work:
+    """One derivation: what is derived, what earlier runs have shown, and the model that was built last."""
+
+    named: Named
+    progress: Progress
+    known: Knowledge = field(default_factory=Knowledge)
+    built: tuple[str, Architecture, Build] | None = None
+
+    def build(self) -> tuple[Architecture, Build]:
+        """The model under what is known now; built again only when that has changed."""
+        state = repr((sorted(self.known.numeric), self.known.equal, self.known.divisors))
+        if self.built is None or self.built[0] != state:
+            shape = self.known.architecture(self.named.config)
+            self.progress(f"building the model with {len(shape.fields)} symbols")
+            self.built = (state, shape, build(self.named.model_class, self.named.config, shape))
+        return self.built[1:]
+
+
+def _with_past(work: Work, settings: Settings) -> Record:
+    """A record in which past_len is a symbol where the model takes a cache."""
+    recurrent = keeps_states(work.build()[1])
+    try:
+        if not recurrent:
+            record = _any_length(work, settings)
+            if not _asks_for_past(record.run):
+                return record
+        while True:  # until both records were made under the same knowledge
+            known = copy.deepcopy(work.known)
+            work.progress("with an empty cache")
+            fresh = _any_length(work, replace(settings, past="empty"))
+            work.progress("with the states of an earlier call" if recurrent else "with cached tokens")
+            later = _any_length(work, replace(settings, continued=recurrent))
+            if work.known == known:
+                return replace(later, layers=combine.switched(fresh.layers, later.layers))
+    except SymflopsError as error:
+        work.progress(f"with a cache: {error}")
+        return replace(_any_length(work, replace(settings, past="none")), without_past=True)
+
+
+def _asks_for_past(result: Run) -> bool:
+    """Whether the model's source decided something by the number of cached tokens."""
+    past = {s for s, n in result.sizes.names.items() if n == "past_len"}
+    return result.caches and any(g.by_model and g.condition.free_symbols & past for g in result.guards)
+
+
+# ------------------------------------------------------------------------------------------------------------- lengths
+
+
+def _any_length(work: Work, settings: Settings) -> Record:
+    """A record for every seq_len: directly, or where the source loops over time from records at several lengths."""
+    try:
+        return _record(work, settings)
+    except SizeFixedError as fixed:
+        if fixed.symbol != "seq_len":
+            raise SymflopsError(f"{fixed.symbol} cannot stay a symbol: {fixed.message}") from None
+        chunks = fixed.chunks
+    return _interpolated(work, settings, chunks)
+
+
+def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
+    """Records at several lengths, as few as the simplest closed form through all of them needs, and two more to check."""
+    records: dict[int, Record] = {}
+
+    def layers_at(point: int) -> Data:
+        if point not in records:
+            work.progress(f"the source loops over time: seq_len = {point}")
+            at = replace(settings, lengths={"seq_len": point})
+            records[point] = _record(work, at, merge=True)
+        return records[point].layers
+
+    for chunk in chunks or [0]:
+        for degree in (1, 2, 3):
+            points = combine.lengths(chunk, degree)
+            trees = [layers_at(point) for point in points]
+            try:
+                layers = combine.combined(
+                    trees, lambda v, p=points, c=chunk, d=degree: combine.interpolate(p, v, c, d), join_arguments=True
+                )
+            except combine.NoPolynomialError:
+                continue
+            note = f"in seq_len the closed form goes through records at {', '.join(map(str, points))}"
+            return replace(records[points[-1]], layers=layers, notes=(note,))
+    raise SymflopsError("the source loops over time, and its cost is not a polynomial of the length")
+
+
+# ----------------------------------------------------------------------------------------------------------- one record
+
+
+def _record(work: Work, settings: Settings, merge: bool = False) -> Record:
+    result, shape = _refined(work, settings)
+    if result.error is not None:
+        result, shape = _fewer_symbols(work, settings, result)
+    assert result.recorder is not None
+    return Record(Assembly(result.recorder, merge).layers(), result, shape)
+
+
+def _refined(work: Work, settings: Settings) -> tuple[Run, Architecture]:
+    """Runs until one took the path that the config takes; the last one, with its error if it failed."""
+    for _ in range(MAX_RUNS):
+        shape, built = work.build()
+        result = call(built, settings)
+        if isinstance(result.error, SizeFixedError):
+            raise result.error
+        if not work.known.learn(result, shape):
+            break
+    return result, shape
+
+
+def _fewer_symbols(work: Work, settings: Settings, failed: Run) -> tuple[Run, Architecture]:
+    """The model could not be run with all its integers as symbols: keep numbers, the least needed first, then see
+    which of them were needed after all."""
+    names = {f.name for f in work.known.architecture(work.named.config).fields}
+    order: list[str] = []
+    while names:
+        order.append(least_needed(names))
+        names.discard(order[-1])
+    before = set(work.known.numeric)
+    for share in (3, 1.5, 1):
+        kept = order[: math.ceil(len(order) / share)]
+        work.known.numeric = before | set(kept)
+        result, shape = _refined(work, settings)
+        if result.error is None:
+            break
+    else:
+        work.known.numeric = before
+        raise _explained(failed.error if failed.error is not None else RuntimeError("failed"))
+    for name in kept[:-9:-1]:
+        good = copy.deepcopy(work.known)
+        work.known.numeric.discard(name)
+        tried, tried_shape = _refined(work, settings)
+        if tried.error is None and name not in work.known.numeric:
+            result, shape = tried, tried_shape
+        else:
+            work.known = good
+    return result, shape
+
+
+def _explained(error: Exception) -> SymflopsError:
+    """What the model's source or torch raised, as one line that says where."""
+    if isinstance(error, SymflopsError):
+        return error
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "/transformers/" in f.filename]
+    place = f" (in {frames[-1].name}, {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
+    text = one_line(str(error).strip().partition("\n")[0] or type(error).__name__, 200)
+    if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
+        return SymflopsError(f"the control flow depends on the values of tensors{place}: {text}")
+    return SymflopsError(f"the model's own source fails with these sizes{place}: {type(error).__name__}: {text}")
+
+
+# ------------------------------------------------------------------------------------------------------------- the model
+
+
+def _model(named: Named, record: Record) -> Model:
+    depths = Depths(named.config)
+    layers = fold(record.layers, depths.repeat, depths.labels)
+    unknown = record.run.recorder.unknown if record.run.recorder else []
+    numbers = record.shape.numbers
+    trial = load(
+        {"name": named.name, "symbols": numbers | depths.symbols | dict.fromkeys(unknown, 0), "layers": layers}
+    )
+    used = trial.total(symbolic=True).free_symbols | _in_repeats(trial)
+    assumes = conditions(record.run, record.shape, used)
+    mentioned = {n for n in numbers if any(n in _words(a) for a in assumes)}
+    symbols = {n: v for n, v in (numbers | depths.symbols).items() if n in used | mentioned | depths.symbols.keys()}
+    symbols |= dict.fromkeys(unknown, 0)
+    kept = numbers_kept(record.run, record.shape, symbols)
+    stayed = [
+        *(f"{name} == {number}" for name, number in kept.items()),
+        *facts(record.run, {*symbols, *depths.counted_fields}),
+    ]
+    symbols |= kept
+    return load({
+        "name": named.name,
+        "about": "; ".join([f"derived by symflops from {full_name(named.model_class)}", *record.notes]),
+        "class": full_name(named.model_class),
+        "symbols": symbols,
+        "assumes": [*assumes, *(["past_len == 0"] if record.without_past else []), *stayed],
+        "layers": layers,
+    })  # fmt: skip
+
+
+def _in_repeats(model: Model) -> set[str]:
+    return {name for row in model.rows(symbolic=True) for name in row.cost.free_symbols}
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[A-Za-z_]\w*", text))

@@ -1,0 +1,71 @@
+"""Mixtures of experts, caught at transformers' experts interface: the tokens that are routed are computed, by top-k."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from transformers.integrations.moe import ExpertsInterface
+
+from symflops.polynomial import Value, add, divide, multiply, negate, power
+from symflops.trace.internals import storage_key
+from symflops.trace.operation import Work
+from symflops.trace.quantity import product
+from symflops.trace.recorder import Recorder
+
+NAME = "symflops"
+
+
+@contextmanager
+def caught(recorder: Recorder) -> Iterator[None]:
+    """Experts inside are two routed matrix multiplies with the model's own activation, gate and weighting between."""
+
+    def routed(x: Any, weight: Any, bias: Any, ids: Any, top_k: Any, transposed: bool) -> Any:
+        """Each of the N*k rows of x times the weight matrix of its own expert."""
+        with recorder.pause():
+            width = weight.shape[-1] if transposed else weight.shape[-2]
+            out = x.new_empty((*x.shape[:-1], width))
+            recorder.note(out, "temporary")
+            of = recorder.quantities.value
+            rows, inner, outer = of(x.shape[0]), of(x.shape[-1]), of(width)
+            matmul = multiply(2, rows, inner, outer)
+            tensors = [x, weight, ids] if bias is None else [x, weight, bias, ids]
+            work = Work(matmul if bias is None else add(matmul, multiply(rows, outer)), matmul)
+            step = recorder.record("routed_matmul", work, [recorder.view(t) for t in tensors], [recorder.view(out)])
+            share = expected_share(of(weight.shape[0]), of(top_k), divide(rows, of(top_k)))
+            for t in tensors[1 : len(tensors) - 1]:
+                step.gathered[storage_key(t)] = multiply(product(recorder.quantities.shape(t.shape)), share)
+        return out
+
+    def experts(module: Any, hidden_states: Any, top_k_index: Any, top_k_weights: Any) -> Any:
+        tokens, top_k = hidden_states.size(0), top_k_index.size(-1)
+        ids, weights = top_k_index.reshape(-1), top_k_weights.reshape(-1)
+        x = hidden_states.repeat_interleave(top_k, dim=0)
+        first = "gate_up_proj" if module.has_gate else "up_proj"
+        biases = [getattr(module, f"{n}_bias") if module.has_bias else None for n in (first, "down_proj")]
+        y = routed(x, getattr(module, first), biases[0], ids, top_k, module.is_transposed)
+        y = module._apply_gate(y) if module.has_gate else module.act_fn(y)
+        y = routed(y, module.down_proj, biases[1], ids, top_k, module.is_transposed)
+        if module.has_post_expert_norm:
+            y = module.post_expert_norm(y)
+        y = (y * weights.unsqueeze(-1)).view(tokens, top_k, hidden_states.size(-1)).sum(dim=1)
+        return y.to(hidden_states.dtype)
+
+    with patch.dict(ExpertsInterface._global_mapping, {NAME: experts}):
+        yield
+
+
+def expected_share(experts: Value, top_k: Value, tokens: Value) -> Value:
+    """The share of the experts that some of the tokens choose, under uniform routing: 1 - (1 - k/E)^tokens."""
+    return add(1, negate(power(add(1, negate(divide(top_k, experts))), tokens)))
+
+
+def set_implementation(config: Any, attention: str, experts: str) -> None:
+    """Give a config and its parts these implementations, for as long as they are used to build one model."""
+    config.__dict__["_attn_implementation_internal"] = attention
+    config.__dict__["_experts_implementation_internal"] = experts
+    for part in vars(config).values():
+        if hasattr(part, "to_diff_dict"):
+            set_implementation(part, attention, experts)

@@ -1,0 +1,82 @@
+"""Repeated layers become one layer with `repeat`, under the config's own name for how often."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+Data = dict[str, Any]
+Namer = Callable[[str, list[int], int, str], "str | int"]
+Labels = Callable[[list[list[int]], int], list[str]]
+
+
+def fold(layers: Data, namer: Namer, labels: Labels, path: str = "") -> Data:
+    """The layers with numbered children folded.
+
+    `namer(path, indices, total, label)` gives the repeat of a kind of layer that stands at these places of so many;
+    `labels(kinds, total)` what the config calls the kinds of layers at these places, or [].
+    """
+    folded: Data = {}
+    for name, data in layers.items():
+        where = f"{path}.{name}" if path else name
+        if "sub_layers" in data:
+            below = fold(data["sub_layers"], namer, labels, where)
+            numbered = {k: v for k, v in below.items() if k.isdigit()}
+            if len(numbered) > 1 or (numbered and list(numbered) == list(below)):
+                data = {**data, "sub_layers": below}
+                folded[name] = _folded(data, numbered, namer, labels, where)
+                continue
+            data = {**data, "sub_layers": below}
+        folded[name] = data
+    return folded
+
+
+def _folded(data: Data, numbered: Data, namer: Namer, labels: Labels, where: str) -> Data:
+    kinds: dict[str, list[int]] = {}
+    for index, layer in numbered.items():
+        kinds.setdefault(json.dumps(layer), []).append(int(index))
+    others = {k: v for k, v in data["sub_layers"].items() if k not in numbered}
+    total = len(numbered)
+    if len(kinds) == 1 and not others and "class" not in data:
+        ((kind, indices),) = kinds.items()
+        layer: Data = json.loads(kind)
+        times = namer(where, indices, total, "")
+        return _with_repeat(layer, times)
+    chosen = _labels(kinds, labels, total)
+    below: Data = {}
+    for (kind, indices), label in zip(kinds.items(), chosen, strict=True):
+        below[label] = _with_repeat(json.loads(kind), namer(where, indices, total, label))
+    return {**data, "sub_layers": below | others}
+
+
+def _with_repeat(layer: Data, times: str | int) -> Data:
+    if times == 1:
+        return layer
+    ordered = {key: layer[key] for key in ("class", "formula") if key in layer}
+    return ordered | {"repeat": times} | {key: value for key, value in layer.items() if key not in ordered}
+
+
+def _labels(kinds: dict[str, list[int]], labels: Labels, total: int) -> list[str]:
+    """A name for each kind of layer: what the config calls it, else the classes in which it differs, else its places."""
+    given = labels(list(kinds.values()), total) if len(kinds) > 1 else []
+    if given:
+        return given
+    words = [set(re.findall(r'"class": "[\w.]*?\.(\w+)"', kind)) for kind in kinds]
+    shared = set.intersection(*words)
+    own = ["_".join(sorted(w - shared, key=lambda c: (len(c), c))[:1]) for w in words]
+    base = [f"{n or 'plain'}" for n in own]
+    if len(set(base)) == len(base) and all(own[:1]):
+        return base
+    return [_places(indices) for indices in kinds.values()]
+
+
+def _places(indices: list[int]) -> str:
+    """The places of a kind of layer as a name: "3", "0_to_2", "0_2_4_and_12_more"."""
+    if len(indices) == 1:
+        return str(indices[0])
+    if indices == list(range(indices[0], indices[-1] + 1)):
+        return f"{indices[0]}_to_{indices[-1]}"
+    shown = "_".join(str(i) for i in indices[:3])
+    return shown if len(indices) <= 3 else f"{shown}_and_{len(indices) - 3}_more"

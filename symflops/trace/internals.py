@@ -1,0 +1,131 @@
+"""PyTorch's private interfaces, all of them, behind a few functions. Tested with torch 2.13.
+
+Sizes are symbols of a `ShapeEnv`; tensors are fake, so nothing is allocated. Elsewhere only public torch is used.
+"""
+
+from __future__ import annotations
+
+import logging
+import numbers
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import sympy
+import torch
+import torch.nn.modules.normalization
+from sympy.logic.boolalg import Boolean
+from torch._dispatch.python import enable_python_dispatcher
+from torch._dynamo.source import ConstantSource
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from symflops.errors import SymflopsError
+
+__all__ = ["Sizes", "TorchDispatchMode", "check_versions", "expression", "storage_key", "unset_fake_temporarily"]
+
+TESTED_TORCH = "2.13"
+
+
+def check_versions() -> None:
+    """Raise SymflopsError when torch is not of the tested version: the interfaces below are private."""
+    if not torch.__version__.startswith(TESTED_TORCH + "."):
+        raise SymflopsError(
+            f"deriving needs torch {TESTED_TORCH}, found {torch.__version__}: pip install 'symflops[hf]'"
+        )
+
+
+class SizeFixedError(SymflopsError):
+    """The model's source needs a number for a run symbol, such as a loop over the sequence does."""
+
+    def __init__(self, name: str, condition: Any) -> None:
+        super().__init__(f"the source fixes {name} ({condition})")
+        self.symbol = name
+        divisions = [
+            e for e in sympy.preorder_traversal(condition) if type(e).__name__ in ("FloorDiv", "Mod", "PythonMod")
+        ]
+        # A loop over pieces of the sequence asks for their number: the lengths of the pieces.
+        self.chunks = sorted({int(e.args[1]) for e in divisions if e.args[1].is_Integer and e.args[1] > 1})
+
+
+class Sizes:
+    """Symbolic sizes and the fake tensors that have them."""
+
+    def __init__(self) -> None:
+        self.environment = ShapeEnv(duck_shape=False, specialize_zero_one=True)
+        self.mode = FakeTensorMode(shape_env=self.environment, allow_non_fake_inputs=True)
+        self.names: dict[sympy.Symbol, str] = {}
+        self.hints: dict[sympy.Symbol, sympy.Integer] = {}
+        self.run_symbols: set[str] = set()  # those that must not become numbers
+
+    def symbol(self, name: str, hint: int) -> Any:
+        """A new `SymInt`, at least 2, that behaves as `hint` wherever Python or torch insists on an answer."""
+        source = ConstantSource(name)
+        made = self.environment.create_symbol(hint, source, dynamic_dim=DimDynamic.DYNAMIC)
+        self.names[made] = name
+        self.hints[made] = sympy.Integer(hint)
+        return self.environment.create_symintnode(made, hint=hint, source=source)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Tensors made inside are fake; every operation has a shape rule that understands symbols."""
+        with ExitStack() as stack:
+            stack.enter_context(self.mode)
+            stack.enter_context(enable_python_dispatcher())
+            integral = SimpleNamespace(Integral=(numbers.Integral, torch.SymInt))
+            # nn.LayerNorm asks isinstance(width, numbers.Integral) and takes anything else for a tuple.
+            stack.enter_context(patch.object(torch.nn.modules.normalization, "numbers", integral))
+            yield
+
+    @contextmanager
+    def watching_guards(self, note: Callable[[Any, bool], None]) -> Iterator[None]:
+        """Call `note(condition, outcome)` for every condition on sizes that is decided inside."""
+        decide = self.environment.evaluate_expr
+
+        def noted(condition: Any, *args: Any, **kwargs: Any) -> Any:
+            outcome = decide(condition, *args, **kwargs)
+            if not isinstance(condition, bool) and condition.free_symbols:
+                if isinstance(condition, Boolean):
+                    note(condition, bool(outcome))
+                else:  # a size that has to be a number, as in range(size)
+                    note(sympy.Eq(condition, int(outcome), evaluate=False), True)
+                for symbol in condition.free_symbols:
+                    fixed = self.environment.replacements.get(symbol)
+                    if fixed is not None and fixed.is_number and self.names.get(symbol) in self.run_symbols:
+                        raise SizeFixedError(self.names[symbol], condition)
+            return outcome
+
+        with patch.object(self.environment, "evaluate_expr", noted):
+            yield
+
+    def replacements(self) -> dict[str, sympy.Expr]:
+        """The symbols that torch found to be equal to something else, a number or another size."""
+        return {self.names[s]: e for s, e in self.environment.replacements.items() if s in self.names}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Torch's own log of shapes that do not fit; what matters of it becomes one line for the user."""
+    loggers = [logging.getLogger(name) for name in ("torch._subclasses.fake_tensor", "torch.fx", "transformers")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def expression(size: Any) -> sympy.Expr | int | float:
+    """The SymPy expression of a size, an `int` or a `SymInt` (or `SymFloat`)."""
+    node = getattr(size, "node", None)
+    return size if node is None else node.expr
+
+
+def storage_key(tensor: torch.Tensor) -> int:
+    """What two views of the same memory have in common."""
+    return int(tensor.untyped_storage()._cdata)

@@ -1,0 +1,260 @@
+"""What each ATen operation computes: FLOPs by the conventions of DESIGN.md, by the operation's name.
+
+The tables list every operation that is known. An operation that is in none of them is an error where it is recorded:
+nothing is counted as 0 because it was forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from symflops.algebra import substitute
+from symflops.formula import load_formula
+from symflops.polynomial import Value, add, multiply
+from symflops.trace.quantity import product
+
+Shape = tuple[Value, ...]
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Copies, casts, gathers, comparisons, selections, integers and random numbers: no floating-point arithmetic.
+MOVES = _names("""
+    _assert_async _assert_scalar _reshape_alias _reshape_copy _to_copy _unsafe_index _unsafe_masked_index
+    _unsafe_view alias any all
+    arange argmax argmin argsort as_strided bernoulli bincount bitwise_and bitwise_left_shift bitwise_not bitwise_or
+    bitwise_right_shift bitwise_xor bucketize cat ceil clamp clamp_max clamp_min clone complex constant_pad_nd
+    contiguous copy detach diag_embed diagonal diagonal_copy dropout embedding empty empty_like empty_permuted
+    empty_strided eq expand expand_copy eye
+    fill flip floor full full_like gather ge gt hardtanh heaviside histc index index_copy index_fill index_put
+    index_select is_nonzero isfinite isin isinf isnan isneginf isposinf kthvalue le lift lift_fresh lift_fresh_copy
+    linspace logical_and logical_not logical_or logical_xor lt masked_fill masked_scatter masked_select maximum
+    minimum multinomial narrow native_dropout ne new_empty new_empty_strided new_full new_ones new_zeros normal
+    one_hot ones ones_like permute pixel_shuffle pixel_unshuffle rand rand_like randint randn randn_like randperm
+    reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave replication_pad1d
+    replication_pad2d replication_pad3d reshape resize roll round scalar_tensor scatter searchsorted select
+    select_copy select_scatter set sign
+    slice slice_copy slice_scatter sort split split_copy split_with_sizes split_with_sizes_copy squeeze squeeze_copy
+    stack t t_copy threshold tile topk transpose transpose_copy tril
+    tril_indices triu triu_indices trunc unbind unfold uniform unsafe_chunk unsafe_split unsqueeze unsqueeze_copy
+    upsample_nearest1d
+    upsample_nearest2d view view_as_complex view_as_real view_copy where zero zeros zeros_like
+""")
+# One operation per element of the result.
+POINTWISE = _names("""
+    abs acos acosh add asin asinh atan atan2 atanh cos cosh cumprod div erf erfc erfinv exp exp2 expm1 float_power
+    floor_divide fmod hypot log log10 log1p log2 mul neg pow reciprocal remainder rsqrt rsub sin sinh sqrt
+    square sub tan xlogy
+""")
+# Per element of the result, more than one.
+WEIGHTED = {"addcmul": 2, "addcdiv": 2, "lerp": 3, "logit": 3, "log_sigmoid_forward": 5, "polar": 4, "angle": 1}
+# One operation per element that is read.
+REDUCTIONS = _names("amax amin aminmax cumsum max mean min norm_sum prod sum nansum median logcumsumexp cummax")
+# Per element that is read, and per element of the result.
+REDUCTIONS_WITH_EPILOGUE = {
+    "var": (4, 0), "std": (4, 1), "var_mean": (4, 0), "linalg_vector_norm": (2, 1), "norm": (2, 1), "logsumexp": (4, 2),
+}  # fmt: skip
+# Added into the result: one operation per element that is added.
+ACCUMULATIONS = {"index_add": 3, "scatter_add": 3, "scatter_reduce": 3, "index_reduce": 3}  # the added tensor's place
+# The formulas of the library that say what one element costs.
+BY_FORMULA = {
+    "silu": "silu", "sigmoid": "sigmoid", "tanh": "tanh", "elu": "elu", "leaky_relu": "leaky_relu", "mish": "mish",
+    "hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "softplus": "softplus", "prelu": "prelu",
+    "_prelu_kernel": "prelu",
+}  # fmt: skip
+
+
+class Work(NamedTuple):
+    """FLOPs of one operation, and the part of them done by matrix multiplies and convolutions."""
+
+    flops: Value
+    matmul_flops: Value = 0
+
+
+class Call(NamedTuple):
+    """An ATen call as the rules see it: its arguments with tensors replaced by their shapes."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    inputs: Sequence[Shape]
+    outputs: Sequence[Shape]
+    is_float: bool
+
+
+def work(call: Call) -> Work | None:
+    """What a call computes; None for an operation that is in no table."""
+    name = call.name.removesuffix("_") if not call.name.startswith("_") else call.name
+    if name in MOVES or name.startswith("sym_"):
+        return Work(0)
+    if name in RULES:
+        return RULES[name](call)
+    if name not in KNOWN:
+        return None
+    if not call.is_float or _changes_nothing(name, call):
+        return Work(0)
+    out = product(call.outputs[0])
+    if name in POINTWISE:
+        scaled = call.kwargs.get("alpha", 1) != 1
+        return Work(multiply(out, 2) if scaled else out)
+    if name in WEIGHTED:
+        return Work(multiply(out, WEIGHTED[name]))
+    if name in BY_FORMULA:
+        return Work(substitute(_per_element(BY_FORMULA[name]), {"n": out}))
+    if name in ACCUMULATIONS:
+        return Work(product(call.inputs[-1]))
+    read = product(call.inputs[0])
+    if name in REDUCTIONS:
+        elementwise = len(call.inputs) > 1 and name in ("max", "min")  # max(a, b) is a selection
+        return Work(0 if elementwise else read)
+    per_read, per_result = REDUCTIONS_WITH_EPILOGUE[name]
+    return Work(add(multiply(read, per_read), multiply(out, per_result)))
+
+
+def _changes_nothing(name: str, call: Call) -> bool:
+    """x*1, x/1, x + 0, x**1: written for configurations in which the constant is another."""
+    neutral = {"mul": 1, "div": 1, "add": 0, "sub": 0, "pow": 1}
+    return (
+        name in neutral
+        and len(call.args) > 1
+        and type(call.args[1]) in (int, float)
+        and (call.args[1] == neutral[name])
+    )
+
+
+@cache
+def _per_element(formula: str) -> Value:
+    return load_formula(formula).canonical[0]
+
+
+# ------------------------------------------------------------------------------------------------ matrix multiplies
+
+
+def _matmul(call: Call) -> Work:
+    """(…, m, k) x (…, k, n): 2*k for each element of the result."""
+    flops = multiply(2, product(call.outputs[0]), call.inputs[0][-1])
+    return Work(flops, flops)
+
+
+def _vectors(call: Call) -> Work:
+    flops = multiply(2, product(call.inputs[0]))
+    return Work(flops, flops)
+
+
+def _added_matmul(call: Call) -> Work:
+    """beta*c + alpha*(a b): the product, the addition and what scaling there is."""
+    out = product(call.outputs[0])
+    flops = multiply(2, out, call.inputs[1][-1])
+    alpha, beta = (call.kwargs.get(key, 1) for key in ("alpha", "beta"))
+    extra = 0 if beta == 0 else (1 if beta == 1 else 2)
+    return Work(add(flops, multiply(out, extra + (alpha != 1))), flops)
+
+
+def _convolution(call: Call) -> Work:
+    """2 * (channels of a group * kernel) for each element of the result, transposed: of the input."""
+    weight, bias, transposed = call.args[1], call.args[2], call.args[6]
+    out = product(call.outputs[0])
+    base = product(call.inputs[0]) if transposed else out
+    flops = multiply(2, base, *weight[1:])
+    return Work(add(flops, out) if bias is not None else flops, flops)
+
+
+# ---------------------------------------------------------------------------------------------- softmax, norms, others
+
+
+def _softmax(call: Call) -> Work:
+    return Work(multiply(5, product(call.outputs[0])) if call.is_float else 0)
+
+
+def _log_softmax(call: Call) -> Work:
+    shape = call.outputs[0]
+    dim = call.args[1]
+    rows = product(s for i, s in enumerate(shape) if i != dim % len(shape))
+    return Work(add(multiply(5, product(shape)), rows))
+
+
+def _gelu(call: Call) -> Work:
+    tanh = call.kwargs.get("approximate", "none") == "tanh"
+    return Work(substitute(_per_element("gelu_tanh" if tanh else "gelu"), {"n": product(call.outputs[0])}))
+
+
+def _glu(call: Call) -> Work:
+    return Work(substitute(_per_element("glu"), {"n": product(call.outputs[0])}))
+
+
+def _layer_norm(call: Call) -> Work:
+    """Mean, subtract, square, mean, scale per element; eps and rsqrt per row; weight and bias."""
+    shape, normalized = call.outputs[0], call.args[1]
+    affine = sum(a is not None for a in call.args[2:4])
+    rows = product(shape[: len(shape) - len(normalized)])
+    return Work(add(multiply(5 + affine, product(shape)), multiply(2, rows)))
+
+
+def _rms_norm(call: Call) -> Work:
+    shape, normalized = call.outputs[0], call.args[1]
+    affine = int(call.args[2] is not None)
+    rows = product(shape[: len(shape) - len(normalized)])
+    return Work(add(multiply(3 + affine, product(shape)), multiply(2, rows)))
+
+
+def _group_norm(call: Call) -> Work:
+    batch, groups = call.args[3], call.args[6]
+    affine = sum(a is not None for a in call.args[1:3])
+    return Work(add(multiply(5 + affine, product(call.outputs[0])), multiply(2, batch, groups)))
+
+
+def _batch_norm(call: Call) -> Work:
+    """With running statistics: subtract and scale per element, eps and rsqrt per channel; weight and bias."""
+    affine = sum(a is not None for a in call.args[1:3])
+    return Work(add(multiply(2 + affine, product(call.outputs[0])), multiply(2, call.outputs[0][1])))
+
+
+def _pooling(call: Call) -> Work:
+    """A reduction over the window for each element of the result."""
+    window = product(call.args[1]) if len(call.args[1]) > 1 or len(call.outputs[0]) < 4 else multiply(*call.args[1] * 2)
+    return Work(multiply(product(call.outputs[0]), window))
+
+
+def _adaptive_pooling(call: Call) -> Work:
+    return Work(product(call.inputs[0]))
+
+
+def _bilinear(call: Call) -> Work:
+    return Work(multiply(9, product(call.outputs[0])))
+
+
+def _triangular(call: Call) -> Work:
+    """Substitution: m^2 multiply-adds for each right-hand side."""
+    a = call.inputs[0]
+    return Work(multiply(product(call.outputs[0]), a[-1]))
+
+
+def _transform(call: Call) -> Work:
+    """A fast Fourier transform of n points: 5*n*log2(n) for the complex one, by custom."""
+    return Work(multiply(5, product(call.outputs[0]), _log2(call)))
+
+
+def _log2(call: Call) -> Value:
+    from symflops.function import logarithm2
+
+    return logarithm2(product(call.inputs[0][d] for d in call.args[1]))
+
+
+RULES: dict[str, Callable[[Call], Work]] = {
+    "mm": _matmul, "bmm": _matmul, "mv": _vectors, "dot": _vectors, "vdot": _vectors,
+    "addmm": _added_matmul, "baddbmm": _added_matmul, "addmv": _added_matmul, "convolution": _convolution,
+    "_softmax": _softmax, "_safe_softmax": _softmax, "_log_softmax": _log_softmax, "gelu": _gelu, "glu": _glu,
+    "native_layer_norm": _layer_norm, "_fused_rms_norm": _rms_norm, "native_group_norm": _group_norm,
+    "_native_batch_norm_legit_no_training": _batch_norm, "native_batch_norm": _batch_norm,
+    "avg_pool1d": _pooling, "avg_pool2d": _pooling, "avg_pool3d": _pooling, "max_pool2d_with_indices": _pooling,
+    "max_pool1d": _pooling, "_adaptive_avg_pool2d": _adaptive_pooling, "upsample_bilinear2d": _bilinear,
+    "linalg_solve_triangular": _triangular, "triangular_solve": _triangular,
+    "_fft_c2c": _transform, "_fft_r2c": _transform, "_fft_c2r": _transform,
+}  # fmt: skip
+KNOWN = POINTWISE | REDUCTIONS | set(WEIGHTED) | set(REDUCTIONS_WITH_EPILOGUE) | set(ACCUMULATIONS) | set(BY_FORMULA)
+# Matrix multiplies and convolutions read and write memory; chains of anything else run as one kernel.
+BARRIERS = _names("mm bmm mv dot vdot addmm baddbmm addmv convolution linalg_solve_triangular triangular_solve")

@@ -1,0 +1,91 @@
+"""From torch's symbolic sizes to canonical values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import reduce
+from typing import Any
+
+import sympy
+
+from symflops import algebra, function, polynomial
+from symflops.errors import SymflopsError
+from symflops.polynomial import Value
+from symflops.trace.internals import expression
+from symflops.tree import exact
+
+_PLAIN: Mapping[str, Callable[..., Value]] = {
+    "FloorDiv": function.divide_floor, "CleanDiv": polynomial.divide, "IntTrueDiv": polynomial.divide,
+    "FloatTrueDiv": polynomial.divide, "CeilDiv": lambda a, b: function.ceil(polynomial.divide(a, b)),
+    "Mod": function.modulo, "PythonMod": function.modulo, "Max": function.maximum, "Min": function.minimum,
+    "ToFloat": lambda a: a, "Identity": lambda a: a, "TruncToInt": function.floor, "FloorToInt": function.floor,
+    "CeilToInt": function.ceil, "floor": function.floor, "ceiling": function.ceil, "FloatPow": polynomial.power,
+    "PowByNatural": polynomial.power, "LShift": lambda a, b: polynomial.multiply(a, polynomial.power(2, b)),
+    "RoundToInt": lambda a: function.floor(polynomial.add(a, Fraction(1, 2))),
+    "OpaqueUnaryFn_sqrt": polynomial.square_root, "OpaqueUnaryFn_log2": function.logarithm2,
+}  # fmt: skip
+
+
+class Quantities:
+    """Reads sizes. `values` says what each of torch's symbols stands for, such as head_dim/2 for a symbol that was
+    introduced as half of head_dim."""
+
+    def __init__(self, names: Mapping[sympy.Symbol, str], values: dict[str, Value]) -> None:
+        self.names = names
+        self.values = values
+        self.seen: dict[Any, Value] = {}
+        self.own: dict[Any, Value] = {}
+
+    def value(self, size: Any) -> Value:
+        """The canonical value of an int, a SymInt or a SymFloat."""
+        if type(size) is int:
+            return size
+        found = expression(size)
+        return found if type(found) is int else self.read(found)
+
+    def read(self, e: Any) -> Value:
+        """The canonical value of one of torch's SymPy expressions.
+
+        It is computed in torch's own symbols first, in which quotients that the config makes exact are exact
+        (floor(n*x/n) is x), and only then in what these stand for.
+        """
+        if e not in self.seen:
+            self.seen[e] = algebra.substitute(self._in_own_symbols(e), self.values)
+        return self.seen[e]
+
+    def _in_own_symbols(self, e: Any) -> Value:
+        if e not in self.own:
+            self.own[e] = self._read(e)
+        return self.own[e]
+
+    def _read(self, e: Any) -> Value:
+        if isinstance(e, int | sympy.Integer):
+            return int(e)
+        if isinstance(e, float | sympy.Float):
+            return exact(Fraction(float(e)).limit_denominator(10**9))
+        if isinstance(e, sympy.Rational):
+            return exact(Fraction(int(e.p), int(e.q)))
+        if isinstance(e, sympy.Symbol):
+            if e not in self.names:
+                raise SymflopsError("a size depends on the values of a tensor, not on sizes alone")
+            return polynomial.symbol(self.names[e])
+        if isinstance(e, sympy.Add):
+            return polynomial.add(*(self._in_own_symbols(a) for a in e.args))
+        if isinstance(e, sympy.Mul):
+            return polynomial.multiply(*(self._in_own_symbols(a) for a in e.args))
+        if isinstance(e, sympy.Pow):
+            base, exponent = (self._in_own_symbols(a) for a in e.args)
+            return polynomial.power(base, exponent)
+        name = type(e).__name__
+        if name not in _PLAIN:
+            raise SymflopsError(f"a size uses {name}, which is not part of the language")
+        return _PLAIN[name](*(self._in_own_symbols(a) for a in e.args))
+
+    def shape(self, sizes: Any) -> tuple[Value, ...]:
+        return tuple(self.value(s) for s in sizes)
+
+
+def product(values: Any) -> Value:
+    """The product of values; 1 of none."""
+    return reduce(polynomial.multiply, values, 1)

@@ -1,0 +1,348 @@
+"""The model's own forward is run once on fake tensors, and what it does is written down here.
+
+The record is a tree: an `Execution` for every call of a module, and in it, in order, the executions of its sub-modules
+and the `Operation`s that it computes itself. Which memory each operation reads and writes is kept, so that bytes can be
+counted afterwards for any grouping of operations.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import torch
+from torch.utils._pytree import tree_flatten, tree_map_only
+
+from symflops.errors import SymflopsError
+from symflops.polynomial import Value, add, divide, multiply, symbol
+from symflops.trace.internals import Sizes, TorchDispatchMode, storage_key
+from symflops.trace.operation import Call, Work, work
+from symflops.trace.quantity import Quantities, product
+
+
+class View(NamedTuple):
+    """A part of some memory: which, how many of its elements, and where it lies."""
+
+    storage: int
+    elements: Value
+    place: tuple[Value, ...]
+
+
+@dataclass
+class Storage:
+    """A piece of memory: bytes per element, elements, and what it holds.
+
+    `role` is "input", "weight", "constant" (computed from sizes alone), "cache" or "temporary"."""
+
+    unit: Value
+    elements: Value
+    role: str
+    name: str = ""
+    classes: Value = 0  # of how many things its elements each choose one
+    is_hits: bool = False  # the experts that some token chose, in order
+    readers: list[Operation] = field(default_factory=list)
+    writers: list[Operation] = field(default_factory=list)
+    kept: Any = None  # the tensor, so that the memory's address is not given to another one
+
+
+@dataclass(eq=False)
+class Operation:
+    """One operation: what it computes, what it reads and writes, and the function of the model's source it stands in."""
+
+    name: str
+    work: Work
+    reads: list[View]
+    writes: list[View]
+    function: str
+    frame: int
+    owner: Execution
+    formula: str = ""
+    args: dict[str, Value] = field(default_factory=dict)
+    same_shape: bool = False
+    is_constant: bool = False  # computed from sizes alone: positions, masks, tables that are made once
+    gathered: dict[int, Value] = field(default_factory=dict)  # storages of which only some elements are read
+
+
+@dataclass(eq=False)
+class Execution:
+    """One call of a module."""
+
+    module: torch.nn.Module
+    path: str
+    parts: list[Operation | Execution] = field(default_factory=list)
+    inputs: list[View] = field(default_factory=list)
+    outputs: list[View] = field(default_factory=list)
+    input_shapes: list[tuple[Value, ...]] = field(default_factory=list)
+    output_shapes: list[tuple[Value, ...]] = field(default_factory=list)
+    repeated: Execution | None = None  # the earlier execution that this one equals
+
+
+class Recorder(TorchDispatchMode):
+    """Writes down every operation below it. `unknown` collects operations that nothing knows, when that is allowed."""
+
+    def __init__(self, sizes: Sizes, quantities: Quantities, model: torch.nn.Module, allow_unknown: bool = False):
+        super().__init__()
+        self.sizes = sizes
+        self.quantities = quantities
+        self.allow_unknown = allow_unknown
+        self.unknown: list[str] = []
+        self.paused = 0
+        self.silent = False  # in a call before the one that is recorded
+        self.storages: dict[int, Storage] = {}
+        self.paths: dict[torch.nn.Module, str] = {}
+        for path, module in model.named_modules():
+            self.paths.setdefault(module, path)
+        self.root = Execution(model, "")
+        self.stack = [self.root]
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            self.storages.setdefault(storage_key(tensor), self.storage(tensor, "weight", name))
+
+    # ---------------------------------------------------------------------------------------------------- memory
+
+    def storage(self, tensor: torch.Tensor, role: str, name: str = "") -> Storage:
+        return Storage(
+            self.unit(tensor.dtype, role), self.quantities.value(_base_elements(tensor)), role, name, kept=tensor
+        )
+
+    def unit(self, dtype: torch.dtype, role: str) -> Value:
+        """Bytes per element: a symbol for the model's own number format, a number for any other."""
+        if dtype != torch.bfloat16:
+            return dtype.itemsize
+        return symbol({"weight": "weight_bytes", "cache": "cache_bytes"}.get(role, "dtype_bytes"))
+
+    def note(self, tensor: torch.Tensor, role: str, name: str = "") -> torch.Tensor:
+        """Say what a tensor holds that no recorded operation made."""
+        self.storages[storage_key(tensor)] = self.storage(tensor, role, name)
+        return tensor
+
+    def view(self, tensor: torch.Tensor) -> View:
+        key = storage_key(tensor)
+        if key not in self.storages:
+            self.note(tensor, "constant")
+        pairs = [(s, t) for s, t in zip(tensor.shape, tensor.stride(), strict=True) if not _is_zero(t)]
+        sizes = [self.quantities.value(s) for s, _ in pairs]
+        place = (*sizes, *(self.quantities.value(t) for _, t in pairs), self.quantities.value(tensor.storage_offset()))
+        return View(key, product(sizes), place)
+
+    # ------------------------------------------------------------------------------------------------ operations
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function._schema.name == "aten::nonzero" and not self.paused:
+            with self.pause():
+                return self.routed(args[0])
+        if function._schema.name == "aten::_local_scalar_dense" and self._is_hit(args[0]):
+            return int(args[0].storage_offset())  # the loop over experts has come to this one
+        result = function(*args, **kwargs)
+        if not self.paused:
+            self.paused += 1
+            try:
+                self.operation(function, args, kwargs, result)
+            finally:
+                self.paused -= 1
+        return result
+
+    def operation(self, function: Any, args: Any, kwargs: Any, result: Any) -> None:
+        inputs = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
+        outputs = [t for t in tree_flatten(result)[0] if isinstance(t, torch.Tensor)]
+        if not outputs:
+            return
+        schema = function._schema
+        if not schema.is_mutable:
+            known = {storage_key(t) for t in inputs}
+            if all(storage_key(t) in known for t in outputs):  # a view
+                return
+        reads = [self.view(t) for t in inputs]
+        if schema.is_mutable and function._schema.name.split("::")[1].rstrip("_") in ("copy", "fill", "zero"):
+            reads = reads[1:]  # what is overwritten is not read
+        name = schema.name.split("::")[1]
+        if all(self.storages[v.storage].role == "constant" for v in reads):
+            for tensor in outputs:
+                if storage_key(tensor) not in self.storages:
+                    self.note(tensor, "constant")
+            if reads:
+                self.record(name, Work(0), reads, [self.view(t) for t in outputs]).is_constant = True
+            return
+        shapes = [self.quantities.shape(t.shape) for t in inputs]
+        call = Call(
+            name,
+            tree_map_only(torch.Tensor, lambda t: self.quantities.shape(t.shape), self._valued(args)),
+            tree_map_only(torch.Tensor, lambda t: self.quantities.shape(t.shape), self._valued(kwargs)),
+            shapes,
+            [self.quantities.shape(t.shape) for t in outputs],
+            outputs[0].dtype.is_floating_point or outputs[0].dtype.is_complex,
+        )
+        found = work(call)
+        if found is None:
+            found = self.unknown_work(name)
+        if outputs[0].dtype.is_complex and name == "mul":
+            found = Work(multiply(found.flops, 6))
+        for tensor in outputs:
+            key = storage_key(tensor)
+            if key not in self.storages or self.storages[key].role == "constant":
+                self.storages[key] = self.storage(tensor, "temporary")
+        written = [self.view(t) for t in outputs]
+        operation = self.record(name, found, reads, written)
+        self.classify(name, inputs, outputs, args)
+        operation.same_shape = len(shapes) > 1 and shapes[0] == shapes[1]
+        if name in ("embedding", "index", "index_select", "gather") and reads:
+            operation.gathered[reads[0].storage] = written[0].elements
+
+    def routed(self, mask: torch.Tensor) -> torch.Tensor:
+        """The places of the true elements of a mask that says which tokens chose one of `classes` experts: as many as
+        there are on the average. The experts together get exactly the tokens times top_k."""
+        storage = self.storages.get(storage_key(mask))
+        if storage is None or not storage.classes:
+            path = self.stack[-1].path or type(self.stack[-1].module).__name__
+            raise SymflopsError(f"{path}: the number of elements depends on the values of a tensor (nonzero)")
+        if mask.dim() == 1 and storage.elements in (storage.classes, add(storage.classes, 1)):
+            hits = self.note(
+                mask.new_empty(
+                    (mask.shape[0] if storage.elements == storage.classes else mask.shape[0] - 1, 1), dtype=torch.long
+                ),
+                "temporary",
+            )
+            self.storages[storage_key(hits)].is_hits = True
+            return hits  # every expert has some token
+        name = f"routed_{len(self.sizes.names)}"
+        self.quantities.values[name] = divide(self.quantities.value(mask.numel()), storage.classes)
+        return self.note(mask.new_empty((self.sizes.symbol(name, 6007), mask.dim()), dtype=torch.long), "temporary")
+
+    def _is_hit(self, tensor: torch.Tensor) -> bool:
+        storage = self.storages.get(storage_key(tensor))
+        return storage is not None and storage.is_hits
+
+    def classify(self, name: str, inputs: list[torch.Tensor], outputs: list[torch.Tensor], args: Any) -> None:
+        """Follow the choice of experts from `topk` through one-hot codes and comparisons."""
+        if name == "topk":
+            dim = args[2] if len(args) > 2 else -1
+            self.storages[storage_key(outputs[-1])].classes = self.quantities.value(inputs[0].shape[dim])
+            return
+        if not outputs[0].dtype.is_floating_point:
+            for tensor in inputs:
+                found = self.storages[storage_key(tensor)]
+                if found.classes:
+                    self.storages[storage_key(outputs[0])].classes = found.classes
+
+    def _valued(self, tree: Any) -> Any:
+        return tree_map_only(torch.SymInt, self.quantities.value, tree)
+
+    def record(self, name: str, found: Work, reads: list[View], writes: list[View]) -> Operation:
+        function, frame = source_function(self.stack[-1].module)
+        operation = Operation(name, found, reads, writes, function, frame, self.stack[-1])
+        if self.silent:
+            return operation
+        for view in reads:
+            self.storages[view.storage].readers.append(operation)
+        for view in writes:
+            self.storages[view.storage].writers.append(operation)
+        self.stack[-1].parts.append(operation)
+        return operation
+
+    def call_formula(
+        self,
+        label: str,
+        formula: str,
+        args: dict[str, Value],
+        reads: Sequence[torch.Tensor],
+        writes: Sequence[torch.Tensor],
+    ) -> None:
+        """Write down one step that a formula of the library describes, caught above the operations it is made of."""
+        for tensor in writes:
+            if storage_key(tensor) not in self.storages:
+                self.note(tensor, "temporary")
+        operation = self.record(label, Work(0), [self.view(t) for t in reads], [self.view(t) for t in writes])
+        operation.formula, operation.args = formula, args
+
+    def unknown_work(self, name: str) -> Work:
+        path = self.stack[-1].path or type(self.stack[-1].module).__name__
+        if not self.allow_unknown:
+            raise SymflopsError(
+                f"{path}: nothing knows the cost of the operation {name!r}; --allow-unknown keeps it as a symbol"
+            )
+        label = f"unknown_{name}"
+        if label not in self.unknown:
+            self.unknown.append(label)
+        return Work(symbol(label))
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Operations inside are not written down."""
+        self.paused += 1
+        try:
+            yield
+        finally:
+            self.paused -= 1
+
+    # --------------------------------------------------------------------------------------------------- modules
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Every call of a module inside becomes an Execution."""
+        call = torch.nn.Module.__call__
+        recorder = self
+
+        def noted(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+            return recorder.execute(call, module, args, kwargs)
+
+        with patch.object(torch.nn.Module, "__call__", noted):
+            yield
+
+    def execute(self, call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
+        if self.paused:
+            return call(module, *args, **kwargs)
+        if module is self.root.module:
+            execution = self.root
+        else:
+            execution = Execution(module, self.paths.get(module, type(module).__name__))
+            self.stack[-1].parts.append(execution)
+        tensors = _tensors((args, kwargs))
+        with self.pause():
+            execution.inputs = [self.view(t) for t in tensors]
+            execution.input_shapes = [self.quantities.shape(t.shape) for t in tensors]
+        self.stack.append(execution)
+        try:
+            result = call(module, *args, **kwargs)
+        finally:
+            self.stack.pop()
+        with self.pause():
+            tensors = _tensors(result)
+            execution.outputs = [self.view(t) for t in tensors]
+            execution.output_shapes = [self.quantities.shape(t.shape) for t in tensors]
+        return result
+
+
+def _tensors(tree: Any) -> list[torch.Tensor]:
+    if hasattr(tree, "to_tuple"):
+        tree = tree.to_tuple()
+    return [t for t in tree_flatten(tree)[0] if isinstance(t, torch.Tensor)]
+
+
+def _is_zero(stride: Any) -> bool:
+    return type(stride) is int and stride == 0
+
+
+def _base_elements(tensor: torch.Tensor) -> Any:
+    return tensor.untyped_storage().nbytes() // tensor.dtype.itemsize
+
+
+def source_function(module: torch.nn.Module) -> tuple[str, int]:
+    """The function that a module's forward called to compute this, and which call of it; ("forward", 0) for itself."""
+    frame: Any = sys._getframe(2)
+    function, call = "forward", 0
+    while frame is not None:
+        code = frame.f_code
+        if (
+            "/torch/" not in code.co_filename
+            and "/symflops/" not in code.co_filename
+            and "contextlib" not in code.co_filename
+        ):
+            if code.co_name == "forward" and frame.f_locals.get("self") is module:
+                return function, call
+            function, call = code.co_name, id(frame)
+        frame = frame.f_back
+    return "forward", 0

@@ -1,0 +1,139 @@
+"""What a run shows about its own hints: which conditions came out otherwise than the config implies, and what to change.
+
+A condition such as `qk_head_dim == qk_nope_head_dim + qk_rope_head_dim` is decided by hints while the model is traced.
+Where the config's own numbers decide it the other way, the trace took a path that the model does not take; the relation
+is then built into the hints, or a field is kept a number, and the model is traced again.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+
+from symflops.algebra import free_symbols
+from symflops.errors import SymflopsError
+from symflops.polynomial import Value
+from symflops.trace.architecture import RUN_HINTS, Architecture, architecture, in_order
+from symflops.trace.run import Guard, Run
+
+
+@dataclass
+class Knowledge:
+    """What earlier runs have shown: fields that stay numbers, equalities and divisors to respect."""
+
+    numeric: set[str] = field(default_factory=set)
+    equal: list[tuple[Value, Value]] = field(default_factory=list)
+    divisors: dict[str, str] = field(default_factory=dict)
+
+    def architecture(self, config: Any) -> Architecture:
+        """The symbols of a config under what is known."""
+        found = architecture(config, self.numeric)
+        for name, divisor in self.divisors.items():
+            f = found.field(name)
+            if f is not None and found.field(divisor) is not None:
+                f.divisors, f.power = (*f.divisors, divisor), 1
+        found.fields = in_order(found.fields)
+        for left, right in self.equal:
+            if {*free_symbols(left), *free_symbols(right)} <= {*found.numbers, *RUN_HINTS}:
+                found.solve(left, right)
+        return found
+
+    def learn(self, run: Run, shape: Architecture) -> bool:
+        """Take in what a run shows; True when the model must be traced again."""
+        if self._collapsed(run, shape):
+            return True
+        wrong = first_wrong(run, shape)
+        if wrong is None:
+            return False
+        condition = wrong.condition
+        names = self._names(run, condition) & shape.numbers.keys()
+        if isinstance(condition, sympy.Eq | sympy.Ne) and wrong.outcome is isinstance(condition, sympy.Ne):
+            if self._divides(run, condition, shape):
+                return True
+            try:
+                left, right = (run.quantities.read(side) for side in condition.args)
+            except SymflopsError:
+                left = right = 0
+            if left != right and (left, right) not in self.equal:
+                before = self.architecture(run.build.original)
+                self.equal.append((left, right))
+                if _solved(self.architecture(run.build.original)) > _solved(before):
+                    return True
+        if not names:
+            return False
+        self.numeric.add(least_needed(names))
+        return True
+
+    def _collapsed(self, run: Run, shape: Architecture) -> bool:
+        """Symbols that torch replaced, by a number or by something that the config's numbers are not."""
+        numbers = real_numbers(run, shape)
+        before = len(self.numeric)
+        for rest, other in run.sizes.replacements().items():
+            name = rest.removesuffix("__rest")
+            if name not in shape.numbers:
+                continue
+            if other.is_number:
+                self.numeric.add(name)
+            elif other.free_symbols <= numbers.keys():
+                own = next(s for s, n in run.sizes.names.items() if n == rest)
+                if other.xreplace(numbers) != numbers[own]:
+                    self.numeric.add(least_needed({name} | (self._names(run, other) & shape.numbers.keys())))
+        return len(self.numeric) > before
+
+    def _names(self, run: Run, condition: Any) -> set[str]:
+        return {run.sizes.names[s].removesuffix("__rest") for s in condition.free_symbols if s in run.sizes.names}
+
+    def _divides(self, run: Run, condition: Any, shape: Architecture) -> bool:
+        """a % b == 0 for two fields: write the first as a multiple of the second."""
+        for side in condition.args:
+            if type(side).__name__ in ("Mod", "PythonMod"):
+                pair = [str(run.quantities.read(a)) for a in side.args]
+                if all(shape.field(n) is not None for n in pair) and self.divisors.get(pair[0]) != pair[1]:
+                    self.divisors[pair[0]] = pair[1]
+                    return True
+        return False
+
+
+def first_wrong(run: Run, shape: Architecture) -> Guard | None:
+    """The first condition that the config's own numbers decide otherwise; torch's only where the run failed on one."""
+    numbers = real_numbers(run, shape)
+    run_numbers = {s: sympy.Integer(RUN_HINTS[n]) for s, n in run.sizes.names.items() if n in RUN_HINTS}
+    asked = [g for g in run.guards if g.by_model]
+    if run.error is not None:
+        asked = run.guards[:-5:-1] + asked
+    for guard in asked:
+        known = numbers | (run_numbers if isinstance(guard.condition, sympy.Eq | sympy.Ne) else {})
+        if guard.condition.free_symbols <= known.keys() and guard.condition.free_symbols & numbers.keys():
+            truth = guard.condition.xreplace(known)
+            if truth in (True, False) and bool(truth) is not guard.outcome:
+                return guard
+    return None
+
+
+def real_numbers(run: Run, shape: Architecture) -> dict[sympy.Symbol, sympy.Rational]:
+    """What the config's own numbers give for torch's symbols."""
+    numbers = shape.numbers
+    by_rest = {
+        f.rest: sympy.Rational(f.number, f.power * math.prod(numbers[d] for d in f.divisors))
+        for f in shape.fields if f.solved is None
+    }  # fmt: skip
+    return {s: by_rest[n] for s, n in run.sizes.names.items() if n in by_rest}
+
+
+def least_needed(names: set[str]) -> str:
+    """The field that a formula loses least by keeping a number."""
+    return max(names, key=lambda n: (next((i for i, w in enumerate(_MATTERS) if re.search(w, n)), len(_MATTERS)), n))
+
+
+_MATTERS = (
+    r"^vocab_size$", r"^(hidden_size|d_model|n_embd)$", r"^(num_attention_heads|n_heads?)$", r"kv_heads|key_value_heads",
+    r"intermediate|ffn", r"^head_dim$", r"heads|head_dim", r"experts$", r"per_tok|topk|top_k", r"size|dim",
+)  # fmt: skip
+
+
+def _solved(shape: Architecture) -> int:
+    return sum(f.solved is not None for f in shape.fields)

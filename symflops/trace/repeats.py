@@ -1,0 +1,116 @@
+"""Layers that are equal are run once: what deriving costs does not depend on depth.
+
+Two modules of a list are equal when class, attributes, weights' shapes and inputs' shapes agree, all but the layer's
+own index; what the config says about that index (its entry of `layer_types`, …) must agree as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch.utils._pytree import tree_flatten, tree_map
+
+from symflops.trace.internals import storage_key
+from symflops.trace.recorder import Execution, Recorder
+
+_INDEX = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id|name|path)$")
+_NUMBERED = re.compile(r"\.(\d+)$")
+
+
+@contextmanager
+def skipped(recorder: Recorder) -> Iterator[None]:
+    """Inside, the second of two equal layers is not run: its outputs are made from those of the first."""
+    first: dict[Any, tuple[Execution, Any, Any]] = {}
+    execute = recorder.execute
+
+    def execute_or_skip(call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
+        path = recorder.paths.get(module, "")
+        place = _NUMBERED.search(path)
+        if recorder.paused or not place:
+            return execute(call, module, args, kwargs)
+        with recorder.pause():
+            key = (_state(module, recorder, int(place.group(1))), _call_state(recorder, args, kwargs))
+        if key in first:
+            with recorder.pause():
+                return _again(recorder, *first[key], module, path, args, kwargs)
+        before = len(recorder.stack[-1].parts)
+        result = execute(call, module, args, kwargs)
+        execution = recorder.stack[-1].parts[before]
+        assert isinstance(execution, Execution)
+        if all(v.storage != w.storage for v in execution.outputs for w in execution.inputs):
+            first[key] = (execution, result, (args, kwargs))
+        return result
+
+    with patch.object(recorder, "execute", execute_or_skip):
+        yield
+
+
+def _again(
+    recorder: Recorder, done: Execution, result: Any, _: Any, module: Any, path: str, args: Any, kwargs: Any
+) -> Any:
+    execution = Execution(module, path, repeated=done)
+    tensors = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
+    execution.inputs = [recorder.view(t) for t in tensors]
+    recorder.stack[-1].parts.append(execution)
+
+    def fresh(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        role = recorder.storages[storage_key(value)].role
+        return recorder.note(torch.empty_like(value), role)
+
+    made = tree_map(fresh, result)
+    execution.outputs = [recorder.view(t) for t in tree_flatten(made)[0] if isinstance(t, torch.Tensor)]
+    return made
+
+
+def _state(module: torch.nn.Module, recorder: Recorder, index: int) -> Any:
+    """What a module is, apart from its place."""
+    attributes = []
+    for name, value in vars(module).items():
+        if name.startswith("_") or name == "training" or _INDEX.search(name):
+            continue
+        attributes.append((name, _plain(value, index)))
+    weights = [
+        (n, _tensor(p, recorder)) for n, p in (*module._parameters.items(), *module._buffers.items()) if p is not None
+    ]
+    children = [(n, _state(c, recorder, index)) for n, c in module._modules.items() if c is not None]
+    return type(module), tuple(attributes), tuple(weights), tuple(children)
+
+
+def _plain(value: Any, index: int) -> Any:
+    if value is None or isinstance(value, bool | int | str | torch.dtype):
+        return value
+    if isinstance(value, torch.SymInt):
+        return str(value.node.expr)
+    if isinstance(value, float):
+        return value if value in (0.0, 1.0) else float
+    if isinstance(value, torch.SymFloat):
+        return torch.SymFloat
+    if isinstance(value, list | tuple):
+        return tuple(_plain(v, index) for v in value)
+    if hasattr(value, "to_diff_dict"):
+        return tuple(
+            (n, _plain(v[index], index))
+            for n, v in vars(value).items()
+            if isinstance(v, list | tuple) and len(v) > index
+        )
+    return getattr(value, "__qualname__", type(value).__qualname__)
+
+
+def _tensor(tensor: torch.Tensor, recorder: Recorder) -> Any:
+    return recorder.quantities.shape(tensor.shape), tensor.dtype
+
+
+def _call_state(recorder: Recorder, args: Any, kwargs: Any) -> Any:
+    leaves, structure = tree_flatten((args, kwargs))
+    return str(structure), tuple(
+        (_tensor(v, recorder), recorder.storages[storage_key(v)].role if storage_key(v) in recorder.storages else "",
+         str(getattr(v, "symflops_mask", "")))
+        if isinstance(v, torch.Tensor) else _plain(v, 0) for v in leaves
+    )  # fmt: skip

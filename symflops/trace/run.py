@@ -1,0 +1,290 @@
+"""A model is built on fake tensors with symbols for sizes, then called and recorded."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+import sympy
+import torch
+from sympy.core.relational import Relational
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+from transformers import DynamicCache, GenerationConfig
+from transformers.initialization import no_init_weights
+
+from symflops.polynomial import Polynomial, Value, symbol, terms_of
+from symflops.trace import attention, builtins, cache, experts, repeats
+from symflops.trace.architecture import RUN_HINTS, Architecture, parts
+from symflops.trace.internals import SizeFixedError, Sizes, quiet
+from symflops.trace.quantity import Quantities
+from symflops.trace.recorder import Recorder
+
+EARLIER = 61  # tokens of the earlier call that fills recurrent states
+
+
+@dataclass
+class Settings:
+    """How a model is called."""
+
+    eager: bool = False
+    allow_unknown: bool = False
+    past: str = "symbol"  # "symbol": past_len tokens are cached; "empty": an empty cache; "none": no cache
+    continued: bool = False  # the cache comes from an earlier call, so recurrent states are filled
+    lengths: dict[str, int] = field(default_factory=dict)  # run symbols that are numbers in this run
+
+
+@dataclass
+class Guard:
+    """A condition on sizes that was decided on the way, and whether the model's own source asked."""
+
+    condition: sympy.Basic
+    outcome: bool
+    by_model: bool
+
+
+@dataclass
+class Build:
+    """A model built with symbols for sizes; `error` when its own source could not build it. It can be called again."""
+
+    original: Any
+    config: Any
+    sizes: Sizes
+    quantities: Quantities
+    symbols: dict[str, Any]
+    guards: list[Guard] = field(default_factory=list)
+    reads: set[tuple[str, str]] = field(default_factory=set)
+    model: Any = None
+    error: Exception | None = None
+
+
+@dataclass
+class Run:
+    """What one call gave; `error` when it did not get to its end."""
+
+    build: Build
+    guards: list[Guard]
+    recorder: Recorder | None = None
+    error: Exception | None = None
+    caches: bool = False
+
+    @property
+    def sizes(self) -> Sizes:
+        return self.build.sizes
+
+    @property
+    def quantities(self) -> Quantities:
+        return self.build.quantities
+
+
+def build(model_class: type, original: Any, architecture: Architecture) -> Build:
+    """The model of a config with the architecture's symbols in place of numbers, on fake tensors."""
+    sizes = Sizes()
+    values: dict[str, Value] = architecture.rests() | {name: symbol(name) for name in RUN_HINTS}
+    symbols = {name: sizes.symbol(name, hint) for name, hint in architecture.hints().items()}
+    config, twins = _copied(original)
+    for f in architecture.fields:
+        vars(twins[id(f.holder)])[f.key] = _size(architecture.factors(f), symbols)
+    experts.set_implementation(config, "eager", "eager")
+    result = Build(original, config, sizes, Quantities(sizes.names, values), symbols)
+    with _environment(result, result.guards):
+        try:
+            with no_init_weights(), _nothing_initialised():
+                model = model_class(config)
+            model.tie_weights()
+            result.model = model.eval()
+        except Exception as error:  # whatever the model's source raises; the caller says what it means
+            result.error = error
+    experts.set_implementation(config, attention.NAME, experts.NAME)
+    return result
+
+
+def call(built: Build, settings: Settings) -> Run:
+    """Call a built model once and record what it does."""
+    sizes = built.sizes
+    symbols = {n: settings.lengths.get(n) or sizes.symbol(n, hint) for n, hint in RUN_HINTS.items()}
+    sizes.run_symbols = set(RUN_HINTS) - settings.lengths.keys()
+    result = Run(built, list(built.guards), error=built.error)
+    if built.error is not None:
+        return result
+    recorder = Recorder(sizes, built.quantities, built.model, settings.allow_unknown)
+    result.recorder = recorder
+    with _environment(built, result.guards), attention.caught(recorder, settings.eager), experts.caught(recorder):
+        try:
+            _call(result, recorder, symbols, settings)
+        except Exception as error:  # as above
+            result.error = error
+    return result
+
+
+@contextmanager
+def _environment(built: Build, guards: list[Guard]) -> Iterator[None]:
+    """What holds while a model's source runs: fake tensors, symbols that compute, notes of what it asks and reads."""
+    sizes = built.sizes
+    with ExitStack() as stack:
+        stack.enter_context(sizes.active())
+        stack.enter_context(sizes.watching_guards(lambda c, o: _note(sizes, guards, Guard(c, o, _by_model()))))
+        stack.enter_context(_reads_noted(built.config, built.reads))
+        stack.enter_context(_number_format(torch.bfloat16))
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(builtins.lent())
+        stack.enter_context(quiet())
+        stack.enter_context(patch.object(nn.functional, "dropout", _no_dropout))
+        stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))
+        yield
+
+
+def _note(sizes: Sizes, guards: list[Guard], guard: Guard) -> None:
+    """Keep a condition. One that the model's source asked and that is true of one length alone, such as the number of
+    steps of a loop, would make the record that of this length."""
+    guards.append(guard)
+    condition = guard.condition
+    if guard.by_model and "seq_len" in sizes.run_symbols and isinstance(condition, Relational):
+        length = next((s for s in condition.free_symbols if sizes.names.get(s) == "seq_len"), None)
+        if length is not None and any(side.is_number for side in condition.args):
+            longer = condition.xreplace(sizes.hints | {length: sympy.Integer(7 * 10**9 + 1)})
+            if longer in (True, False) and bool(longer) is not guard.outcome:
+                raise SizeFixedError("seq_len", condition)
+
+
+def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Settings) -> None:
+    model = result.build.model
+    with recorder.pause():
+        inputs = _inputs(result.build, symbols, settings, recorder)
+    held = inputs.get("past_key_values")
+    result.caches = held is not None
+    if settings.continued:  # how many tokens came before is no part of a recurrent state
+        earlier = inputs | {"input_ids": torch.empty((symbols["batch_size"], EARLIER), dtype=torch.long)}
+        asked = len(result.guards)
+        recorder.silent = True
+        with recorder, recorder.watching(), repeats.skipped(recorder):
+            model(**earlier)
+        recorder.silent = False
+        recorder.root.parts.clear()
+        del result.guards[asked:]
+    with recorder, recorder.watching(), repeats.skipped(recorder):
+        model(**inputs)
+
+
+def _no_dropout(
+    input: Any,  # noqa: A002  (torch calls it so)
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+) -> Any:
+    """Dropout of a model that is not trained, which torch's shape rules make a copy of."""
+    return nn.functional.alpha_dropout(input, p, training) if training else input
+
+
+@contextmanager
+def _nothing_initialised() -> Iterator[None]:
+    """Initial values are of no interest, and choosing them takes square roots of sizes, which have to be numbers."""
+    kinds = (nn.Linear, nn.Bilinear, _ConvNd, nn.RNNBase, nn.MultiheadAttention)
+    with ExitStack() as stack:
+        for kind in kinds:
+            name = "_reset_parameters" if kind is nn.MultiheadAttention else "reset_parameters"
+            stack.enter_context(patch.object(kind, name, lambda self: None))
+        yield
+
+
+def keeps_states(built: Build) -> bool:
+    """Whether the model takes a cache in which some layer keeps a recurrent state."""
+    if built.model is None or "past_key_values" not in inspect.signature(built.model.forward).parameters:
+        return False
+    return cache.is_recurrent(DynamicCache(config=plain_text_config(built.original)))
+
+
+def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder: Recorder) -> dict[str, Any]:
+    model, config = built.model, built.config
+    accepted = inspect.signature(model.forward).parameters
+    batch = symbols["batch_size"]
+    if getattr(model, "main_input_name", "input_ids") == "pixel_values":
+        size = config.image_size
+        height, width = size if isinstance(size, list | tuple) else (size, size)
+        return {"pixel_values": recorder.note(torch.empty((batch, config.num_channels, height, width)), "input")}
+    ids = torch.empty((batch, symbols["seq_len"]), dtype=torch.long)
+    inputs: dict[str, Any] = {"input_ids": recorder.note(ids, "input")}
+    if settings.past != "none" and "past_key_values" in accepted:
+        past = symbols["past_len"] if settings.past == "symbol" else 0
+        inputs["past_key_values"] = cache.recorded(plain_text_config(built.original), recorder, past)
+    if "use_cache" in accepted:
+        inputs["use_cache"] = "past_key_values" in inputs
+    return inputs
+
+
+def plain_text_config(config: Any) -> Any:
+    """The part of a config that describes the decoder."""
+    return config.get_text_config(decoder=True)
+
+
+def _copied(config: Any) -> tuple[Any, dict[int, Any]]:
+    """A copy of a config, and the copy of each of its parts by the part's identity."""
+    memo: dict[int, Any] = {}
+    copied = copy.deepcopy(config, memo)
+    return copied, memo
+
+
+def _size(value: Value, symbols: dict[str, Any]) -> Any:
+    """A size with the symbols of this run, built by arithmetic on them."""
+    if not isinstance(value, Polynomial):
+        return value
+    total: Any = 0
+    for monomial, coefficient in terms_of(value).items():
+        product: Any = coefficient
+        for name, exponent in monomial:
+            for _ in range(exponent):
+                product = product * symbols[name]
+        total = total + product
+    return total
+
+
+def _by_model() -> bool:
+    """Whether the condition being decided was written in a model's source, not in torch's rules for shapes."""
+    frame: Any = sys._getframe(3)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not re.search(
+            r"symbolic_shapes|sym_node|recording|/torch/__init__|/symflops/|functools|contextlib|mock", file
+        ):
+            return "/torch/" not in file
+        frame = frame.f_back
+    return False
+
+
+@contextmanager
+def _number_format(dtype: torch.dtype) -> Iterator[None]:
+    """Weights and activations in a format that no source asks for by name: what is in another was meant to be."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
+def _reads_noted(config: Any, reads: set[tuple[str, str]]) -> Iterator[None]:
+    """Note each field of the config that a model's source reads, as (name of the part's class, field)."""
+    changed = []
+    for prefix, part in parts(config):
+        own = type(part)
+
+        def reading(self: Any, name: str, own: type = own, prefix: str = prefix) -> Any:
+            if not name.startswith("_") and "/models/" in sys._getframe(1).f_code.co_filename:
+                reads.add((prefix, name))
+            return own.__getattribute__(self, name)
+
+        changed.append((part, own))
+        part.__class__ = type(own.__name__, (own,), {"__getattribute__": reading, "__module__": own.__module__})
+    try:
+        yield
+    finally:
+        for part, own in changed:
+            part.__class__ = own
