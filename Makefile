@@ -1,4 +1,4 @@
-.PHONY: test lint bench
+.PHONY: test lint bench coverage
 
 test: lint
 	HF_HUB_OFFLINE=1 python -m pytest -n 2
@@ -10,3 +10,7 @@ lint:
 
 bench:
 	python benchmarks/bench.py
+
+# Hours, resumable: finished types are kept in benchmarks/coverage.jsonl.
+coverage:
+	HF_HUB_OFFLINE=1 python benchmarks/derive_coverage.py

@@ -52,6 +52,7 @@ _RULES: dict[str, Pair] = {
         "dense_intermediate_size prefix_dense_intermediate_size intermediate_size_mlp": (116, 148),
         "num_experts n_routed_experts num_local_experts moe_num_experts": (8, 9),
         "num_experts_per_tok num_experts_per_token moe_topk moe_top_k moe_k top_k_experts": (2, 3),
+        "n_shared_experts num_shared_experts moe_num_shared_experts": (2, 3),
         "zero_expert_num": (4, 3),
         "q_lora_rank": (28, 44),
         "kv_lora_rank": (20, 32),

@@ -7,6 +7,7 @@ derived from and that is no number: `hidden_act == "silu"`, `tie_word_embeddings
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,14 +22,20 @@ _COMPARISONS: dict[str, Callable[[Number, Number], bool]] = {
 }  # fmt: skip
 
 
+# A text, a list, an object, a word of JSON, or a number that is no integer: an integer is compared as a formula.
+_LITERAL = re.compile(r'["\[{]|(true|false|null)$|-?\d+(\.\d+|e|\.\d+e)[-+\d]*$')
+
+
 def fact(text: str) -> tuple[str, Any] | None:
     """The name and the value of a fact; None for a comparison of formulas.
 
-    >>> fact('hidden_act == "silu"'), fact("heads % groups == 0")
-    (('hidden_act', 'silu'), None)
+    >>> fact('hidden_act == "silu"'), fact("residual_multiplier == 0.5")
+    (('hidden_act', 'silu'), ('residual_multiplier', 0.5))
+    >>> fact("heads % groups == 0"), fact("first_k_dense_replace == 3")
+    (None, None)
     """
     name, found, literal = text.partition(" == ")
-    if not found or not NAME.match(name) or not literal.startswith(('"', "[", "{", "true", "false", "null")):
+    if not found or not NAME.match(name) or not _LITERAL.match(literal):
         return None
     try:
         return name, json.loads(literal)

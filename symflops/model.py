@@ -54,7 +54,7 @@ class Model:
 
     name: str
     root: Layer
-    definitions: Mapping[str, int | str]
+    definitions: Mapping[str, int | str | None]
     assumes: tuple[str, ...] = ()
     about: str = ""
     source: str = ""
@@ -62,11 +62,13 @@ class Model:
 
     @cached_property
     def symbols(self) -> dict[str, int]:
-        """The architecture symbols' values; one defined by an expression is evaluated."""
+        """The architecture symbols' values; one defined by an expression is evaluated, one that is null has none."""
         needs = {n: names(read(d)) & self.definitions.keys() for n, d in self.definitions.items() if isinstance(d, str)}
         values: dict[str, Number] = {}
         for name in in_order(tuple(self.definitions), needs, "symbols"):
             definition = self.definitions[name]
+            if definition is None:
+                continue
             value: Any = definition
             if isinstance(definition, str):
                 try:
@@ -74,7 +76,7 @@ class Model:
                 except SymflopsError as error:
                     raise error.within(f"symbols.{name}") from None
             values[name] = numeric.check(name, value)
-        return {name: int(values[name]) for name in self.definitions}
+        return {name: int(values[name]) for name in self.definitions if name in values}
 
     @cached_property
     def graph(self) -> DiGraph[Layer]:

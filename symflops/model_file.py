@@ -68,7 +68,7 @@ class Reading:
     def model(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a Model."""
         if "layers" not in data and "model_type" in data:
-            raise SymflopsError("this is a Hugging Face config, not a model file; derive a model from it first")
+            raise SymflopsError("this is a Hugging Face config, not a model file; `symflops derive` makes one of it")
         _check_keys(data, _MODEL_KEYS, "")
         symbols = _expect(data.get("symbols", {}), dict, "symbols")
         for name, value in symbols.items():
@@ -77,7 +77,7 @@ class Reading:
             if type(value) is str:
                 self.declared = set(symbols)
                 self.value(value, f"symbols.{name}")
-            elif type(value) is not int or value < 0:
+            elif value is not None and (type(value) is not int or value < 0):
                 raise SymflopsError(f"symbols.{name}: expected a nonnegative integer or a formula, got {value!r}")
         self.declared = {*symbols, *RUN_SYMBOLS}
         self.texts.clear()

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from symflops.cli import main
 from symflops.cli.sweep import points
 from symflops.errors import SymflopsError
 
@@ -24,36 +23,6 @@ MATMUL_FLOPS = 29_261_612_187_648
 PARAMETERS = 6_738_415_616
 LINEAR_FLOPS = 27_062_588_932_096  # the part of all Linear layers, from the prior system's published result
 METRICS = ["flops", "matmul_flops", "read_bytes", "write_bytes", "intermediate_bytes", "parameters"]
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command that must succeed; gives what it printed."""
-
-    def run(*arguments: str) -> str:
-        with pytest.raises(SystemExit) as stopped:
-            main(arguments)
-        captured = capsys.readouterr()
-        assert (stopped.value.code, captured.err) == (0, "")
-        return captured.out
-
-    return run
-
-
-@pytest.fixture
-def refuse(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command that must fail; gives the one line on stderr."""
-
-    def run(*arguments: str) -> str:
-        with pytest.raises(SystemExit) as stopped:
-            main(arguments)
-        captured = capsys.readouterr()
-        assert (stopped.value.code, captured.out) == (3, "")
-        assert captured.err.startswith("symflops: error: ")
-        assert captured.err.count("\n") == 1
-        return captured.err.removeprefix("symflops: error: ").removesuffix("\n")
-
-    return run
 
 
 # ---------------------------------------------------------------------------------------------------------------- total

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from symflops.cost import Cost
-from symflops.errors import SymflopsError
-from symflops.model import Model, load
-from symflops.numeric import RUN_SYMBOLS
+from symflops.errors import SymflopsError, one_line
+from symflops.model import Model
+from symflops.numeric import RUN_SYMBOLS, with_defaults
+from symflops.source import bind, load
 
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="a shipped model's name or the path of a model JSON")]
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="a shipped model's name, a model JSON, or a Hugging Face config.json"),
+]
+Config = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="a config.json, its directory, a model type such as llama, or a hub id")
+]
+OtherConfig = Annotated[
+    str | None, typer.Option("--config", metavar="CONFIG", help="take the values of this config, if the model fits it")
+]
 Batch = Annotated[str | None, typer.Option("-B", "--batch-size", help="sequences in the batch")]
 Length = Annotated[str | None, typer.Option("-S", "--seq-len", help="tokens fed in this call")]
 Past = Annotated[str | None, typer.Option("-P", "--past-len", help="tokens already in the KV cache (default 0)")]
@@ -40,7 +54,9 @@ def number(text: str, option: str) -> int | float:
 
 
 def evaluate(model: Model, cost: Cost, given: Mapping[str, Any]) -> Cost:
-    """The numbers of a model's total at a point; what cannot be computed there is an error that names the layer."""
+    """The numbers of a model's total at a point; what cannot be computed there is an error that names the layer, and a
+    point at which the closed form does not hold one that names the condition."""
+    model.check_assumptions(with_defaults(given))
     try:
         return cost.at(**given)
     except SymflopsError:
@@ -57,11 +73,15 @@ def resolve(
     settings: list[str] | None,
     options: Mapping[str, str | None],
     causal: bool = False,
+    config: str | None = None,
 ) -> tuple[Model, dict[str, Any]]:
-    """The model with its `--set` architecture symbols, and the numbers given for run symbols."""
+    """The model with the values of `--config` and `--set`, and the numbers given for run symbols."""
     if not model_name:
         raise SymflopsError("MODEL is empty; name a model or the path of a model JSON")
-    model = load(model_name)
+    with only_our_words(), progress() as tell:
+        model = load(model_name, tell)
+        if config is not None:
+            model = bind(model, config)
     run: dict[str, Any] = {name: number(text, name) for name, text in options.items() if text is not None}
     if causal:
         run["causal"] = 1
@@ -73,3 +93,37 @@ def resolve(
         target = run if name in RUN_SYMBOLS else architecture
         target[name] = number(text, f"--set {name}")
     return (model.with_symbols(architecture) if architecture else model), run
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A function that shows what is being done, on one line of the terminal that is gone afterwards."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+
+    def show(message: str) -> None:
+        sys.stderr.write(f"\r\x1b[K{one_line(message)[: shutil.get_terminal_size().columns - 1]}")
+        sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        sys.stderr.write("\r\x1b[K")
+
+
+@contextmanager
+def only_our_words() -> Iterator[None]:
+    """Inside, the libraries below keep their warnings, logs and progress bars to themselves."""
+    import logging
+    import warnings
+
+    before = logging.root.manager.disable
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read when its library is imported
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

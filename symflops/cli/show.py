@@ -29,6 +29,7 @@ def show(
     dtype_bytes: request.DtypeBytes = None,
     weight_bytes: request.WeightBytes = None,
     cache_bytes: request.CacheBytes = None,
+    config: request.OtherConfig = None,
     settings: request.Set = None,
     metric: request.Metric = None,
     symbolic: request.Symbolic = False,
@@ -47,7 +48,7 @@ def show(
         "weight_bytes": weight_bytes,
         "cache_bytes": cache_bytes,
     }
-    named, given = request.resolve(model, settings, options, causal)
+    named, given = request.resolve(model, settings, options, causal, config)
     whole = named.total(symbolic=symbolic)
     numbers = bool(given) and whole.is_complete(given)
     metrics = tuple(metric or (METRICS if numbers else METRICS[:1]))

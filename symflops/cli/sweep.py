@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import product
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from symflops.cli import request
 from symflops.cli.quantities import aligned
 from symflops.cost import METRICS, Sweep
 from symflops.errors import SymflopsError
+from symflops.numeric import with_defaults
 
 MAX_ROWS = 1_000_000
 
@@ -33,18 +35,21 @@ def sweep(
     dtype_bytes: request.DtypeBytes = None,
     weight_bytes: request.WeightBytes = None,
     cache_bytes: request.CacheBytes = None,
+    config: request.OtherConfig = None,
     settings: request.Set = None,
     metric: request.Metric = None,
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.table,
 ) -> None:
     """The metrics over the grid of all points, computed from the closed form. The dtype of each column is stated."""
     options = {"dtype_bytes": dtype_bytes, "weight_bytes": weight_bytes, "cache_bytes": cache_bytes}
-    named, given = request.resolve(model, settings, options, causal)
+    named, given = request.resolve(model, settings, options, causal, config)
     axes: dict[str, Any] = {
         "batch_size": points(batch_size, "-B"),
         "seq_len": points(seq_len, "-S"),
         "past_len": points(past_len, "-P"),
     }
+    for corner in product(*((min(axis), max(axis)) for axis in axes.values())):  # conditions on a run are bounds
+        named.check_assumptions(with_defaults({**dict(zip(axes, corner, strict=True)), **given}))
     swept = named.total().sweep(**axes, **given)
     names = [name for name, axis in axes.items() if name in swept and (name != "past_len" or axis != [0])]
     for name in metric or ():

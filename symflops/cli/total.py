@@ -29,6 +29,7 @@ def total(
     dtype_bytes: request.DtypeBytes = None,
     weight_bytes: request.WeightBytes = None,
     cache_bytes: request.CacheBytes = None,
+    config: request.OtherConfig = None,
     settings: request.Set = None,
     metric: request.Metric = None,
     symbolic: request.Symbolic = False,
@@ -44,7 +45,7 @@ def total(
         "weight_bytes": weight_bytes,
         "cache_bytes": cache_bytes,
     }
-    named, given = request.resolve(model, settings, options, causal)
+    named, given = request.resolve(model, settings, options, causal, config)
     cost = named.total(symbolic=symbolic)
     metrics = tuple(metric or METRICS)
     for name in metrics:

@@ -31,7 +31,8 @@ _NOT_SIZES = re.compile(
 # Counts that other sizes are divided by, and widths.
 _WIDTHS = re.compile(r"dim|size|rank|width|embd|d_model|d_kv|d_head|d_inner|hidden|channels|units|latent|proj")
 _COUNTS = re.compile(r"head|group|(^|_)(n|num)_blocks")
-_LIMITS = re.compile(r"position|window|context|chunk|max_|n_ctx")
+_LIMITS = re.compile(r"position|window|context|max_|n_ctx")
+_PIECES = re.compile(r"chunk|block|window|kernel")
 _PRIMES = tuple(n for n in range(3, 1300, 2) if all(n % k for k in range(3, int(n**0.5) + 1, 2)))
 RUN_HINTS = {"batch_size": 3, "seq_len": 677, "past_len": 409}
 
@@ -90,7 +91,7 @@ class Architecture:
     def hints(self) -> dict[str, int]:
         """A distinct prime for each rest, larger for larger numbers, so that no two products agree by accident."""
         free = [f for f in self.fields if f.solved is None]
-        small = [f for f in free if not _WIDTHS.search(f.key) or re.search(r"kernel|conv", f.key)]
+        small = [f for f in free if not _WIDTHS.search(f.key) or re.search(r"kernel|conv|chunk", f.key)]
         counts = sorted(small, key=lambda f: (f.number, f.name))
         widths = sorted((f for f in free if f not in counts), key=lambda f: (f.number, f.name))
         order = [f for f in counts if not _LIMITS.search(f.key)] + widths
@@ -152,7 +153,9 @@ def architecture(config: Any, numeric: set[str]) -> Architecture:
     taken: set[str] = set(RUN_SYMBOLS)
     for prefix, part in parts(config):
         for key, number in vars(part).items():
-            if type(number) is not int or number < 2 or _NOT_SIZES.search(key) or not NAME.match(key):
+            if type(number) is not int or number < 2 or not NAME.match(key):
+                continue
+            if _NOT_SIZES.search(key) and not re.search(r"(rank|dim|heads)$", key):
                 continue
             name = key if key not in taken else f"{prefix}{key}"
             if name not in taken and name not in numeric:
@@ -175,13 +178,13 @@ def _factor(fields: list[Field]) -> None:
             near = [c for c in near if _order(c) < _order(f) and _kind(c) == _kind(f)]
         elif "experts" in f.key and "per_tok" not in f.key:
             near = [c for c in near if "group" in c.key and "topk" not in c.key]
-        elif _WIDTHS.search(f.key) and not re.search(r"head|kernel|vocab|expert|moe|conv|state|rank", f.key):
+        elif _WIDTHS.search(f.key) and not re.search(r"head|kernel|vocab|expert|moe|conv|state|rank|chunk|window|block", f.key):
             near = [c for c in near if f.number > c.number]
         else:
             near = []
         largest = {_kind(c): c for c in sorted(near, key=_order)}
         f.divisors = tuple(c.name for c in largest.values())
-        if _WIDTHS.search(f.key) and "kernel" not in f.key:
+        if _WIDTHS.search(f.key) and not _PIECES.search(f.key):
             rest = f.number // math.lcm(1, *(c.number for c in largest.values()))
             f.power = min(rest & -rest, 16)
 

@@ -104,11 +104,11 @@ class Assembly:
 
     def layer(self, execution: Execution) -> Data:
         """One module as a layer; nothing for one that computes nothing and owns nothing."""
-        if execution.repeated is not None:
-            execution = execution.repeated
-        if execution not in self.done:
-            self.done[execution] = self._layer(execution)
-        return copy.deepcopy(self.done[execution])
+        first = execution.repeated or execution
+        if first not in self.done:
+            self.done[first] = self._layer(first)
+        data = copy.deepcopy(self.done[first])
+        return rerun(data, execution.path) if execution.is_rerun else data
 
     def _layer(self, execution: Execution) -> Data:
         class_name = full_name(type(execution.module))
@@ -133,7 +133,7 @@ class Assembly:
         if formula is None or formula.name not in READERS:
             return {}
         costs = self.costs(execution, operations)
-        traced = Traced(execution.module, execution.input_shapes, execution.output_shapes, self.quantities)
+        traced = Traced(execution, self.recorder)
         try:
             args = READERS[formula.name](traced)
             values = formula.values(args)
@@ -178,6 +178,7 @@ class Assembly:
         if all(o.is_constant for o in operations):
             return {}
         if first.formula:
+            self.own(operations, path)
             return {"formula": first.formula, "args": {n: text(v) for n, v in first.args.items()}}
         costs = self.costs(execution, operations)
         self.own(operations, path)
@@ -288,6 +289,15 @@ def _covered(views: list[View], whole: Value) -> Value:
     for v in views:  # of parts that begin at the same place, the largest holds the others
         starts.setdefault(v.place[-1], []).append(v.elements)
     return add(0, *(max(sizes, key=lambda s: (len(write(grouped(s))), write(grouped(s)))) for sizes in starts.values()))
+
+
+def rerun(data: Data, path: str) -> Data:
+    """The layer of a module that ran before: its weights are those that are counted at `path`."""
+    if "sub_layers" in data:
+        return {**data, "sub_layers": {name: rerun(below, f"{path}.{name}") for name, below in data["sub_layers"].items()}}
+    if "cost" in data:
+        return {**data, "cost": {**data["cost"], "parameters": 0}}
+    return data if step_costs(data)[-1] == 0 else {**data, "tied": path}
 
 
 def _parameters_only(count: Value) -> Data:

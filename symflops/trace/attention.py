@@ -56,6 +56,8 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
                     reads.append(options[name])
             if ops:
                 args["pair_ops"] = ops
+            if isinstance(options.get("s_aux"), torch.Tensor):
+                args["sinks"] = 1
             recorder.call_formula("attention", formula, args, reads, [result])
         return result, None
 

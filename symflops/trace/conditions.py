@@ -24,11 +24,12 @@ from symflops.tree import NAME, write
 
 _SIGNS = {sympy.Eq: ("==", "!="), sympy.Ne: ("!=", "=="), sympy.Le: ("<=", ">"), sympy.Lt: ("<", ">="),
           sympy.Ge: (">=", "<"), sympy.Gt: (">", "<=")}  # fmt: skip
-# Choices that no cost depends on.
+# Choices that no cost depends on. What scales or clips is not among them: x*1 is not computed, and x*12 is.
 _IRRELEVANT = re.compile(
-    r"token|dropout|pdrop|eps|initializer|std|use_cache|return_dict|output_|chunk_size_feed|name_or_path|dtype|gradient|"
-    r"problem_type|scale|scaling|softcap|theta|alpha|beta|gamma|clip|limit|coef|lambda|loss|seed|temperature|id2label|"
-    r"label2id|version|_id$|keys_to_ignore|attribute_map|base_config|sub_config|per_layer_config|jitter|architectures"
+    r"token_(id|index)|tokenizer|dropout|pdrop|layerdrop|drop_path|eps(ilon)?$|initializer|std|use_cache|return_dict|"
+    r"output_(attentions|hidden_states|router)|chunk_size_feed|name_or_path|dtype|gradient|problem_type|theta|coef|loss|"
+    r"seed|temperature|id2label|label2id|version|_id$|keys_to_ignore|attribute_map|base_config|sub_config|"
+    r"per_layer_config|jitter|architectures|time_step_(min|max|floor)"
 )
 
 
@@ -155,19 +156,11 @@ def facts(run: Run, symbols: Iterable[str]) -> list[str]:
     """The config's choices that the model's source read and that are not symbols: `hidden_act == "silu"`."""
     known = set(symbols)
     found = []
-    read = {key for _, key in run.build.reads}
     for _, part in parts(run.build.original):
-        mapped = {part.attribute_map.get(key, key) for key in read} if hasattr(part, "attribute_map") else read
-        for key, value in vars(part).items():
-            if key not in mapped or key in known or _IRRELEVANT.search(key) or key.startswith("_"):
-                continue
-            if isinstance(value, bool | str | list | tuple | dict) or value is None:
-                kept = (
-                    {k: v for k, v in value.items() if not _IRRELEVANT.search(str(k))}
-                    if isinstance(value, dict)
-                    else value
-                )
-                text = _literal(kept)
+        for key in _read(run, part) - known:
+            value = vars(part)[key]
+            if value is None or isinstance(value, bool | str | float | list | tuple | dict):
+                text = literal(value)
                 if text and len(text) <= 2000:
                     found.append(f"{key} == {text}")
     return sorted(dict.fromkeys(found))
@@ -176,18 +169,36 @@ def facts(run: Run, symbols: Iterable[str]) -> list[str]:
 def numbers_kept(run: Run, shape: Architecture, symbols: Iterable[str]) -> dict[str, int]:
     """The integers that the model's source read and that stayed numbers in the closed form."""
     known = {*symbols, *shape.numbers, *RUN_SYMBOLS}
-    read = {key for _, key in run.build.reads}
-    found = {}
-    for _, part in parts(run.build.original):
+    found: dict[str, int] = {}
+    taken: set[str] = set()
+    for prefix, part in parts(run.build.original):
+        read = _read(run, part)
         for key, value in vars(part).items():
-            if type(value) is int and value > 0 and key in read and key not in known and NAME.match(key):
-                if not _IRRELEVANT.search(key) and not key.startswith("_"):
-                    found.setdefault(key, value)
+            if type(value) is int and value >= 0 and NAME.match(key):
+                name = key if key not in taken else f"{prefix}{key}"  # as in `architecture`
+                taken.add(name)
+                if key in read and name not in known:
+                    found.setdefault(name, value)
     return found
 
 
-def _literal(value: Any) -> str:
+def _read(run: Run, part: Any) -> set[str]:
+    """The fields of a part of the config that the model's source read and that a cost may depend on."""
+    aliases = getattr(part, "attribute_map", {})
+    # Whether weights are tied is asked outside of the model's own source.
+    read = {"tie_word_embeddings", *(aliases.get(key, key) for _, key in run.build.reads)} & vars(part).keys()
+    return {key for key in read if not key.startswith("_") and not _IRRELEVANT.search(key)}
+
+
+def literal(value: Any) -> str:
+    """A config's choice as a fact states it: JSON, of dicts without what no cost depends on; "" if it is no JSON."""
     try:
-        return json.dumps(value, sort_keys=True, allow_nan=False)
+        return json.dumps(_relevant(value), sort_keys=True, allow_nan=False)
     except (TypeError, ValueError):
         return ""
+
+
+def _relevant(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _relevant(v) for k, v in value.items() if not _IRRELEVANT.search(str(k))}
+    return [_relevant(v) for v in value] if isinstance(value, list | tuple) else value

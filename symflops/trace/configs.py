@@ -130,9 +130,12 @@ def _named(config: Any, name: str) -> Named:
 
 
 def _own_config(config: Any, model_class: type[PreTrainedModel]) -> Any:
-    """A text model of a larger config is built from the text part, as AutoModelForCausalLM does."""
-    if model_class.config_class is not None and model_class.config_class == config.sub_configs.get("text_config"):
-        return config.get_text_config()
+    """A text model of a larger config is built from its own part of it, as AutoModelForCausalLM does."""
+    if isinstance(config, model_class.config_class or PreTrainedConfig):
+        return config
+    for name, kind in config.sub_configs.items():
+        if kind == model_class.config_class:
+            return getattr(config, name)
     return config
 
 

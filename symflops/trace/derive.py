@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
+
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model, load
 from symflops.trace import combine
@@ -17,7 +19,7 @@ from symflops.trace.architecture import Architecture
 from symflops.trace.assembly import Assembly, Data, full_name
 from symflops.trace.conditions import conditions, facts, numbers_kept
 from symflops.trace.configs import Named, find
-from symflops.trace.fold import fold
+from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import SizeFixedError, check_versions
 from symflops.trace.naming import Depths
 from symflops.trace.refine import Knowledge, least_needed
@@ -75,15 +77,17 @@ class Work:
     named: Named
     progress: Progress
     known: Knowledge = field(default_factory=Knowledge)
+    # A format that no source asks for by name, so that what is in another was meant to be; some kernels want float32.
+    dtype: torch.dtype = torch.bfloat16
     built: tuple[str, Architecture, Build] | None = None
 
     def build(self) -> tuple[Architecture, Build]:
         """The model under what is known now; built again only when that has changed."""
-        state = repr((sorted(self.known.numeric), self.known.equal, self.known.divisors))
+        state = repr((sorted(self.known.numeric), self.known.equal, self.known.divisors, self.known.multiples))
         if self.built is None or self.built[0] != state:
             shape = self.known.architecture(self.named.config)
             self.progress(f"building the model with {len(shape.fields)} symbols")
-            self.built = (state, shape, build(self.named.model_class, self.named.config, shape))
+            self.built = (state, shape, build(self.named.model_class, self.named.config, shape, self.dtype))
         return self.built[1:]
 
 
@@ -105,7 +109,14 @@ def _with_past(work: Work, settings: Settings) -> Record:
                 return replace(later, layers=combine.switched(fresh.layers, later.layers))
     except SymflopsError as error:
         work.progress(f"with a cache: {error}")
+    try:
         return replace(_any_length(work, replace(settings, past="none")), without_past=True)
+    except SymflopsError:
+        streams = getattr(work.named.config, "num_codebooks", 1)
+        if settings.streams != 1 or type(streams) is not int or streams < 2:
+            raise
+    work.progress(f"with {streams} rows of ids for each sequence")
+    return _with_past(work, replace(settings, streams=streams))
 
 
 def _asks_for_past(result: Run) -> bool:
@@ -124,6 +135,10 @@ def _any_length(work: Work, settings: Settings) -> Record:
     except SizeFixedError as fixed:
         if fixed.symbol != "seq_len":
             raise SymflopsError(f"{fixed.symbol} cannot stay a symbol: {fixed.message}") from None
+        pieces = fixed.symbolic_chunks & work.known.architecture(work.named.config).numbers.keys()
+        if pieces:
+            work.known.numeric |= pieces
+            return _any_length(work, settings)
         chunks = fixed.chunks
     return _interpolated(work, settings, chunks)
 
@@ -172,6 +187,9 @@ def _refined(work: Work, settings: Settings) -> tuple[Run, Architecture]:
         result = call(built, settings)
         if isinstance(result.error, SizeFixedError):
             raise result.error
+        if work.dtype != torch.float32 and re.search(r"scalar type|same dtype|dtype.*float", str(result.error)):
+            work.dtype, work.built = torch.float32, None
+            continue
         if not work.known.learn(result, shape):
             break
     return result, shape
@@ -223,17 +241,16 @@ def _explained(error: Exception) -> SymflopsError:
 
 def _model(named: Named, record: Record) -> Model:
     depths = Depths(named.config)
-    layers = fold(record.layers, depths.repeat, depths.labels)
+    layers = with_owners(fold(without_places(record.layers), depths.repeat, depths.labels))
     unknown = record.run.recorder.unknown if record.run.recorder else []
     numbers = record.shape.numbers
     trial = load(
-        {"name": named.name, "symbols": numbers | depths.symbols | dict.fromkeys(unknown, 0), "layers": layers}
+        {"name": named.name, "symbols": {**numbers, **depths.symbols, **dict.fromkeys(unknown)}, "layers": layers}
     )
     used = trial.total(symbolic=True).free_symbols | _in_repeats(trial)
     assumes = conditions(record.run, record.shape, used)
     mentioned = {n for n in numbers if any(n in _words(a) for a in assumes)}
     symbols = {n: v for n, v in (numbers | depths.symbols).items() if n in used | mentioned | depths.symbols.keys()}
-    symbols |= dict.fromkeys(unknown, 0)
     kept = numbers_kept(record.run, record.shape, symbols)
     stayed = [
         *(f"{name} == {number}" for name, number in kept.items()),
@@ -244,7 +261,7 @@ def _model(named: Named, record: Record) -> Model:
         "name": named.name,
         "about": "; ".join([f"derived by symflops from {full_name(named.model_class)}", *record.notes]),
         "class": full_name(named.model_class),
-        "symbols": symbols,
+        "symbols": {**symbols, **dict.fromkeys(unknown)},  # null: nobody knows
         "assumes": [*assumes, *(["past_len == 0"] if record.without_past else []), *stayed],
         "layers": layers,
     })  # fmt: skip

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from symflops.errors import SymflopsError
+
 Data = dict[str, Any]
 Namer = Callable[[str, list[int], int, str], "str | int"]
 Labels = Callable[[list[list[int]], int], list[str]]
@@ -31,6 +33,52 @@ def fold(layers: Data, namer: Namer, labels: Labels, path: str = "") -> Data:
             data = {**data, "sub_layers": below}
         folded[name] = data
     return folded
+
+
+def without_places(layers: Data) -> Data:
+    """The layers with the numbers taken out of the paths that `tied` names, so that equal layers are equal."""
+    result = {}
+    for name, data in layers.items():
+        if "sub_layers" in data:
+            data = {**data, "sub_layers": without_places(data["sub_layers"])}
+        elif "tied" in data:
+            data = {**data, "tied": ".".join(p for p in data["tied"].split(".") if not p.isdigit())}
+        result[name] = data
+    return result
+
+
+def with_owners(layers: Data) -> Data:
+    """The layers with each `tied` naming a layer that there is: the first one that owns weights along that path."""
+    paths: list[list[str]] = []
+
+    def collect(below: Data, path: list[str]) -> None:
+        for name, data in below.items():
+            if "sub_layers" in data:
+                collect(data["sub_layers"], [*path, name])
+            elif "tied" not in data:
+                paths.append([*path, name])
+
+    def named(below: Data) -> Data:
+        result = {}
+        for name, data in below.items():
+            if "sub_layers" in data:
+                data = {**data, "sub_layers": named(data["sub_layers"])}
+            elif "tied" in data:
+                wanted = data["tied"].split(".")
+                owner = next((p for p in paths if p == wanted), None) or next((p for p in paths if _along(wanted, p)), None)
+                if owner is None:
+                    raise SymflopsError(f"no layer owns the weights that {name} shares with {data['tied']}")
+                data = {**data, "tied": ".".join(owner)}
+            result[name] = data
+        return result
+
+    collect(layers, [])
+    return named(layers)
+
+
+def _along(wanted: list[str], path: list[str]) -> bool:
+    rest = iter(path)
+    return wanted[-1] == path[-1] and all(part in rest for part in wanted)
 
 
 def _folded(data: Data, numbered: Data, namer: Namer, labels: Labels, where: str) -> Data:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import numbers
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -41,14 +41,16 @@ def check_versions() -> None:
 class SizeFixedError(SymflopsError):
     """The model's source needs a number for a run symbol, such as a loop over the sequence does."""
 
-    def __init__(self, name: str, condition: Any) -> None:
+    def __init__(self, name: str, condition: Any, names: Mapping[sympy.Symbol, str]) -> None:
         super().__init__(f"the source fixes {name} ({condition})")
         self.symbol = name
-        divisions = [
-            e for e in sympy.preorder_traversal(condition) if type(e).__name__ in ("FloorDiv", "Mod", "PythonMod")
-        ]
-        # A loop over pieces of the sequence asks for their number: the lengths of the pieces.
-        self.chunks = sorted({int(e.args[1]) for e in divisions if e.args[1].is_Integer and e.args[1] > 1})
+        # A loop over pieces of the sequence asks for their number: the lengths of the pieces, numbers or symbols.
+        divisors = [e.args[1] for e in sympy.preorder_traversal(condition) if type(e).__name__ in _DIVISIONS]
+        self.chunks = sorted({int(d) for d in divisors if d.is_Integer and d > 1})
+        self.symbolic_chunks = {names[s].removesuffix("__rest") for d in divisors for s in d.free_symbols if s in names}
+
+
+_DIVISIONS = ("FloorDiv", "CleanDiv", "Mod", "PythonMod")
 
 
 class Sizes:
@@ -90,12 +92,12 @@ class Sizes:
             if not isinstance(condition, bool) and condition.free_symbols:
                 if isinstance(condition, Boolean):
                     note(condition, bool(outcome))
-                else:  # a size that has to be a number, as in range(size)
+                elif not isinstance(outcome, float | sympy.Float):  # a size that has to be a number, as in range(size)
                     note(sympy.Eq(condition, int(outcome), evaluate=False), True)
                 for symbol in condition.free_symbols:
                     fixed = self.environment.replacements.get(symbol)
                     if fixed is not None and fixed.is_number and self.names.get(symbol) in self.run_symbols:
-                        raise SizeFixedError(self.names[symbol], condition)
+                        raise SizeFixedError(self.names[symbol], condition, self.names)
             return outcome
 
         with patch.object(self.environment, "evaluate_expr", noted):

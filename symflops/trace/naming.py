@@ -11,12 +11,17 @@ _DEPTH = re.compile(r"(^|_)(layers?|depth|blocks)$|^n_layers?$|_layers?_|cycles|
 _PREFIX = re.compile(r"first|dense|prefix|replace|leading|_layers$")
 
 
+def count_name(label: str) -> str:
+    """The symbol for how many layers of a type there are."""
+    return f"num_{re.sub(r'[^A-Za-z0-9_]', '_', label)}_layers"
+
+
 class Depths:
-    """How often layers stand in a list, as names. `symbols` and `counted` collect what was named."""
+    """How often layers stand in a list, as names. `symbols` collects what was named."""
 
     def __init__(self, config: Any) -> None:
         self.symbols: dict[str, int] = {}
-        self.counted: dict[str, tuple[str, str]] = {}  # symbol -> (config field, what is counted in it)
+        self.counted_fields: set[str] = set()  # lists whose entries symbols count, so that the list may be another
         self.fields: dict[str, int] = {}
         self.lists: dict[str, list[str]] = {}
         for _, part in parts(config):
@@ -45,22 +50,13 @@ class Depths:
                 rest = total - len(indices)
                 return f"{self._use(whole, total)} - {rest}"
             return len(indices)
-        name = f"num_{re.sub(r'[^A-Za-z0-9_]', '_', label)}_layers"
+        name = count_name(label)
         if self.symbols.get(name, len(indices)) != len(indices):
             return len(indices)
         self.symbols[name] = len(indices)
-        for key, labels in self.lists.items():
-            if labels.count(label) == len(indices):
-                self.counted[name] = (key, label)
-                break
         if whole:
             self._use(whole, total)
         return name
-
-    @property
-    def counted_fields(self) -> set[str]:
-        """The config's lists whose entries are counted by symbols, so that the list itself may be another."""
-        return {key for key, _ in self.counted.values()}
 
     def _use(self, name: str, number: int) -> str:
         self.symbols[name] = number
@@ -74,12 +70,24 @@ class Depths:
                                                 -len(words & set(k.split("_"))), k))  # fmt: skip
         return ranked[0] if ranked else ""
 
+    def type_lists(self, total: int) -> list[list[str]]:
+        """What the config says of each of so many layers: one list's words, then those of two together."""
+        return [words for _, words in self._type_lists(total)]
+
+    def _type_lists(self, total: int) -> list[tuple[set[str], list[str]]]:
+        """The same, with the lists that each comes from. A field such as num_dense_layers says which layers are first."""
+        lists = [({key}, words) for key, words in self.lists.items() if len(words) == total]
+        first = [(set(), ["first" if i < n else "later" for i in range(total)]) for k, n in self.fields.items()
+                 if _PREFIX.search(k) and 0 < n < total]  # fmt: skip
+        pairs = [(a, b) for a in lists for b in [*lists, *first] if a is not b]
+        joined = [(a[0] | b[0], ["_".join(pair) for pair in zip(a[1], b[1], strict=True)]) for a, b in pairs]
+        return lists + joined
+
     def labels(self, kinds: list[list[int]], total: int) -> list[str]:
         """A name for each kind of layer from the config's own lists, or [] if none tells the kinds apart."""
-        lists = [labels for labels in self.lists.values() if len(labels) == total]
-        joined = [["_".join(pair) for pair in zip(a, b, strict=True)] for a in lists for b in lists if a is not b]
-        for labels in lists + joined:
+        for keys, labels in self._type_lists(total):
             names = [{labels[i] for i in indices} for indices in kinds if all(i < total for i in indices)]
             if len(names) == len(kinds) and all(len(n) == 1 for n in names) and len(set.union(*names)) == len(kinds):
+                self.counted_fields |= keys
                 return [n.pop() for n in names]
         return []

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from symflops.algebra import substitute
 from symflops.formula import load_formula
-from symflops.polynomial import Value, add, multiply
+from symflops.polynomial import Value, add, multiply, symbol
 from symflops.trace.quantity import product
 
 Shape = tuple[Value, ...]
@@ -128,7 +128,7 @@ def _changes_nothing(name: str, call: Call) -> bool:
 
 @cache
 def _per_element(formula: str) -> Value:
-    return load_formula(formula).canonical[0]
+    return load_formula(formula).values({"n": symbol("n")})[0]
 
 
 # ------------------------------------------------------------------------------------------------ matrix multiplies
@@ -175,6 +175,13 @@ def _log_softmax(call: Call) -> Work:
     dim = call.args[1]
     rows = product(s for i, s in enumerate(shape) if i != dim % len(shape))
     return Work(add(multiply(5, product(shape)), rows))
+
+
+def _nll_loss(call: Call) -> Work:
+    """A negation per row; a mean or a sum is a reduction over the rows. Class weights: a product and a sum more."""
+    rows, reduction = product(call.inputs[1]), call.args[3]
+    weighted = 0 if call.args[2] is None else 1 + (reduction == 1)
+    return Work(multiply(rows, (1 if reduction == 0 else 2) + weighted))
 
 
 def _gelu(call: Call) -> Work:
@@ -248,6 +255,7 @@ RULES: dict[str, Callable[[Call], Work]] = {
     "mm": _matmul, "bmm": _matmul, "mv": _vectors, "dot": _vectors, "vdot": _vectors,
     "addmm": _added_matmul, "baddbmm": _added_matmul, "addmv": _added_matmul, "convolution": _convolution,
     "_softmax": _softmax, "_safe_softmax": _softmax, "_log_softmax": _log_softmax, "gelu": _gelu, "glu": _glu,
+    "nll_loss_forward": _nll_loss, "nll_loss2d_forward": _nll_loss,
     "native_layer_norm": _layer_norm, "_fused_rms_norm": _rms_norm, "native_group_norm": _group_norm,
     "_native_batch_norm_legit_no_training": _batch_norm, "native_batch_norm": _batch_norm,
     "avg_pool1d": _pooling, "avg_pool2d": _pooling, "avg_pool3d": _pooling, "max_pool2d_with_indices": _pooling,

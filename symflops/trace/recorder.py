@@ -79,15 +79,24 @@ class Execution:
     input_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     output_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     repeated: Execution | None = None  # the earlier execution that this one equals
+    is_rerun: bool = False  # the same module as before, so that its weights are counted already
 
 
 class Recorder(TorchDispatchMode):
     """Writes down every operation below it. `unknown` collects operations that nothing knows, when that is allowed."""
 
-    def __init__(self, sizes: Sizes, quantities: Quantities, model: torch.nn.Module, allow_unknown: bool = False):
+    def __init__(
+        self,
+        sizes: Sizes,
+        quantities: Quantities,
+        model: torch.nn.Module,
+        dtype: torch.dtype = torch.bfloat16,
+        allow_unknown: bool = False,
+    ) -> None:
         super().__init__()
         self.sizes = sizes
         self.quantities = quantities
+        self.dtype = dtype
         self.allow_unknown = allow_unknown
         self.unknown: list[str] = []
         self.paused = 0
@@ -96,6 +105,7 @@ class Recorder(TorchDispatchMode):
         self.paths: dict[torch.nn.Module, str] = {}
         for path, module in model.named_modules():
             self.paths.setdefault(module, path)
+        self.ran: set[torch.nn.Module] = set()
         self.root = Execution(model, "")
         self.stack = [self.root]
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -110,7 +120,7 @@ class Recorder(TorchDispatchMode):
 
     def unit(self, dtype: torch.dtype, role: str) -> Value:
         """Bytes per element: a symbol for the model's own number format, a number for any other."""
-        if dtype != torch.bfloat16:
+        if dtype != self.dtype:
             return dtype.itemsize
         return symbol({"weight": "weight_bytes", "cache": "cache_bytes"}.get(role, "dtype_bytes"))
 
@@ -300,6 +310,7 @@ class Recorder(TorchDispatchMode):
         else:
             execution = Execution(module, self.paths.get(module, type(module).__name__))
             self.stack[-1].parts.append(execution)
+        self.ran.add(module)
         tensors = _tensors((args, kwargs))
         with self.pause():
             execution.inputs = [self.view(t) for t in tensors]

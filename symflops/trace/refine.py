@@ -28,6 +28,7 @@ class Knowledge:
     numeric: set[str] = field(default_factory=set)
     equal: list[tuple[Value, Value]] = field(default_factory=list)
     divisors: dict[str, str] = field(default_factory=dict)
+    multiples: dict[str, int] = field(default_factory=dict)
 
     def architecture(self, config: Any) -> Architecture:
         """The symbols of a config under what is known."""
@@ -36,6 +37,10 @@ class Knowledge:
             f = found.field(name)
             if f is not None and found.field(divisor) is not None:
                 f.divisors, f.power = (*f.divisors, divisor), 1
+        for name, number in self.multiples.items():
+            f = found.field(name)
+            if f is not None:
+                f.power = math.lcm(f.power, number)
         found.fields = in_order(found.fields)
         for left, right in self.equal:
             if {*free_symbols(left), *free_symbols(right)} <= {*found.numbers, *RUN_HINTS}:
@@ -88,13 +93,20 @@ class Knowledge:
         return {run.sizes.names[s].removesuffix("__rest") for s in condition.free_symbols if s in run.sizes.names}
 
     def _divides(self, run: Run, condition: Any, shape: Architecture) -> bool:
-        """a % b == 0 for two fields: write the first as a multiple of the second."""
-        for side in condition.args:
-            if type(side).__name__ in ("Mod", "PythonMod"):
-                pair = [str(run.quantities.read(a)) for a in side.args]
-                if all(shape.field(n) is not None for n in pair) and self.divisors.get(pair[0]) != pair[1]:
-                    self.divisors[pair[0]] = pair[1]
-                    return True
+        """A quotient of a field that has to be exact: write the field as a multiple of what divides it."""
+        for e in sympy.preorder_traversal(condition):
+            if type(e).__name__ not in ("FloorDiv", "Mod", "PythonMod"):
+                continue
+            top, below = (run.quantities.read(a) for a in e.args)
+            f, by = shape.field(str(top)), shape.field(str(below))
+            if f is None or f.solved is not None:
+                continue
+            if isinstance(below, int) and f.number % below == 0 and f.power % below:
+                self.multiples[f.name] = math.lcm(self.multiples.get(f.name, 1), below)
+                return True
+            if by is not None and f.number % by.number == 0 and by.name not in f.divisors and by is not f:
+                self.divisors[f.name] = by.name
+                return True
         return False
 
 

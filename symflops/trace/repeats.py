@@ -25,7 +25,7 @@ _NUMBERED = re.compile(r"\.(\d+)$")
 @contextmanager
 def skipped(recorder: Recorder) -> Iterator[None]:
     """Inside, the second of two equal layers is not run: its outputs are made from those of the first."""
-    first: dict[Any, tuple[Execution, Any, Any]] = {}
+    first: dict[Any, tuple[Execution, Any]] = {}
     execute = recorder.execute
 
     def execute_or_skip(call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
@@ -43,7 +43,7 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         execution = recorder.stack[-1].parts[before]
         assert isinstance(execution, Execution)
         if all(v.storage != w.storage for v in execution.outputs for w in execution.inputs):
-            first[key] = (execution, result, (args, kwargs))
+            first[key] = (execution, result)
         return result
 
     with patch.object(recorder, "execute", execute_or_skip):
@@ -51,9 +51,10 @@ def skipped(recorder: Recorder) -> Iterator[None]:
 
 
 def _again(
-    recorder: Recorder, done: Execution, result: Any, _: Any, module: Any, path: str, args: Any, kwargs: Any
+    recorder: Recorder, done: Execution, result: Any, module: Any, path: str, args: Any, kwargs: Any
 ) -> Any:
-    execution = Execution(module, path, repeated=done)
+    execution = Execution(module, path, repeated=done, is_rerun=module in recorder.ran)
+    recorder.ran.add(module)
     tensors = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
     execution.inputs = [recorder.view(t) for t in tensors]
     recorder.stack[-1].parts.append(execution)

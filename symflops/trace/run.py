@@ -38,6 +38,7 @@ class Settings:
     allow_unknown: bool = False
     past: str = "symbol"  # "symbol": past_len tokens are cached; "empty": an empty cache; "none": no cache
     continued: bool = False  # the cache comes from an earlier call, so recurrent states are filled
+    streams: int = 1  # rows of ids for each sequence: some audio models take one for each of their codebooks
     lengths: dict[str, int] = field(default_factory=dict)  # run symbols that are numbers in this run
 
 
@@ -59,6 +60,7 @@ class Build:
     sizes: Sizes
     quantities: Quantities
     symbols: dict[str, Any]
+    dtype: torch.dtype  # of weights and activations: the one whose bytes are a symbol
     guards: list[Guard] = field(default_factory=list)
     reads: set[tuple[str, str]] = field(default_factory=set)
     model: Any = None
@@ -84,8 +86,8 @@ class Run:
         return self.build.quantities
 
 
-def build(model_class: type, original: Any, architecture: Architecture) -> Build:
-    """The model of a config with the architecture's symbols in place of numbers, on fake tensors."""
+def build(model_class: type, original: Any, architecture: Architecture, dtype: torch.dtype = torch.bfloat16) -> Build:
+    """The model of a config with the architecture's symbols in place of numbers, on fake tensors of this format."""
     sizes = Sizes()
     values: dict[str, Value] = architecture.rests() | {name: symbol(name) for name in RUN_HINTS}
     symbols = {name: sizes.symbol(name, hint) for name, hint in architecture.hints().items()}
@@ -93,7 +95,7 @@ def build(model_class: type, original: Any, architecture: Architecture) -> Build
     for f in architecture.fields:
         vars(twins[id(f.holder)])[f.key] = _size(architecture.factors(f), symbols)
     experts.set_implementation(config, "eager", "eager")
-    result = Build(original, config, sizes, Quantities(sizes.names, values), symbols)
+    result = Build(original, config, sizes, Quantities(sizes.names, values), symbols, dtype)
     with _environment(result, result.guards):
         try:
             with no_init_weights(), _nothing_initialised():
@@ -114,7 +116,7 @@ def call(built: Build, settings: Settings) -> Run:
     result = Run(built, list(built.guards), error=built.error)
     if built.error is not None:
         return result
-    recorder = Recorder(sizes, built.quantities, built.model, settings.allow_unknown)
+    recorder = Recorder(sizes, built.quantities, built.model, built.dtype, settings.allow_unknown)
     result.recorder = recorder
     with _environment(built, result.guards), attention.caught(recorder, settings.eager), experts.caught(recorder):
         try:
@@ -132,7 +134,7 @@ def _environment(built: Build, guards: list[Guard]) -> Iterator[None]:
         stack.enter_context(sizes.active())
         stack.enter_context(sizes.watching_guards(lambda c, o: _note(sizes, guards, Guard(c, o, _by_model()))))
         stack.enter_context(_reads_noted(built.config, built.reads))
-        stack.enter_context(_number_format(torch.bfloat16))
+        stack.enter_context(_number_format(built.dtype))
         stack.enter_context(torch.no_grad())
         stack.enter_context(builtins.lent())
         stack.enter_context(quiet())
@@ -151,7 +153,7 @@ def _note(sizes: Sizes, guards: list[Guard], guard: Guard) -> None:
         if length is not None and any(side.is_number for side in condition.args):
             longer = condition.xreplace(sizes.hints | {length: sympy.Integer(7 * 10**9 + 1)})
             if longer in (True, False) and bool(longer) is not guard.outcome:
-                raise SizeFixedError("seq_len", condition)
+                raise SizeFixedError("seq_len", condition, sizes.names)
 
 
 def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Settings) -> None:
@@ -161,7 +163,7 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     held = inputs.get("past_key_values")
     result.caches = held is not None
     if settings.continued:  # how many tokens came before is no part of a recurrent state
-        earlier = inputs | {"input_ids": torch.empty((symbols["batch_size"], EARLIER), dtype=torch.long)}
+        earlier = inputs | {"input_ids": torch.empty((symbols["batch_size"] * settings.streams, EARLIER), dtype=torch.long)}
         asked = len(result.guards)
         recorder.silent = True
         with recorder, recorder.watching(), repeats.skipped(recorder):
@@ -198,7 +200,10 @@ def keeps_states(built: Build) -> bool:
     """Whether the model takes a cache in which some layer keeps a recurrent state."""
     if built.model is None or "past_key_values" not in inspect.signature(built.model.forward).parameters:
         return False
-    return cache.is_recurrent(DynamicCache(config=plain_text_config(built.original)))
+    try:
+        return cache.is_recurrent(DynamicCache(config=plain_text_config(built.original)))
+    except AttributeError:
+        return False  # a config without layers of its own: the call with a cache says so
 
 
 def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder: Recorder) -> dict[str, Any]:
@@ -209,7 +214,7 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
         size = config.image_size
         height, width = size if isinstance(size, list | tuple) else (size, size)
         return {"pixel_values": recorder.note(torch.empty((batch, config.num_channels, height, width)), "input")}
-    ids = torch.empty((batch, symbols["seq_len"]), dtype=torch.long)
+    ids = torch.empty((batch * settings.streams, symbols["seq_len"]), dtype=torch.long)
     inputs: dict[str, Any] = {"input_ids": recorder.note(ids, "input")}
     if settings.past != "none" and "past_key_values" in accepted:
         past = symbols["past_len"] if settings.past == "symbol" else 0

@@ -1,0 +1,109 @@
+"""The values of another config for a model that was derived from one: allowed where the closed form holds for both."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from symflops.assumption import fact
+from symflops.errors import SymflopsError, one_line
+from symflops.model import Model
+from symflops.trace.architecture import architecture, parts
+from symflops.trace.assembly import full_name
+from symflops.trace.conditions import literal
+from symflops.trace.configs import find
+from symflops.trace.naming import Depths, count_name
+
+
+def bind(model: Model, config: Any) -> Model:
+    """The model with the values of a config, as `find` understands it, for its architecture symbols.
+
+    Raises SymflopsError for a config of another class, for one that lacks a value, and for one that breaks an
+    assumption: it would take another path through the source, and its cost is another closed form.
+
+    >>> from transformers import LlamaConfig
+    >>> from symflops.trace.derive import derive
+    >>> model = derive(LlamaConfig(num_hidden_layers=2))
+    >>> bind(model, LlamaConfig()).total().at(batch_size=1, seq_len=2048).matmul_flops
+    29261612187648
+    >>> bind(model, LlamaConfig(hidden_act="gelu"))
+    Traceback (most recent call last):
+    symflops.errors.SymflopsError: llama: assumption broken: hidden_act == "silu" (with hidden_act="gelu")
+    """
+    named = find(config)
+    try:
+        if "derived by symflops" not in model.about:
+            raise SymflopsError("it was not derived from a config, so nothing says which configs its formulas hold for")
+        class_name = full_name(named.model_class)
+        if model.class_name != class_name:
+            raise SymflopsError(f"the config is of {class_name}, the model was derived from {model.class_name}")
+        values = _Values(model, named.config)
+        bound = {name: values.of(name) for name in model.symbols}
+        values.check_facts(bound)
+    except SymflopsError as error:
+        raise error.within(model.name) from None
+    return model.with_symbols(bound)
+
+
+class _Values:
+    """What a config says, under the names that a derived model has for it."""
+
+    def __init__(self, model: Model, config: Any) -> None:
+        self.model = model
+        self.sizes = architecture(config, set()).numbers  # named as in a derivation
+        self.depths = Depths(config)
+        self.fields: dict[str, list[Any]] = {}  # what the config and those inside it have under a name
+        for prefix, part in parts(config):
+            for key, value in vars(part).items():
+                for name in dict.fromkeys((key, f"{prefix}{key}")):
+                    self.fields.setdefault(name, []).append(value)
+        self.in_costs = {name for row in model.rows(symbolic=True) for name in row.cost.free_symbols}
+
+    def of(self, name: str) -> int:
+        """The config's value for a symbol of the model."""
+        if name in self.sizes:
+            return self.sizes[name]
+        numbers = [value for value in self.fields.get(name, ()) if type(value) is int]
+        if numbers:
+            if numbers[0] < 2 <= self.model.symbols[name] and name in self.in_costs:
+                raise _unfit(f"a size of {numbers[0]}, as {name} is there, is computed otherwise")
+            return numbers[0]
+        if name in self.fields:
+            raise _unfit(f"{name} is {one_line(literal(self.fields[name][0]), 100)} there, not a number")
+        return self._layers_counted(name)
+
+    def _layers_counted(self, name: str) -> int:
+        """How many layers of a type there are, by the list of the config that tells the types apart."""
+        for total in {len(types) for types in self.depths.lists.values()}:
+            for types in self.depths.type_lists(total):
+                counts = [count_name(kind) for kind in types]
+                if name in counts:
+                    for kind, count in zip(types, counts, strict=True):
+                        if count not in self.model.definitions:
+                            raise _unfit(f"the model has no layers of the type {kind!r}")
+                    return counts.count(name)
+        raise _unfit(f"it says nothing of {name}")
+
+    def check_facts(self, bound: dict[str, int]) -> None:
+        """Raise SymflopsError for the first choice that is another one in this config."""
+        stated: dict[str, list[str]] = {}
+        for name, value in filter(None, map(fact, self.model.assumes)):
+            stated.setdefault(name, []).append(json.dumps(value, sort_keys=True))
+        for name, expected in stated.items():
+            found = [literal(value) for value in self.fields[name]] if name in self.fields else ["nothing"]
+            for text in found:
+                if text not in expected and not any(self._at_every_depth(e, text, bound) for e in expected):
+                    shown = f"{name} == {one_line(expected[0], 120)} (with {name}={one_line(text, 120)})"
+                    raise SymflopsError(f"assumption broken: {shown}")
+
+    def _at_every_depth(self, expected: str, found: str, bound: dict[str, int]) -> bool:
+        """Whether both are lists that say one and the same thing of every layer, however many there are."""
+        lists = [json.loads(text) if text.startswith("[") else [] for text in (expected, found)]
+        if not all(lists) or any(item != lists[0][0] for items in lists for item in items):
+            return False
+        depths = [(self.model.symbols[n], value) for n, value in bound.items() if n not in self.in_costs]
+        return (len(lists[0]), len(lists[1])) in depths
+
+
+def _unfit(why: str) -> SymflopsError:
+    return SymflopsError(f"the config does not fit: {why}; derive from it instead")

@@ -1,0 +1,476 @@
+"""From a config to a model file: what the commands print, how they refuse, and what binding another config allows.
+
+The configs here are small; the one of Llama-2-7b has its published totals.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel
+
+import symflops
+from symflops import Model, SymflopsError
+from symflops.cli import main, request
+from symflops.source import bind
+from symflops.trace.inspection import inspect
+
+ROOT = Path(__file__).parent.parent
+LLAMA_2_7B = {
+    "model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_attention_heads": 32,
+    "num_hidden_layers": 32, "vocab_size": 32000,
+}  # fmt: skip
+LLAMA = LLAMA_2_7B | {
+    "hidden_size": 256, "intermediate_size": 384, "num_attention_heads": 8, "num_key_value_heads": 4,
+    "num_hidden_layers": 2, "vocab_size": 1000,
+}  # fmt: skip
+MIXTRAL = LLAMA | {"model_type": "mixtral", "num_local_experts": 6, "num_experts_per_tok": 2, "sliding_window": None}
+GEMMA = LLAMA | {"model_type": "gemma2", "head_dim": 32, "sliding_window": 48, "num_hidden_layers": 4}
+GRANITE = MIXTRAL | {"model_type": "granitemoeshared", "num_local_experts": 4}
+SLIDING = "sliding_attention"
+CONFIGS = {"llama": LLAMA, "mixtral": MIXTRAL, "gemma": GEMMA, "granite": GRANITE}
+POINT = {"batch_size": 2, "seq_len": 7, "past_len": 100}
+
+
+def write(path: Path, config: Any) -> str:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(config))
+    return str(path)
+
+
+def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", **environment}
+    return subprocess.run([sys.executable, ROOT / "cli.py", *arguments], capture_output=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def llama() -> Model:
+    return symflops.derive(LLAMA)
+
+
+@pytest.fixture(scope="module")
+def mixtral() -> Model:
+    return symflops.derive(MIXTRAL)
+
+
+@pytest.fixture(scope="module")
+def granite() -> Model:
+    return symflops.derive(GRANITE)
+
+
+@pytest.fixture(scope="module")
+def gemma() -> Model:
+    return symflops.derive(GEMMA)
+
+
+def numbers(model: Model, **point: int) -> tuple[int, ...]:
+    cost = model.total().at(**(point or POINT))
+    return tuple(cost.number(metric) for metric in symflops.METRICS)
+
+
+# --------------------------------------------------------------------------------------------------------------- derive
+
+
+def test_derive_prints_the_model_file(say: Any, llama: Model, tmp_path: Path) -> None:
+    assert say("derive", write(tmp_path / "llama" / "config.json", LLAMA)) == llama.dumps()
+
+
+def test_derive_writes_a_file_that_is_a_model(say: Any, capsys: Any, llama: Model, tmp_path: Path) -> None:
+    path = tmp_path / "llama.json"
+    with pytest.raises(SystemExit) as stopped:
+        main(["derive", write(tmp_path / "llama" / "config.json", LLAMA), "-o", str(path)])
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, out) == (0, "")
+    assert err.startswith(f"wrote {path}: 20 layers, 7 symbols, ")
+    assert err.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["llama", "llama.json"]  # nothing is left beside it
+    assert path.read_text() == llama.dumps() == symflops.load(path).dumps()
+    for name in ("batch_size", "past_len", "hidden_size", "num_hidden_layers", "num_key_value_heads"):
+        assert name in say("total", str(path), "--symbolic", "--metric", "flops")
+
+
+def test_a_config_can_be_named_where_a_model_is(say: Any, tmp_path: Path) -> None:
+    """29,261,612,187,648 and 6,738,415,616 are FlopCounterMode's and the published number, see test_models.py."""
+    path = write(tmp_path / "config.json", LLAMA_2_7B)
+    for named in (path, str(tmp_path)):
+        shown = say("total", named, "-B", "1", "-S", "2048")
+        assert "29,261,612,187,648" in shown
+        assert "6,738,415,616" in shown
+
+
+def test_a_config_can_be_loaded_as_data(llama: Model) -> None:
+    assert symflops.load(LLAMA).dumps() == llama.dumps()
+
+
+def test_eager_attention_materialises_scores_and_probabilities(llama: Model) -> None:
+    eager = symflops.derive(LLAMA, attention="eager").total().at(**POINT)
+    fused = llama.total().at(**POINT)
+    assert (eager.flops, eager.parameters) == (fused.flops, fused.parameters)
+    layers, heads, pairs = 2, 8, 2 * 7 * 107
+    assert fused.intermediate_bytes == 0
+    assert eager.intermediate_bytes == layers * heads * pairs * 2 * 2
+
+
+def test_deriving_twice_gives_the_same_bytes_and_says_nothing_else(tmp_path: Path) -> None:
+    path = write(tmp_path / "mixtral" / "config.json", MIXTRAL | {"some_field": 1, "rope_scaling": None})
+    first, second = (process("derive", path, PYTHONHASHSEED=seed) for seed in ("1", "2"))
+    assert (first.returncode, first.stderr) == (0, b"")
+    assert first.stdout == second.stdout
+    assert json.loads(first.stdout)["name"] == "mixtral"
+
+
+def test_progress_is_one_line_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with request.progress() as tell:
+        tell("first")
+        tell("x" * 500)
+    shown = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "first" in shown
+    assert "\n" not in shown
+    assert max(len(part) for part in shown.split("\r")) < 90
+    assert shown.endswith("\r\x1b[K")
+
+
+# ------------------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"model_type": "llamma"}', "unknown model_type 'llamma'; did you mean 'llama'?"),
+        (
+            '{"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}',
+            "unknown model_type 'mine'; its code is not part of transformers, and remote code is never run",
+        ),
+        ('{"model_type": "llama",}', "not JSON: "),
+        ("[1]", "expected a JSON object, got list"),
+        ('{"hidden_size": 64}', "not a Hugging Face config: it has no model_type"),
+        ('{"model_type": "llama", "hidden_size": "wide"}', "the llama config refuses these values: "),
+        (
+            '{"model_type": "llama", "hidden_size": 64, "num_attention_heads": 5}',
+            "the llama config refuses these values",
+        ),
+        ('{"model_type": 7}', "not a Hugging Face config: it has no model_type"),
+    ],
+)
+def test_what_is_no_config(refuse: Any, tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(content)
+    for command in ("derive", "inspect"):
+        line = refuse(command, str(path))
+        assert line.startswith(f"{path}: ")
+        assert message in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["derive"], "Missing argument 'CONFIG'."),
+        (["derive", "qwen3_mo"], "qwen3_mo: no such file, directory or model type; did you mean 'qwen3_moe'?"),
+        (["derive", "no/such/file.json"], "no/such/file.json: no such file, directory or model type"),
+        (["derive", "llama", "--attention", "eagr"], "'eagr' is not one of 'fused', 'eager'."),
+        (["derive", "llama", "-o", "/no/such/place/m.json"], "-o '/no/such/place/m.json': no such directory"),
+        (["derive", "llama", "-o", "/"], "-o '/': a directory"),
+        (["derive", "llama", "-o", ""], "-o '': no file name"),
+        (["inspect", "llama", "--format", "xml"], "'xml' is not one of 'text', 'json'."),
+        (["total", "llama-2-7b-hf", "--config", "llama"], "llama-2-7b-hf: it was not derived from a config"),
+    ],
+)
+def test_mistakes(refuse: Any, arguments: list[str], message: str) -> None:
+    assert message in refuse(*arguments)
+
+
+def test_a_hub_that_cannot_be_reached(refuse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert refuse("derive", "no-such-owner/no-such-model").startswith(
+        "no-such-owner/no-such-model: cannot load this config from the hub: "
+    )
+
+
+@pytest.mark.parametrize("missing", ["torch", "transformers"])
+def test_a_missing_extra_is_named_with_what_to_install(tmp_path: Path, missing: str) -> None:
+    program = f"""
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+from symflops.cli import main
+for arguments in (["derive", sys.argv[1]], ["total", sys.argv[1]], ["inspect", sys.argv[1]], ["total", "gpt2"]):
+    try:
+        main(arguments)
+    except SystemExit as stopped:
+        print(stopped.code)
+"""
+    path = write(tmp_path / "config.json", LLAMA)
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
+    line = (
+        "symflops: error: reading a config needs PyTorch and transformers "
+        f"(No module named {missing!r}): pip install 'symflops[hf]'\n"
+    )
+    assert done.stderr == 3 * line
+    assert [word for word in done.stdout.split("\n") if word.isdigit()] == ["3", "3", "3", "0"]
+    assert "parameters = 124439808" in done.stdout
+
+
+# ------------------------------------------------------------------------------------------- models that nobody has seen
+
+
+class TinyConfig(PreTrainedConfig):
+    model_type = "tiny"
+
+    def __init__(self, vocab_size: int = 64, hidden_size: int = 32, **others: Any) -> None:
+        self.vocab_size, self.hidden_size = vocab_size, hidden_size
+        super().__init__(**others)
+
+
+class Block(torch.nn.Module):
+    def __init__(self, config: TinyConfig) -> None:
+        super().__init__()
+        self.proj = torch.nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.svd(self.proj(x).float())[1]
+
+
+class Tiny(PreTrainedModel):
+    config_class = TinyConfig
+
+    def __init__(self, config: TinyConfig) -> None:
+        super().__init__(config)
+        self.emb = torch.nn.Embedding(config.vocab_size, config.hidden_size)
+        self.block = Block(config)
+        self.post_init()
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        return self.block(self.emb(input_ids))
+
+
+class Branching(Tiny):
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        x = self.block.proj(self.emb(input_ids))
+        return x * 2 if x.sum() > 0 else x
+
+
+class Selecting(Tiny):
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        x = self.block.proj(self.emb(input_ids))
+        return x[x[:, :, 0] > 0]
+
+
+class Failing(Tiny):
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no such\nluck")
+
+
+@pytest.mark.parametrize(
+    ("model", "parts"),
+    [
+        (Tiny, ("Tiny: block: nothing knows the cost of the operation '_linalg_svd'", "--allow-unknown")),
+        (Branching, ("Branching: the control flow depends on the values of tensors",)),
+        (Selecting, ("Selecting: ", "depends on the values of a tensor")),
+        (Failing, ("Failing: the model's own source fails", "RuntimeError: no such")),
+    ],
+)
+def test_what_stops_a_derivation_is_one_line(model: type, parts: tuple[str, ...]) -> None:
+    with pytest.raises(SymflopsError) as refused:
+        symflops.derive(model)
+    for part in parts:
+        assert part in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_unknown_operation_stays_in_the_total_as_a_symbol(say: Any, tmp_path: Path) -> None:
+    model = symflops.derive(Tiny, allow_unknown=True)
+    (unknown,) = (name for name in model.definitions if name.startswith("unknown_"))
+    assert "linalg_svd" in unknown
+    assert model.total().text("flops").endswith(f" + {unknown}")
+    known = 2 * 7 * (2 * 32 * 32 + 32)  # rows of the Linear, times its products and bias
+    assert model.total().at(batch_size=2, seq_len=7, **{unknown: 1000}).flops == known + 1000
+    with pytest.raises(SymflopsError, match=unknown):
+        model.total().at(batch_size=2, seq_len=7)
+    path = tmp_path / "tiny.json"
+    path.write_text(model.dumps())
+    assert symflops.load(path).dumps() == model.dumps()
+    assert unknown in say("total", str(path), "-B", "2", "-S", "7", "--metric", "flops")
+    shown = say("total", str(path), "-B", "2", "-S", "7", "--metric", "flops", "--set", f"{unknown}=1000")
+    assert f"{known + 1000:,}" in shown
+
+
+# -------------------------------------------------------------------------------------------------------------- inspect
+
+
+def tree(text: str) -> dict[str, list[str]]:
+    """The cells behind each module's name."""
+    return {line.split()[0]: line.split()[1:] for line in text.partition("\n\n")[0].splitlines()[1:]}
+
+
+def test_inspect_llama(say: Any, tmp_path: Path) -> None:
+    text = say("inspect", write(tmp_path / "llama" / "config.json", LLAMA))
+    here = "transformers.models.llama.modeling_llama"
+    rows = tree(text)
+    parameters = 2 * (256 * 256 * 2 + 256 * 128 * 2 + 3 * 256 * 384 + 2 * 256)
+    assert rows["layers"] == ["×2", f"{parameters / 1e3:.4g}", "k", f"{here}.LlamaDecoderLayer"]
+    assert rows["q_proj"] == ["131.1", "k", "formula", "linear", "torch.nn.modules.linear.Linear"]
+    assert rows["norm"] == ["256", "formula", "rms_norm", f"{here}.LlamaRMSNorm"]
+    assert rows["self_attn"][-1] == f"{here}.LlamaAttention"
+    assert "traced" not in text.partition("\n\n")[0]
+    assert "classes that will be traced: 0" in text
+
+
+def test_inspect_mixtral_as_json(say: Any, mixtral: Model, tmp_path: Path) -> None:
+    config = MIXTRAL | {"tie_word_embeddings": True}
+    data = json.loads(say("inspect", write(tmp_path / "mixtral" / "config.json", config), "--format", "json"))
+    here = "transformers.models.mixtral.modeling_mixtral"
+    model = data["model"]
+    assert (model["name"], model["class"]) == ("mixtral", f"{here}.MixtralForCausalLM")
+    untied = mixtral.total().at(batch_size=1, seq_len=1).parameters
+    assert model["parameters"] == untied - 1000 * 256  # a shared weight counts once
+    (layers,) = (part for part in model["parts"][0]["parts"] if part["name"] == "layers")
+    assert (layers["repeat"], layers["class"], layers["formula"]) == (2, f"{here}.MixtralDecoderLayer", None)
+    (mlp,) = (part for part in layers["parts"] if part["name"] == "mlp")
+    gate, experts = mlp["parts"]
+    assert (gate["traced"], gate["formula"]) == (True, None)
+    assert experts["parameters"] == 2 * 6 * 3 * 256 * 384
+    assert data["formulas"]["torch.nn.modules.linear.Linear"] == "linear"
+    assert f"{here}.MixtralTopKRouter" in data["traced"]
+
+
+def test_inspect_shows_layers_of_several_kinds(say: Any, tmp_path: Path) -> None:
+    kinds = {"num_experts": 4, "moe_intermediate_size": 96, "decoder_sparse_step": 1, "mlp_only_layers": [0]}
+    config = LLAMA | {"model_type": "qwen3_moe", "num_hidden_layers": 3} | kinds
+    rows = tree(say("inspect", write(tmp_path / "config.json", config)))
+    assert rows["layers"][-1] == "torch.nn.modules.container.ModuleList"
+    assert [row for row in rows.values() if row[0] == "×2" and row[-1].endswith("Qwen3MoeDecoderLayer")]
+
+
+def test_inspect_of_a_full_size_model_takes_little_memory() -> None:
+    big = LLAMA | {"hidden_size": 16384, "num_hidden_layers": 126, "intermediate_size": 53248, "vocab_size": 128256}
+    inspect(LLAMA)  # loads what any model needs
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    root = inspect(big | {"num_attention_heads": 128, "num_key_value_heads": 8})
+    assert root.parameters == 405_853_388_800  # as published
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
+
+
+# ----------------------------------------------------------------------------------------------------------------- bind
+
+
+WIDER = {"hidden_size": 512, "intermediate_size": 640, "num_attention_heads": 16, "vocab_size": 333}
+
+
+@pytest.mark.parametrize(
+    ("derived", "changes"),
+    [
+        ("llama", WIDER | {"num_hidden_layers": 5, "head_dim": 48}),
+        ("llama", {"num_hidden_layers": 1, "max_position_embeddings": 99, "rope_theta": 5e5, "bos_token_id": 7}),
+        ("mixtral", WIDER | {"num_local_experts": 5, "num_experts_per_tok": 3, "num_hidden_layers": 4}),
+        ("gemma", {"sliding_window": 20, "num_hidden_layers": 3, "layer_types": ["full_attention"] * 2 + [SLIDING]}),
+    ],
+)
+def test_binding_a_config_is_deriving_from_it(request: Any, derived: str, changes: dict[str, Any]) -> None:
+    config = CONFIGS[derived] | changes
+    bound = bind(request.getfixturevalue(derived), config)
+    there = symflops.derive(config)
+    for point in (POINT, {"batch_size": 1, "seq_len": 64, "causal": 1}, {"batch_size": 3, "seq_len": 1}):
+        assert numbers(bound, **point) == numbers(there, **point)
+
+
+BROKEN = {
+    "a choice": ("llama", {"hidden_act": "gelu"}, 'assumption broken: hidden_act == "silu" (with hidden_act="gelu")'),
+    "a switch": ("llama", {"mlp_bias": True}, "assumption broken: mlp_bias == false (with mlp_bias=true)"),
+    "a tied weight": (
+        "llama",
+        {"tie_word_embeddings": True},
+        "assumption broken: tie_word_embeddings == false (with tie_word_embeddings=true)",
+    ),
+    "a factor that was 1": (
+        "granite",
+        {"residual_multiplier": 0.5},
+        "assumption broken: residual_multiplier == 1.0 (with",
+    ),
+    "a part that was not there": (
+        "granite",
+        {"shared_intermediate_size": 64},
+        "assumption broken: shared_intermediate_size == 0 (with shared_intermediate_size=64)",
+    ),
+    "a comparison": (
+        "mixtral",
+        {"num_attention_heads": 6, "num_key_value_heads": 3},
+        "assumption broken: hidden_size % (2*num_attention_heads) == 0 (with hidden_size=256, num_attention_heads=6)",
+    ),
+    "a choice in a dict": (
+        "llama",
+        {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}},
+        'assumption broken: rope_parameters == {"rope_type": "default"} (with rope_parameters={"',
+    ),
+    "nothing where there is a number": (
+        "mixtral",
+        {"sliding_window": 64},
+        "assumption broken: sliding_window == null (with sliding_window=64)",
+    ),
+    "a number where there is nothing": (
+        "gemma",
+        {"sliding_window": None},
+        "the config does not fit: sliding_window is null there, not a number; derive from it instead",
+    ),
+    "a size of one": ("llama", {"num_key_value_heads": 1}, "the config does not fit: a size of 1"),
+    "no layer of a type": (
+        "gemma",
+        {"layer_types": ["full_attention"] * 4},
+        "the config does not fit: it says nothing of num_sliding_attention_layers; derive from it instead",
+    ),
+    "another type of layer": (
+        "gemma",
+        {"layer_types": ["full_attention", SLIDING, "chunked_attention", "full_attention"]},
+        "the model has no layers of the type 'chunked_attention'",
+    ),
+    "another class": ("llama", {"model_type": "qwen3"}, "the config is of transformers.models.qwen3.modeling_qwen3."),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_assumption_is_named(request: Any, what: str) -> None:
+    derived, changes, message = BROKEN[what]
+    config = CONFIGS[derived] | changes
+    model = request.getfixturevalue(derived)
+    with pytest.raises(SymflopsError) as refused:
+        bind(model, config)
+    assert message in str(refused.value)
+    assert str(refused.value).startswith(f"{model.name}: ")
+
+
+def test_total_with_another_config(say: Any, refuse: Any, llama: Model, tmp_path: Path) -> None:
+    path = tmp_path / "derived.json"
+    path.write_text(llama.dumps())
+    at = ("total", str(path), "-B", "1", "-S", "2048", "--config")
+    assert "29,261,612,187,648" in say(*at, write(tmp_path / "7b" / "config.json", LLAMA_2_7B))
+    biased = write(tmp_path / "biased" / "config.json", LLAMA_2_7B | {"attention_bias": True})
+    assert refuse(*at, biased) == "llama: assumption broken: attention_bias == false (with attention_bias=true)"
+
+
+def test_a_condition_on_lengths_is_checked_when_they_are_known(say: Any, refuse: Any, tmp_path: Path) -> None:
+    layer = {"formula": "linear", "args": {"N": "seq_len", "in_features": "h", "out_features": "h"}}
+    model = {"name": "m", "symbols": {"h": 4, "longest": 100}, "assumes": ["seq_len + past_len <= longest"]}
+    path = write(tmp_path / "m.json", model | {"layers": {"proj": layer}})
+    assert "3,200" in say("total", path, "-S", "100", "--metric", "flops")
+    broken = "m: assumption broken: seq_len + past_len <= longest"
+    assert refuse("total", path, "-S", "101") == f"{broken} (with longest=100, past_len=0, seq_len=101)"
+    assert refuse("total", path, "-S", "100", "-P", "1").startswith(broken)
+    assert refuse("show", path, "-S", "101").startswith(broken)
+    assert refuse("sweep", path, "-S", "1:101").startswith(broken)
+    assert "3,232" in say("total", path, "-S", "101", "--set", "longest=101", "--metric", "flops")
