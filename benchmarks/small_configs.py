@@ -83,7 +83,6 @@ _RULES: dict[str, Pair] = {
         "hidden_size_per_layer_input": (12, 20),
         "laurel_rank gated_norm_rank": (6, 10),
         "lru_width": (60, 72),
-        "n_shared_experts num_shared_experts moe_num_shared_experts": (1, 2),
         "type_vocab_size": (2, 3),
         "first_k_dense_replace num_dense_layers": (1, 1),
         "router_hidden_size": (28, 38),

@@ -77,7 +77,9 @@ def _is_config(path: Path) -> bool:
     """Whether a path leads to a config. A pipe can be read only once and is left to who reads model files."""
     try:
         if path.is_dir():
-            return True  # whose config.json it is
+            if not (path / "config.json").is_file():
+                raise SymflopsError("a directory without a config.json", where=str(path))
+            return True
         if not path.is_file() or path.stat().st_size > MAX_CONFIG:
             return False
         content = path.read_bytes()

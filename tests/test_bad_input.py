@@ -77,7 +77,7 @@ WRONG: dict[str, tuple[bytes, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "wrong type of layer": (model([]), (HERE, "expected an object, got list"), ()),
     "wrong type of formula": (model(cost([1])), (f"{HERE}.cost.flops", "expected a number or a formula, got list"), ()),
-    "wrong type of symbol": (model(LINEAR, symbols={"hidden_size": None}), ("symbols.hidden_size", "None"), ()),
+    "wrong type of symbol": (model(LINEAR, symbols={"hidden_size": [1]}), ("symbols.hidden_size", "[1]"), ()),
     "wrong type of the file": (b"[]", ("expected a JSON object, got list",), ()),
     "symbol with a run symbol's name": (model(LINEAR, symbols={"seq_len": 3}), ("symbols", "'seq_len'"), ()),
     "key twice": (b'{"name": "m", "name": "n", "layers": {}}', ("key 'name' occurs twice",), ()),
@@ -171,7 +171,7 @@ def test_a_file_of_100_megabytes(refused: Callable[..., str], tmp_path: Path) ->
 
 
 def test_what_is_no_file(refused: Callable[..., str], tmp_path: Path) -> None:
-    assert f"{tmp_path}: cannot read: Is a directory" in refused("total", str(tmp_path))
+    assert f"{tmp_path}: a directory without a config.json" in refused("total", str(tmp_path))
     assert "no such model or file" in refused("total", str(tmp_path / "none.json"))
     assert "no such model or file" in refused("total", "a\0b")
     assert "cannot read" in refused("total", "a" * 5000)

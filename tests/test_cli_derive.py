@@ -227,7 +227,7 @@ for arguments in (["derive", sys.argv[1]], ["total", sys.argv[1]], ["inspect", s
     assert "parameters = 124439808" in done.stdout
 
 
-# ------------------------------------------------------------------------------------------- models that nobody has seen
+# ------------------------------------------------------------------------------------------ models that nobody has seen
 
 
 class TinyConfig(PreTrainedConfig):

@@ -8,9 +8,9 @@ from small_configs import model_types
 
 SAMPLE = (
     "llama", "gpt2", "opt", "gemma3_text", "mixtral", "deepseek_v3",
-    "gpt_oss", "qwen3_next", "mamba", "falcon", "bloom", "bert",
+    "gpt_oss", "lfm2", "mamba", "falcon", "bloom", "bert",
 )  # fmt: skip
-"""Rotary, learned and ALiBi positions, two layer types, experts, latent attention, sinks, recurrence, an encoder."""
+"""Rotary, learned and ALiBi positions, two layer types, experts, latent attention, sinks, a hybrid, a scan, an encoder."""
 
 
 LIMITS: dict[str, dict[str, str]] = {

@@ -23,27 +23,22 @@ from symflops.tree import write
 # that transformers runs without it. Per layer and channel, the loop
 #   reads and writes  the negated exponential of A (state_size), the bias of dt and D, each cast to float32 first;
 #                     the scan's result in float32 (4*seq_len) before it is cast for out_proj;
-#                     but softplus, gate and product in one chain with it, not as layers of their own (2*seq_len less);
+#                     but softplus, gate and product in one chain with it, not as layers of their own (3*seq_len less);
 #   reads             a first state of zeros (state_size);
 #   writes            all that the padded convolution computes, conv_kernel - 1 positions more than are kept;
-#   materialises      the states for the product with C (state_size a position), that product, and copies of what x_proj
-#                     and out_proj read, which are transposed views (3 a position in all).
+#   materialises      the states for the product with C (state_size a position) and that product (1 a position).
 DIFFERENCES = {
     "mamba-130m": {
         "read_bytes": """intermediate_size*num_hidden_layers*(4*(state_size + 2) + 4*batch_size*seq_len
-                         - 2*dtype_bytes*batch_size*seq_len + dtype_bytes*batch_size*state_size)""",
+                         - 3*dtype_bytes*batch_size*seq_len + dtype_bytes*batch_size*state_size)""",
         "write_bytes": """intermediate_size*num_hidden_layers*(4*(state_size + 2) + 4*batch_size*seq_len
-                          - 2*dtype_bytes*batch_size*seq_len + dtype_bytes*batch_size*(conv_kernel - 1))""",
-        "intermediate_bytes": """intermediate_size*num_hidden_layers*dtype_bytes*batch_size*seq_len*(state_size + 3)""",
+                          - 3*dtype_bytes*batch_size*seq_len + dtype_bytes*batch_size*(conv_kernel - 1))""",
+        "intermediate_bytes": """intermediate_size*num_hidden_layers*dtype_bytes*batch_size*seq_len*(state_size + 1)""",
     }
 }
 # Symbols of a shipped file that are no field of the config: the number of entries of its id2label.
 NO_FIELDS = {"vit-base-16": {"num_labels": 1000}}
-WRONG = {
-    "bert-base": "derived: an encoder (is_decoder = false) is given a KV cache",
-    "vit-base-16": "derived: hints make floor(image_size/patch_size) 1; keys are read with cache_bytes without a cache",
-    "mamba-130m": "derived: time_step_rank is taken for a number of steps and stays 48",
-}
+WRONG: dict[str, str] = {}
 
 
 @cache

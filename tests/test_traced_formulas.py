@@ -61,7 +61,7 @@ def trace(build: Callable[[Any], Built]) -> Recorder:
     sizes, config = Sizes(), PreTrainedConfig()
     symbols = {name: sizes.symbol(name, hint) for name, hint in HINTS.items()}
     quantities = Quantities(sizes.names, {name: symbol(name) for name in HINTS})
-    built = run.Build(config, config, sizes, quantities, symbols)
+    built = run.Build(config, config, sizes, quantities, symbols, torch.bfloat16)
     with run._environment(built, []):
         with run.no_init_weights(), run._nothing_initialised():
             leaf, inputs = build(SimpleNamespace(**symbols))

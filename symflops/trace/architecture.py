@@ -61,6 +61,7 @@ class Architecture:
     """The fields that are symbols, each after those that it is written in."""
 
     fields: list[Field] = field(default_factory=list)
+    raised: dict[str, int] = field(default_factory=dict)  # hints that had to be larger, by rest
 
     def field(self, name: str) -> Field | None:
         return next((f for f in self.fields if f.name == name), None)
@@ -97,7 +98,8 @@ class Architecture:
         order = [f for f in counts if not _LIMITS.search(f.key)] + widths
         chosen = {f.rest: prime for f, prime in zip(order, _PRIMES, strict=False)}
         limits = [f for f in free if f.rest not in chosen]
-        return chosen | {f.rest: 100003 + 34 * i for i, f in enumerate(limits)}
+        chosen |= {f.rest: 100003 + 34 * i for i, f in enumerate(limits)}
+        return chosen | {rest: hint for rest, hint in self.raised.items() if rest in chosen}
 
     def solve(self, left: Value, right: Value) -> bool:
         """Make two sizes equal by writing one of the fields in terms of the others; False if none can be."""
@@ -176,6 +178,8 @@ def _factor(fields: list[Field]) -> None:
         if f in counts:
             # n and n_kv: the smaller divides the larger; of two equal ones the key-value heads, or the groups.
             near = [c for c in near if _order(c) < _order(f) and _kind(c) == _kind(f)]
+        elif f.key.endswith("image_size"):
+            near = [c for c in fields if c.key.endswith("patch_size") and c.holder is f.holder and not f.number % c.number]
         elif "experts" in f.key and "per_tok" not in f.key:
             near = [c for c in near if "group" in c.key and "topk" not in c.key]
         elif _WIDTHS.search(f.key) and not re.search(r"head|kernel|vocab|expert|moe|conv|state|rank|chunk|window|block", f.key):

@@ -22,7 +22,7 @@ from symflops.polynomial import Value, add, multiply
 from symflops.trace.arguments import READERS, Traced
 from symflops.trace.internals import storage_key
 from symflops.trace.operation import BARRIERS
-from symflops.trace.quantity import Quantities
+from symflops.trace.quantity import Quantities, product
 from symflops.trace.recorder import Execution, Operation, Recorder, View
 from symflops.tree import write
 
@@ -63,12 +63,11 @@ class Assembly:
     def layers(self) -> Data:
         """The `layers` of the model file."""
         root = self.recorder.root
-        below = self.below(root)
-        return (
-            below
-            if below
-            else {"forward": self.basic(root, [p for p in root.parts if isinstance(p, Operation)], "forward")}
-        )
+        operations = [p for p in root.parts if isinstance(p, Operation)]
+        below = self.below(root) or ({"forward": self.basic(root, operations, "forward")} if operations else {})
+        if not below:
+            raise SymflopsError("the model's forward computes nothing")
+        return below
 
     def below(self, execution: Execution) -> Data:
         """The parts of a composite module: its sub-modules, and what it computes itself."""
@@ -218,9 +217,10 @@ class Assembly:
         total: Value = 0
         for parameter in parameters:
             key = storage_key(parameter)
-            if not self.recorder.storages[key].readers and key not in self.owners:
+            storage = self.recorder.storages.get(key)
+            if (storage is None or not storage.readers) and key not in self.owners:
                 self.owners[key] = "unused"
-                total = add(total, self.recorder.storages[key].elements)
+                total = add(total, product(self.quantities.shape(parameter.shape)))
         return total
 
     # ---------------------------------------------------------------------------------------------------- costs
@@ -235,7 +235,8 @@ class Assembly:
         gathered: dict[int, Value] = {}
         for o in operations:
             for view in o.reads:
-                fresh = view.storage in overwritten
+                maker = storages[view.storage].maker
+                fresh = view.storage in overwritten or (maker is not None and maker in (o.owner, execution))
                 if view.storage in o.gathered:
                     gathered[view.storage] = add(gathered.get(view.storage, 0), o.gathered[view.storage])
                 elif not fresh:

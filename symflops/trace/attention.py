@@ -98,6 +98,8 @@ def arguments(recorder: Recorder, query: Any, key: Any, value: Any, mask: Mask) 
     }  # fmt: skip
     if (width := of(value.shape[3])) != args["head_dim"]:
         args["value_dim"] = width
+    if not recorder.has_cache:
+        args["kv_bytes"] = symbol("dtype_bytes")
     if not mask.causal:
         args["masked"] = 0
     elif mask.size is not None and mask.chunked:

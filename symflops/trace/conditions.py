@@ -27,7 +27,7 @@ _SIGNS = {sympy.Eq: ("==", "!="), sympy.Ne: ("!=", "=="), sympy.Le: ("<=", ">"),
 # Choices that no cost depends on. What scales or clips is not among them: x*1 is not computed, and x*12 is.
 _IRRELEVANT = re.compile(
     r"token_(id|index)|tokenizer|dropout|pdrop|layerdrop|drop_path|eps(ilon)?$|initializer|std|use_cache|return_dict|"
-    r"output_(attentions|hidden_states|router)|chunk_size_feed|name_or_path|dtype|gradient|problem_type|theta|coef|loss|"
+    r"output_(attentions|hidden_states)|chunk_size_feed|name_or_path|dtype|gradient|problem_type|theta|coef|loss|"
     r"seed|temperature|id2label|label2id|version|_id$|keys_to_ignore|attribute_map|base_config|sub_config|"
     r"per_layer_config|jitter|architectures|time_step_(min|max|floor)"
 )

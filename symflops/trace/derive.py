@@ -8,6 +8,7 @@ import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from symflops.trace.internals import SizeFixedError, check_versions
 from symflops.trace.naming import Depths
 from symflops.trace.refine import Knowledge, least_needed
 from symflops.trace.run import Build, Run, Settings, build, call, keeps_states
+from symflops.trace.skeleton import equal_layers
 
 MAX_RUNS = 16
 Progress = Callable[[str], None]
@@ -81,13 +83,18 @@ class Work:
     dtype: torch.dtype = torch.bfloat16
     built: tuple[str, Architecture, Build] | None = None
 
+    @cached_property
+    def equal(self) -> dict[type, list[int]]:
+        """Which layers are equal, so that they are built once."""
+        return equal_layers(self.named.model_class, self.named.config)
+
     def build(self) -> tuple[Architecture, Build]:
         """The model under what is known now; built again only when that has changed."""
-        state = repr((sorted(self.known.numeric), self.known.equal, self.known.divisors, self.known.multiples))
+        state = repr((sorted(self.known.numeric), self.known.equal, self.known.divisors, self.known.multiples, self.known.raised))
         if self.built is None or self.built[0] != state:
             shape = self.known.architecture(self.named.config)
             self.progress(f"building the model with {len(shape.fields)} symbols")
-            self.built = (state, shape, build(self.named.model_class, self.named.config, shape, self.dtype))
+            self.built = (state, shape, build(self.named.model_class, self.named.config, shape, self.dtype, self.equal))
         return self.built[1:]
 
 

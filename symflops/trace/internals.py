@@ -19,7 +19,7 @@ import torch.nn.modules.normalization
 from sympy.logic.boolalg import Boolean
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
-from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -120,6 +120,22 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def cheap_parameters() -> Iterator[None]:
+    """Inside, `nn.Parameter` marks a fake tensor that nothing else holds as a parameter instead of detaching a copy
+    of it, which takes longer than all else in building a deep model."""
+    plain = torch.nn.Parameter.__new__
+
+    def marked(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
+        if isinstance(data, FakeTensor) and data._base is None and not getattr(data, "_is_param", False):
+            data._is_param = True
+            return data
+        return plain(cls, data, requires_grad)
+
+    with patch.object(torch.nn.Parameter, "__new__", marked):
+        yield
 
 
 def expression(size: Any) -> sympy.Expr | int | float:

@@ -38,7 +38,7 @@ class Depths:
             return self._use(whole, total) if whole else total
         if not label:
             return len(indices)
-        if whole and not any(labels.count(label) == len(indices) for labels in self.lists.values()):
+        if whole and not any(label in words for words in self.type_lists(total)):
             first = self._field(indices[0] if indices[-1] == total - 1 else len(indices), _PREFIX, path, other=whole)
             if first and indices == list(range(len(indices))):
                 return self._use(first, len(indices))

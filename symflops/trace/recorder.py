@@ -41,8 +41,8 @@ class Storage:
     unit: Value
     elements: Value
     role: str
-    name: str = ""
     classes: Value = 0  # of how many things its elements each choose one
+    maker: Execution | None = None  # the module that made a constant from nothing, as arange and zeros do
     is_hits: bool = False  # the experts that some token chose, in order
     readers: list[Operation] = field(default_factory=list)
     writers: list[Operation] = field(default_factory=list)
@@ -100,6 +100,7 @@ class Recorder(TorchDispatchMode):
         self.allow_unknown = allow_unknown
         self.unknown: list[str] = []
         self.paused = 0
+        self.has_cache = False  # keys and values are kept in a cache, in its own number format
         self.silent = False  # in a call before the one that is recorded
         self.storages: dict[int, Storage] = {}
         self.paths: dict[torch.nn.Module, str] = {}
@@ -108,15 +109,16 @@ class Recorder(TorchDispatchMode):
         self.ran: set[torch.nn.Module] = set()
         self.root = Execution(model, "")
         self.stack = [self.root]
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            self.storages.setdefault(storage_key(tensor), self.storage(tensor, "weight", name))
+        self.weights: dict[int, torch.Tensor] = {}  # those of repeated layers are never looked at
+        for tensor in [*model.parameters(), *model.buffers()]:
+            self.weights.setdefault(storage_key(tensor), tensor)
 
     # ---------------------------------------------------------------------------------------------------- memory
 
-    def storage(self, tensor: torch.Tensor, role: str, name: str = "") -> Storage:
-        return Storage(
-            self.unit(tensor.dtype, role), self.quantities.value(_base_elements(tensor)), role, name, kept=tensor
-        )
+    def storage(self, tensor: torch.Tensor, role: str) -> Storage:
+        whole = tensor.storage_offset() == 0 and not any(_is_zero(t) for t in tensor.stride()) and tensor._base is None
+        elements = product(self.quantities.shape(tensor.shape)) if whole else self.quantities.value(_base_elements(tensor))
+        return Storage(self.unit(tensor.dtype, role), elements, role, kept=tensor)
 
     def unit(self, dtype: torch.dtype, role: str) -> Value:
         """Bytes per element: a symbol for the model's own number format, a number for any other."""
@@ -124,13 +126,15 @@ class Recorder(TorchDispatchMode):
             return dtype.itemsize
         return symbol({"weight": "weight_bytes", "cache": "cache_bytes"}.get(role, "dtype_bytes"))
 
-    def note(self, tensor: torch.Tensor, role: str, name: str = "") -> torch.Tensor:
+    def note(self, tensor: torch.Tensor, role: str) -> torch.Tensor:
         """Say what a tensor holds that no recorded operation made."""
-        self.storages[storage_key(tensor)] = self.storage(tensor, role, name)
+        self.storages[storage_key(tensor)] = self.storage(tensor, role)
         return tensor
 
     def view(self, tensor: torch.Tensor) -> View:
         key = storage_key(tensor)
+        if key in self.weights and key not in self.storages:
+            self.note(self.weights[key], "weight")
         if key not in self.storages:
             self.note(tensor, "constant")
         pairs = [(s, t) for s, t in zip(tensor.shape, tensor.stride(), strict=True) if not _is_zero(t)]
@@ -174,6 +178,7 @@ class Recorder(TorchDispatchMode):
             for tensor in outputs:
                 if storage_key(tensor) not in self.storages:
                     self.note(tensor, "constant")
+                    self.storages[storage_key(tensor)].maker = None if reads else self.stack[-1]
             if reads:
                 self.record(name, Work(0), reads, [self.view(t) for t in outputs]).is_constant = True
             return

@@ -29,6 +29,7 @@ class Knowledge:
     equal: list[tuple[Value, Value]] = field(default_factory=list)
     divisors: dict[str, str] = field(default_factory=dict)
     multiples: dict[str, int] = field(default_factory=dict)
+    raised: dict[str, int] = field(default_factory=dict)
 
     def architecture(self, config: Any) -> Architecture:
         """The symbols of a config under what is known."""
@@ -41,6 +42,7 @@ class Knowledge:
             f = found.field(name)
             if f is not None:
                 f.power = math.lcm(f.power, number)
+        found.raised = dict(self.raised)
         found.fields = in_order(found.fields)
         for left, right in self.equal:
             if {*free_symbols(left), *free_symbols(right)} <= {*found.numbers, *RUN_HINTS}:
@@ -68,6 +70,8 @@ class Knowledge:
                 self.equal.append((left, right))
                 if _solved(self.architecture(run.build.original)) > _solved(before):
                     return True
+        if self._raises(run, wrong):
+            return True
         if not names:
             return False
         self.numeric.add(least_needed(names))
@@ -91,6 +95,18 @@ class Knowledge:
 
     def _names(self, run: Run, condition: Any) -> set[str]:
         return {run.sizes.names[s].removesuffix("__rest") for s in condition.free_symbols if s in run.sizes.names}
+
+    def _raises(self, run: Run, wrong: Guard) -> bool:
+        """An inequality that the config's numbers decide the other way: a larger hint for one of the fields in it."""
+        larger = 1009 + 2 * len(self.raised)
+        for symbol in sorted(wrong.condition.free_symbols, key=str):
+            rest = run.sizes.names.get(symbol, "")
+            if rest in run.build.symbols and rest not in self.raised:
+                decided = wrong.condition.xreplace(run.sizes.hints | {symbol: sympy.Integer(larger)})
+                if decided in (True, False) and bool(decided) is not wrong.outcome:
+                    self.raised[rest] = larger
+                    return True
+        return False
 
     def _divides(self, run: Run, condition: Any, shape: Architecture) -> bool:
         """A quotient of a field that has to be exact: write the field as a multiple of what divides it."""

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from symflops.trace.internals import storage_key
 from symflops.trace.recorder import Execution, Recorder
 
-_INDEX = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id|name|path)$")
+INDEX = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id|name|path)$")
 _NUMBERED = re.compile(r"\.(\d+)$")
 
 
@@ -27,6 +27,7 @@ def skipped(recorder: Recorder) -> Iterator[None]:
     """Inside, the second of two equal layers is not run: its outputs are made from those of the first."""
     first: dict[Any, tuple[Execution, Any]] = {}
     execute = recorder.execute
+    seen: dict[int, Any] = {}  # layers that were built once share their parts
 
     def execute_or_skip(call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
         path = recorder.paths.get(module, "")
@@ -34,7 +35,7 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         if recorder.paused or not place:
             return execute(call, module, args, kwargs)
         with recorder.pause():
-            key = (_state(module, recorder, int(place.group(1))), _call_state(recorder, args, kwargs))
+            key = (state(module, int(place.group(1)), seen), _call_state(recorder, args, kwargs))
         if key in first:
             with recorder.pause():
                 return _again(recorder, *first[key], module, path, args, kwargs)
@@ -70,18 +71,23 @@ def _again(
     return made
 
 
-def _state(module: torch.nn.Module, recorder: Recorder, index: int) -> Any:
-    """What a module is, apart from its place."""
+def state(module: torch.nn.Module, index: int, seen: dict[int, Any] | None = None) -> Any:
+    """What a module is, apart from its place in a list."""
+    key = id(module)
+    if seen is not None and key in seen:
+        return seen[key]
     attributes = []
     for name, value in vars(module).items():
-        if name.startswith("_") or name == "training" or _INDEX.search(name):
+        if name.startswith("_") or name == "training" or INDEX.search(name):
             continue
         attributes.append((name, _plain(value, index)))
-    weights = [
-        (n, _tensor(p, recorder)) for n, p in (*module._parameters.items(), *module._buffers.items()) if p is not None
-    ]
-    children = [(n, _state(c, recorder, index)) for n, c in module._modules.items() if c is not None]
-    return type(module), tuple(attributes), tuple(weights), tuple(children)
+    held = (*module._parameters.items(), *module._buffers.items())
+    weights = [(n, str(tuple(p.shape)), p.dtype) for n, p in held if p is not None]
+    children = [(n, state(c, index, seen)) for n, c in module._modules.items() if c is not None]
+    found = (type(module), tuple(attributes), tuple(weights), tuple(children))
+    if seen is not None:
+        seen[key] = found
+    return found
 
 
 def _plain(value: Any, index: int) -> Any:

@@ -6,9 +6,10 @@ import copy
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -23,9 +24,10 @@ from transformers.initialization import no_init_weights
 from symflops.polynomial import Polynomial, Value, symbol, terms_of
 from symflops.trace import attention, builtins, cache, experts, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture, parts
-from symflops.trace.internals import SizeFixedError, Sizes, quiet
+from symflops.trace.internals import SizeFixedError, Sizes, cheap_parameters, quiet
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
+from symflops.trace.skeleton import built_once
 
 EARLIER = 61  # tokens of the earlier call that fills recurrent states
 
@@ -86,7 +88,13 @@ class Run:
         return self.build.quantities
 
 
-def build(model_class: type, original: Any, architecture: Architecture, dtype: torch.dtype = torch.bfloat16) -> Build:
+def build(
+    model_class: type,
+    original: Any,
+    architecture: Architecture,
+    dtype: torch.dtype = torch.bfloat16,
+    equal: Mapping[type, list[int]] = MappingProxyType({}),
+) -> Build:
     """The model of a config with the architecture's symbols in place of numbers, on fake tensors of this format."""
     sizes = Sizes()
     values: dict[str, Value] = architecture.rests() | {name: symbol(name) for name in RUN_HINTS}
@@ -98,13 +106,15 @@ def build(model_class: type, original: Any, architecture: Architecture, dtype: t
     result = Build(original, config, sizes, Quantities(sizes.names, values), symbols, dtype)
     with _environment(result, result.guards):
         try:
-            with no_init_weights(), _nothing_initialised():
+            with no_init_weights(), _nothing_initialised(), cheap_parameters(), built_once(equal):
                 model = model_class(config)
             model.tie_weights()
             result.model = model.eval()
         except Exception as error:  # whatever the model's source raises; the caller says what it means
             result.error = error
-    experts.set_implementation(config, attention.NAME, experts.NAME)
+        else:
+            for owner in {id(c): c for m in model.modules() if (c := getattr(m, "config", None)) is not None}.values():
+                experts.set_implementation(owner, attention.NAME, experts.NAME)
     return result
 
 
@@ -216,7 +226,9 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
         return {"pixel_values": recorder.note(torch.empty((batch, config.num_channels, height, width)), "input")}
     ids = torch.empty((batch * settings.streams, symbols["seq_len"]), dtype=torch.long)
     inputs: dict[str, Any] = {"input_ids": recorder.note(ids, "input")}
-    if settings.past != "none" and "past_key_values" in accepted:
+    # An encoder accepts a cache that it never uses.
+    if settings.past != "none" and "past_key_values" in accepted and vars(model.config).get("is_decoder") is not False:
+        recorder.has_cache = True
         past = symbols["past_len"] if settings.past == "symbol" else 0
         inputs["past_key_values"] = cache.recorded(plain_text_config(built.original), recorder, past)
     if "use_cache" in accepted:

@@ -1,0 +1,79 @@
+"""Equal layers are built once, too: a deep model costs no more to build than a shallow one.
+
+The model is first built with the config's own numbers on the meta device, where a tensor is only a shape and a layer takes
+a millisecond. That shows which layers of a list are equal (`repeats.state`); when the model is then built with symbols,
+the constructor of a layer that equals an earlier one is not run: it takes over that layer's parts.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import nn
+from transformers.initialization import no_init_weights
+
+from symflops.trace.repeats import INDEX, state
+
+_LISTED = re.compile(r"\.(\d+)$")
+
+
+def equal_layers(model_class: type, config: Any) -> dict[type, list[int]]:
+    """For each class of the layers that stand in lists: of each in the order of construction, the first that equals it.
+
+    Empty when the model cannot be built on the meta device, or where layers hold weights in common with others: then
+    every layer is built.
+    """
+    made: dict[type, list[nn.Module]] = {}
+    with ExitStack() as stack:
+        stack.enter_context(torch.device("meta"))
+        stack.enter_context(no_init_weights())
+        plain = nn.Module.__init__
+
+        def noted(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+            made.setdefault(type(self), []).append(self)
+            plain(self, *args, **kwargs)
+
+        stack.enter_context(patch.object(nn.Module, "__init__", noted))
+        try:
+            model = model_class(copy.deepcopy(config))
+        except Exception:  # what is wrong shows, and is told, when the model is built with symbols
+            return {}
+    places = {m: int(found.group(1)) for path, m in model.named_modules() if (found := _LISTED.search(path))}
+    result: dict[type, list[int]] = {}
+    for kind, modules in made.items():
+        if len(modules) > 2 and all(m in places for m in modules) and any(True for _ in modules[0].children()):
+            states = [state(m, places[m]) for m in modules]
+            result[kind] = [states.index(s) for s in states]
+    return result
+
+
+@contextmanager
+def built_once(equal: Mapping[type, list[int]]) -> Iterator[None]:
+    """Inside, the constructors of layers that equal an earlier one take over its parts."""
+    with ExitStack() as stack:
+        for kind, first in equal.items():
+            stack.enter_context(patch.object(kind, "__init__", _sharing(kind.__init__, kind, first)))
+        yield
+
+
+def _sharing(construct: Any, kind: type, first: list[int]) -> Any:
+    made: list[nn.Module] = []
+
+    def constructor(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        if type(self) is not kind or len(made) >= len(first) or first[len(made)] == len(made):
+            construct(self, *args, **kwargs)
+        else:
+            parts = vars(made[first[len(made)]])
+            vars(self).update({k: copy.copy(v) if isinstance(v, dict) else v for k, v in parts.items()})
+            numbers = [a for a in (*args, *kwargs.values()) if type(a) is int]
+            vars(self).update({k: numbers[-1] for k, v in parts.items() if numbers and INDEX.search(k) and type(v) is int})
+        if type(self) is kind:
+            made.append(self)
+
+    return constructor
