@@ -496,7 +496,7 @@ def read_table(text: str) -> list[dict[str, str]]:
     """The lines of the table of types in docs/coverage.md, as column: cell."""
     body = [line for line in text.partition("## The types")[2].splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in body]
-    return [dict(zip(cells[0], line, strict=True)) for line in cells[1:]]
+    return [dict(zip(cells[0], line, strict=True)) for line in cells[2:]]
 
 
 def _line(row: Row) -> dict[str, str]:

@@ -70,7 +70,8 @@ _RULES: dict[str, Pair] = {
         "mamba_n_heads mamba_num_heads": (12, 8),
         "mamba_d_head mamba_head_dim mamba_headdim": (8, 16),
         "mamba_n_groups mamba_ngroups n_groups": (4, 2),
-        "mamba_chunk_size chunk_size block_size": (8, 12),
+        "mamba_chunk_size chunk_size": (8, 8),  # a recurrence's pieces stay a number
+        "block_size": (8, 12),
         "linear_num_key_heads": (5, 2),
         "linear_num_value_heads": (10, 6),
         "linear_num_heads": (5, 3),

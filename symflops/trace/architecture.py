@@ -28,9 +28,14 @@ _NOT_SIZES = re.compile(
     r"return|output|beams?|pretraining_tp|tp|truncate|cycles?|layers?|depth|every|offset|block_size|block_length|"
     r"chunk_size_feed_forward|mtp|loops?)(_|$)|^n_layers?$|layers|^_|transformers|^is_|^use_|axial"
 )
+# The length of the pieces in which a recurrence runs: with a symbol for it, every size of the recurrence would be a
+# quotient of two symbols, rounded up.
+_CHUNK = re.compile(r"(^|mamba_|ssm_)chunk_size$")
 # Counts that other sizes are divided by, and widths.
 _WIDTHS = re.compile(r"dim|size|rank|width|embd|d_model|d_kv|d_head|d_inner|hidden|channels|units|latent|proj")
 _COUNTS = re.compile(r"head|group|(^|_)(n|num)_blocks")
+# Widths that no number of heads has to divide.
+_OWN_WIDTHS = re.compile(r"head|kernel|vocab|expert|moe|conv|state|rank|chunk|window|block")
 _LIMITS = re.compile(r"position|window|context|max_|n_ctx")
 _PIECES = re.compile(r"chunk|block|window|kernel")
 _PRIMES = tuple(n for n in range(3, 1300, 2) if all(n % k for k in range(3, int(n**0.5) + 1, 2)))
@@ -157,6 +162,8 @@ def architecture(config: Any, numeric: set[str]) -> Architecture:
         for key, number in vars(part).items():
             if type(number) is not int or number < 2 or not NAME.match(key):
                 continue
+            if _CHUNK.search(key):
+                continue
             if _NOT_SIZES.search(key) and not re.search(r"(rank|dim|heads)$", key):
                 continue
             name = key if key not in taken else f"{prefix}{key}"
@@ -179,10 +186,11 @@ def _factor(fields: list[Field]) -> None:
             # n and n_kv: the smaller divides the larger; of two equal ones the key-value heads, or the groups.
             near = [c for c in near if _order(c) < _order(f) and _kind(c) == _kind(f)]
         elif f.key.endswith("image_size"):
-            near = [c for c in fields if c.key.endswith("patch_size") and c.holder is f.holder and not f.number % c.number]
+            near = [c for c in fields if c.key.endswith("patch_size") and c.holder is f.holder]
+            near = [c for c in near if f.number % c.number == 0]
         elif "experts" in f.key and "per_tok" not in f.key:
             near = [c for c in near if "group" in c.key and "topk" not in c.key]
-        elif _WIDTHS.search(f.key) and not re.search(r"head|kernel|vocab|expert|moe|conv|state|rank|chunk|window|block", f.key):
+        elif _WIDTHS.search(f.key) and not _OWN_WIDTHS.search(f.key):
             near = [c for c in near if f.number > c.number]
         else:
             near = []

@@ -14,7 +14,8 @@ import torch
 from symflops.formula import Formula, formula_for_class, load_formula
 from symflops.polynomial import Value, add, divide, negate, symbol
 from symflops.trace.quantity import product
-from symflops.trace.recorder import Execution, Recorder
+from symflops.trace.record import Execution
+from symflops.trace.recorder import Recorder
 
 Arguments = dict[str, Value]
 

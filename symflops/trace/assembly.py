@@ -9,28 +9,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import torch
 
-from symflops.algebra import from_text
+from symflops.algebra import free_symbols
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.formula import Formula, formula_for_class, load_formula
 from symflops.grouping import grouped
-from symflops.polynomial import Value, add, multiply
+from symflops.numeric import evaluate
+from symflops.polynomial import Number, Value, add, multiply
 from symflops.trace.arguments import READERS, Traced
 from symflops.trace.internals import storage_key
-from symflops.trace.operation import BARRIERS
+from symflops.trace.layer_data import Data, merge_steps, parameters_only, place, rerun, text
 from symflops.trace.quantity import Quantities, product
-from symflops.trace.recorder import Execution, Operation, Recorder, View
+from symflops.trace.record import Execution, Operation, View
+from symflops.trace.recorder import Recorder
+from symflops.trace.steps import BARRIER_STEPS, group_name, groups
 from symflops.tree import write
 
-Data = dict[str, Any]
 MANY = 8  # steps of one name in one module; more are a loop, and one layer
-BARRIER_STEPS = BARRIERS | {"routed_matmul"}
-# What steps are called where the function of the source that computes them has a name that says less.
-NAMES = {"apply_rotary_pos_emb": "rotary", "apply_rotary_pos_emb_interleave": "rotary", "rotate_half": "rotary"}
 
 
 class Assembly:
@@ -81,7 +79,7 @@ class Assembly:
                 data = self.basic(execution, group, execution.path)
                 if data:
                     made.append((group_name(group), data))
-                    _place(layers, made[-1][0], data)
+                    place(layers, made[-1][0], data)
             own.clear()
 
         for part in execution.parts:
@@ -92,13 +90,13 @@ class Assembly:
             name = part.path.removeprefix(f"{execution.path}.") if execution.path else part.path
             data = self.layer(part)
             if data:
-                _place(layers, name, data)
+                place(layers, name, data)
         flush()
         often = {n for n in (n for n, _ in made) if self.merge or [m for m, _ in made].count(n) > MANY}
         for name in often:
-            _merge(layers, name, [data for n, data in made if n == name])
+            merge_steps(layers, name, [data for n, data in made if n == name])
         for name, data in self.unused(execution):
-            _place(layers, name, data)
+            place(layers, name, data)
         return layers
 
     def layer(self, execution: Execution) -> Data:
@@ -196,7 +194,7 @@ class Assembly:
         module = execution.module
         count = self.unread(p for p in module.parameters(recurse=False))
         if count != 0:
-            found.append(("unused_weights", _parameters_only(count)))
+            found.append(("unused_weights", parameters_only(count)))
         for name, child in module.named_children():
             found += self.never_run(name, child)
         return found
@@ -206,9 +204,9 @@ class Assembly:
             return []
         if not any(m in self.run for m in module.modules()):
             count = self.unread(module.parameters())
-            return [(name, {"class": full_name(type(module))} | _parameters_only(count))] if count != 0 else []
+            return [(name, {"class": full_name(type(module))} | parameters_only(count))] if count != 0 else []
         own = self.unread(module.parameters(recurse=False))
-        found = [(f"{name}.unused_weights", _parameters_only(own))] if own != 0 else []
+        found = [(f"{name}.unused_weights", parameters_only(own))] if own != 0 else []
         for child_name, child in module.named_children():
             found += self.never_run(f"{name}.{child_name}", child)
         return found
@@ -267,10 +265,9 @@ class Assembly:
             for v in o.reads
             if self._is_weight(v.storage) and v.storage not in self.owners
         }
-        return (
-            add(0, *(o.work.flops for o in operations)), add(0, *(o.work.matmul_flops for o in operations)), read, write_,
-            between, add(0, *(storages[key].elements for key in weights)),
-        )  # fmt: skip
+        flops = add(0, *(o.work.flops for o in operations))
+        matmul_flops = add(0, *(o.work.matmul_flops for o in operations))
+        return flops, matmul_flops, read, write_, between, add(0, *(storages[key].elements for key in weights))
 
 
 def _formula(class_name: str) -> Formula | None:
@@ -286,28 +283,15 @@ def _covered(views: list[View], whole: Value) -> Value:
     total = add(0, *distinct.values())
     if whole in distinct.values() or len(distinct) == 1:
         return whole if whole in distinct.values() else total
-    starts = {}
+    starts: dict[Value, list[Value]] = {}
     for v in views:  # of parts that begin at the same place, the largest holds the others
         starts.setdefault(v.place[-1], []).append(v.elements)
-    return add(0, *(max(sizes, key=lambda s: (len(write(grouped(s))), write(grouped(s)))) for sizes in starts.values()))
+    return add(0, *(max(sizes, key=_size_somewhere) for sizes in starts.values()))
 
 
-def rerun(data: Data, path: str) -> Data:
-    """The layer of a module that ran before: its weights are those that are counted at `path`."""
-    if "sub_layers" in data:
-        return {**data, "sub_layers": {name: rerun(below, f"{path}.{name}") for name, below in data["sub_layers"].items()}}
-    if "cost" in data:
-        return {**data, "cost": {**data["cost"], "parameters": 0}}
-    return data if step_costs(data)[-1] == 0 else {**data, "tied": path}
-
-
-def _parameters_only(count: Value) -> Data:
-    return {"cost": {metric: text(count) if metric == "parameters" else 0 for metric in METRICS}}
-
-
-def text(value: Value) -> int | str:
-    """A value as a model file has it."""
-    return value if isinstance(value, int) else write(grouped(value))
+def _size_somewhere(elements: Value) -> Number:
+    """The size of a part where every symbol is 97: which of two is larger does not depend on where one looks."""
+    return evaluate(elements, dict.fromkeys(free_symbols(elements), 97))
 
 
 def full_name(cls: type) -> str:
@@ -320,84 +304,3 @@ def every_operation(execution: Execution) -> Iterable[Operation]:
             yield part
         else:
             yield from every_operation(part)
-
-
-# ------------------------------------------------------------------------------------ what a composite computes itself
-
-
-def groups(operations: Sequence[Operation]) -> list[list[Operation]]:
-    """Operations between two sub-modules, split into layers: a call of a function of the source is one; so is each
-    matrix multiply or recorded step; and so is each chain of operations that hand results to one another."""
-    found: list[list[Operation]] = []
-    for o in operations:
-        last = found[-1] if found else []
-        if last and _belongs(o, last):
-            last.append(o)
-        else:
-            found.append([o])
-    return found
-
-
-def _belongs(o: Operation, group: list[Operation]) -> bool:
-    last = group[-1]
-    if o.formula or last.formula:
-        return False
-    if o.frame and o.frame == last.frame:
-        return True
-    if o.frame != last.frame or o.name in BARRIER_STEPS or last.name in BARRIER_STEPS:
-        return False
-    written = {v.storage for g in group for v in g.writes}
-    return any(v.storage in written for v in o.reads)
-
-
-def group_name(group: list[Operation]) -> str:
-    first = group[0]
-    if first.formula:
-        return first.name
-    if first.frame:
-        return NAMES.get(first.function, first.function.strip("_"))
-    working = [o for o in group if o.work.flops != 0]
-    last = working[-1] if working else group[-1]
-    name = last.name.strip("_")
-    if len(working) == 1 and last.same_shape:
-        return {"add": "residual", "mul": "product"}.get(name, name)
-    return {"_unsafe_view": "copy", "clone": "copy", "to_copy": "cast", "mm": "matmul", "bmm": "matmul"}.get(name, name)
-
-
-def _merge(layers: Data, name: str, steps: list[Data]) -> None:
-    """The steps of a loop as one layer that costs their sum."""
-    rows = [step_costs(step) for step in steps]
-    kept = {k: v for k, v in layers.items() if not any(v is step for step in steps[1:])}
-    total = [add(0, *column) for column in zip(*rows, strict=True)]
-    if len(steps) > 1:
-        kept[name] = {"cost": {metric: text(v) for metric, v in zip(METRICS, total, strict=True)}}
-    layers.clear()
-    layers.update(kept)
-
-
-def step_costs(data: Data) -> tuple[Value, ...]:
-    """The six metrics of a basic layer's data."""
-    if "cost" in data:
-        return tuple(as_value(data["cost"][metric]) for metric in METRICS)
-    formula = load_formula(data["formula"]) if "formula" in data else formula_for_class(data["class"])
-    found = formula.values({name: as_value(a) for name, a in data.get("args", {}).items()})
-    return (*found[:-1], 0) if "tied" in data else found
-
-
-def as_value(of: int | str) -> Value:
-    return of if isinstance(of, int) else from_text(of)
-
-
-def _place(layers: Data, path: str, data: Data) -> None:
-    """Put a layer under its path; a name that is taken gets a number."""
-    head, dot, tail = path.partition(".")
-    if dot:
-        inner = layers.setdefault(head, {"sub_layers": {}})
-        if "sub_layers" not in inner:
-            return _place(layers, path.replace(".", "_"), data)
-        return _place(inner["sub_layers"], tail, data)
-    name, count = head, 2
-    while name in layers:
-        name, count = f"{head}_{count}", count + 1
-    layers[name] = data
-    return None

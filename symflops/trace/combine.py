@@ -15,7 +15,7 @@ from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.function import ceil, minimum
 from symflops.polynomial import Call, Value, add, divide, multiply, negate, power, symbol, terms_of, value_of
-from symflops.trace.assembly import Data, as_value, step_costs, text
+from symflops.trace.layer_data import Data, as_value, step_costs, text
 
 Leaves = dict[tuple[str, ...], Data]
 
@@ -78,7 +78,7 @@ def _joined(group: list[Data | None], join: Callable[[list[Value]], Value], join
 
 def _merged(orders: list[list[tuple[str, ...]]]) -> list[tuple[str, ...]]:
     """All paths, each record's own after the one that precedes it there."""
-    result = list(max(orders, key=len))
+    result = list(sorted(orders, key=len)[-1])
     for order in orders:
         for i, path in enumerate(order):
             if path not in result:

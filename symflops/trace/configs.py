@@ -11,7 +11,7 @@ import transformers
 from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING
 
-from symflops.errors import SymflopsError, nearest
+from symflops.errors import SymflopsError, nearest, one_line
 
 TESTED_TRANSFORMERS = "5.23"
 MAX_FILE = 16 * 2**20
@@ -28,9 +28,8 @@ class Named(NamedTuple):
 def check_version() -> None:
     """Raise SymflopsError when transformers is not of the tested version."""
     if not transformers.__version__.startswith(TESTED_TRANSFORMERS + "."):
-        raise SymflopsError(
-            f"deriving needs transformers {TESTED_TRANSFORMERS}, found {transformers.__version__}: pip install 'symflops[hf]'"
-        )
+        found = f"deriving needs transformers {TESTED_TRANSFORMERS}, found {transformers.__version__}"
+        raise SymflopsError(f"{found}: pip install 'symflops[hf]'")
 
 
 def find(what: Any) -> Named:
@@ -124,9 +123,9 @@ def _named(config: Any, name: str) -> Named:
     mapping = MODEL_FOR_CAUSAL_LM_MAPPING if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING else MODEL_MAPPING
     if type(config) not in mapping:
         raise SymflopsError(f"transformers has no model for the type {config.model_type!r}")
-    found = mapping[type(config)]
-    found = found[0] if isinstance(found, tuple) else found
-    return Named(_own_config(config, found), found, name)
+    mapped: Any = mapping[type(config)]
+    model_class = mapped[0] if isinstance(mapped, tuple) else mapped
+    return Named(_own_config(config, model_class), model_class, name)
 
 
 def _own_config(config: Any, model_class: type[PreTrainedModel]) -> Any:
@@ -140,4 +139,5 @@ def _own_config(config: Any, model_class: type[PreTrainedModel]) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return one_line(" ".join(lines[:2]), 300)  # config classes give the reason on the second line

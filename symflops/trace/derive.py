@@ -1,4 +1,4 @@
-"""A config becomes a Model: runs of its forward, refined until every condition on the way is what the config implies."""
+"""A config becomes a Model: runs of its forward, refined until every condition on the way is what the config says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -17,11 +17,12 @@ from symflops.errors import SymflopsError, one_line
 from symflops.model import Model, load
 from symflops.trace import combine
 from symflops.trace.architecture import Architecture
-from symflops.trace.assembly import Assembly, Data, full_name
+from symflops.trace.assembly import Assembly, full_name
 from symflops.trace.conditions import conditions, facts, numbers_kept
 from symflops.trace.configs import Named, find
 from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import SizeFixedError, check_versions
+from symflops.trace.layer_data import Data
 from symflops.trace.naming import Depths
 from symflops.trace.refine import Knowledge, least_needed
 from symflops.trace.run import Build, Run, Settings, build, call, keeps_states
@@ -90,7 +91,9 @@ class Work:
 
     def build(self) -> tuple[Architecture, Build]:
         """The model under what is known now; built again only when that has changed."""
-        state = repr((sorted(self.known.numeric), self.known.equal, self.known.divisors, self.known.multiples, self.known.raised))
+        state = repr(
+            (sorted(self.known.numeric), self.known.equal, self.known.divisors, self.known.multiples, self.known.raised)
+        )
         if self.built is None or self.built[0] != state:
             shape = self.known.architecture(self.named.config)
             self.progress(f"building the model with {len(shape.fields)} symbols")
@@ -151,7 +154,7 @@ def _any_length(work: Work, settings: Settings) -> Record:
 
 
 def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
-    """Records at several lengths, as few as the simplest closed form through all of them needs, and two more to check."""
+    """Records at several lengths, as few as the simplest closed form through them needs, and two more to check."""
     records: dict[int, Record] = {}
 
     def layers_at(point: int) -> Data:
@@ -165,10 +168,9 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
         for degree in (1, 2, 3):
             points = combine.lengths(chunk, degree)
             trees = [layers_at(point) for point in points]
+            through = partial(combine.interpolate, points, chunk=chunk, degree=degree)
             try:
-                layers = combine.combined(
-                    trees, lambda v, p=points, c=chunk, d=degree: combine.interpolate(p, v, c, d), join_arguments=True
-                )
+                layers = combine.combined(trees, through, join_arguments=True)
             except combine.NoPolynomialError:
                 continue
             note = f"in seq_len the closed form goes through records at {', '.join(map(str, points))}"
@@ -243,7 +245,7 @@ def _explained(error: Exception) -> SymflopsError:
     return SymflopsError(f"the model's own source fails with these sizes{place}: {type(error).__name__}: {text}")
 
 
-# ------------------------------------------------------------------------------------------------------------- the model
+# ----------------------------------------------------------------------------------------------------------- the model
 
 
 def _model(named: Named, record: Record) -> Model:

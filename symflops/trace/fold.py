@@ -65,7 +65,8 @@ def with_owners(layers: Data) -> Data:
                 data = {**data, "sub_layers": named(data["sub_layers"])}
             elif "tied" in data:
                 wanted = data["tied"].split(".")
-                owner = next((p for p in paths if p == wanted), None) or next((p for p in paths if _along(wanted, p)), None)
+                along = [p for p in paths if p == wanted] or [p for p in paths if _along(wanted, p)]
+                owner = along[0] if along else None
                 if owner is None:
                     raise SymflopsError(f"no layer owns the weights that {name} shares with {data['tied']}")
                 data = {**data, "tied": ".".join(owner)}
@@ -89,9 +90,7 @@ def _folded(data: Data, numbered: Data, namer: Namer, labels: Labels, where: str
     total = len(numbered)
     if len(kinds) == 1 and not others and "class" not in data:
         ((kind, indices),) = kinds.items()
-        layer: Data = json.loads(kind)
-        times = namer(where, indices, total, "")
-        return _with_repeat(layer, times)
+        return _with_repeat(json.loads(kind), namer(where, indices, total, ""))
     chosen = _labels(kinds, labels, total)
     below: Data = {}
     for (kind, indices), label in zip(kinds.items(), chosen, strict=True):
@@ -107,7 +106,7 @@ def _with_repeat(layer: Data, times: str | int) -> Data:
 
 
 def _labels(kinds: dict[str, list[int]], labels: Labels, total: int) -> list[str]:
-    """A name for each kind of layer: what the config calls it, else the classes in which it differs, else its places."""
+    """A name for each kind of layer: what the config calls it, else classes in which it differs, else its places."""
     given = labels(list(kinds.values()), total) if len(kinds) > 1 else []
     if given:
         return given

@@ -19,13 +19,18 @@ import torch.nn.modules.normalization
 from sympy.logic.boolalg import Boolean
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+from torch.nn.modules.conv import _ConvNd as AnyConvolution
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map, tree_map_only
 
 from symflops.errors import SymflopsError
 
-__all__ = ["Sizes", "TorchDispatchMode", "check_versions", "expression", "storage_key", "unset_fake_temporarily"]
+__all__ = [
+    "AnyConvolution", "SizeFixedError", "Sizes", "TorchDispatchMode", "cheap_parameters", "check_versions",
+    "expression", "quiet", "storage_key", "tree_flatten", "tree_map", "tree_map_only",
+]  # fmt: skip
 
 TESTED_TORCH = "2.13"
 

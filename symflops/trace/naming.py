@@ -75,10 +75,13 @@ class Depths:
         return [words for _, words in self._type_lists(total)]
 
     def _type_lists(self, total: int) -> list[tuple[set[str], list[str]]]:
-        """The same, with the lists that each comes from. A field such as num_dense_layers says which layers are first."""
+        """The same, with the lists that each comes from. A field such as num_dense_layers says which come first."""
         lists = [({key}, words) for key, words in self.lists.items() if len(words) == total]
-        first = [(set(), ["first" if i < n else "later" for i in range(total)]) for k, n in self.fields.items()
-                 if _PREFIX.search(k) and 0 < n < total]  # fmt: skip
+        first: list[tuple[set[str], list[str]]] = [
+            (set(), ["first" if i < n else "later" for i in range(total)])
+            for key, n in self.fields.items()
+            if _PREFIX.search(key) and 0 < n < total
+        ]
         pairs = [(a, b) for a in lists for b in [*lists, *first] if a is not b]
         joined = [(a[0] | b[0], ["_".join(pair) for pair in zip(a[1], b[1], strict=True)]) for a, b in pairs]
         return lists + joined

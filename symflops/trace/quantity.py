@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from functools import reduce
 from typing import Any
 
 import sympy
@@ -88,4 +87,4 @@ class Quantities:
 
 def product(values: Any) -> Value:
     """The product of values; 1 of none."""
-    return reduce(polynomial.multiply, values, 1)
+    return polynomial.multiply(*values)

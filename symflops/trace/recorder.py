@@ -10,76 +10,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch.utils._pytree import tree_flatten, tree_map_only
 
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, divide, multiply, symbol
-from symflops.trace.internals import Sizes, TorchDispatchMode, storage_key
+from symflops.trace.internals import SizeFixedError, Sizes, TorchDispatchMode, storage_key, tree_flatten, tree_map_only
 from symflops.trace.operation import Call, Work, work
 from symflops.trace.quantity import Quantities, product
-
-
-class View(NamedTuple):
-    """A part of some memory: which, how many of its elements, and where it lies."""
-
-    storage: int
-    elements: Value
-    place: tuple[Value, ...]
-
-
-@dataclass
-class Storage:
-    """A piece of memory: bytes per element, elements, and what it holds.
-
-    `role` is "input", "weight", "constant" (computed from sizes alone), "cache" or "temporary"."""
-
-    unit: Value
-    elements: Value
-    role: str
-    classes: Value = 0  # of how many things its elements each choose one
-    maker: Execution | None = None  # the module that made a constant from nothing, as arange and zeros do
-    is_hits: bool = False  # the experts that some token chose, in order
-    readers: list[Operation] = field(default_factory=list)
-    writers: list[Operation] = field(default_factory=list)
-    kept: Any = None  # the tensor, so that the memory's address is not given to another one
-
-
-@dataclass(eq=False)
-class Operation:
-    """One operation: what it computes, what it reads and writes, and the function of the model's source it stands in."""
-
-    name: str
-    work: Work
-    reads: list[View]
-    writes: list[View]
-    function: str
-    frame: int
-    owner: Execution
-    formula: str = ""
-    args: dict[str, Value] = field(default_factory=dict)
-    same_shape: bool = False
-    is_constant: bool = False  # computed from sizes alone: positions, masks, tables that are made once
-    gathered: dict[int, Value] = field(default_factory=dict)  # storages of which only some elements are read
-
-
-@dataclass(eq=False)
-class Execution:
-    """One call of a module."""
-
-    module: torch.nn.Module
-    path: str
-    parts: list[Operation | Execution] = field(default_factory=list)
-    inputs: list[View] = field(default_factory=list)
-    outputs: list[View] = field(default_factory=list)
-    input_shapes: list[tuple[Value, ...]] = field(default_factory=list)
-    output_shapes: list[tuple[Value, ...]] = field(default_factory=list)
-    repeated: Execution | None = None  # the earlier execution that this one equals
-    is_rerun: bool = False  # the same module as before, so that its weights are counted already
+from symflops.trace.record import Execution, Operation, Storage, View
 
 
 class Recorder(TorchDispatchMode):
@@ -117,7 +58,9 @@ class Recorder(TorchDispatchMode):
 
     def storage(self, tensor: torch.Tensor, role: str) -> Storage:
         whole = tensor.storage_offset() == 0 and not any(_is_zero(t) for t in tensor.stride()) and tensor._base is None
-        elements = product(self.quantities.shape(tensor.shape)) if whole else self.quantities.value(_base_elements(tensor))
+        elements = (
+            product(self.quantities.shape(tensor.shape)) if whole else self.quantities.value(_base_elements(tensor))
+        )
         return Storage(self.unit(tensor.dtype, role), elements, role, kept=tensor)
 
     def unit(self, dtype: torch.dtype, role: str) -> Value:
@@ -279,7 +222,7 @@ class Recorder(TorchDispatchMode):
             raise SymflopsError(
                 f"{path}: nothing knows the cost of the operation {name!r}; --allow-unknown keeps it as a symbol"
             )
-        label = f"unknown_{name}"
+        label = f"unknown_{name.strip('_')}"
         if label not in self.unknown:
             self.unknown.append(label)
         return Work(symbol(label))
@@ -323,6 +266,10 @@ class Recorder(TorchDispatchMode):
         self.stack.append(execution)
         try:
             result = call(module, *args, **kwargs)
+        except SymflopsError as error:  # told with the innermost module that it happened in
+            if error.where or isinstance(error, SizeFixedError):
+                raise
+            raise error.within(execution.path or type(module).__name__) from None
         finally:
             self.stack.pop()
         with self.pause():

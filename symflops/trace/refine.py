@@ -1,4 +1,4 @@
-"""What a run shows about its own hints: which conditions came out otherwise than the config implies, and what to change.
+"""What a run shows about its own hints: conditions that came out otherwise than the config implies, and what to change.
 
 A condition such as `qk_head_dim == qk_nope_head_dim + qk_rope_head_dim` is decided by hints while the model is traced.
 Where the config's own numbers decide it the other way, the trace took a path that the model does not take; the relation
@@ -158,8 +158,9 @@ def least_needed(names: set[str]) -> str:
 
 
 _MATTERS = (
-    r"^vocab_size$", r"^(hidden_size|d_model|n_embd)$", r"^(num_attention_heads|n_heads?)$", r"kv_heads|key_value_heads",
-    r"intermediate|ffn", r"^head_dim$", r"heads|head_dim", r"experts$", r"per_tok|topk|top_k", r"size|dim",
+    r"^vocab_size$", r"^(hidden_size|d_model|n_embd)$", r"^(num_attention_heads|n_heads?)$",
+    r"kv_heads|key_value_heads", r"intermediate|ffn", r"^head_dim$", r"heads|head_dim", r"experts$",
+    r"per_tok|topk|top_k", r"size|dim",
 )  # fmt: skip
 
 

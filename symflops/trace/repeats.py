@@ -13,10 +13,10 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch.utils._pytree import tree_flatten, tree_map
 
-from symflops.trace.internals import storage_key
-from symflops.trace.recorder import Execution, Recorder
+from symflops.trace.internals import storage_key, tree_flatten, tree_map
+from symflops.trace.record import Execution
+from symflops.trace.recorder import Recorder
 
 INDEX = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id|name|path)$")
 _NUMBERED = re.compile(r"\.(\d+)$")
@@ -51,9 +51,7 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         yield
 
 
-def _again(
-    recorder: Recorder, done: Execution, result: Any, module: Any, path: str, args: Any, kwargs: Any
-) -> Any:
+def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: str, args: Any, kwargs: Any) -> Any:
     execution = Execution(module, path, repeated=done, is_rerun=module in recorder.ran)
     recorder.ran.add(module)
     tensors = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]

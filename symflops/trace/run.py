@@ -17,14 +17,13 @@ import sympy
 import torch
 from sympy.core.relational import Relational
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
 from transformers import DynamicCache, GenerationConfig
 from transformers.initialization import no_init_weights
 
 from symflops.polynomial import Polynomial, Value, symbol, terms_of
 from symflops.trace import attention, builtins, cache, experts, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture, parts
-from symflops.trace.internals import SizeFixedError, Sizes, cheap_parameters, quiet
+from symflops.trace.internals import AnyConvolution, SizeFixedError, Sizes, cheap_parameters, quiet
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
 from symflops.trace.skeleton import built_once
@@ -103,6 +102,7 @@ def build(
     for f in architecture.fields:
         vars(twins[id(f.holder)])[f.key] = _size(architecture.factors(f), symbols)
     experts.set_implementation(config, "eager", "eager")
+    vars(config)["return_dict"] = True
     result = Build(original, config, sizes, Quantities(sizes.names, values), symbols, dtype)
     with _environment(result, result.guards):
         try:
@@ -173,7 +173,9 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     held = inputs.get("past_key_values")
     result.caches = held is not None
     if settings.continued:  # how many tokens came before is no part of a recurrent state
-        earlier = inputs | {"input_ids": torch.empty((symbols["batch_size"] * settings.streams, EARLIER), dtype=torch.long)}
+        earlier = inputs | {
+            "input_ids": torch.empty((symbols["batch_size"] * settings.streams, EARLIER), dtype=torch.long)
+        }
         asked = len(result.guards)
         recorder.silent = True
         with recorder, recorder.watching(), repeats.skipped(recorder):
@@ -198,7 +200,7 @@ def _no_dropout(
 @contextmanager
 def _nothing_initialised() -> Iterator[None]:
     """Initial values are of no interest, and choosing them takes square roots of sizes, which have to be numbers."""
-    kinds = (nn.Linear, nn.Bilinear, _ConvNd, nn.RNNBase, nn.MultiheadAttention)
+    kinds = (nn.Linear, nn.Bilinear, AnyConvolution, nn.RNNBase, nn.MultiheadAttention)
     with ExitStack() as stack:
         for kind in kinds:
             name = "_reset_parameters" if kind is nn.MultiheadAttention else "reset_parameters"
@@ -293,7 +295,7 @@ def _reads_noted(config: Any, reads: set[tuple[str, str]]) -> Iterator[None]:
     for prefix, part in parts(config):
         own = type(part)
 
-        def reading(self: Any, name: str, own: type = own, prefix: str = prefix) -> Any:
+        def reading(self: Any, name: str, own: Any = own, prefix: str = prefix) -> Any:
             if not name.startswith("_") and "/models/" in sys._getframe(1).f_code.co_filename:
                 reads.add((prefix, name))
             return own.__getattribute__(self, name)

@@ -1,8 +1,8 @@
 """Equal layers are built once, too: a deep model costs no more to build than a shallow one.
 
-The model is first built with the config's own numbers on the meta device, where a tensor is only a shape and a layer takes
-a millisecond. That shows which layers of a list are equal (`repeats.state`); when the model is then built with symbols,
-the constructor of a layer that equals an earlier one is not run: it takes over that layer's parts.
+The model is first built with the config's own numbers on the meta device, where a tensor is only a shape and a layer
+takes a millisecond. That shows which layers of a list are equal (`repeats.state`); when the model is then built with
+symbols, the constructor of a layer that equals an earlier one is not run: it takes over that layer's parts.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def built_once(equal: Mapping[type, list[int]]) -> Iterator[None]:
     """Inside, the constructors of layers that equal an earlier one take over its parts."""
     with ExitStack() as stack:
         for kind, first in equal.items():
-            stack.enter_context(patch.object(kind, "__init__", _sharing(kind.__init__, kind, first)))
+            constructor: Any = kind.__init__  # type: ignore[misc]  # of the class, not of an instance
+            stack.enter_context(patch.object(kind, "__init__", _sharing(constructor, kind, first)))
         yield
 
 
@@ -72,7 +73,9 @@ def _sharing(construct: Any, kind: type, first: list[int]) -> Any:
             parts = vars(made[first[len(made)]])
             vars(self).update({k: copy.copy(v) if isinstance(v, dict) else v for k, v in parts.items()})
             numbers = [a for a in (*args, *kwargs.values()) if type(a) is int]
-            vars(self).update({k: numbers[-1] for k, v in parts.items() if numbers and INDEX.search(k) and type(v) is int})
+            vars(self).update(
+                {k: numbers[-1] for k, v in parts.items() if numbers and INDEX.search(k) and type(v) is int}
+            )
         if type(self) is kind:
             made.append(self)
 

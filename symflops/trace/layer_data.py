@@ -1,0 +1,72 @@
+"""Layers as a model file has them: values as text, what they cost, where they stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symflops.algebra import from_text
+from symflops.cost import METRICS
+from symflops.formula import formula_for_class, load_formula
+from symflops.grouping import grouped
+from symflops.polynomial import Value, add
+from symflops.tree import write
+
+Data = dict[str, Any]
+
+
+def text(value: Value) -> int | str:
+    """A value as a model file has it."""
+    return value if isinstance(value, int) else write(grouped(value))
+
+
+def as_value(of: int | str) -> Value:
+    return of if isinstance(of, int) else from_text(of)
+
+
+def step_costs(data: Data) -> tuple[Value, ...]:
+    """The six metrics of a basic layer's data."""
+    if "cost" in data:
+        return tuple(as_value(data["cost"][metric]) for metric in METRICS)
+    formula = load_formula(data["formula"]) if "formula" in data else formula_for_class(data["class"])
+    found = formula.values({name: as_value(a) for name, a in data.get("args", {}).items()})
+    return (*found[:-1], 0) if "tied" in data else found
+
+
+def rerun(data: Data, path: str) -> Data:
+    """The layer of a module that ran before: its weights are those that are counted at `path`."""
+    if "sub_layers" in data:
+        below = {name: rerun(layer, f"{path}.{name}") for name, layer in data["sub_layers"].items()}
+        return {**data, "sub_layers": below}
+    if "cost" in data:
+        return {**data, "cost": {**data["cost"], "parameters": 0}}
+    return data if step_costs(data)[-1] == 0 else {**data, "tied": path}
+
+
+def parameters_only(count: Value) -> Data:
+    return {"cost": {metric: text(count) if metric == "parameters" else 0 for metric in METRICS}}
+
+
+def place(layers: Data, path: str, data: Data) -> None:
+    """Put a layer under its path; a name that is taken gets a number."""
+    head, dot, tail = path.partition(".")
+    if dot:
+        inner = layers.setdefault(head, {"sub_layers": {}})
+        if "sub_layers" not in inner:
+            return place(layers, path.replace(".", "_"), data)
+        return place(inner["sub_layers"], tail, data)
+    name, count = head, 2
+    while name in layers:
+        name, count = f"{head}_{count}", count + 1
+    layers[name] = data
+    return None
+
+
+def merge_steps(layers: Data, name: str, steps: list[Data]) -> None:
+    """The steps of a loop as one layer that costs their sum."""
+    rows = [step_costs(step) for step in steps]
+    kept = {k: v for k, v in layers.items() if not any(v is step for step in steps[1:])}
+    total = [add(0, *column) for column in zip(*rows, strict=True)]
+    if len(steps) > 1:
+        kept[name] = {"cost": {metric: text(v) for metric, v in zip(METRICS, total, strict=True)}}
+    layers.clear()
+    layers.update(kept)

@@ -1,0 +1,69 @@
+"""The record of a run: what ran inside what, what each operation computed, and which memory it read and wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+
+from symflops.polynomial import Value
+from symflops.trace.operation import Work
+
+
+class View(NamedTuple):
+    """A part of some memory: which, how many of its elements, and where it lies."""
+
+    storage: int
+    elements: Value
+    place: tuple[Value, ...]
+
+
+@dataclass
+class Storage:
+    """A piece of memory: bytes per element, elements, and what it holds.
+
+    `role` is "input", "weight", "constant" (computed from sizes alone), "cache" or "temporary"."""
+
+    unit: Value
+    elements: Value
+    role: str
+    classes: Value = 0  # of how many things its elements each choose one
+    maker: Execution | None = None  # the module that made a constant from nothing, as arange and zeros do
+    is_hits: bool = False  # the experts that some token chose, in order
+    readers: list[Operation] = field(default_factory=list)
+    writers: list[Operation] = field(default_factory=list)
+    kept: Any = None  # the tensor, so that the memory's address is not given to another one
+
+
+@dataclass(eq=False)
+class Operation:
+    """One operation: what it computes, reads and writes, and the function of the model's source that it stands in."""
+
+    name: str
+    work: Work
+    reads: list[View]
+    writes: list[View]
+    function: str
+    frame: int
+    owner: Execution
+    formula: str = ""
+    args: dict[str, Value] = field(default_factory=dict)
+    same_shape: bool = False
+    is_constant: bool = False  # computed from sizes alone: positions, masks, tables that are made once
+    gathered: dict[int, Value] = field(default_factory=dict)  # storages of which only some elements are read
+
+
+@dataclass(eq=False)
+class Execution:
+    """One call of a module."""
+
+    module: torch.nn.Module
+    path: str
+    parts: list[Operation | Execution] = field(default_factory=list)
+    inputs: list[View] = field(default_factory=list)
+    outputs: list[View] = field(default_factory=list)
+    input_shapes: list[tuple[Value, ...]] = field(default_factory=list)
+    output_shapes: list[tuple[Value, ...]] = field(default_factory=list)
+    repeated: Execution | None = None  # the earlier execution that this one equals
+    is_rerun: bool = False  # the same module as before, so that its weights are counted already
