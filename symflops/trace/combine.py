@@ -72,6 +72,7 @@ def _joined(group: list[Data | None], join: Callable[[list[Value]], Value], join
         return {**heads[0], "args": args}  # type: ignore[dict-item]
     rows = [costs(data) for data in group]
     joined = [join(list(column)) if len(set(column)) > 1 else column[0] for column in zip(*rows, strict=True)]
+    joined[-1] = rows[0][-1]  # what a model owns does not depend on how it is called: the first record says where
     head = {"class": first["class"]} if "class" in first else {}
     return {**head, "cost": {metric: text(v) for metric, v in zip(METRICS, joined, strict=True)}}
 

@@ -42,17 +42,13 @@ def conditions(run: Run, shape: Architecture, used: Iterable[str]) -> list[str]:
             found[f"{f.name} == {write(grouped(f.solved))}"] = None
     for text in _divisibility(run):
         found[text] = None
-    for rest, other in run.sizes.replacements().items():
-        if rest in run.quantities.values and not other.is_number:
-            left, right = run.quantities.values[rest], run.quantities.read(other)
-            found[_compared(left, "==", right)] = None
     for guard in run.guards:
-        if guard.by_model:
+        if guard.by_model or (guard.outcome and isinstance(guard.condition, sympy.Eq)):
             text = _text(run, guard)
             if text:
                 found[text] = None
     numbers = shape.numbers
-    kept = [text for text in found if len(text) <= 160 and _is_true(text, numbers)]
+    kept = [t for t in found if len(t) <= 160 and re.search("[A-Za-z]", t) and _is_true(t, numbers)]
     return sorted(dict.fromkeys(kept), key=lambda t: (len(t), t))
 
 
@@ -72,16 +68,15 @@ def _divisibility(run: Run) -> Iterable[str]:
     """`h % n == 0` for every size that is a quotient: it is what the size was taken to be."""
     needed: dict[tuple[str, ...], dict[Monomial, int]] = {}  # numerator -> denominators
     for value in run.quantities.seen.values():
-        terms = terms_of(value)
-        if len(terms) != 1 or free_symbols(value) & RUN_HINTS.keys():
+        if free_symbols(value) & RUN_HINTS.keys():
             continue
-        ((monomial, coefficient),) = terms.items()
-        below = tuple((n, -e) for n, e in monomial if e < 0)
-        number = Fraction(coefficient).denominator
-        top = tuple(n for n, e in monomial if e > 0)
-        if top and (below or number > 1):
-            found = needed.setdefault(top, {})
-            found[below] = math.lcm(found.get(below, 1), number)
+        for monomial, coefficient in terms_of(value).items():
+            below = tuple((n, -e) for n, e in monomial if e < 0)
+            number = Fraction(coefficient).denominator
+            top = tuple(n for n, e in monomial if e > 0)
+            if top and (below or number > 1):
+                found = needed.setdefault(top, {})
+                found[below] = math.lcm(found.get(below, 1), number)
     for top, denominators in needed.items():
         for below, number in denominators.items():
             weaker = [

@@ -25,6 +25,7 @@ from symflops.trace.internals import SizeFixedError, check_versions
 from symflops.trace.layer_data import Data
 from symflops.trace.naming import Depths
 from symflops.trace.refine import Knowledge, least_needed
+from symflops.trace.repeats import SharedLayerError
 from symflops.trace.run import Build, Run, Settings, build, call, keeps_states
 from symflops.trace.skeleton import equal_layers
 
@@ -196,6 +197,9 @@ def _refined(work: Work, settings: Settings) -> tuple[Run, Architecture]:
         result = call(built, settings)
         if isinstance(result.error, SizeFixedError):
             raise result.error
+        if isinstance(result.error, SharedLayerError):
+            work.equal, work.built = {}, None
+            continue
         if work.dtype != torch.float32 and re.search(r"scalar type|same dtype|dtype.*float", str(result.error)):
             work.dtype, work.built = torch.float32, None
             continue

@@ -16,7 +16,6 @@ from unittest.mock import patch
 import sympy
 import torch
 import torch.nn.modules.normalization
-from sympy.logic.boolalg import Boolean
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
@@ -88,29 +87,31 @@ class Sizes:
             yield
 
     @contextmanager
-    def watching_guards(self, note: Callable[[Any, bool], None]) -> Iterator[None]:
-        """Call `note(condition, outcome)` for every condition on sizes that is decided inside."""
+    def watching_guards(self, note: Callable[[Any, bool, bool], None]) -> Iterator[None]:
+        """Call `note(condition, outcome, fixes)` for every condition on sizes that is decided inside; `fixes` tells
+        that the size has become a number."""
         decide = self.environment.evaluate_expr
 
         def noted(condition: Any, *args: Any, **kwargs: Any) -> Any:
-            outcome = decide(condition, *args, **kwargs)
-            if not isinstance(condition, bool) and condition.free_symbols:
-                if isinstance(condition, Boolean):
-                    note(condition, bool(outcome))
-                elif not isinstance(outcome, float | sympy.Float):  # a size that has to be a number, as in range(size)
-                    note(sympy.Eq(condition, int(outcome), evaluate=False), True)
-                for symbol in condition.free_symbols:
-                    fixed = self.environment.replacements.get(symbol)
-                    if fixed is not None and fixed.is_number and self.names.get(symbol) in self.run_symbols:
-                        raise SizeFixedError(self.names[symbol], condition, self.names)
+            # Torch would first try to prove it from all earlier conditions, which takes most of the time of a run and
+            # replaces symbols by one another; a hint for every symbol answers at once, and leaves them alone.
+            if isinstance(condition, bool) or not condition.free_symbols or condition.free_symbols - self.hints.keys():
+                return decide(condition, *args, **kwargs)
+            outcome = condition.xreplace(self.hints)
+            decided = outcome is sympy.true or outcome is sympy.false
+            if not decided and not outcome.is_number:
+                return decide(condition, *args, **kwargs)
+            if decided:
+                note(condition, bool(outcome), False)
+            elif outcome.is_Integer:  # a size that has to be a number, as in range(size)
+                note(sympy.Eq(condition, outcome, evaluate=False), True, True)
+                fixed = {self.names[s] for s in condition.free_symbols} & self.run_symbols
+                if fixed:
+                    raise SizeFixedError(min(fixed), condition, self.names)
             return outcome
 
         with patch.object(self.environment, "evaluate_expr", noted):
             yield
-
-    def replacements(self) -> dict[str, sympy.Expr]:
-        """The symbols that torch found to be equal to something else, a number or another size."""
-        return {self.names[s]: e for s, e in self.environment.replacements.items() if s in self.names}
 
 
 @contextmanager

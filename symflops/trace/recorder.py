@@ -17,7 +17,7 @@ import torch
 
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, divide, multiply, symbol
-from symflops.trace.internals import SizeFixedError, Sizes, TorchDispatchMode, storage_key, tree_flatten, tree_map_only
+from symflops.trace.internals import Sizes, TorchDispatchMode, storage_key, tree_flatten, tree_map_only
 from symflops.trace.operation import Call, Work, work
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, Storage, View
@@ -267,7 +267,7 @@ class Recorder(TorchDispatchMode):
         try:
             result = call(module, *args, **kwargs)
         except SymflopsError as error:  # told with the innermost module that it happened in
-            if error.where or isinstance(error, SizeFixedError):
+            if error.where or type(error) is not SymflopsError:
                 raise
             raise error.within(execution.path or type(module).__name__) from None
         finally:

@@ -78,20 +78,13 @@ class Knowledge:
         return True
 
     def _collapsed(self, run: Run, shape: Architecture) -> bool:
-        """Symbols that torch replaced, by a number or by something that the config's numbers are not."""
-        numbers = real_numbers(run, shape)
-        before = len(self.numeric)
-        for rest, other in run.sizes.replacements().items():
-            name = rest.removesuffix("__rest")
-            if name not in shape.numbers:
-                continue
-            if other.is_number:
-                self.numeric.add(name)
-            elif other.free_symbols <= numbers.keys():
-                own = next(s for s, n in run.sizes.names.items() if n == rest)
-                if other.xreplace(numbers) != numbers[own]:
-                    self.numeric.add(least_needed({name} | (self._names(run, other) & shape.numbers.keys())))
-        return len(self.numeric) > before
+        """Fields of which the source or torch needed the number, as in a loop over experts."""
+        for guard in run.guards:
+            names = self._names(run, guard.condition) & shape.numbers.keys()
+            if guard.fixes and names:
+                self.numeric.add(least_needed(names))
+                return True
+        return False
 
     def _names(self, run: Run, condition: Any) -> set[str]:
         return {run.sizes.names[s].removesuffix("__rest") for s in condition.free_symbols if s in run.sizes.names}

@@ -14,12 +14,17 @@ from unittest.mock import patch
 
 import torch
 
+from symflops.errors import SymflopsError
 from symflops.trace.internals import storage_key, tree_flatten, tree_map
 from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
 
 INDEX = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id|name|path)$")
 _NUMBERED = re.compile(r"\.(\d+)$")
+
+
+class SharedLayerError(SymflopsError):
+    """A layer that took over another one's parts has to run after all: the model must be built without sharing."""
 
 
 @contextmanager
@@ -39,6 +44,8 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         if key in first:
             with recorder.pause():
                 return _again(recorder, *first[key], module, path, args, kwargs)
+        if "_symflops_shared" in vars(module):
+            raise SharedLayerError("a layer that equals another one by itself is called otherwise")
         before = len(recorder.stack[-1].parts)
         result = execute(call, module, args, kwargs)
         execution = recorder.stack[-1].parts[before]

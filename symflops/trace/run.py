@@ -50,6 +50,7 @@ class Guard:
     condition: sympy.Basic
     outcome: bool
     by_model: bool
+    fixes: bool = False  # a size became a number by it
 
 
 @dataclass
@@ -142,7 +143,7 @@ def _environment(built: Build, guards: list[Guard]) -> Iterator[None]:
     sizes = built.sizes
     with ExitStack() as stack:
         stack.enter_context(sizes.active())
-        stack.enter_context(sizes.watching_guards(lambda c, o: _note(sizes, guards, Guard(c, o, _by_model()))))
+        stack.enter_context(sizes.watching_guards(lambda c, o, f: _note(sizes, guards, Guard(c, o, _by_model(), f))))
         stack.enter_context(_reads_noted(built.config, built.reads))
         stack.enter_context(_number_format(built.dtype))
         stack.enter_context(torch.no_grad())

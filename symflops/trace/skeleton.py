@@ -72,6 +72,7 @@ def _sharing(construct: Any, kind: type, first: list[int]) -> Any:
         else:
             parts = vars(made[first[len(made)]])
             vars(self).update({k: copy.copy(v) if isinstance(v, dict) else v for k, v in parts.items()})
+            vars(self)["_symflops_shared"] = True
             numbers = [a for a in (*args, *kwargs.values()) if type(a) is int]
             vars(self).update(
                 {k: numbers[-1] for k, v in parts.items() if numbers and INDEX.search(k) and type(v) is int}
