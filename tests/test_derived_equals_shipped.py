@@ -24,13 +24,12 @@ from symflops.tree import write
 #   reads and writes  the negated exponential of A (state_size), the bias of dt and D, each cast to float32 first;
 #                     the scan's result in float32 (4*seq_len) before it is cast for out_proj;
 #                     but softplus, gate and product in one chain with it, not as layers of their own (3*seq_len less);
-#   reads             a first state of zeros (state_size);
 #   writes            all that the padded convolution computes, conv_kernel - 1 positions more than are kept;
 #   materialises      the states for the product with C (state_size a position) and that product (1 a position).
 DIFFERENCES = {
     "mamba-130m": {
         "read_bytes": """intermediate_size*num_hidden_layers*(4*(state_size + 2) + 4*batch_size*seq_len
-                         - 3*dtype_bytes*batch_size*seq_len + dtype_bytes*batch_size*state_size)""",
+                         - 3*dtype_bytes*batch_size*seq_len)""",
         "write_bytes": """intermediate_size*num_hidden_layers*(4*(state_size + 2) + 4*batch_size*seq_len
                           - 3*dtype_bytes*batch_size*seq_len + dtype_bytes*batch_size*(conv_kernel - 1))""",
         "intermediate_bytes": """intermediate_size*num_hidden_layers*dtype_bytes*batch_size*seq_len*(state_size + 1)""",

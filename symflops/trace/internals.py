@@ -86,6 +86,11 @@ class Sizes:
             stack.enter_context(patch.object(torch.nn.modules.normalization, "numbers", integral))
             yield
 
+    def _is_constant(self, size: Any, value: Any) -> bool:
+        """Whether a size is this number whatever the symbols are, such as the pieces of a width that is cut in two."""
+        others = ({s: hint * k + i * (k - 1) for i, (s, hint) in enumerate(self.hints.items())} for k in (2, 3, 7, 10))
+        return all(size.xreplace(other) == value for other in others)
+
     @contextmanager
     def watching_guards(self, note: Callable[[Any, bool, bool], None]) -> Iterator[None]:
         """Call `note(condition, outcome, fixes)` for every condition on sizes that is decided inside; `fixes` tells
@@ -103,7 +108,9 @@ class Sizes:
                 return decide(condition, *args, **kwargs)
             if decided:
                 note(condition, bool(outcome), False)
-            elif outcome.is_Integer:  # a size that has to be a number, as in range(size)
+            elif outcome.is_Integer and not self._is_constant(
+                condition, outcome
+            ):  # it has to be a number, as in range(size)
                 note(sympy.Eq(condition, outcome, evaluate=False), True, True)
                 fixed = {self.names[s] for s in condition.free_symbols} & self.run_symbols
                 if fixed:
