@@ -60,7 +60,7 @@ def derive(
     >>> from transformers import LlamaConfig
     >>> model = derive(LlamaConfig(num_hidden_layers=2))
     >>> model.total(symbolic=True).text("parameters", short=True)
-    'h*(2*(L + d*L*(n + n_kv) + V) + 3*i*L + 1)'
+    'h*(L*(2*d*(n + n_kv) + 3*i + 2) + 2*V + 1)'
     """
     check_versions()
     if attention not in ("fused", "eager"):

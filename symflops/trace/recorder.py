@@ -155,8 +155,7 @@ class Recorder(TorchDispatchMode):
         there are on the average. The experts together get exactly the tokens times top_k."""
         storage = self.storages.get(storage_key(mask))
         if storage is None or not storage.classes:
-            path = self.stack[-1].path or type(self.stack[-1].module).__name__
-            raise SymflopsError(f"{path}: the number of elements depends on the values of a tensor (nonzero)")
+            raise SymflopsError("the number of elements depends on the values of a tensor (nonzero)")
         if mask.dim() == 1 and storage.elements in (storage.classes, add(storage.classes, 1)):
             hits = self.note(
                 mask.new_empty(
@@ -217,10 +216,9 @@ class Recorder(TorchDispatchMode):
         operation.formula, operation.args = formula, args
 
     def unknown_work(self, name: str) -> Work:
-        path = self.stack[-1].path or type(self.stack[-1].module).__name__
         if not self.allow_unknown:
             raise SymflopsError(
-                f"{path}: nothing knows the cost of the operation {name!r}; --allow-unknown keeps it as a symbol"
+                f"nothing knows the cost of the operation {name!r}; --allow-unknown keeps it as a symbol"
             )
         label = f"unknown_{name.strip('_')}"
         if label not in self.unknown:
