@@ -8,7 +8,7 @@ inside it is materialised when a matrix multiply or a convolution writes or read
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
@@ -192,7 +192,7 @@ class Assembly:
         """Weights that the forward never reads: they are parameters all the same."""
         found = []
         module = execution.module
-        count = self.unread(p for p in module.parameters(recurse=False))
+        count = self.unread((p, False) for p in module.parameters(recurse=False))
         if count != 0:
             found.append(("unused_weights", parameters_only(count)))
         for name, child in module.named_children():
@@ -203,20 +203,21 @@ class Assembly:
         if module in self.run:
             return []
         if not any(m in self.run for m in module.modules()):
-            count = self.unread(module.parameters())
+            count = self.unread(_every_parameter(module), again="_symflops_shared" in vars(module))
             return [(name, {"class": full_name(type(module))} | parameters_only(count))] if count != 0 else []
-        own = self.unread(module.parameters(recurse=False))
+        own = self.unread((p, False) for p in module.parameters(recurse=False))
         found = [(f"{name}.unused_weights", parameters_only(own))] if own != 0 else []
         for child_name, child in module.named_children():
             found += self.never_run(f"{name}.{child_name}", child)
         return found
 
-    def unread(self, parameters: Iterable[torch.nn.Parameter]) -> Value:
+    def unread(self, parameters: Iterable[tuple[torch.nn.Parameter, bool]], again: bool = False) -> Value:
+        """How many weights nothing read or counted; those of a layer that was built once for several count `again`."""
         total: Value = 0
-        for parameter in parameters:
+        for parameter, shared in parameters:
             key = storage_key(parameter)
             storage = self.recorder.storages.get(key)
-            if (storage is None or not storage.readers) and key not in self.owners:
+            if (storage is None or not storage.readers) and (again or shared or key not in self.owners):
                 self.owners[key] = "unused"
                 total = add(total, product(self.quantities.shape(parameter.shape)))
         return total
@@ -275,6 +276,15 @@ def _formula(class_name: str) -> Formula | None:
         return formula_for_class(class_name)
     except SymflopsError:
         return None  # the library has none: the traced cost stands inline
+
+
+def _every_parameter(module: torch.nn.Module, shared: bool = False) -> Iterator[tuple[torch.nn.Parameter, bool]]:
+    """The parameters below a module, those of layers that share their parts once for each of them."""
+    shared = shared or "_symflops_shared" in vars(module)
+    yield from ((p, shared) for p in module._parameters.values() if p is not None)
+    for child in module._modules.values():
+        if child is not None:
+            yield from _every_parameter(child, shared)
 
 
 def _covered(views: list[View], whole: Value) -> Value:

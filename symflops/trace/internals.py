@@ -27,7 +27,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_map_only
 from symflops.errors import SymflopsError
 
 __all__ = [
-    "AnyConvolution", "SizeFixedError", "Sizes", "TorchDispatchMode", "cheap_parameters", "check_versions",
+    "AnyConvolution", "SizeFixedError", "Sizes", "TorchDispatchMode", "cheap_parameters", "check_versions", "decide",
     "expression", "quiet", "storage_key", "tree_flatten", "tree_map", "tree_map_only",
 ]  # fmt: skip
 
@@ -89,7 +89,7 @@ class Sizes:
     def _is_constant(self, size: Any, value: Any) -> bool:
         """Whether a size is this number whatever the symbols are, such as the pieces of a width that is cut in two."""
         others = ({s: hint * k + i * (k - 1) for i, (s, hint) in enumerate(self.hints.items())} for k in (2, 3, 7, 10))
-        return all(size.xreplace(other) == value for other in others)
+        return all(decide(size, other) == value for other in others)
 
     @contextmanager
     def watching_guards(self, note: Callable[[Any, bool, bool], None]) -> Iterator[None]:
@@ -155,6 +155,14 @@ def expression(size: Any) -> sympy.Expr | int | float:
     """The SymPy expression of a size, an `int` or a `SymInt` (or `SymFloat`)."""
     node = getattr(size, "node", None)
     return size if node is None else node.expr
+
+
+def decide(condition: Any, numbers: Mapping[sympy.Symbol, Any]) -> Any:
+    """A condition or a size where symbols are these numbers; None where it divides by 0."""
+    try:
+        return condition.xreplace(dict(numbers))
+    except ZeroDivisionError:
+        return None
 
 
 def storage_key(tensor: torch.Tensor) -> int:

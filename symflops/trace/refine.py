@@ -18,6 +18,7 @@ from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value
 from symflops.trace.architecture import RUN_HINTS, Architecture, architecture, in_order
+from symflops.trace.internals import decide
 from symflops.trace.run import Guard, Run
 
 
@@ -95,7 +96,7 @@ class Knowledge:
         for symbol in sorted(wrong.condition.free_symbols, key=str):
             rest = run.sizes.names.get(symbol, "")
             if rest in run.build.symbols and rest not in self.raised:
-                decided = wrong.condition.xreplace(run.sizes.hints | {symbol: sympy.Integer(larger)})
+                decided = decide(wrong.condition, run.sizes.hints | {symbol: sympy.Integer(larger)})
                 if decided in (True, False) and bool(decided) is not wrong.outcome:
                     self.raised[rest] = larger
                     return True
@@ -129,7 +130,7 @@ def first_wrong(run: Run, shape: Architecture) -> Guard | None:
     for guard in asked:
         known = numbers | (run_numbers if isinstance(guard.condition, sympy.Eq | sympy.Ne) else {})
         if guard.condition.free_symbols <= known.keys() and guard.condition.free_symbols & numbers.keys():
-            truth = guard.condition.xreplace(known)
+            truth = decide(guard.condition, known)
             if truth in (True, False) and bool(truth) is not guard.outcome:
                 return guard
     return None

@@ -229,8 +229,10 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
         return {"pixel_values": recorder.note(torch.empty((batch, config.num_channels, height, width)), "input")}
     ids = torch.empty((batch * settings.streams, symbols["seq_len"]), dtype=torch.long)
     inputs: dict[str, Any] = {"input_ids": recorder.note(ids, "input")}
-    # An encoder accepts a cache that it never uses.
-    if settings.past != "none" and "past_key_values" in accepted and vars(model.config).get("is_decoder") is not False:
+    # An encoder, which asks whether it is a decoder, accepts a cache that it never uses.
+    asks = any(key == "is_decoder" for _, key in built.reads)
+    is_encoder = asks and vars(model.config).get("is_decoder") is False
+    if settings.past != "none" and "past_key_values" in accepted and not is_encoder:
         recorder.has_cache = True
         past = symbols["past_len"] if settings.past == "symbol" else 0
         inputs["past_key_values"] = cache.recorded(plain_text_config(built.original), recorder, past)
