@@ -122,7 +122,8 @@ class Assembly:
             unused = dict(self.unused(execution))
             return next(iter(unused.values()), {})
         self.traced.add(class_name)
-        return {"class": class_name} | self.basic(execution, operations, execution.path)
+        basic = self.basic(execution, operations, execution.path)
+        return {"class": class_name} | basic if basic else {}
 
     def known(self, execution: Execution, operations: list[Operation], class_name: str) -> Data:
         """A call of the library's formula for this class, if it costs exactly what was traced."""

@@ -112,7 +112,8 @@ def _text(run: Run, guard: Guard) -> str:
         gap = add(gap, -1) if sign in ("<", ">") else gap
         if _always(gap) or not names - RUN_HINTS.keys() or _holds_for_long(run, guard):
             return ""
-    return _compared(left, sign, right)
+    text = _compared(left, sign, right)
+    return "" if sign == "!=" and set(re.findall(r"[A-Za-z_]\w*", text)) <= RUN_HINTS.keys() else text
 
 
 def _always(gap: Value) -> bool:

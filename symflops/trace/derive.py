@@ -127,6 +127,7 @@ def _with_past(work: Work, settings: Settings) -> Record:
         if settings.streams != 1 or type(streams) is not int or streams < 2:
             raise
     work.progress(f"with {streams} rows of ids for each sequence")
+    work.known.numeric.add("num_codebooks")  # as many rows of ids are made
     return _with_past(work, replace(settings, streams=streams))
 
 
