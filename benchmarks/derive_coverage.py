@@ -420,7 +420,8 @@ Written by `make coverage` (benchmarks/derive_coverage.py); do not edit. Measure
 
 Two small configs of each type (benchmarks/small_configs.py) differ in every size that the type leaves free, so that a
 formula cannot be right by accident. Two choices make "bound" easier than two arbitrary configs would: the chunk length
-of a recurrence is the same in both, since it stays a number, and the number of shared experts is above 1 in both (a closed
+of a recurrence is the same in both, since it stays a number, and the number of shared experts is above 1 in both (a
+closed
 form derived where it is 1 refuses to bind where it is not). An independent count (benchmarks/independent_count.py:
 PyTorch's `FlopCounterMode`
 over fake tensors, eager attention, batched experts; it shares no code with the derivation) is made of both, at

@@ -3,7 +3,8 @@
 A formula that is right at a "nice" config may be right by accident: with `hidden_size = heads · head_dim`, or as many
 experts as heads, two different formulas agree. So variant 1 differs from variant 0 in every size that the type leaves
 free (but the chunk length of a recurrence, which stays a number), and two sizes of different meaning differ from each
-other in at least one of the two. The values follow from the *names* of the fields; `_OVERRIDES` holds the few that a type constrains further. Every config goes through its class's
+other in at least one of the two. The values follow from the *names* of the fields; `_OVERRIDES` holds the few that a
+type constrains further. Every config goes through its class's
 constructor, so its own validation runs: a user could have written it.
 """
 
