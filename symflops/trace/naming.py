@@ -8,7 +8,7 @@ from typing import Any
 from symflops.trace.architecture import parts
 
 _DEPTH = re.compile(r"(^|_)(layers?|depth|blocks)$|^n_layers?$|_layers?_|cycles|loops")
-_PREFIX = re.compile(r"first|dense|prefix|replace|leading|_layers$")
+_PREFIX = re.compile(r"first|dense|prefix|replace|leading")
 
 
 def count_name(label: str) -> str:
@@ -45,11 +45,10 @@ class Depths:
             if first and indices == list(range(total - len(indices), total)):
                 self._use(first, self.fields[first])
                 return f"{self._use(whole, total)} - {first}"
-        if re.match(r"\d", label):  # nothing in the config tells these apart; the others are what they leave
-            if whole and len(indices) > total / 2:
-                rest = total - len(indices)
-                return f"{self._use(whole, total)} - {rest}"
-            return len(indices)
+        if re.match(r"\d", label):  # nothing in the config tells these apart
+            if whole and indices == list(range(1, total)) and total > 2:
+                return f"{self._use(whole, total)} - 1"  # the first layer differs, as where its input has another format
+            return len(indices)  # a rhythm that another depth may go on with or not: the depth stays a number
         name = count_name(label)
         if self.symbols.get(name, len(indices)) != len(indices):
             return len(indices)
