@@ -14,8 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import independent_count
 import pytest
 import torch
+from small_configs import small_config
 from transformers import PreTrainedConfig, PreTrainedModel
 
 import symflops
@@ -474,3 +476,33 @@ def test_a_condition_on_lengths_is_checked_when_they_are_known(say: Any, refuse:
     assert refuse("show", path, "-S", "101").startswith(broken)
     assert refuse("sweep", path, "-S", "1:101").startswith(broken)
     assert "3,232" in say("total", path, "-S", "101", "--set", "longest=101", "--metric", "flops")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "why"),
+    [
+        # Its full-attention layers have a head_dim of their own, which stands in no field of the config but in what
+        # it says of single layers.
+        ("gemma4_unified_text", 'assumption broken: per_layer_config == {"2": {"head_dim": 32}}'),
+        # Where it was derived one layer had full attention, the first, which has no norm; here another one has.
+        ("modernbert-decoder", "its ModernBertDecoderLayers differ in what no list of it says"),
+    ],
+)
+def test_a_config_whose_layers_differ_otherwise_is_refused(model_type: str, why: str) -> None:
+    model = symflops.derive(small_config(model_type, 0))
+    with pytest.raises(SymflopsError) as refused:
+        bind(model, small_config(model_type, 1))
+    assert why in str(refused.value)
+
+
+def test_equal_layers_are_found_whatever_a_short_list_of_the_config_says() -> None:
+    # time_step_limit of Mamba-2 is a pair, not a list with an entry for each layer. Of the layers only the first differs:
+    # it reads the embeddings in the model's own number format, the others a residual in float32.
+    model = symflops.derive(small_config("mamba2", 0))
+    repeats = {str(row.repeat) for row in model.rows(symbolic=True) if ".layers." in row.path}
+    assert repeats == {"1", "num_hidden_layers - 1"}
+
+
+def test_weights_that_never_run_are_counted_below_a_module_that_runs() -> None:
+    config = small_config("phi4_multimodal", 0)  # its image and audio towers hang below an embedding that runs
+    assert symflops.derive(config).total().parameters == independent_count.parameters(config)

@@ -14,7 +14,6 @@ SAMPLE = (
 
 LIMITS: dict[str, dict[str, str]] = {
     "bloom": {"sizes": "numbers: heads (n_head)", "bound": "hidden_size =="},
-    "lfm2": {"sizes": "numbers: depth (num_hidden_layers)"},
 }
 """What is known not to hold of a type, and a part of the reason; an entry that has become wrong fails its test too."""
 

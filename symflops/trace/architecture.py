@@ -154,6 +154,12 @@ def parts(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
+def stated(part: Any) -> dict[str, Any]:
+    """The fields of a config, and what it says of single layers, which transformers keeps in a place of its own."""
+    overrides = part.to_diff_dict().get("per_layer_config") if getattr(part, "is_heterogeneous", False) else None
+    return dict(vars(part)) if overrides is None else {**vars(part), "per_layer_config": overrides}
+
+
 def architecture(config: Any, numeric: set[str]) -> Architecture:
     """The symbols of a config; fields named in `numeric` stay numbers."""
     fields: list[Field] = []

@@ -118,11 +118,12 @@ class Assembly:
         if any(isinstance(p, Execution) for p in execution.parts) or steps:
             below = self.below(execution)
             return {"class": class_name, "sub_layers": below} if below else {}
-        if not operations:
-            unused = dict(self.unused(execution))
-            return next(iter(unused.values()), {})
-        self.traced.add(class_name)
-        basic = self.basic(execution, operations, execution.path)
+        unused = dict(self.unused(execution))
+        basic = self.basic(execution, operations, execution.path) if operations else {}
+        if operations:
+            self.traced.add(class_name)
+        if unused:
+            return {"class": class_name, "sub_layers": ({"forward": basic} if basic else {}) | unused}
         return {"class": class_name} | basic if basic else {}
 
     def known(self, execution: Execution, operations: list[Operation], class_name: str) -> Data:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from symflops.assumption import fact
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
-from symflops.trace.architecture import architecture, parts
+from symflops.trace.architecture import architecture, parts, stated
 from symflops.trace.assembly import full_name
 from symflops.trace.conditions import literal
 from symflops.trace.configs import find
 from symflops.trace.naming import Depths, count_name
+from symflops.trace.skeleton import equal_layers
 
 
 def bind(model: Model, config: Any) -> Model:
@@ -40,6 +42,7 @@ def bind(model: Model, config: Any) -> Model:
         values = _Values(model, named.config)
         bound = {name: values.of(name) for name in model.symbols}
         values.check_facts(bound)
+        values.check_kinds(equal_layers(named.model_class, named.config))
     except SymflopsError as error:
         raise error.within(model.name) from None
     return model.with_symbols(bound)
@@ -54,7 +57,7 @@ class _Values:
         self.depths = Depths(config)
         self.fields: dict[str, list[Any]] = {}  # what the config and those inside it have under a name
         for prefix, part in parts(config):
-            for key, value in vars(part).items():
+            for key, value in stated(part).items():
                 for name in dict.fromkeys((key, f"{prefix}{key}")):
                     self.fields.setdefault(name, []).append(value)
         self.in_costs = {name for row in model.rows(symbolic=True) for name in row.cost.free_symbols}
@@ -83,6 +86,15 @@ class _Values:
                             raise _unfit(f"the model has no layers of the type {kind!r}")
                     return counts.count(name)
         raise _unfit(f"it says nothing of {name}")
+
+    def check_kinds(self, equal: Mapping[type, list[int]]) -> None:
+        """Raise SymflopsError where layers differ that the model's names do not tell apart: two of them may have been
+        one kind where the model was derived, because only one of them occurred."""
+        for kind, first in equal.items():
+            kinds = [[i for i, f in enumerate(first) if f == one] for one in dict.fromkeys(first)]
+            named = len(kinds) == 1 or self.depths.labels(kinds, len(first)) or self.depths.are_leading(kinds)
+            if not named:
+                raise _unfit(f"its {kind.__name__}s differ in what no list of it says")
 
     def check_facts(self, bound: dict[str, int]) -> None:
         """Raise SymflopsError for the first choice that is another one in this config."""

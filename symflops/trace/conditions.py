@@ -18,9 +18,9 @@ from symflops.function import is_nonnegative
 from symflops.grouping import grouped
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Monomial, Value, add, multiply, negate, power, symbol, terms_of, value_of
-from symflops.trace.architecture import RUN_HINTS, Architecture, parts
+from symflops.trace.architecture import RUN_HINTS, Architecture, parts, stated
 from symflops.trace.run import Guard, Run
-from symflops.tree import NAME, write
+from symflops.tree import FUNCTIONS, NAME, write
 
 _SIGNS = {sympy.Eq: ("==", "!="), sympy.Ne: ("!=", "=="), sympy.Le: ("<=", ">"), sympy.Lt: ("<", ">="),
           sympy.Ge: (">=", "<"), sympy.Gt: (">", "<=")}  # fmt: skip
@@ -113,7 +113,7 @@ def _text(run: Run, guard: Guard) -> str:
         if _always(gap) or not names - RUN_HINTS.keys() or _holds_for_long(run, guard):
             return ""
     text = _compared(left, sign, right)
-    return "" if sign == "!=" and set(re.findall(r"[A-Za-z_]\w*", text)) <= RUN_HINTS.keys() else text
+    return "" if sign == "!=" and set(re.findall(r"[A-Za-z_]\w*", text)) <= {*RUN_HINTS, *FUNCTIONS} else text
 
 
 def _always(gap: Value) -> bool:
@@ -153,8 +153,9 @@ def facts(run: Run, symbols: Iterable[str]) -> list[str]:
     known = set(symbols)
     found = []
     for _, part in parts(run.build.original):
-        for key in _read(run, part) - known:
-            value = vars(part)[key]
+        fields = stated(part)
+        for key in (_read(run, part) | fields.keys() - vars(part).keys()) - known:
+            value = fields[key]
             if value is None or isinstance(value, bool | str | float | list | tuple | dict):
                 text = literal(value)
                 if text and len(text) <= 2000:

@@ -47,7 +47,8 @@ class Depths:
                 return f"{self._use(whole, total)} - {first}"
         if re.match(r"\d", label):  # nothing in the config tells these apart
             if whole and indices == list(range(1, total)) and total > 2:
-                return f"{self._use(whole, total)} - 1"  # the first layer differs, as where its input has another format
+                # The first differs, as where its input has another number format.
+                return f"{self._use(whole, total)} - 1"
             return len(indices)  # a rhythm that another depth may go on with or not: the depth stays a number
         name = count_name(label)
         if self.symbols.get(name, len(indices)) != len(indices):
@@ -84,6 +85,12 @@ class Depths:
         pairs = [(a, b) for a in lists for b in [*lists, *first] if a is not b]
         joined = [(a[0] | b[0], ["_".join(pair) for pair in zip(a[1], b[1], strict=True)]) for a, b in pairs]
         return lists + joined
+
+    def are_leading(self, kinds: list[list[int]]) -> bool:
+        """Whether there are two kinds, the first of one layer or as many as a field such as num_dense_layers says."""
+        leading = list(range(len(kinds[0])))
+        counts = [1, *(n for key, n in self.fields.items() if _PREFIX.search(key))]
+        return len(kinds) == 2 and kinds[0] == leading and len(leading) in counts
 
     def labels(self, kinds: list[list[int]], total: int) -> list[str]:
         """A name for each kind of layer from the config's own lists, or [] if none tells the kinds apart."""

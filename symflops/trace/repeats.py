@@ -106,11 +106,13 @@ def _plain(value: Any, index: int) -> Any:
         return torch.SymFloat
     if isinstance(value, list | tuple):
         return tuple(_plain(v, index) for v in value)
-    if hasattr(value, "to_diff_dict"):
+    if hasattr(value, "to_diff_dict"):  # of a config, what its lists say of this layer: those with an entry for each
+        depth = vars(value).get(value.attribute_map.get("num_hidden_layers", "num_hidden_layers"))
+        enough = max(index + 1, depth if isinstance(depth, int) else 0)
         return tuple(
             (n, _plain(v[index], index))
             for n, v in vars(value).items()
-            if isinstance(v, list | tuple) and len(v) > index
+            if isinstance(v, list | tuple) and len(v) >= enough
         )
     return getattr(value, "__qualname__", type(value).__qualname__)
 

@@ -183,6 +183,7 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
             model(**earlier)
         recorder.silent = False
         recorder.root.parts.clear()
+        recorder.ran.clear()
         del result.guards[asked:]
     with recorder, recorder.watching(), repeats.skipped(recorder):
         model(**inputs)
