@@ -496,8 +496,8 @@ def test_a_config_whose_layers_differ_otherwise_is_refused(model_type: str, why:
 
 
 def test_equal_layers_are_found_whatever_a_short_list_of_the_config_says() -> None:
-    # time_step_limit of Mamba-2 is a pair, not a list with an entry for each layer. Of the layers only the first differs:
-    # it reads the embeddings in the model's own number format, the others a residual in float32.
+    # time_step_limit of Mamba-2 is a pair, not a list with an entry for each layer. Only the first layer differs: it
+    # reads the embeddings in the model's own number format, the others a residual in float32.
     model = symflops.derive(small_config("mamba2", 0))
     repeats = {str(row.repeat) for row in model.rows(symbolic=True) if ".layers." in row.path}
     assert repeats == {"1", "num_hidden_layers - 1"}

@@ -21,7 +21,7 @@ from transformers import DynamicCache, GenerationConfig
 from transformers.initialization import no_init_weights
 
 from symflops.polynomial import Polynomial, Value, symbol, terms_of
-from symflops.trace import attention, builtins, cache, experts, repeats
+from symflops.trace import arithmetic, attention, cache, experts, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture, parts
 from symflops.trace.internals import AnyConvolution, SizeFixedError, Sizes, cheap_parameters, quiet
 from symflops.trace.quantity import Quantities
@@ -147,7 +147,7 @@ def _environment(built: Build, guards: list[Guard]) -> Iterator[None]:
         stack.enter_context(_reads_noted(built.config, built.reads))
         stack.enter_context(_number_format(built.dtype))
         stack.enter_context(torch.no_grad())
-        stack.enter_context(builtins.lent())
+        stack.enter_context(arithmetic.lent())
         stack.enter_context(quiet())
         stack.enter_context(patch.object(nn.functional, "dropout", _no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))
