@@ -1,8 +1,8 @@
 """Python's own arithmetic for sizes that are symbols, lent to the models' source while it runs.
 
 `int(hidden_size / num_attention_heads)` and `math.sqrt(head_dim)` want a number from a symbol, and torch would then
-replace the symbol by its hint for good. In the modules of transformers' models the names `int`, `float` and `math`
-stand for what is defined here while a model is traced, and for Python's own again afterwards.
+replace the symbol by its hint for good. In the modules of transformers' models the names `int`, `float`, `math` and
+`np` stand for what is defined here while a model is traced, and for Python's own again afterwards.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import numpy
+import sympy
 import torch
 
 from symflops.errors import SymflopsError
@@ -23,19 +25,37 @@ from symflops.errors import SymflopsError
 _MODULES = ("transformers.models.", "transformers.modeling_", "transformers.activations", "transformers.integrations.")
 
 
+class RoundedError(SymflopsError):
+    """The source makes a size of an `Estimate`: the sizes that the estimate was computed from have to be numbers."""
+
+    def __init__(self, estimate: Estimate) -> None:
+        super().__init__("a size is computed from the square root or logarithm of another")
+        self.sizes = estimate.sizes
+
+
 class Estimate(float):
     """A real number that was computed from hints: good as a factor of values, but no size may come of it."""
 
-    def __new__(cls, value: float) -> Estimate:
-        return super().__new__(cls, value)
+    sizes: frozenset[sympy.Symbol]  # what it was computed from
+
+    def __new__(cls, value: float, *sources: Any) -> Estimate:
+        estimate = super().__new__(cls, value)
+        estimate.sizes = frozenset().union(*(_sizes(s) for s in sources))
+        return estimate
+
+
+def _sizes(value: Any) -> frozenset[sympy.Symbol]:
+    if isinstance(value, torch.SymInt | torch.SymFloat):
+        return frozenset(value.node.expr.free_symbols)
+    return value.sizes if isinstance(value, Estimate) else frozenset()
 
 
 def _kept(name: str) -> Any:
     plain = getattr(float, name)
 
-    def operation(self: float, *others: Any) -> Any:
+    def operation(self: Estimate, *others: Any) -> Any:
         result = plain(self, *(_hint(o) if isinstance(o, torch.SymInt | torch.SymFloat) else o for o in others))
-        return Estimate(result) if type(result) is float else result
+        return Estimate(result, self, *others) if type(result) is float else result
 
     return operation
 
@@ -59,7 +79,7 @@ class _Integers(type):
         if isinstance(value, torch.SymInt | torch.SymFloat):
             return torch.sym_int(value)
         if isinstance(value, Estimate):
-            raise SymflopsError("a size is computed from the square root or logarithm of another")
+            raise RoundedError(value)
         return builtins.int(value, *base)
 
 
@@ -81,21 +101,22 @@ class Real(builtins.float, metaclass=_Floats):
 
 def _estimating(function: Any) -> Any:
     def estimate(*values: Any) -> Any:
-        if any(isinstance(v, torch.SymInt | torch.SymFloat) for v in values):
+        if any(isinstance(v, torch.SymInt | torch.SymFloat | Estimate) for v in values):
             hints = [_hint(v) if isinstance(v, torch.SymInt | torch.SymFloat) else v for v in values]
-            return Estimate(function(*hints))
+            return Estimate(function(*hints), *values)
         return function(*values)
 
     return estimate
 
 
 _ESTIMATED = ("sqrt", "log", "log2", "log10", "exp", "pow", "cos", "sin")
+_ON_NUMPY = ("sqrt", "log", "log2", "log10", "exp")
 
 
 def _whole(function: Any) -> Any:
     def rounded(value: Any) -> Any:
         if isinstance(value, Estimate):
-            raise SymflopsError("a size is computed from the square root or logarithm of another")
+            raise RoundedError(value)
         return function(value)
 
     return rounded
@@ -103,6 +124,7 @@ def _whole(function: Any) -> Any:
 
 _ROUNDED = {name: _whole(getattr(math, name)) for name in ("floor", "ceil", "trunc")}
 MATH = SimpleNamespace(**{**vars(math), **{name: _estimating(getattr(math, name)) for name in _ESTIMATED}, **_ROUNDED})
+NUMPY = SimpleNamespace(**{**vars(numpy), **{name: _estimating(getattr(numpy, name)) for name in _ON_NUMPY}})
 
 
 @contextmanager
@@ -114,5 +136,7 @@ def lent() -> Iterator[None]:
                 names: dict[str, Any] = {"int": Integer, "float": Real}
                 if vars(module).get("math") is math:
                     names["math"] = MATH
+                if vars(module).get("np") is numpy:
+                    names["np"] = NUMPY
                 stack.enter_context(patch.dict(vars(module), names))
         yield

@@ -103,7 +103,7 @@ def _text(run: Run, guard: Guard) -> str:
     except SymflopsError:
         return ""
     sign = signs[0] if guard.outcome else signs[1]
-    difference = _without_quotients(add(left, negate(right)))
+    difference = _simplest(add(left, negate(right)))
     names = free_symbols(difference)
     if sign == "!=" and (isinstance(right, int) or isinstance(left, int) or not names - RUN_HINTS.keys()):
         return ""  # a size is not some number: those that are 0 or 1 are numbers in the file, not symbols
@@ -112,7 +112,7 @@ def _text(run: Run, guard: Guard) -> str:
         gap = add(gap, -1) if sign in ("<", ">") else gap
         if _always(gap) or not names - RUN_HINTS.keys() or _holds_for_long(run, guard):
             return ""
-    text = _compared(left, sign, right)
+    text = _compared(difference, sign)
     return "" if sign == "!=" and set(re.findall(r"[A-Za-z_]\w*", text)) <= {*RUN_HINTS, *FUNCTIONS} else text
 
 
@@ -137,12 +137,18 @@ def _without_quotients(difference: Value) -> Value:
     return multiply(difference, whole, *(power(symbol(n), e) for n, e in below.items()))
 
 
-def _compared(left: Value, sign: str, right: Value) -> str:
-    """A comparison without quotients and, of equalities, without what both sides share."""
-    difference = _without_quotients(add(left, negate(right)))
-    if sign in ("==", "!="):
-        shared = [n for n in free_symbols(difference) if all(dict(m).get(n, 0) > 0 for m in terms_of(difference))]
-        difference = multiply(difference, *(power(symbol(n), -1) for n in shared))
+def _simplest(difference: Value) -> Value:
+    """A difference without quotients and without what all its terms share, which is at least 1: of the same sign."""
+    whole = _without_quotients(difference)
+    shared = [
+        power(symbol(n), -1)
+        for n in free_symbols(whole) - {"past_len"}  # which may be 0
+        if all(dict(m).get(n, 0) > 0 for m in terms_of(whole))
+    ]
+    return _simplest(multiply(whole, *shared)) if shared else whole
+
+
+def _compared(difference: Value, sign: str) -> str:
     left = value_of({m: c for m, c in terms_of(difference).items() if c > 0})
     right = value_of({m: -c for m, c in terms_of(difference).items() if c < 0})
     return f"{write(grouped(left))} {sign} {write(grouped(right))}"

@@ -49,9 +49,18 @@ class SizeFixedError(SymflopsError):
         super().__init__(f"the source fixes {name} ({condition})")
         self.symbol = name
         # A loop over pieces of the sequence asks for their number: the lengths of the pieces, numbers or symbols.
-        divisors = [e.args[1] for e in sympy.preorder_traversal(condition) if type(e).__name__ in _DIVISIONS]
+        divisors = [e.args[1] for e in _divisions(condition)]
         self.chunks = sorted({int(d) for d in divisors if d.is_Integer and d > 1})
         self.symbolic_chunks = {names[s].removesuffix("__rest") for d in divisors for s in d.free_symbols if s in names}
+
+
+def _divisions(expression: sympy.Basic) -> list[sympy.Basic]:
+    return [e for e in sympy.preorder_traversal(expression) if type(e).__name__ in _DIVISIONS]
+
+
+def has_division(expression: sympy.Basic) -> bool:
+    """Whether torch's whole quotients or remainders are in an expression."""
+    return bool(_divisions(expression))
 
 
 _DIVISIONS = ("FloorDiv", "CleanDiv", "Mod", "PythonMod")

@@ -18,6 +18,7 @@ from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value
 from symflops.trace.architecture import RUN_HINTS, Architecture, architecture, in_order
+from symflops.trace.arithmetic import RoundedError
 from symflops.trace.internals import decide
 from symflops.trace.run import Guard, Run
 
@@ -80,6 +81,10 @@ class Knowledge:
 
     def _collapsed(self, run: Run, shape: Architecture) -> bool:
         """Fields of which the source or torch needed the number, as in a loop over experts."""
+        if isinstance(run.error, RoundedError):
+            names = {run.sizes.names[s].removesuffix("__rest") for s in run.error.sizes} & shape.numbers.keys()
+            self.numeric |= names
+            return bool(names)
         for guard in run.guards:
             names = self._names(run, guard.condition) & shape.numbers.keys()
             if guard.fixes and names:
@@ -107,16 +112,27 @@ class Knowledge:
         for e in sympy.preorder_traversal(condition):
             if type(e).__name__ not in ("FloorDiv", "Mod", "PythonMod"):
                 continue
-            top, below = (run.quantities.read(a) for a in e.args)
-            f, by = shape.field(str(top)), shape.field(str(below))
-            if f is None or f.solved is not None:
-                continue
-            if isinstance(below, int) and f.number % below == 0 and f.power % below:
-                self.multiples[f.name] = math.lcm(self.multiples.get(f.name, 1), below)
+            if self._is_multiple(run, sympy.cancel(e.args[0] / e.args[1]), shape):
                 return True
-            if by is not None and f.number % by.number == 0 and by.name not in f.divisors and by is not f:
+            f, by = (shape.field(str(run.quantities.read(a))) for a in e.args)
+            if f is None or by is None or f.solved is not None:
+                continue
+            if f.number % by.number == 0 and by.name not in f.divisors and by is not f:
                 self.divisors[f.name] = by.name
                 return True
+        return False
+
+    def _is_multiple(self, run: Run, quotient: sympy.Expr, shape: Architecture) -> bool:
+        """A product of fields over a number: a field of it that is a multiple of that number, one that divides others
+        before those that it divides."""
+        below = sympy.denom(quotient)
+        names = self._names(run, quotient) & shape.numbers.keys()
+        if below.is_Integer and below > 1 and not quotient.is_Add:
+            for f in sorted((f for f in shape.fields if f.name in names), key=lambda f: len(f.divisors)):
+                multiple = f.power * int(below)
+                if f.solved is None and f.number % (multiple * math.prod(shape.numbers[d] for d in f.divisors)) == 0:
+                    self.multiples[f.name] = multiple
+                    return True
         return False
 
 

@@ -23,7 +23,7 @@ from transformers.initialization import no_init_weights
 from symflops.polynomial import Polynomial, Value, symbol, terms_of
 from symflops.trace import arithmetic, attention, cache, experts, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture, parts
-from symflops.trace.internals import AnyConvolution, SizeFixedError, Sizes, cheap_parameters, quiet
+from symflops.trace.internals import AnyConvolution, SizeFixedError, Sizes, cheap_parameters, has_division, quiet
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
 from symflops.trace.skeleton import built_once
@@ -156,14 +156,17 @@ def _environment(built: Build, guards: list[Guard]) -> Iterator[None]:
 
 def _note(sizes: Sizes, guards: list[Guard], guard: Guard) -> None:
     """Keep a condition. One that the model's source asked and that is true of one length alone, such as the number of
-    steps of a loop, would make the record that of this length."""
+    steps of a loop, would make the record that of this length; a length below a size of the config is no such thing."""
     guards.append(guard)
     condition = guard.condition
     if guard.by_model and "seq_len" in sizes.run_symbols and isinstance(condition, Relational):
         length = next((s for s in condition.free_symbols if sizes.names.get(s) == "seq_len"), None)
         if length is not None and any(side.is_number for side in condition.args):
-            longer = condition.xreplace(sizes.hints | {length: sympy.Integer(7 * 10**9 + 1)})
-            if longer in (True, False) and bool(longer) is not guard.outcome:
+            longer = sizes.hints | {length: sympy.Integer(7 * 10**9 + 1)}
+            if not has_division(condition):
+                longer |= {s: 10**10 * n for s, n in sizes.hints.items() if sizes.names.get(s) not in RUN_HINTS}
+            outcome = condition.xreplace(longer)
+            if outcome in (True, False) and bool(outcome) is not guard.outcome:
                 raise SizeFixedError("seq_len", condition, sizes.names)
 
 
