@@ -192,7 +192,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "index_block_size": (4, 6),
         "index_topk_blocks": (2, 4),
     },
-    "modernbert-decoder": {"local_attention": (48, 56)},
+    "modernbert-decoder": {"num_hidden_layers": (4, 5), "local_attention": (48, 56)},  # every third layer is global
     "nemotron_h": {
         "layers_block_type": tuple([_LINEAR, "moe", "full_attention", "mlp", *more] for more in ([], [_LINEAR]))
     },
@@ -252,7 +252,7 @@ def _sensible(model_type: str) -> dict[str, Any]:
     return table.get(model_type, {})
 
 
-def _shrink(config: PreTrainedConfig, variant: int, given: Mapping[str, Any]) -> PreTrainedConfig:
+def _shrink(config: PreTrainedConfig, variant: int, given: Mapping[str, Any], deeper: int = 0) -> PreTrainedConfig:
     """The config's class constructed anew with small values; `given` is what the default was constructed with.
 
     Fields that no rule names keep their default, and those that the class computes from others are computed anew.
@@ -262,7 +262,9 @@ def _shrink(config: PreTrainedConfig, variant: int, given: Mapping[str, Any]) ->
     overrides = {name: pair[variant] for name, pair in _OVERRIDES.get(config.model_type, {}).items()}
     values = {name: value for name, value in given.items() if name not in config.sub_configs}
     values |= {
-        name: _RULES[name][variant] for name, value in fields.items() if name in _RULES and _is_positive_int(value)
+        name: _RULES[name][variant] + deeper * (_RULES[name] == DEPTH)
+        for name, value in fields.items()
+        if name in _RULES and _is_positive_int(value)
     }
     if any(_is_positive_int(fields.get(name)) and fields[name] > 1 for name in ("n_group", "num_expert_group")):
         values |= {name: pair[variant] for name, pair in _GROUPED_EXPERTS.items() if name in fields}
@@ -274,7 +276,8 @@ def _shrink(config: PreTrainedConfig, variant: int, given: Mapping[str, Any]) ->
     values |= _per_layer_lists(fields, values | overrides, variant)
     for name in config.sub_configs:
         if isinstance(sub := fields.get(name), PreTrainedConfig):
-            values[name] = _shrink(sub, variant, given.get(name, {}))
+            other = "text" not in name and name not in ("decoder", "thinker_config")  # as deep as no other part
+            values[name] = _shrink(sub, variant, given.get(name, {}), deeper + 2 * other)
     return type(config)(**values | overrides)
 
 

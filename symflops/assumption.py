@@ -1,7 +1,8 @@
 """Assumptions: conditions under which a closed form holds.
 
-A comparison of formulas, such as `hidden_size % num_attention_heads == 0`, or a fact about the config that a model was
-derived from and that is no number: `hidden_act == "silu"`, `tie_word_embeddings == false`.
+A comparison of formulas, such as `hidden_size % num_attention_heads == 0`; a fact about the config that a model was
+derived from and that is no number: `hidden_act == "silu"`, `tie_word_embeddings == false`; or what the config says of
+any of its layers: `layer_types[i] in ["full_attention", "sliding_attention"]`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,33 @@ def fact(text: str) -> tuple[str, Any] | None:
         return name, json.loads(literal)
     except ValueError:
         return None
+
+
+def choice(text: str) -> tuple[list[str], list[Any]] | None:
+    """What an assumption says of each layer i, and the choices that were seen; None for any other assumption.
+
+    >>> choice('layer_types[i] in ["full_attention"]')
+    (['layer_types[i]'], ['full_attention'])
+    >>> choice('[layer_types[i], i in moe_layers] in [["full_attention", true], ["sliding_attention", false]]')
+    (['layer_types[i]', 'i in moe_layers'], [['full_attention', True], ['sliding_attention', False]])
+    """
+    said, found, literal = text.partition("] in [")
+    if not found:
+        return None
+    try:
+        choices = json.loads(f"[{literal}")
+    except ValueError:
+        return None
+    statements = said[1:].split(", ") if said.startswith("[") else [f"{said}]"]
+    return (statements, choices) if all(_STATEMENT.fullmatch(s) for s in statements) else None
+
+
+_STATEMENT = re.compile(r"\w+\[i\]|i in \w+|i < (n - )?\w+")
+
+
+def is_of_config(text: str) -> bool:
+    """Whether an assumption is about the config that a model was derived from, and no comparison of numbers."""
+    return fact(text) is not None or choice(text) is not None
 
 
 def sides(text: str) -> tuple[Any, str, Any]:

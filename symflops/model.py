@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symflops import algebra, numeric, polynomial
-from symflops.assumption import fact, holds, sides
+from symflops.assumption import holds, is_of_config, sides
 from symflops.cost import Cost
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import data_folder, in_order
@@ -152,7 +152,7 @@ class Model:
         """
         known = {**self.symbols, **(run or {})}
         for text in self.assumes:
-            if fact(text) is not None:
+            if is_of_config(text):
                 continue
             mentioned = sorted(names(("", *sides(text)[::2])))
             if all(name in known for name in mentioned) and not holds(text, known):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from symflops import algebra, polynomial
-from symflops.assumption import fact, sides
+from symflops.assumption import is_of_config, sides
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import formula_for_class, load_formula
@@ -83,7 +83,7 @@ class Reading:
         self.texts.clear()
         assumes = _expect(data.get("assumes", []), list, "assumes")
         for i, text in enumerate(assumes):
-            if fact(_expect(text, str, f"assumes[{i}]")) is not None:
+            if is_of_config(_expect(text, str, f"assumes[{i}]")):
                 continue
             for side in sides(text)[::2]:
                 self.check_names(side, f"assumes[{i}]")

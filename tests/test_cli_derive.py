@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import independent_count
 import pytest
 import torch
 from small_configs import small_config
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import Llama4TextConfig, ModernBertDecoderConfig, PreTrainedConfig, PreTrainedModel
 
 import symflops
 from symflops import Model, SymflopsError
@@ -478,21 +479,41 @@ def test_a_condition_on_lengths_is_checked_when_they_are_known(say: Any, refuse:
     assert "3,232" in say("total", path, "-S", "101", "--set", "longest=101", "--metric", "flops")
 
 
-@pytest.mark.parametrize(
-    ("model_type", "why"),
-    [
-        # Its full-attention layers have a head_dim of their own, which stands in no field of the config but in what
-        # it says of single layers.
-        ("gemma4_unified_text", 'assumption broken: per_layer_config == {"2": {"head_dim": 32}}'),
-        # Where it was derived one layer had full attention, the first, which has no norm; here another one has.
-        ("modernbert-decoder", "its ModernBertDecoderLayers differ in what no list of it says"),
-    ],
-)
-def test_a_config_whose_layers_differ_otherwise_is_refused(model_type: str, why: str) -> None:
-    model = symflops.derive(small_config(model_type, 0))
-    with pytest.raises(SymflopsError) as refused:
-        bind(model, small_config(model_type, 1))
-    assert why in str(refused.value)
+def test_a_config_whose_layers_differ_otherwise_is_refused() -> None:
+    # Its full-attention layers have a head_dim of their own, which stands in no field of the config but in what it says
+    # of single layers.
+    model = symflops.derive(small_config("gemma4_unified_text", 0))
+    with pytest.raises(SymflopsError, match=r'assumption broken: per_layer_config == \{"2": '):
+        bind(model, small_config("gemma4_unified_text", 1))
+
+
+def test_layers_that_were_one_kind_where_a_model_was_derived_may_not_be_two_elsewhere() -> None:
+    # Of three layers of ModernBERT's decoder one has full attention, the first, which has no norm; of four another one.
+    sizes = {"hidden_size": 48, "num_attention_heads": 6, "intermediate_size": 104, "vocab_size": 307}
+    sizes |= {"pad_token_id": 0, "local_attention": 48}
+    three, four = (ModernBertDecoderConfig(num_hidden_layers=n, **sizes) for n in (3, 4))
+    model = symflops.derive(three)
+    assert 'layer_types[i] in ["full_attention", "sliding_attention"]' in model.assumes
+    with pytest.raises(SymflopsError, match="its ModernBertDecoderLayers differ in what no list of it says"):
+        bind(model, four)
+
+
+def test_what_a_config_says_of_each_layer_may_be_said_of_other_layers() -> None:
+    # Mixtures of experts, and layers without rotary positions, which have full attention.
+    model = symflops.derive(small_config("llama4_text", 0))
+    seen = [["chunked_attention", False, 1], ["chunked_attention", True, 1], ["full_attention", False, 0]]
+    assert f"[layer_types[i], i in moe_layers, no_rope_layers[i]] in {json.dumps(seen)}" in model.assumes
+    # Five layers at other places: 2 + 1 + 2 of the three kinds, in the order in which they were seen.
+    other = small_config("llama4_text", 0).to_dict() | {"num_hidden_layers": 5, "moe_layers": [2]}
+    chunked = [0, 1, 1, 0, 1]
+    types = ["chunked_attention" if c else "full_attention" for c in chunked]
+    bound = bind(model, Llama4TextConfig(**other | {"no_rope_layers": chunked, "layer_types": types}))
+    counts = [n for name, n in bound.symbols.items() if re.match("num_(chunked|full)_attention_.*layers", name)]
+    assert counts == [2, 1, 2]
+    with pytest.raises(SymflopsError, match="the model has no layers of the type 'full_attention_moe'"):
+        bind(model, Llama4TextConfig(**other | {"moe_layers": [0], "no_rope_layers": chunked, "layer_types": types}))
+    with pytest.raises(SymflopsError, match=r"assumption broken: num_chunked_.* == num_hidden_layers \(with "):
+        model.with_symbols({"num_hidden_layers": 5})
 
 
 def test_equal_layers_are_found_whatever_a_short_list_of_the_config_says() -> None:

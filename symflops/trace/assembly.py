@@ -205,13 +205,25 @@ class Assembly:
         if module in self.run:
             return []
         if not any(m in self.run for m in module.modules()):
-            count = self.unread(_every_parameter(module), again="_symflops_shared" in vars(module))
-            return [(name, {"class": full_name(type(module))} | parameters_only(count))] if count != 0 else []
+            data = self._all_unread(module, "_symflops_shared" in vars(module))
+            return [(name, data)] if data else []
         own = self.unread((p, False) for p in module.parameters(recurse=False))
         found = [(f"{name}.unused_weights", parameters_only(own))] if own != 0 else []
         for child_name, child in module.named_children():
             found += self.never_run(f"{name}.{child_name}", child)
         return found
+
+    def _all_unread(self, module: torch.nn.Module, again: bool) -> Data:
+        """A module nothing of which runs: its weights, of the layers in its lists one by one, so that they fold."""
+        again = again or "_symflops_shared" in vars(module)
+        data: Data = {} if type(module) is torch.nn.ModuleList else {"class": full_name(type(module))}
+        if not any(isinstance(m, torch.nn.ModuleList) and len(m) > 1 for m in module.modules()):
+            count = self.unread(_every_parameter(module), again)
+            return data | parameters_only(count) if count != 0 else {}
+        own = self.unread(((p, False) for p in module.parameters(recurse=False)), again)
+        below = {"unused_weights": parameters_only(own)} if own != 0 else {}
+        below |= {n: found for n, child in module.named_children() if (found := self._all_unread(child, again))}
+        return data | {"sub_layers": below} if below else {}
 
     def unread(self, parameters: Iterable[tuple[torch.nn.Parameter, bool]], again: bool = False) -> Value:
         """How many weights nothing read or counted; those of a layer that was built once for several count `again`."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from symflops.assumption import fact
+from symflops.assumption import choice, fact
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 from symflops.trace.architecture import architecture, parts, stated
 from symflops.trace.assembly import full_name
 from symflops.trace.conditions import literal
 from symflops.trace.configs import find
+from symflops.trace.layer_lists import DEPTH
 from symflops.trace.naming import Depths, count_name
 from symflops.trace.skeleton import equal_layers
 
@@ -41,8 +43,8 @@ def bind(model: Model, config: Any) -> Model:
             raise SymflopsError(f"the config is of {class_name}, the model was derived from {model.class_name}")
         values = _Values(model, named.config)
         bound = {name: values.of(name) for name in model.symbols}
-        values.check_facts(bound)
-        values.check_kinds(equal_layers(named.model_class, named.config))
+        values.check_facts()
+        values.check_choices(equal_layers(named.model_class, named.config))
     except SymflopsError as error:
         raise error.within(model.name) from None
     return model.with_symbols(bound)
@@ -55,6 +57,8 @@ class _Values:
         self.model = model
         self.sizes = architecture(config, set()).numbers  # named as in a derivation
         self.depths = Depths(config)
+        depths = [n for n in self.depths.fields if n in model.symbols and DEPTH.search(n)]
+        self.totals = [self.depths.fields[n] for n in depths]  # how many layers there are, or other lists of modules
         self.fields: dict[str, list[Any]] = {}  # what the config and those inside it have under a name
         for prefix, part in parts(config):
             for key, value in stated(part).items():
@@ -76,9 +80,9 @@ class _Values:
         return self._layers_counted(name)
 
     def _layers_counted(self, name: str) -> int:
-        """How many layers of a type there are, by the list of the config that tells the types apart."""
-        for total in {len(types) for types in self.depths.lists.values()}:
-            for types in self.depths.type_lists(total):
+        """How many layers of a type there are, by what the config says of each."""
+        for total in self.totals:
+            for _, types in self.depths.lists.labellings(total):
                 counts = [count_name(kind) for kind in types]
                 if name in counts:
                     for kind, count in zip(types, counts, strict=True):
@@ -87,16 +91,32 @@ class _Values:
                     return counts.count(name)
         raise _unfit(f"it says nothing of {name}")
 
-    def check_kinds(self, equal: Mapping[type, list[int]]) -> None:
-        """Raise SymflopsError where layers differ that the model's names do not tell apart: two of them may have been
-        one kind where the model was derived, because only one of them occurred."""
+    def check_choices(self, equal: Mapping[type, list[int]]) -> None:
+        """Raise SymflopsError for the first layer of which the config says what it said of none that was seen, and
+        where layers differ of which it says the same: they may have been one kind where the model was derived."""
+        lists = self.depths.lists
+        said: dict[int, list[list[str]]] = {}
+        for text in self.model.assumes:
+            found = choice(text)
+            if found is not None:
+                statements, choices = found
+                totals = [len(lists.lists.get(s.removesuffix("[i]"), ())) for s in statements] + self.totals
+                several = [layers for total in totals if (layers := lists.said(statements, total))]
+                if not several:
+                    raise _unfit(f"it says nothing like {', '.join(statements)}")
+                layers = [json.dumps(value) for value in several[0]]
+                for layer in layers:
+                    if layer not in map(json.dumps, choices):
+                        raise SymflopsError(f"assumption broken: {one_line(text, 200)} (with {one_line(layer, 120)})")
+                said.setdefault(len(layers), []).append(layers)
         for kind, first in equal.items():
             kinds = [[i for i, f in enumerate(first) if f == one] for one in dict.fromkeys(first)]
-            named = len(kinds) == 1 or self.depths.labels(kinds, len(first)) or self.depths.are_leading(kinds)
-            if not named:
+            about = said.get(len(first), ())
+            told = any(len(set(zip(layers, first, strict=True))) == len(set(layers)) for layers in about)
+            if len(kinds) > 1 and not told and not lists.are_leading(kinds):
                 raise _unfit(f"its {kind.__name__}s differ in what no list of it says")
 
-    def check_facts(self, bound: dict[str, int]) -> None:
+    def check_facts(self) -> None:
         """Raise SymflopsError for the first choice that is another one in this config."""
         stated: dict[str, list[str]] = {}
         for name, value in filter(None, map(fact, self.model.assumes)):
@@ -104,17 +124,15 @@ class _Values:
         for name, expected in stated.items():
             found = [literal(value) for value in self.fields[name]] if name in self.fields else ["nothing"]
             for text in found:
-                if text not in expected and not any(self._at_every_depth(e, text, bound) for e in expected):
+                if text not in expected and not self._is_of_layers(name, text):
                     shown = f"{name} == {one_line(expected[0], 120)} (with {name}={one_line(text, 120)})"
                     raise SymflopsError(f"assumption broken: {shown}")
 
-    def _at_every_depth(self, expected: str, found: str, bound: dict[str, int]) -> bool:
-        """Whether both are lists that say one and the same thing of every layer, however many there are."""
-        lists = [json.loads(text) if text.startswith("[") else [] for text in (expected, found)]
-        if not all(lists) or any(item != lists[0][0] for items in lists for item in items):
-            return False
-        depths = [(self.model.symbols[n], value) for n, value in bound.items() if n not in self.in_costs]
-        return (len(lists[0]), len(lists[1])) in depths
+    def _is_of_layers(self, name: str, text: str) -> bool:
+        """Whether this is a list that a choice for each layer is about."""
+        found = [said for text in self.model.assumes if (said := choice(text)) is not None]
+        about = any(name in re.findall(r"\w+", statement) for statements, _ in found for statement in statements)
+        return about and text == literal(self.depths.lists.lists.get(name))
 
 
 def _unfit(why: str) -> SymflopsError:

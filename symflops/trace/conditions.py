@@ -19,6 +19,7 @@ from symflops.grouping import grouped
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Monomial, Value, add, multiply, negate, power, symbol, terms_of, value_of
 from symflops.trace.architecture import RUN_HINTS, Architecture, parts, stated
+from symflops.trace.naming import Depths
 from symflops.trace.run import Guard, Run
 from symflops.tree import FUNCTIONS, NAME, write
 
@@ -154,19 +155,26 @@ def _compared(difference: Value, sign: str) -> str:
     return f"{write(grouped(left))} {sign} {write(grouped(right))}"
 
 
-def facts(run: Run, symbols: Iterable[str]) -> list[str]:
-    """The config's choices that the model's source read and that are not symbols: `hidden_act == "silu"`."""
+def facts(run: Run, symbols: Iterable[str], depths: Depths) -> list[str]:
+    """The config's choices that the model's source read and that are not symbols: `hidden_act == "silu"`, and of lists
+    that speak of single layers what they say of any of them."""
     known = set(symbols)
     found = []
-    for _, part in parts(run.build.original):
+    reads = {id(part): _read(run, part) for _, part in parts(run.build.original)}
+    choices, covered = depths.choices(set().union(*reads.values()))
+    for prefix, part in parts(run.build.original):
         fields = stated(part)
-        for key in (_read(run, part) | fields.keys() - vars(part).keys()) - known:
+        for key in (reads[id(part)] | fields.keys() - vars(part).keys()) - known:
             value = fields[key]
+            if isinstance(value, list | tuple) and any(
+                name in covered and list(value) == depths.lists.lists[name] for name in (key, f"{prefix}{key}")
+            ):
+                continue
             if value is None or isinstance(value, bool | str | float | list | tuple | dict):
                 text = literal(value)
                 if text and len(text) <= 2000:
                     found.append(f"{key} == {text}")
-    return sorted(dict.fromkeys(found))
+    return [*choices, *sorted(dict.fromkeys(found))]
 
 
 def numbers_kept(run: Run, shape: Architecture, symbols: Iterable[str]) -> dict[str, int]:

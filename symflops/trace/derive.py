@@ -268,7 +268,7 @@ def _model(named: Named, record: Record) -> Model:
     kept = numbers_kept(record.run, record.shape, symbols)
     stayed = [
         *(f"{name} == {number}" for name, number in kept.items()),
-        *facts(record.run, {*symbols, *depths.counted_fields}),
+        *facts(record.run, symbols, depths),
     ]
     symbols |= kept
     return load({
@@ -276,7 +276,7 @@ def _model(named: Named, record: Record) -> Model:
         "about": "; ".join([f"derived by symflops from {full_name(named.model_class)}", *record.notes]),
         "class": full_name(named.model_class),
         "symbols": {**symbols, **dict.fromkeys(unknown)},  # null: nobody knows
-        "assumes": [*assumes, *(["past_len == 0"] if record.without_past else []), *stayed],
+        "assumes": [*assumes, *depths.adding_up(), *(["past_len == 0"] if record.without_past else []), *stayed],
         "layers": layers,
     })  # fmt: skip
 

@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 from symflops.trace.architecture import parts
+from symflops.trace.layer_lists import DEPTH, Kinds, LayerLists
 
-_DEPTH = re.compile(r"(^|_)(layers?|depth|blocks)$|^n_layers?$|_layers?_|cycles|loops")
 _PREFIX = re.compile(r"first|dense|prefix|replace|leading")
+_USUAL = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 
 
 def count_name(label: str) -> str:
@@ -21,24 +22,28 @@ class Depths:
 
     def __init__(self, config: Any) -> None:
         self.symbols: dict[str, int] = {}
-        self.counted_fields: set[str] = set()  # lists whose entries symbols count, so that the list may be another
+        self.lists = LayerLists(config)
+        self.kinds: dict[int, list[Kinds]] = {}  # the lists of layers that were folded, by their length
+        self.counted: set[str] = set()  # the lists of the config whose entries symbols count
+        self.sums: dict[str, list[str]] = {}  # counts by kind, by what they add up to
         self.fields: dict[str, int] = {}
-        self.lists: dict[str, list[str]] = {}
-        for _, part in parts(config):
+        self.prefixes: dict[str, str] = {}  # of the part of the config that a field is in: "vision_"
+        for prefix, part in parts(config):
             for key, value in vars(part).items():
-                if type(value) is int and value > 0:
-                    self.fields.setdefault(key, value)
-                elif isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
-                    self.lists.setdefault(key, list(value))
+                if type(value) is int and value >= 0:
+                    name = key if key not in self.fields else f"{prefix}{key}"  # as in `architecture`
+                    self.fields.setdefault(name, value)
+                    self.prefixes.setdefault(name, prefix)
 
     def repeat(self, path: str, indices: list[int], total: int, label: str) -> str | int:
         """What to write for a kind of layer at these places of a list of so many."""
-        whole = self._field(total, _DEPTH, path)
+        whole = self._field(total, DEPTH, path)
         if len(indices) == total:
+            self.kinds.setdefault(total, []).append([indices])
             return self._use(whole, total) if whole else total
         if not label:
             return len(indices)
-        if whole and not any(label in words for words in self.type_lists(total)):
+        if whole and not self._is_listed(label, total):
             first = self._field(indices[0] if indices[-1] == total - 1 else len(indices), _PREFIX, path, other=whole)
             if first and indices == list(range(len(indices))):
                 return self._use(first, len(indices))
@@ -51,52 +56,56 @@ class Depths:
                 return f"{self._use(whole, total)} - 1"
             return len(indices)  # a rhythm that another depth may go on with or not: the depth stays a number
         name = count_name(label)
-        if self.symbols.get(name, len(indices)) != len(indices):
+        if self.symbols.get(name, len(indices)) != len(indices) or self.fields.get(name, len(indices)) != len(indices):
             return len(indices)
         self.symbols[name] = len(indices)
         if whole:
-            self._use(whole, total)
+            counts = self.sums.setdefault(self._use(whole, total), [])
+            if name not in counts:
+                counts.append(name)
         return name
+
+    def labels(self, kinds: Kinds, total: int) -> list[str]:
+        """A name for each kind of layer from the config's own lists, or [] if none tells the kinds apart."""
+        self.kinds.setdefault(total, []).append(kinds)
+        labels, lists = self.lists.labels(kinds, total)
+        self.counted |= lists
+        return labels
+
+    def adding_up(self) -> list[str]:
+        """`num_full_attention_layers + num_sliding_attention_layers == num_hidden_layers`, where it is so."""
+        return [
+            f"{' + '.join(counts)} == {whole}"
+            for whole, counts in self.sums.items()
+            if sum(self.symbols[name] for name in counts) == self.symbols[whole]
+        ]
+
+    def choices(self, read: set[str]) -> tuple[list[str], set[str]]:
+        """What the config says of any of its layers (`LayerLists.seen`), and the lists that these texts speak of."""
+        texts: list[str] = []
+        covered: set[str] = set()
+        for total, several in self.kinds.items():
+            text, keys = self.lists.seen(total, several, read | self.counted)
+            texts += [text] if text and text not in texts else []
+            covered |= keys
+        return texts, covered
+
+    def _is_listed(self, label: str, total: int) -> bool:
+        return any(label in labels for _, labels in self.lists.labellings(total))
 
     def _use(self, name: str, number: int) -> str:
         self.symbols[name] = number
         return name
 
     def _field(self, number: int, pattern: re.Pattern[str], path: str, other: str = "") -> str:
-        """The config's field with this number and such a name; the one that shares most words with the path."""
+        """The config's field with this number and such a name: of the part of the config that the path is in, the one
+        that shares most words with the path."""
         words = set(re.split(r"\W|_", path))
+
+        def rank(name: str) -> tuple[bool, bool, int, str]:
+            key = name.removeprefix(self.prefixes[name])
+            elsewhere = not words & set(self.prefixes[name].split("_"))
+            return elsewhere, key not in _USUAL, -len(words & set(key.split("_"))), name
+
         fitting = [k for k, v in self.fields.items() if v == number and pattern.search(k) and k != other]
-        ranked = sorted(fitting, key=lambda k: (k not in ("num_hidden_layers", "n_layer", "num_layers", "n_layers"),
-                                                -len(words & set(k.split("_"))), k))  # fmt: skip
-        return ranked[0] if ranked else ""
-
-    def type_lists(self, total: int) -> list[list[str]]:
-        """What the config says of each of so many layers: one list's words, then those of two together."""
-        return [words for _, words in self._type_lists(total)]
-
-    def _type_lists(self, total: int) -> list[tuple[set[str], list[str]]]:
-        """The same, with the lists that each comes from. A field such as num_dense_layers says which come first."""
-        lists = [({key}, words) for key, words in self.lists.items() if len(words) == total]
-        first: list[tuple[set[str], list[str]]] = [
-            (set(), ["first" if i < n else "later" for i in range(total)])
-            for key, n in self.fields.items()
-            if _PREFIX.search(key) and 0 < n < total
-        ]
-        pairs = [(a, b) for a in lists for b in [*lists, *first] if a is not b]
-        joined = [(a[0] | b[0], ["_".join(pair) for pair in zip(a[1], b[1], strict=True)]) for a, b in pairs]
-        return lists + joined
-
-    def are_leading(self, kinds: list[list[int]]) -> bool:
-        """Whether there are two kinds, the first of one layer or as many as a field such as num_dense_layers says."""
-        leading = list(range(len(kinds[0])))
-        counts = [1, *(n for key, n in self.fields.items() if _PREFIX.search(key))]
-        return len(kinds) == 2 and kinds[0] == leading and len(leading) in counts
-
-    def labels(self, kinds: list[list[int]], total: int) -> list[str]:
-        """A name for each kind of layer from the config's own lists, or [] if none tells the kinds apart."""
-        for keys, labels in self._type_lists(total):
-            names = [{labels[i] for i in indices} for indices in kinds if all(i < total for i in indices)]
-            if len(names) == len(kinds) and all(len(n) == 1 for n in names) and len(set.union(*names)) == len(kinds):
-                self.counted_fields |= keys
-                return [n.pop() for n in names]
-        return []
+        return min(fitting, key=rank, default="")

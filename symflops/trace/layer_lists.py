@@ -1,0 +1,156 @@
+"""What a config says of each layer of a list: `layer_types[i]`, `i in moe_layers`, `i < first_k_dense_replace`.
+
+These tell the kinds of layers apart, give them names, and say which other configs have no kind of layer but those that
+were seen. `said` reads them back for the config that a closed form is bound to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from symflops.trace.architecture import parts
+
+Kinds = list[list[int]]  # of layers that are equal, the places
+
+DEPTH = re.compile(r"(^|_)(layers?|depth|blocks)$|^n_layers?$|_layers?_|cycles|loops")
+_PREFIX = re.compile(r"first|dense|prefix|replace|leading")
+_SUFFIX = re.compile(r"shared_layers$")
+_PLACES = re.compile(r"(^|_)(layers?|idxs?|ind(ex|ic)es|blocks)(_|$)")
+_MOST = 3  # statements that together tell kinds apart
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One thing that a config says of each layer: its text, the field it comes from, and what it is of each."""
+
+    text: str
+    key: str
+    values: tuple[Any, ...]
+    labels: tuple[str, ...]
+    is_list: bool = True  # and not a number of layers, which is a size of its own
+
+
+class LayerLists:
+    """The fields of a config that speak of single layers."""
+
+    def __init__(self, config: Any) -> None:
+        self.lists: dict[str, list[Any]] = {}
+        self.counts: dict[str, int] = {}
+        self.depths: dict[str, set[int]] = {}  # the numbers of layers in each part of the config, by its prefix
+        self.part: dict[str, str] = {}  # of the config, by its prefix, that a list or a count is in
+        for prefix, part in parts(config):
+            for key, value in vars(part).items():
+                name = key if key not in self.part else f"{prefix}{key}"
+                if type(value) is int and DEPTH.search(key):
+                    self.depths.setdefault(prefix, set()).add(value)
+                if type(value) is int and value > 0 and (_PREFIX.search(key) or _SUFFIX.search(key)):
+                    self.counts[name], self.part[name] = value, prefix
+                elif isinstance(value, list | tuple) and value and {type(v) for v in value} <= {str, int, bool, float}:
+                    self.lists[name], self.part[name] = list(value), prefix
+
+    def statements(self, total: int) -> list[list[Statement]]:
+        """What each part of the config says of each of so many layers: in words first, then by their places, then in
+        numbers."""
+        return [
+            self._of_part(prefix, total)
+            for prefix in dict.fromkeys(self.part.values())
+            if total
+            in self.depths.get(prefix, {len(values) for k, values in self.lists.items() if self.part[k] == prefix})
+        ]
+
+    def _of_part(self, prefix: str, total: int) -> list[Statement]:
+        found: dict[int, list[Statement]] = {0: [], 1: [], 2: [], 3: []}
+        for key, values in self.lists.items():
+            if self.part[key] != prefix:
+                continue
+            stem = re.sub(r"_(layers?|idxs?|indices|indexes|blocks)$", "", key)
+            if len(values) == total:
+                words = all(isinstance(v, str) for v in values)
+                labels = values if words else [f"{stem}_{json.dumps(v)}" for v in values]
+                found[0 if words else 2].append(Statement(f"{key}[i]", key, tuple(values), tuple(labels)))
+            elif _PLACES.search(key) and _are_places(values, total):
+                among = tuple(i in values for i in range(total))
+                found[1].append(Statement(f"i in {key}", key, among, tuple(stem if a else "other" for a in among)))
+        for key, number in self.counts.items():
+            if self.part[key] == prefix and number < total:
+                first = number if _PREFIX.search(key) else total - number
+                text = f"i < {key}" if _PREFIX.search(key) else f"i < n - {key}"
+                found[3].append(_leading(text, key, first, total))
+        found[3].append(_leading("i < 1", "", 1, total))
+        return [s for group in found.values() for s in group]
+
+    def labellings(self, total: int) -> Iterator[tuple[list[Statement], list[str]]]:
+        """Names for so many layers, from one list's words or from several statements together."""
+        for size in range(1, _MOST + 1):
+            for statements in self.statements(total):
+                for some in combinations(statements, size):
+                    if any(s.is_list for s in some):
+                        yield list(some), ["_".join(words) for words in zip(*(s.labels for s in some), strict=True)]
+
+    def labels(self, kinds: Kinds, total: int) -> tuple[list[str], set[str]]:
+        """A name for each kind of layer and the lists that it comes from; none if nothing tells the kinds apart."""
+        for statements, labels in self.labellings(total):
+            names = [{labels[i] for i in places} for places in kinds if all(i < total for i in places)]
+            if len(names) == len(kinds) and all(len(n) == 1 for n in names) and len(set.union(*names)) == len(kinds):
+                return [n.pop() for n in names], {s.key for s in statements if s.is_list}
+        return [], set()
+
+    def are_leading(self, kinds: Kinds) -> bool:
+        """Whether there are two kinds, the first of one layer or as many as a field such as num_dense_layers says."""
+        leading = list(range(len(kinds[0])))
+        counts = [1, *(n for key, n in self.counts.items() if _PREFIX.search(key))]
+        return len(kinds) == 2 and kinds[0] == leading and len(leading) in counts
+
+    def seen(self, total: int, several: Sequence[Kinds], read: set[str]) -> tuple[str, set[str]]:
+        """What is said of any of so many layers, as a choice `layer_types[i] in ["full_attention"]` that another config
+        has to make for each of its own, and the lists that it speaks of.
+
+        Layers of which the same is said are to be equal in each of `several` lists of layers: else ("", set()). The
+        lists in `read` are part of it, and what else is needed to tell kinds apart.
+        """
+        for statements in self.statements(total):
+            spoken = [s for s in statements if s.key in read and s.is_list]
+            others = [s for s in statements if s not in spoken]
+            for more in (some for size in range(_MOST) for some in combinations(others, size)):
+                chosen = [*spoken, *more]
+                said = list(zip(*(s.values for s in chosen), strict=True))
+                lists = {s.key for s in chosen if s.is_list}
+                if lists and all(_differ(kinds, said) for kinds in several):
+                    return _choice(chosen, said), lists
+        return "", set()
+
+    def said(self, statements: Sequence[str], total: int) -> list[Any]:
+        """What these statements are of each of so many layers, as the choices of `seen` are written; [] if the config
+        does not make them."""
+        known = {s.text: s.values for part in self.statements(total) for s in part}
+        if not known.keys() >= {*statements}:
+            return []
+        one = len(statements) == 1 and statements[0].endswith("[i]")
+        return [s[0] if one else list(s) for s in zip(*(known[text] for text in statements), strict=True)]
+
+
+def _differ(kinds: Kinds, said: list[tuple[Any, ...]]) -> bool:
+    """Whether never the same is said of layers of two kinds."""
+    return all({said[i] for i in one}.isdisjoint(said[i] for i in other) for one, other in combinations(kinds, 2))
+
+
+def _leading(text: str, key: str, first: int, total: int) -> Statement:
+    values = tuple(i < first for i in range(total))
+    return Statement(text, key, values, tuple("first" if v else "later" for v in values), is_list=False)
+
+
+def _are_places(values: list[Any], total: int) -> bool:
+    numbers = all(type(v) is int for v in values)
+    return numbers and values == sorted(set(values)) and values[0] >= 0 and values[-1] < total
+
+
+def _choice(statements: Sequence[Statement], said: list[tuple[Any, ...]]) -> str:
+    different = list(dict.fromkeys(said))
+    if len(statements) == 1 and statements[0].text.endswith("[i]"):
+        return f"{statements[0].text} in {json.dumps([d[0] for d in different])}"
+    return f"[{', '.join(s.text for s in statements)}] in {json.dumps([list(d) for d in different])}"
