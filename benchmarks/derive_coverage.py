@@ -315,7 +315,7 @@ def _field(model: Model, config: Any, names: Sequence[str]) -> tuple[str, int, l
         for name in names:
             number = vars(part).get(name)
             if type(number) is int:
-                symbols = (name, f"{prefix}{name}") if prefix else (name,)
+                symbols = (name, f"{name}_per_layer", *((f"{prefix}{name}",) if prefix else ()))
                 return name, number, [s for s in symbols if model.symbols.get(s) == number]
     return "", len(getattr(text, "layer_types", None) or ()), []
 

@@ -516,6 +516,20 @@ def test_what_a_config_says_of_each_layer_may_be_said_of_other_layers() -> None:
         model.with_symbols({"num_hidden_layers": 5})
 
 
+def test_a_depth_that_equals_another_number_by_accident_has_its_own_name() -> None:
+    # Three layers in each stack, and three cycles: only the former is how many modules a list holds.
+    model = symflops.derive(small_config("hrm_text", 0))
+    assert model.symbols["num_layers_per_stack"] == 3
+    assert "L_cycles == 3" in model.assumes
+    # One layer more in each stack is as much more each time.
+    one, two, three = (
+        model.with_symbols({"num_layers_per_stack": n}).total().at(batch_size=1, seq_len=1).parameters
+        for n in (1, 2, 3)
+    )
+    counted = independent_count.parameters(small_config("hrm_text", 0))
+    assert (three, three - two) == (counted, two - one)
+
+
 def test_equal_layers_are_found_whatever_a_short_list_of_the_config_says() -> None:
     # time_step_limit of Mamba-2 is a pair, not a list with an entry for each layer. Only the first layer differs: it
     # reads the embeddings in the model's own number format, the others a residual in float32.

@@ -28,6 +28,7 @@ _NOT_SIZES = re.compile(
     r"return|output|beams?|pretraining_tp|tp|truncate|cycles?|layers?|depth|every|offset|block_size|block_length|"
     r"chunk_size_feed_forward|mtp|loops?)(_|$)|^n_layers?$|layers|^_|transformers|^is_|^use_|axial"
 )
+DEPTH = re.compile(r"(^|_)(layers?|depth|blocks)$|^n_layers?$|_layers?_")  # fields that say how many layers there are
 # The length of the pieces in which a recurrence runs: with a symbol for it, every size of the recurrence would be a
 # quotient of two symbols, rounded up.
 _CHUNK = re.compile(r"(^|mamba_|ssm_)chunk_size$")
@@ -44,7 +45,10 @@ RUN_HINTS = {"batch_size": 3, "seq_len": 677, "past_len": 409}
 
 @dataclass
 class Field:
-    """One integer of a config: where it is, its name as a symbol, its number, and how it is written as a product."""
+    """One integer of a config: where it is, its name as a symbol, its number, and how it is written as a product.
+
+    A list that says the same number of each layer is one integer, too.
+    """
 
     holder: Any
     key: str
@@ -53,6 +57,7 @@ class Field:
     divisors: tuple[str, ...] = ()  # other symbols, each of which divides it
     power: int = 1  # a power of two that divides what is left
     place: int = 0  # in the config; those of inner configs come later
+    entries: int = 0  # of the list, if it is one
     solved: Value | None = None  # or what it is equal to, in other symbols
 
     @property
@@ -165,16 +170,22 @@ def architecture(config: Any, numeric: set[str]) -> Architecture:
     fields: list[Field] = []
     taken: set[str] = set(RUN_SYMBOLS)
     for prefix, part in parts(config):
-        for key, number in vars(part).items():
+        depths = {v for k, v in vars(part).items() if type(v) is int and DEPTH.search(k)}
+        for key, value in vars(part).items():
+            is_list = isinstance(value, list | tuple) and len(value) in depths and len(set(map(repr, value))) == 1
+            number = value[0] if is_list else value
             if type(number) is not int or number < 2 or not NAME.match(key):
                 continue
             if _CHUNK.search(key):
                 continue
-            if _NOT_SIZES.search(key) and not re.search(r"(rank|dim|heads)$", key):
+            if _NOT_SIZES.search(key.removesuffix("_per_layer") if is_list else key) and not re.search(
+                r"(rank|dim|heads)$", key
+            ):
                 continue
             name = key if key not in taken else f"{prefix}{key}"
             if name not in taken and name not in numeric:
-                fields.append(Field(part, key, name, number, place=len(fields)))
+                entries = len(value) if is_list else 0
+                fields.append(Field(part, key, name, number, place=len(fields), entries=entries))
             taken.add(name)
     _factor(fields)
     return Architecture(in_order(fields))

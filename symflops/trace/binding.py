@@ -10,11 +10,10 @@ from typing import Any
 from symflops.assumption import choice, fact
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
-from symflops.trace.architecture import architecture, parts, stated
+from symflops.trace.architecture import DEPTH, architecture, parts, stated
 from symflops.trace.assembly import full_name
 from symflops.trace.conditions import literal
 from symflops.trace.configs import find
-from symflops.trace.layer_lists import DEPTH
 from symflops.trace.naming import Depths, count_name
 from symflops.trace.skeleton import equal_layers
 

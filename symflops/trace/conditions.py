@@ -161,7 +161,7 @@ def facts(run: Run, symbols: Iterable[str], depths: Depths) -> list[str]:
     known = set(symbols)
     found = []
     reads = {id(part): _read(run, part) for _, part in parts(run.build.original)}
-    choices, covered = depths.choices(set().union(*reads.values()))
+    choices, covered = depths.choices(set().union(*reads.values()) - known)
     for prefix, part in parts(run.build.original):
         fields = stated(part)
         for key in (reads[id(part)] | fields.keys() - vars(part).keys()) - known:

@@ -27,7 +27,7 @@ from symflops.trace.naming import Depths
 from symflops.trace.refine import Knowledge, least_needed
 from symflops.trace.repeats import SharedLayerError
 from symflops.trace.run import Build, Run, Settings, build, call, keeps_states
-from symflops.trace.skeleton import equal_layers
+from symflops.trace.skeleton import equal_layers, list_lengths
 
 MAX_RUNS = 16
 Progress = Callable[[str], None]
@@ -104,7 +104,7 @@ class Work:
 
 def _with_past(work: Work, settings: Settings) -> Record:
     """A record in which past_len is a symbol where the model takes a cache."""
-    recurrent = keeps_states(work.build()[1])
+    recurrent = keeps_states(work.named.model_class, work.named.config)
     try:
         if not recurrent:
             record = _any_length(work, settings)
@@ -254,7 +254,7 @@ def _explained(error: Exception) -> SymflopsError:
 
 
 def _model(named: Named, record: Record) -> Model:
-    depths = Depths(named.config)
+    depths = Depths(named.config, partial(list_lengths, named.model_class, named.config))
     layers = with_owners(fold(without_places(record.layers), depths.repeat, depths.labels))
     unknown = record.run.recorder.unknown if record.run.recorder else []
     numbers = record.shape.numbers

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from symflops.trace.architecture import parts
+from symflops.trace.architecture import DEPTH, parts
 
 Kinds = list[list[int]]  # of layers that are equal, the places
 
-DEPTH = re.compile(r"(^|_)(layers?|depth|blocks)$|^n_layers?$|_layers?_|cycles|loops")
 _PREFIX = re.compile(r"first|dense|prefix|replace|leading")
 _SUFFIX = re.compile(r"shared_layers$")
 _PLACES = re.compile(r"(^|_)(layers?|idxs?|ind(ex|ic)es|blocks)(_|$)")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from itertools import count
 from typing import Any
 
-from symflops.trace.architecture import parts
-from symflops.trace.layer_lists import DEPTH, Kinds, LayerLists
+from symflops.trace.architecture import DEPTH, parts
+from symflops.trace.layer_lists import Kinds, LayerLists
 
 _PREFIX = re.compile(r"first|dense|prefix|replace|leading")
 _USUAL = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
@@ -17,23 +19,32 @@ def count_name(label: str) -> str:
     return f"num_{re.sub(r'[^A-Za-z0-9_]', '_', label)}_layers"
 
 
-class Depths:
-    """How often layers stand in a list, as names. `symbols` collects what was named."""
+Lengths = Callable[[str, str, int], dict[str, int]]
 
-    def __init__(self, config: Any) -> None:
+
+class Depths:
+    """How often layers stand in a list, as names. `symbols` collects what was named.
+
+    `lengths(prefix, key, number)` gives the lengths of the model's lists of modules, by path, when a field of a part of
+    the config is another number: two numbers that are equal by accident are told apart by it.
+    """
+
+    def __init__(self, config: Any, lengths: Lengths = lambda *_: {}) -> None:
+        self.lengths = lengths
         self.symbols: dict[str, int] = {}
         self.lists = LayerLists(config)
         self.kinds: dict[int, list[Kinds]] = {}  # the lists of layers that were folded, by their length
         self.counted: set[str] = set()  # the lists of the config whose entries symbols count
         self.sums: dict[str, list[str]] = {}  # counts by kind, by what they add up to
         self.fields: dict[str, int] = {}
-        self.prefixes: dict[str, str] = {}  # of the part of the config that a field is in: "vision_"
+        self.places: dict[str, tuple[str, str]] = {}  # of fields: the part of the config, as "vision_", and the key
+        self.governed: dict[str, dict[str, bool]] = {}  # whether a field says how long the lists at these paths are
         for prefix, part in parts(config):
             for key, value in vars(part).items():
                 if type(value) is int and value >= 0:
                     name = key if key not in self.fields else f"{prefix}{key}"  # as in `architecture`
                     self.fields.setdefault(name, value)
-                    self.prefixes.setdefault(name, prefix)
+                    self.places.setdefault(name, (prefix, key))
 
     def repeat(self, path: str, indices: list[int], total: int, label: str) -> str | int:
         """What to write for a kind of layer at these places of a list of so many."""
@@ -103,9 +114,23 @@ class Depths:
         words = set(re.split(r"\W|_", path))
 
         def rank(name: str) -> tuple[bool, bool, int, str]:
-            key = name.removeprefix(self.prefixes[name])
-            elsewhere = not words & set(self.prefixes[name].split("_"))
+            prefix, key = self.places[name]
+            elsewhere = not words & set(prefix.split("_"))
             return elsewhere, key not in _USUAL, -len(words & set(key.split("_"))), name
 
         fitting = [k for k, v in self.fields.items() if v == number and pattern.search(k) and k != other]
-        return min(fitting, key=rank, default="")
+        ranked = sorted(fitting, key=rank)
+        return next((name for name in ranked if pattern is not DEPTH or self._governs(name, path)), "")
+
+    def _governs(self, name: str, path: str) -> bool:
+        """Whether the list at a path has as many modules as a field says, as far as can be seen."""
+        if name not in self.governed:
+            other = next(n for n in count(3) if n not in self.fields.values())
+            lengths = self.lengths(*self.places[name], other)
+            self.governed[name] = {_plain(p): n == other for p, n in lengths.items()}
+        return self.governed[name].get(_plain(path), True)
+
+
+def _plain(path: str) -> str:
+    """A path without the numbers of layers, and without those by which calls of one module are told apart."""
+    return ".".join(re.sub(r"_\d+$", "", word) for word in path.split(".") if not word.isdigit())

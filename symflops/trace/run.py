@@ -101,7 +101,8 @@ def build(
     symbols = {name: sizes.symbol(name, hint) for name, hint in architecture.hints().items()}
     config, twins = _copied(original)
     for f in architecture.fields:
-        vars(twins[id(f.holder)])[f.key] = _size(architecture.factors(f), symbols)
+        size = _size(architecture.factors(f), symbols)
+        vars(twins[id(f.holder)])[f.key] = [size] * f.entries if f.entries else size
     experts.set_implementation(config, "eager", "eager")
     vars(config)["return_dict"] = True
     result = Build(original, config, sizes, Quantities(sizes.names, values), symbols, dtype)
@@ -213,12 +214,12 @@ def _nothing_initialised() -> Iterator[None]:
         yield
 
 
-def keeps_states(built: Build) -> bool:
-    """Whether the model takes a cache in which some layer keeps a recurrent state."""
-    if built.model is None or "past_key_values" not in inspect.signature(built.model.forward).parameters:
+def keeps_states(model_class: type[nn.Module], config: Any) -> bool:
+    """Whether a model takes a cache in which some layer keeps a recurrent state."""
+    if "past_key_values" not in inspect.signature(model_class.forward).parameters:
         return False
     try:
-        return cache.is_recurrent(DynamicCache(config=plain_text_config(built.original)))
+        return cache.is_recurrent(DynamicCache(config=plain_text_config(config)))
     except AttributeError:
         return False  # a config without layers of its own: the call with a cache says so
 

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from transformers.initialization import no_init_weights
 
+from symflops.trace.architecture import parts
 from symflops.trace.repeats import INDEX, state
 
 _LISTED = re.compile(r"\.(\d+)$")
@@ -51,6 +52,26 @@ def equal_layers(model_class: type, config: Any) -> dict[type, list[int]]:
             states = [state(m, places[m]) for m in modules]
             result[kind] = [states.index(s) for s in states]
     return result
+
+
+def list_lengths(model_class: type, config: Any, prefix: str, key: str, number: int) -> dict[str, int]:
+    """How many modules stand in each list, by its path, when a field of a part of the config is another number.
+
+    Lists with an entry for each layer become as long. Empty when such a model cannot be built.
+    """
+    other = copy.deepcopy(config)
+    part = dict(parts(other))[prefix]
+    before = vars(part)[key]
+    for name, value in vars(part).items():
+        if isinstance(value, list | tuple) and len(value) == before:
+            vars(part)[name] = type(value)([*value, *([value[-1]] * (number - before))][:number])
+    vars(part)[key] = number
+    try:
+        with torch.device("meta"), no_init_weights():
+            model = model_class(other)
+    except Exception:  # such a config may make no sense, and nobody asked for it
+        return {}
+    return {path: len(m) for path, m in model.named_modules() if isinstance(m, nn.ModuleList)}
 
 
 @contextmanager
