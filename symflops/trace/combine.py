@@ -118,14 +118,17 @@ class NoPolynomialError(SymflopsError):
 
 
 def lengths(chunk: int, degree: int) -> list[int]:
-    """Lengths at which to record: as many as the monomials of that degree, and two that check."""
-    unknowns = degree + 1 if not chunk else (degree + 1) * (degree + 2) // 2
+    """Lengths at which to record: as many as the monomials of that degree, and two that check.
+
+    With a chunk, a cost may be anything in what is left of the last one, so there are more remainders than a polynomial
+    of that degree has coefficients in one of its two variables; 0, where nothing is padded, comes last of them.
+    """
     if not chunk:
-        return list(range(12, 12 + unknowns + 2))
-    # In several numbers of chunks, several lengths each; none is a whole number of chunks, where nothing is padded.
-    beside = [(q, r) for q in range(3, degree + 5) for r in (5, chunk // 2 + 1, 1, chunk - 2)]
-    ordered = sorted(beside, key=lambda pair: ((5, chunk // 2 + 1, 1, chunk - 2).index(pair[1]) // 2, pair))
-    return list(dict.fromkeys(chunk * q - r % chunk for q, r in ordered if r % chunk))[: unknowns + 2]
+        return list(range(12, 12 + degree + 3))
+    usual = (chunk - 5, chunk - chunk // 2 - 1, chunk - 1, 2, *range(1, chunk), 0)
+    left = list(dict.fromkeys(r % chunk for r in usual if r % chunk or r == 0))[: degree + 2]
+    points = [(q, r) for i, r in enumerate(left[: degree + 1]) for q in range(2, 3 + degree - i)]
+    return [chunk * q + r for q, r in [*points, (2, left[-1]), (3 + degree, left[0])]]
 
 
 def basis(chunk: int, degree: int) -> list[Callable[[int], int]]:

@@ -1,0 +1,48 @@
+"""Closed forms through records at several lengths, against loops that add up what a source that loops would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from symflops import numeric
+from symflops.trace.combine import NoPolynomialError, interpolate, lengths
+
+
+def blocks(length: int, chunk: int, cost: Callable[[int], int]) -> int:
+    """The cost of a sequence in blocks, the last of which may be shorter."""
+    return sum(cost(min(chunk, length - start)) for start in range(0, length, chunk))
+
+
+@pytest.mark.parametrize("chunk", [3, 4, 8, 12, 64, 100])
+@pytest.mark.parametrize(
+    ("degree", "cost"),
+    [(1, lambda n: 7 * n + 3), (2, lambda n: 5 * n * n + 2 * n), (3, lambda n: n**3 + 11)],
+    ids=["linear", "quadratic", "cubic"],
+)
+def test_blocks_are_found_at_their_degree_and_nothing_wrong_at_another(
+    chunk: int, degree: int, cost: Callable[[int], int]
+) -> None:
+    found = []
+    for tried in (1, 2, 3):
+        points = lengths(chunk, tried)
+        try:
+            form = interpolate(points, [blocks(p, chunk, cost) for p in points], chunk, tried)
+        except NoPolynomialError:
+            continue
+        found.append(tried)
+        for length in range(1, 5 * chunk + 2):
+            assert numeric.evaluate(form, {"seq_len": length}) == blocks(length, chunk, cost)
+    assert found[0] <= degree
+    if chunk >= 8:  # of three or four remainders a polynomial of lower degree may say it all
+        assert found[0] == degree
+
+
+@pytest.mark.parametrize("chunk", [8, 12, 64])
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_a_cost_that_is_no_polynomial_of_what_is_left_is_refused(chunk: int, degree: int) -> None:
+    # A logarithm of the last block, as a scan by doubling has.
+    points = lengths(chunk, degree)
+    with pytest.raises(NoPolynomialError):
+        interpolate(points, [blocks(p, chunk, lambda n: n.bit_length()) for p in points], chunk, degree)
