@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from inspect import signature
 from typing import Any
 from unittest.mock import patch
 
-from transformers.integrations.moe import ExpertsInterface
+from torch.nn import Parameter
+from transformers.integrations.moe import ExpertsInterface, _default_apply_gate
 
 from symflops.polynomial import Value, add, divide, multiply, negate, power
 from symflops.trace.internals import storage_key
@@ -40,21 +42,41 @@ def caught(recorder: Recorder) -> Iterator[None]:
         return out
 
     def experts(module: Any, hidden_states: Any, top_k_index: Any, top_k_weights: Any) -> Any:
+        # A class that transformers' decorator has not prepared has none of its attributes.
+        has_gate = getattr(module, "has_gate", True)
+        is_transposed = getattr(module, "is_transposed", False)
         tokens, top_k = hidden_states.size(0), top_k_index.size(-1)
         ids, weights = top_k_index.reshape(-1), top_k_weights.reshape(-1)
         x = hidden_states.repeat_interleave(top_k, dim=0)
-        first = "gate_up_proj" if module.has_gate else "up_proj"
-        biases = [getattr(module, f"{n}_bias") if module.has_bias else None for n in (first, "down_proj")]
-        y = routed(x, getattr(module, first), biases[0], ids, top_k, module.is_transposed)
-        y = module._apply_gate(y) if module.has_gate else module.act_fn(y)
-        y = routed(y, module.down_proj, biases[1], ids, top_k, module.is_transposed)
-        if module.has_post_expert_norm:
+        first = "gate_up_proj" if has_gate else "up_proj"
+        has_bias = getattr(module, "has_bias", False)
+        biases = [getattr(module, f"{n}_bias") if has_bias else None for n in (first, "down_proj")]
+        y = routed(x, getattr(module, first), biases[0], ids, top_k, is_transposed)
+        gate = getattr(type(module), "_apply_gate", _default_apply_gate)
+        y = gate(module, y) if has_gate else module.act_fn(y)
+        y = routed(y, module.down_proj, biases[1], ids, top_k, is_transposed)
+        if getattr(module, "has_post_expert_norm", False):
             y = module.post_expert_norm(y)
         y = (y * weights.unsqueeze(-1)).view(tokens, top_k, hidden_states.size(-1)).sum(dim=1)
         return y.to(hidden_states.dtype)
 
-    with patch.dict(ExpertsInterface._global_mapping, {NAME: experts}):
+    unprepared = {type(m) for m in recorder.paths if _is_unprepared(m)}
+    with ExitStack() as stack:
+        stack.enter_context(patch.dict(ExpertsInterface._global_mapping, {NAME: experts}))
+        for kind in unprepared:
+            stack.enter_context(patch.object(kind, "forward", experts))
         yield
+
+
+def _is_unprepared(module: Any) -> bool:
+    """Whether a module is a mixture of experts in the usual form that does not go through the interface."""
+    if hasattr(module, "has_gate") or not all(hasattr(module, n) for n in ("gate_up_proj", "down_proj", "act_fn")):
+        return False
+    stacked = all(isinstance(w, Parameter) and w.dim() == 3 for w in (module.gate_up_proj, module.down_proj))
+    return stacked and list(signature(type(module).forward).parameters)[1:] == _ARGUMENTS
+
+
+_ARGUMENTS = ["hidden_states", "top_k_index", "top_k_weights"]
 
 
 def expected_share(experts: Value, top_k: Value, tokens: Value) -> Value:
