@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from symflops import numeric
-from symflops.trace.combine import NoPolynomialError, interpolate, lengths
+from symflops.trace.combine import NoPolynomialError, interpolate, lengths, whole_chunks
 
 
 def blocks(length: int, chunk: int, cost: Callable[[int], int]) -> int:
@@ -46,3 +46,30 @@ def test_a_cost_that_is_no_polynomial_of_what_is_left_is_refused(chunk: int, deg
     points = lengths(chunk, degree)
     with pytest.raises(NoPolynomialError):
         interpolate(points, [blocks(p, chunk, lambda n: n.bit_length()) for p in points], chunk, degree)
+
+
+@pytest.mark.parametrize("chunk", [4, 8, 12, 64])
+def test_whole_blocks_and_single_steps_for_what_is_left(chunk: int) -> None:
+    # As xLSTM runs: a matrix form for whole chunks, then one step for each token that is left.
+    def cost(length: int) -> int:
+        whole, left = divmod(length, chunk)
+        return sum(9 * chunk * chunk for _ in range(whole)) + sum(100 for _ in range(left))
+
+    points = lengths(chunk, 1)
+    form = interpolate(points, [cost(p) for p in points], chunk, 1)
+    assert [numeric.evaluate(form, {"seq_len": n}) for n in range(1, 70)] == [cost(n) for n in range(1, 70)]
+
+
+@pytest.mark.parametrize(("chunk", "degree"), [(4, 1), (8, 1), (12, 2), (64, 2)])
+def test_whole_numbers_of_chunks_may_be_another_case(chunk: int, degree: int) -> None:
+    # As bytes are where what is left is joined to the whole chunks in a step of its own.
+    def cost(length: int) -> int:
+        return blocks(length, chunk, lambda n: n**degree) + (5 * length + 40 if length % chunk else 3 * length)
+
+    points = lengths(chunk, degree)
+    with pytest.raises(NoPolynomialError):
+        interpolate(points, [cost(p) for p in points], chunk, degree)
+    points += whole_chunks(chunk, degree)
+    form = interpolate(points, [cost(p) for p in points], chunk, degree)
+    for length in range(1, 5 * chunk + 2):
+        assert numeric.evaluate(form, {"seq_len": length}) == cost(length)

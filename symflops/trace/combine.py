@@ -13,7 +13,7 @@ from fractions import Fraction
 from symflops.algebra import substitute
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError
-from symflops.function import ceil, minimum
+from symflops.function import ceil, floor, minimum
 from symflops.polynomial import Call, Value, add, divide, multiply, negate, power, symbol, terms_of, value_of
 from symflops.trace.layer_data import Data, as_value, step_costs, text
 
@@ -118,35 +118,40 @@ class NoPolynomialError(SymflopsError):
 
 
 def lengths(chunk: int, degree: int) -> list[int]:
-    """Lengths at which to record: as many as the monomials of that degree, and two that check.
+    """Lengths at which to record: as many as the monomials of that degree, and some that check.
 
     With a chunk, a cost may be anything in what is left of the last one, so there are more remainders than a polynomial
-    of that degree has coefficients in one of its two variables; 0, where nothing is padded, comes last of them.
+    of that degree has coefficients in one of its two variables; and a whole number of chunks tells whether what is left
+    then is a chunk or nothing.
     """
     if not chunk:
         return list(range(12, 12 + degree + 3))
-    usual = (chunk - 5, chunk - chunk // 2 - 1, chunk - 1, 2, *range(1, chunk), 0)
-    left = list(dict.fromkeys(r % chunk for r in usual if r % chunk or r == 0))[: degree + 2]
+    usual = (chunk - 5, chunk - chunk // 2 - 1, chunk - 1, 2, *range(1, chunk))
+    left = list(dict.fromkeys(r % chunk for r in usual if r % chunk))[: degree + 2]
     points = [(q, r) for i, r in enumerate(left[: degree + 1]) for q in range(2, 3 + degree - i)]
-    return [chunk * q + r for q, r in [*points, (2, left[-1]), (3 + degree, left[0])]]
+    return [chunk * q + r for q, r in [*points, (2, left[-1]), (3 + degree, left[0]), (3, 0)]]
 
 
-def basis(chunk: int, degree: int) -> list[Callable[[int], int]]:
+def whole_chunks(chunk: int, degree: int) -> list[int]:
+    """Further lengths, for a source that does something else where no part of a chunk is left."""
+    return [chunk * q for q in (2, *range(4, degree + 4))] if chunk else []
+
+
+def basis(chunk: int, degree: int, chunks: Callable[[int], int]) -> list[Callable[[int], int]]:
     """Monomials of the length and, with a chunk, of the number of chunks."""
     if not chunk:
         return [lambda s, d=d: s**d for d in range(degree + 1)]  # type: ignore[misc]
     return [
-        lambda s, a=a, b=b: s**a * (-(-s // chunk)) ** b  # type: ignore[misc]
+        lambda s, a=a, b=b: s**a * chunks(s) ** b  # type: ignore[misc]
         for a in range(degree + 1) for b in range(degree + 1 - a)
     ]  # fmt: skip
 
 
-def monomials(chunk: int, degree: int) -> list[Value]:
+def monomials(chunk: int, degree: int, chunks: Value) -> list[Value]:
     """The same as closed forms in seq_len."""
     length = symbol("seq_len")
     if not chunk:
         return [power(length, d) for d in range(degree + 1)]
-    chunks = ceil(divide(length, chunk))
     return [multiply(power(length, a), power(chunks, b)) for a in range(degree + 1) for b in range(degree + 1 - a)]
 
 
@@ -186,11 +191,42 @@ def _powers(value: Value) -> tuple[Value, dict[str, tuple[Value, Value]]]:
 
 
 def _fitted(points: Sequence[int], values: Sequence[Value], chunk: int, degree: int) -> Value:
-    terms, forms = basis(chunk, degree), monomials(chunk, degree)
-    matrix = [[Fraction(term(point)) for term in terms] for point in points]
-    coefficients = _solved(matrix, list(values))
-    if coefficients is None:
+    for chunks in _chunk_counts(chunk):
+        found = _through(points, values, chunk, degree, chunks)
+        if found is not None:
+            return found
+    # Something else for whole numbers of chunks, where ceil(S/c) is floor(S/c).
+    whole = [i for i, p in enumerate(points) if chunk and p % chunk == 0]
+    if len(whole) < degree + 2:
         raise NoPolynomialError("the cost is not a polynomial of the length")
+    parts = [i for i in range(len(points)) if i not in whole]
+    up, down = _chunk_counts(chunk)
+    usual = _through([points[i] for i in parts], [values[i] for i in parts], chunk, degree, up)
+    if usual is None:
+        raise NoPolynomialError("the cost is not a polynomial of the length")
+    more = [add(values[i], negate(substitute(usual, {"seq_len": points[i]}))) for i in whole]
+    extra = _through([points[i] for i in whole], more, 0, degree, up)
+    if extra is None:
+        raise NoPolynomialError("the cost is not a polynomial of the length")
+    return add(usual, multiply(add(1, down[1], negate(up[1])), extra))
+
+
+Chunks = tuple[Callable[[int], int], Value]  # how many there are: of a number, and as a closed form in seq_len
+
+
+def _chunk_counts(chunk: int) -> list[Chunks]:
+    """What is left of the last chunk counts as one, or as none."""
+    if not chunk:
+        return [(lambda _: 0, 0)]
+    quotient = divide(symbol("seq_len"), chunk)
+    return [(lambda s: -(-s // chunk), ceil(quotient)), (lambda s: s // chunk, floor(quotient))]
+
+
+def _through(points: Sequence[int], values: Sequence[Value], chunk: int, degree: int, chunks: Chunks) -> Value | None:
+    terms, forms = basis(chunk, degree, chunks[0]), monomials(chunk, degree, chunks[1])
+    coefficients = _solved([[Fraction(term(point)) for term in terms] for point in points], list(values))
+    if coefficients is None:
+        return None
     return add(0, *(multiply(c, form) for c, form in zip(coefficients, forms, strict=True)))
 
 

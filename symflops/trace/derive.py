@@ -169,14 +169,15 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
     for chunk in chunks or [0]:
         for degree in (1, 2, 3):
             points = combine.lengths(chunk, degree)
-            trees = [layers_at(point) for point in points]
-            through = partial(combine.interpolate, points, chunk=chunk, degree=degree)
-            try:
-                layers = combine.combined(trees, through, join_arguments=True)
-            except combine.NoPolynomialError:
-                continue
-            note = f"in seq_len the closed form goes through records at {', '.join(map(str, points))}"
-            return replace(records[points[-1]], layers=layers, notes=(note,))
+            for more in ([], combine.whole_chunks(chunk, degree)):
+                points += more
+                through = partial(combine.interpolate, tuple(points), chunk=chunk, degree=degree)
+                try:
+                    layers = combine.combined([layers_at(p) for p in points], through, join_arguments=True)
+                except combine.NoPolynomialError:
+                    continue
+                note = f"in seq_len the closed form goes through records at {', '.join(map(str, points))}"
+                return replace(records[points[-1]], layers=layers, notes=(note,))
     raise SymflopsError("the source loops over time, and its cost is not a polynomial of the length")
 
 
