@@ -133,7 +133,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "o_groups": (3, 2),
         "compress_rates": tuple(
             {"compressed_sparse_attention": sparse, "heavily_compressed_attention": heavy}
-            for sparse, heavy in ((4, 8), (3, 6))
+            for sparse, heavy in ((2, 4), (3, 6))
         ),
     },
     "diffllama": {"num_attention_heads": (8, 4), "num_key_value_heads": (4, 2)},  # key-value heads come in pairs
