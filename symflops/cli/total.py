@@ -18,6 +18,8 @@ class Format(StrEnum):
     json = "json"
     latex = "latex"
     python = "python"
+    c = "c"
+    numpy = "numpy"
 
 
 def total(
@@ -93,9 +95,24 @@ def _latex(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> s
 
 
 def _python(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
-    from symflops.export.code import python_function
+    from symflops.export.python import python_function
 
-    return python_function(cost, metrics, model.name)
+    return python_function(cost, metrics, model.name, model.symbols)
 
 
-_PRINTERS = {Format.text: _text, Format.json: _json, Format.latex: _latex, Format.python: _python}
+def _c(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    from symflops.export.c import c_function
+
+    return c_function(cost, metrics, model.name, model.symbols)
+
+
+def _numpy(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    from symflops.export.numpy import numpy_function
+
+    return numpy_function(cost, metrics, model.name, model.symbols)
+
+
+_PRINTERS = {
+    Format.text: _text, Format.json: _json, Format.latex: _latex, Format.python: _python, Format.c: _c,
+    Format.numpy: _numpy,
+}  # fmt: skip
