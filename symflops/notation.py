@@ -112,8 +112,10 @@ def least_width(tree: Tree, names: Mapping[str, str]) -> float:
     return max(runs)
 
 
-def display(lines: Sequence[tuple[str, Tree]], names: Mapping[str, str], width: float = 25) -> str:
-    r"""An `aligned` block, one equation after the other, none wider than about so many em; needs amsmath.
+def display(
+    lines: Sequence[tuple[str, Tree]], names: Mapping[str, str], width: float = 25, environment: str = "aligned"
+) -> str:
+    r"""Equations one after the other, none wider than about so many em; needs amsmath.
 
     >>> print(display([("flops", ("*", 2, "N", "h"))], {"N": "N", "h": "h"}))
     \begin{aligned}
@@ -125,7 +127,7 @@ def display(lines: Sequence[tuple[str, Tree]], names: Mapping[str, str], width: 
         left = rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
         for i, line in enumerate(_lines(pieces(tree, names), width)):
             rows.append(f"{left} &= {line}" if i == 0 else rf"&\quad {{}}{line}")
-    return "\n".join([r"\begin{aligned}", " \\\\\n".join(rows), r"\end{aligned}"])
+    return "\n".join([rf"\begin{{{environment}}}", " \\\\\n".join(rows), rf"\end{{{environment}}}"])
 
 
 def _lines(parts: Sequence[Piece], width: float) -> list[str]:

@@ -40,8 +40,8 @@ def exact_number(number: int) -> str:
     return f"{printable(number):,}"
 
 
-def engineering(number: int, metric: str, digits: int = 4) -> str:
-    """So many significant digits with a decimal prefix.
+def engineering(number: int, metric: str, digits: int = 4, *, zeros: bool = False) -> str:
+    """So many significant digits with a decimal prefix; zeros at their end are left out unless asked for.
 
     >>> engineering(29_261_612_187_648, "flops"), engineering(999_960, "read_bytes")
     ('29.26 TFLOP', '1 MB')
@@ -53,7 +53,8 @@ def engineering(number: int, metric: str, digits: int = 4) -> str:
     scale = rounded.adjusted() // 3
     if scale >= len(_PREFIXES):
         return f"{rounded:.{digits - 1}e} {noun}".rstrip()
-    return f"{rounded.scaleb(-3 * scale).normalize():f} {_PREFIXES[scale]}{noun}"
+    mantissa = rounded.scaleb(-3 * scale)
+    return f"{mantissa if zeros else mantissa.normalize():f} {_PREFIXES[scale]}{noun}"
 
 
 def scaled(number: int, metric: str, scale: str = "engineering", digits: int = 4) -> str:
@@ -63,7 +64,7 @@ def scaled(number: int, metric: str, scale: str = "engineering", digits: int = 4
     ('29,262', '1.500', '1,234')
     """
     if scale == "engineering":
-        return engineering(number, metric, digits)
+        return engineering(number, metric, digits, zeros=True)
     if scale == "exact":
         return exact_number(number)
     ratio = Fraction(number, _factor(metric, scale))

@@ -107,9 +107,9 @@ def table(
         )
         scale, figures = units or "engineering", digits or 4
         if output is Format.latex:
-            from symflops.export.latex_table import latex_table
+            from symflops.export.latex_table import CM, latex_table
 
-            points = width * 72.27 / 2.54 if width else None
+            points = width * CM if width else None
             text = latex_table(
                 built, scale=scale, digits=figures, standalone=standalone, environment=environment, width=points
             )

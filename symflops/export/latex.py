@@ -46,7 +46,8 @@ def name(text: str) -> str:
     for i, character in enumerate(characters):
         run = run + 1 if character.isalnum() else 0
         long = run > 0 and run % _RUN == 0 and len(characters) > i + 1 and _word(characters, i) > _RUN
-        shown += character + (_BREAK if long or (run == 0 and character != r"\ ") else "")
+        between = run == 0 and character != r"\ " and characters[i + 1 : i + 2] != [_SPECIAL[","]]
+        shown += character + (_BREAK if long or between else "")
     return rf"\texttt{{{shown.removesuffix(_BREAK)}}}"
 
 
@@ -74,8 +75,10 @@ def _characters(text: str) -> list[str]:
     return found
 
 
-def equations(cost: Cost, metrics: Sequence[str], *, short: bool = False) -> str:
+def equations(cost: Cost, metrics: Sequence[str], *, short: bool = False, standalone: bool = False) -> str:
     r"""An `aligned` block with one equation per metric, for display mathematics; needs amsmath. Long ones are broken.
+
+    With `standalone` a document, in which they may go over pages.
 
     >>> print(equations(Cost.of(flops="2*N*h"), ["flops"]))
     \begin{aligned}
@@ -83,20 +86,25 @@ def equations(cost: Cost, metrics: Sequence[str], *, short: bool = False) -> str
     \end{aligned}
     """
     lines = [(metric, grouped(cost.value(metric))) for metric in metrics]
-    return notation.display(lines, notation.symbols(cost.free_symbols, short=short))
+    names = notation.symbols(cost.free_symbols, short=short)
+    if standalone:
+        return document("\\allowdisplaybreaks\n" + notation.display(lines, names, 34, "align*"))
+    return notation.display(lines, names)
 
 
-def document(body: str, *, landscape: bool = False) -> str:
-    """A document that compiles as it is."""
-    paper = "a4paper,landscape" if landscape else "a4paper"
-    packages = "\n".join(rf"\usepackage{{{package}}}" for package in PACKAGES)
-    return "\n".join(
-        [
-            r"\documentclass{article}",
-            rf"\usepackage[{paper},margin=2cm]{{geometry}}",
-            packages,
-            r"\begin{document}",
-            body,
-            r"\end{document}",
-        ]
+def document(body: str, *, width: float = 483) -> str:
+    """A document that compiles as it is, with text of this width in pt: A4 upright or lengthwise, or wider."""
+    paper = (
+        "a4paper"
+        if width <= 483
+        else "a4paper,landscape"
+        if width <= 730
+        else f"papersize={{{width + 115:.0f}pt,598pt}}"
     )
+    packages = "\n".join(rf"\usepackage{{{package}}}" for package in PACKAGES)
+    head = [
+        r"\documentclass{article}",
+        rf"\usepackage[{paper},textwidth={width:.0f}pt,vmargin=2cm]{{geometry}}",
+        packages,
+    ]
+    return "\n".join([*head, r"\begin{document}", body, r"\end{document}"])

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 
 from symflops import notation
+from symflops.errors import SymflopsError
 from symflops.export import latex
 from symflops.export.plain import how, values
 from symflops.export.table import Entry, Table
@@ -20,10 +21,13 @@ from symflops.tree import Tree
 from symflops.units import CONVENTIONS, exact_number, scaled, unit
 
 ENVIRONMENTS = ("longtable", "table", "table*")
+CM = 72.27 / 2.54  # pt
 PORTRAIT, LANDSCAPE, COLUMN = 483.0, 730.0, 345.0  # pt: of the standalone page, either way up, and of an article's text
-_SIZES = (("footnotesize", 8.0), ("scriptsize", 7.0), ("tiny", 5.0))  # name, pt per em
+_SIZES = (("footnotesize", 8.6), ("scriptsize", 8.1), ("tiny", 7.0))  # name, pt per em: small type is wider by design
 _SEPARATION = 6.0  # pt between two columns
-_SETTING = r"\emergencystretch=3em\binoppenalty=0 "  # a formula in a narrow column breaks after any sign
+# A formula in a narrow column breaks after any sign.
+_SETTING = r"\renewcommand{\arraystretch}{1.15}\emergencystretch=3em\binoppenalty=0 "
+_SHORT = 6.0  # em; a formula like 2L + 1 stays on one line
 _LINES = 7  # of a formula in a cell; a longer one goes below
 _HEADINGS = {
     "flops": "FLOPs", "matmul_flops": "matmul FLOPs", "read_bytes": "bytes read", "write_bytes": "bytes written",
@@ -66,9 +70,15 @@ def latex_table(
     if table.places:
         rows[-1][0] = _Cell(r"\textbf{total}", 3, 3)
     heads = _heads(table, scale)
-    landscape = standalone and width is None and _need(rows, heads) > PORTRAIT / _SIZES[0][1]
-    available = width or (LANDSCAPE if landscape else PORTRAIT if standalone else COLUMN)
-    size, em = next((s for s in _SIZES if _least(rows, heads) * s[1] + _gaps(heads) <= available), _SIZES[-1])
+    available = width or (_page(rows, heads) if standalone else COLUMN)
+    least = _least(rows, heads)
+    size, em = next((s for s in _SIZES if least * s[1] + _gaps(heads) <= available), _SIZES[-1])
+    needed = least * em + _gaps(heads)
+    if needed > available:
+        raise SymflopsError(
+            f"the table does not fit into {available / CM:.1f} cm: it needs {needed / CM:.1f} cm in the smallest type; "
+            "take fewer columns or models, more --width, or --standalone"
+        )
     usable = (available - _gaps(heads)) / em
     widths = _shared([*rows, heads], usable)
     for row in rows:
@@ -91,8 +101,15 @@ def latex_table(
         parts.append(rf"\end{{{environment}}}")
     text = "\n".join(parts)
     if standalone:
-        return latex.document(text, landscape=landscape)
+        return latex.document(text, width=available)
     return f"% needs {', '.join(latex.PACKAGES)}\n{text}"
+
+
+def _page(rows: Sequence[Sequence[_Cell]], heads: Sequence[_Cell]) -> float:
+    """The text width of a page of its own: A4 upright, else lengthwise, else as wide as it takes."""
+    if _need(rows, heads) * _SIZES[0][1] + _gaps(heads) <= PORTRAIT:
+        return PORTRAIT
+    return max(LANDSCAPE, _least(rows, heads) * _SIZES[1][1] + _gaps(heads))
 
 
 # ---------------------------------------------------------------------------------------------------------------- cells
@@ -143,6 +160,8 @@ def _quantity(entry: Entry, column: str, names: Mapping[str, str], scale: str, d
         return _number(scaled(value, column, scale, digits))
     tree = grouped(value)
     width = sum(piece.width for piece in notation.pieces(tree, names))
+    if width <= _SHORT:
+        return _Cell(f"${{{notation.inline(tree, names)}}}$", width, width)
     return _Cell("", width, notation.least_width(tree, names), tree)
 
 
@@ -150,8 +169,13 @@ def _number(text: str) -> _Cell:
     """A number with its unit; a very long one may break after a group of digits."""
     groups = text.split(",")
     shown = (r",\allowbreak{}" if len(groups) > 8 else ",").join(groups).replace(" ", "~")
-    width = 0.55 * len(text)
+    width = _width(text)
     return _Cell(shown, width, 2.2 if len(groups) > 8 else width)
+
+
+def _width(text: str) -> float:
+    """The width of roman type, in em."""
+    return sum(0.95 if c in "MWmw%" else 0.75 if c.isupper() else 0.35 if c in " .,[]" else 0.53 for c in text)
 
 
 def _heads(table: Table, scale: str) -> list[_Cell]:
@@ -195,8 +219,6 @@ def _shared(rows: Sequence[Sequence[_Cell]], usable: float) -> list[float]:
     left = usable - sum(least for least, _ in columns)
     wishes = [min(wanted, 60.0) - least if wanted > least else 0.0 for least, wanted in columns]
     part = min(1.0, left / sum(wishes)) if sum(wishes) else 0.0
-    if left < 0:  # not even the smallest type fits: in proportion
-        return [least * usable / (usable - left) for least, _ in columns]
     return [least + part * wish for (least, _), wish in zip(columns, wishes, strict=True)]
 
 
@@ -211,7 +233,7 @@ def _begin(
     specification = []
     for i, em in enumerate(widths):
         aligned = r"\raggedleft" if i >= len(table.places) and numbers else r"\raggedright"
-        share = em * per_em / usable
+        share = floor(1e4 * em * per_em / usable) / 1e4
         length = rf"{share:.4f}\dimexpr\linewidth-{_gaps(heads):.0f}pt\relax"
         specification.append(rf">{{{aligned}\arraybackslash}}p{{{length}}}")
     columns = "@{}\n" + "\n".join(specification) + "\n@{}"
@@ -246,7 +268,7 @@ def _head(table: Table, heads: Sequence[_Cell]) -> str:
     lines = [r"\toprule"]
     if len(table.models) > 1:
         first, count = len(table.places), len(table.quantities)
-        over = [rf"\multicolumn{{{count}}}{{@{{}}l@{{}}}}{{{latex.name(model.name)}}}" for model in table.models]
+        over = [rf"\multicolumn{{{count}}}{{@{{}}c@{{}}}}{{{latex.name(model.name)}}}" for model in table.models]
         lines.append(" & ".join([*("" for _ in table.places), *over]) + r" \\")
         starts = [first + 1 + i * count for i in range(len(table.models))]
         lines.append("".join(rf"\cmidrule(lr){{{start}-{start + count - 1}}}" for start in starts))
@@ -256,7 +278,7 @@ def _head(table: Table, heads: Sequence[_Cell]) -> str:
 
 def _caption(table: Table) -> str:
     named = ", ".join(latex.name(model.name) for model in table.models)
-    return rf"Cost of {named}: {latex.escaped(how(table)).replace(chr(92) + ' ', ' ')}. " + _prose(CONVENTIONS)
+    return rf"Cost of {named}: {_prose(f'{how(table)}. {CONVENTIONS}')}"
 
 
 def _prose(text: str) -> str:

@@ -113,14 +113,14 @@ def comma_separated(table: Table, *, short: bool = False) -> str:
 
 
 def _harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula of its own: where one would, an apostrophe stands before it.
+    """A text on one line that no spreadsheet takes for a formula: where it would, an apostrophe stands first.
 
     >>> _harmless("=1+1"), _harmless("layers.0")
     ("'=1+1", 'layers.0')
     """
+    line = one_line(text, len(text) * 10 + 400)
     # Spreadsheets skip spaces and quotes before the sign, and know the full-width signs of East Asian keyboards.
-    starts = re.match(r"""[\s"'\ufeff\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]""", text)
-    return f"'{text}" if starts else text
+    return f"'{line}" if re.match(r"""[\s"'\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]""", line) else line
 
 
 def _in_brackets(datum: Any) -> Any:
