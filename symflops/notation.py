@@ -33,13 +33,13 @@ class Piece:
 
 
 def symbols(names: set[str], *, short: bool = True) -> dict[str, str]:
-    """How each name is written in mathematics; no two alike.
+    r"""How each name is written in mathematics; no two alike.
 
     The usual letter where there is one, else the first letter with the other words' as its index. Without `short`, the
     names themselves.
 
-    >>> symbols({"seq_len", "num_key_value_heads", "linear_value_head_dim", "eps"})["linear_value_head_dim"]
-    'l_{\\mathrm{vhd}}'
+    >>> print(*symbols({"num_key_value_heads", "linear_value_head_dim"}).values())
+    n_{\mathrm{kv}} l_{\mathrm{vhd}}
     """
     if not short:
         return {name: rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}" for name in names}
@@ -73,13 +73,13 @@ def pieces(tree: Tree, names: Mapping[str, str]) -> list[Piece]:
 
 
 def inline(tree: Tree, names: Mapping[str, str], room: float = 1e9) -> str:
-    """A tree for running text and table cells, that may break where it has to, to fit into so many em.
+    r"""A tree for running text and table cells, that may break where it has to, to fit into so many em.
 
     TeX breaks a formula after a sign. Before a bracket it may too, and where that is not enough, between letters.
 
     >>> tree = ("*", 2, "N", ("+", "h", 1))
-    >>> inline(tree, {"N": "N", "h": "h"}), inline(tree, {"N": "N", "h": "h"}, room=3)
-    ('2\\,N\\,(h+1)', '2\\,N\\,\\penalty300 (h+1)')
+    >>> print(inline(tree, {"N": "N", "h": "h"}), "or", inline(tree, {"N": "N", "h": "h"}, room=3))
+    2\,N\,(h+1) or 2\,N\,\penalty300 (h+1)
     """
     parts = pieces(tree, names)
     if sum(part.width for part in parts) <= room:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given as hypothesis_given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 import symflops
@@ -191,6 +192,7 @@ TREES = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=300)
 @hypothesis_given(TREES, st.tuples(st.integers(0, 40), st.integers(1, 40), st.integers(0, 2**40)))
 def test_any_formula_in_python_and_numpy(formula: str, numbers: tuple[int, int, int]) -> None:
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import symflops
@@ -136,11 +136,13 @@ def read_back(source: str) -> str:
     return shown
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
 def test_escaping_loses_nothing_and_lets_nothing_through(text: str) -> None:
     assert read_back(latex.escaped(text)) == text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_every_text_becomes_known_commands_in_ascii(text: str) -> None:
     assert latex.escaped(text).isascii()
@@ -178,6 +180,7 @@ def test_formulas_as_mathematics(formula: str, expected: str) -> None:
     assert notation.inline(grouped(cost.value("flops")), names) == expected
 
 
+@settings(deadline=None)
 @given(st.sets(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,30}", fullmatch=True), max_size=12))
 def test_no_two_symbols_are_written_alike(names: set[str]) -> None:
     for short in (True, False):

@@ -209,7 +209,7 @@ def _rounded(a: str, sign: str = "") -> str:
 
 
 _OPERATIONS = {
-    "+": added, "-": lambda a: f"-{a}", "//": lambda a, b: f"({a} // {b})",
+    "+": added, "-": lambda a: f"-{a}", "//": lambda a, b: f"({a} // ({unbracketed(b)}))",
     "*": lambda *factors: "*".join(factors), "/": _quotient, "**": _raised,
     "min": _pairs("minimum"), "max": _pairs("maximum"), "floor": _rounded, "ceil": lambda a: _rounded(a, "-"),
     "sqrt": lambda a: f"np.frompyfunc(root, 1, 1)({unbracketed(a)})",

@@ -18,7 +18,8 @@ from symflops.polynomial import Value
 
 PLACE = ("path", "class", "formula")  # columns that say where and what a row is
 COLUMNS = (*PLACE, "count", "share", *METRICS)
-_NAMED = 4  # groups of paths that a label names before it says how many more there are
+_NAMED = 4  # groups of paths that a label names before it says how many more paths there are
+_LISTED = 8  # names between braces
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def table(
     >>> from symflops.model import load
     >>> made = table([load("llama-2-7b-hf")], ["path", "count", "flops"], depth=3)
     >>> [line.texts["path"] for line in made.lines][1:3]
-    ['model.rotary_emb', 'model.layers.{input,post_attention}_layernorm']
+    ['model.rotary_emb', 'model.layers.{input,post_attention}_layernorm, model.norm']
 
     Raises SymflopsError for a column that does not exist and where a number cannot be computed.
     """
@@ -198,34 +199,47 @@ def label(paths: Sequence[str]) -> str:
     ('a.{q,k}_proj, b.norm', 'layers.{0,5}.up')
     """
     groups: list[list[list[str]]] = []
+    left = 0
     for parts in (path.split(".") for path in paths):
         for group in groups:
-            if len(_differing([*group, parts])) == 1:
+            # A path of a group differs from the first one where the second one does.
+            if _differing(group[0], parts) == (
+                _differing(*group[:2]) if len(group) > 1 else _one_place(group[0], parts)
+            ):
                 group.append(parts)
                 break
         else:
-            groups.append([parts])
-    texts = [_braces(group) for group in groups]
-    more = [f"… and {len(texts) - _NAMED} more"] if len(texts) > _NAMED else []
-    return ", ".join([*texts[:_NAMED], *more])
+            if len(groups) < _NAMED:
+                groups.append([parts])
+            else:
+                left += 1
+    return ", ".join([*map(_braces, groups), *([f"… and {left} more"] if left else [])])
 
 
-def _differing(group: Sequence[Sequence[str]]) -> list[int]:
-    """The places in which paths of one length differ; all of them, and none more, for paths of several lengths."""
-    if len({len(parts) for parts in group}) > 1:
-        return [-1, -1]
-    return [i for i, names in enumerate(zip(*group, strict=True)) if len(set(names)) > 1]
+def _differing(first: Sequence[str], second: Sequence[str]) -> list[int]:
+    """The places in which two paths differ."""
+    if len(first) != len(second):
+        return []
+    return [i for i, pair in enumerate(zip(first, second, strict=True)) if pair[0] != pair[1]]
+
+
+def _one_place(first: Sequence[str], second: Sequence[str]) -> list[int]:
+    """The place in which two paths differ; no places at all where there are several or none."""
+    places = _differing(first, second)
+    return places if len(places) == 1 else [-1]
 
 
 def _braces(group: Sequence[Sequence[str]]) -> str:
     if len(group) == 1:
         return ".".join(group[0])
-    (place,) = _differing(group)
+    (place,) = _differing(*group[:2])
     names = [parts[place] for parts in group]
     start = _whole_words(_common(names))
     end = _whole_words(_common([name[len(start) :][::-1] for name in names]))[::-1]
-    middle = ",".join(name[len(start) : len(name) - len(end)] for name in names)
-    return ".".join([*group[0][:place], f"{start}{{{middle}}}{end}", *group[0][place + 1 :]])
+    middle = [name[len(start) : len(name) - len(end)] for name in names]
+    if len(middle) > _LISTED:
+        middle = [*middle[: _LISTED - 2], "…", middle[-1]]
+    return ".".join([*group[0][:place], f"{start}{{{','.join(middle)}}}{end}", *group[0][place + 1 :]])
 
 
 def _whole_words(text: str) -> str:
