@@ -19,7 +19,8 @@ _SUM, _PRODUCT, _POWER, _ATOM = range(4)  # how tightly something binds
 _DIGITS = 24  # of a literal that stay on one line
 # How bad a line break is: between terms, before a bracket or an argument, between letters, where none is allowed.
 # Inside brackets each is worse.
-_TERM, _ARGUMENT, _LETTER, _NEVER = 20, 50, 3000, 10000
+_TERM, _ARGUMENT, _LETTER, _NEVER = 20, 200, 3000, 10000
+_EMPTY = 600  # how bad a line is that has nothing in it
 _MAY_BREAK = r"\penalty300 "  # worse than after a sign, with \binoppenalty 0
 
 
@@ -131,16 +132,17 @@ def display(
 
 
 def _lines(parts: Sequence[Piece], width: float) -> list[str]:
-    """Pieces as lines that fit; of the places where a line may break, the last one of the best third is taken."""
+    """Pieces as lines that fit, each broken where that is least bad: at an outer sign, and not too early."""
     lines, start = [], 0
     while start < len(parts):
         end, used = start, 0.0
+        filled = [0.0]  # how much of the line is filled before each place where it could break
         while end < len(parts) and (end == start or used + parts[end].width <= width):
             used += parts[end].width
+            filled.append(used / width)
             end += 1
         if end < len(parts):
-            allowed = range(start + max(1, (end - start) // 3), end + 1)
-            end = min(allowed, key=lambda i: (parts[i].penalty, -i), default=end)
+            end = min(range(start + 1, end + 1), key=lambda i: parts[i].penalty + _EMPTY * (1 - filled[i - start]))
         lines.append("".join(part.text for part in parts[start:end]))
         start = end
     return lines

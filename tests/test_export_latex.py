@@ -212,6 +212,13 @@ def test_the_legend_has_every_symbol_with_its_value() -> None:
     assert r"$S$: \texttt{seq\_len};" in legend
 
 
+def test_short_names_of_equations_are_explained_below(say: Any) -> None:
+    text = say("total", "mixtral-8x7b", "--format", "latex", "--symbolic", "--short", "--metric", "parameters")
+    comments = [line for line in text.splitlines() if line.startswith("%")]
+    assert r"% $n_{\mathrm{kv}}$: num_key_value_heads = 8" in comments
+    assert len(comments) == 8  # h, L, V, i, E, n, n_kv, d
+
+
 def test_a_table_that_cannot_fit_says_so() -> None:
     models = [symflops.load(name) for name in MODELS]
     with pytest.raises(

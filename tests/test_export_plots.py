@@ -89,6 +89,17 @@ def test_every_range_can_be_drawn(points: list[int], chart: str) -> None:
     )
 
 
+@pytest.mark.parametrize("chart", plots.CHARTS)
+@pytest.mark.parametrize("name", ["mamba-130m", LLAMA, "bert-base"])
+def test_every_axis_has_numbers(name: str, chart: str) -> None:
+    figure = plots.draw(symflops.load(name), chart, [128, 131072])
+    figure.draw_without_rendering()
+    for axis in [*(axes.yaxis for axes in figure.axes), figure.axes[-1].xaxis]:
+        low, high = sorted(axis.get_view_interval())
+        labelled = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=True)
+        assert len([text for place, text in labelled if low <= place <= high and text.get_text()]) >= 2
+
+
 def test_names_in_a_picture_are_text() -> None:
     names = ["$x$", "_hidden", "\\frac{1}{2}", "$\\bad{", "<b>&amp;", "a\nb", "%d {}"]
     zero = dict.fromkeys(METRICS, "0")

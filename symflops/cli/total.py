@@ -98,9 +98,9 @@ def _json(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> st
 
 
 def _latex(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
-    from symflops.export.latex import equations
+    from symflops.export.latex import equations, legend
 
-    return equations(cost, metrics, short=short)
+    return equations(cost, metrics, short=short) + (legend(cost, metrics, model.symbols) if short else "")
 
 
 def _python(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:

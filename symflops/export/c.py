@@ -12,7 +12,7 @@ from functools import reduce
 from textwrap import wrap
 
 from symflops.cost import Cost
-from symflops.export.code import Parameter, description, identifier, parameters
+from symflops.export.code import Parameter, description, identifier, parameters, selected
 from symflops.grouping import grouped
 from symflops.tree import Tree, fold, write
 
@@ -191,6 +191,7 @@ def c_function(cost: Cost, metrics: Sequence[str], name: str, values: Mapping[st
     It needs GCC or Clang on a 64-bit machine and no library. A result that is given is the one of `at`; the comment in
     the source says where numbers are rounded on the way.
     """
+    cost = selected(cost, metrics)
     called = identifier(name, RESERVED)
     given = parameters(cost, values or {}, RESERVED | {called, f"{called}_cost"})
     names = _locals(given)

@@ -53,6 +53,11 @@ class Parameter:
         )
 
 
+def selected(cost: Cost, metrics: Sequence[str]) -> Cost:
+    """The cost in these metrics alone, so that a function asks for no symbol that they do not depend on."""
+    return Cost.of(**{metric: cost.value(metric) for metric in metrics})
+
+
 def parameters(cost: Cost, values: Mapping[str, int], reserved: Set[str] = frozenset()) -> list[Parameter]:
     """The free symbols of a cost as parameters: those without a default first, run symbols before sizes of the model.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from symflops import notation
 from symflops.cost import Cost
@@ -90,6 +90,16 @@ def equations(cost: Cost, metrics: Sequence[str], *, short: bool = False, standa
     if standalone:
         return document("\\allowdisplaybreaks\n" + notation.display(lines, names, 34, "align*"))
     return notation.display(lines, names)
+
+
+def legend(cost: Cost, metrics: Sequence[str], values: Mapping[str, int]) -> str:
+    """Comments below equations with short names: which symbol each is, and its value in the config."""
+    used = Cost.of(**{metric: cost.value(metric) for metric in metrics}).free_symbols
+    lines = []
+    for symbol, shown in sorted(notation.symbols(cost.free_symbols).items()):
+        if symbol in used:
+            lines.append(f"\n% ${shown}$: {symbol}" + (f" = {values[symbol]}" if symbol in values else ""))
+    return "".join(lines)
 
 
 def document(body: str, *, width: float = 483) -> str:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from symflops.cost import Cost
-from symflops.export.code import Parameter, description, identifier, parameters
+from symflops.export.code import Parameter, description, identifier, parameters, selected
 from symflops.export.python import RESERVED, added, expression, helpers, imports, signature, unbracketed, wrapped
 from symflops.grouping import grouped
 from symflops.tree import Tree, fold
@@ -35,6 +35,7 @@ def nearest(array):
 
 def numpy_function(cost: Cost, metrics: Sequence[str], name: str, values: Mapping[str, int] | None = None) -> str:
     """A NumPy function of the cost's free symbols that returns a dict of arrays, equal to `at` at every point."""
+    cost = selected(cost, metrics)
     given = parameters(cost, values or {}, RESERVED | _LOCAL)
     names = {p.symbol: p.name for p in given}
     trees = {metric: _rounding(grouped(cost.value(metric))) for metric in metrics}
@@ -75,7 +76,9 @@ def numpy_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappin
         "    Raises ValueError for a negative size and where a formula does not hold.",
         '    """',
     ]
-    return "\n".join([*"\n".join(lines).split("\n"), *(f"    {line}".rstrip() for line in body)])
+    return "\n".join(
+        [*(line.rstrip() for line in "\n".join(lines).split("\n")), *(f"    {line}".rstrip() for line in body)]
+    )
 
 
 def _checks(given: Sequence[Parameter]) -> list[str]:

@@ -167,7 +167,7 @@ def draw(
             _draw_lines(top, per_token(model, at, batches[:1], given, ["flops"]), at, "FLOP")
             _draw_lines(below, per_token(model, at, batches, given, ["read_bytes", "write_bytes"]), at, "B")
             top.set_ylabel("FLOPs per token" + (of_batch if len(batches) > 1 else ""))
-            top.set_ylim(bottom=0)
+            _quantity_axis(top)
             below.set_ylabel("bytes per token")
         else:
             top = below = figure.subplots()
@@ -177,8 +177,9 @@ def draw(
             title = f"{model.name}: {'cost per token' if chart == 'per-token' else 'arithmetic intensity'}" + (
                 of_batch if len(batches) == 1 else ""
             )
-            _logarithmic(below)
-            below.set_xlabel("tokens in the prompt, or in the cache when decoding")
+            _quantity_axis(below)
+            decodes = any(str(line.get_label()).startswith("decode") for line in below.lines)
+            below.set_xlabel("tokens in the prompt" + (", or in the cache when decoding" if decodes else ""))
         _length_axis(below, at)
         _legend(figure, below, upside_down=chart == "components")
         top.set_title(one_line(title + (f", {run}" if run else ""), 100))
@@ -245,11 +246,19 @@ def _engineering(axes: Axes, unit: str) -> None:
     axes.yaxis.set_major_formatter(EngFormatter(unit=unit))
 
 
-def _logarithmic(axes: Axes) -> None:
-    from matplotlib.ticker import NullFormatter
+def _quantity_axis(axes: Axes) -> None:
+    """A logarithmic axis where the curves span more than a decade, else a linear one from 0."""
+    from matplotlib.ticker import LogLocator, NullFormatter
 
+    drawn: list[Any] = [line.get_ydata() for line in axes.lines]
+    numbers = [float(n) for curve in drawn for n in curve if n > 0]
+    span = max(numbers) / min(numbers) if numbers else 1.0
+    if span <= 10:
+        axes.set_ylim(0, 1.08 * max(numbers, default=1.0))
+        return
     formatter = axes.yaxis.get_major_formatter()
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5) if span < 300 else (1,)))
     axes.yaxis.set_major_formatter(formatter)
     axes.yaxis.set_minor_formatter(NullFormatter())
 

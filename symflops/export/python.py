@@ -10,7 +10,7 @@ from fractions import Fraction
 from textwrap import wrap
 
 from symflops.cost import Cost
-from symflops.export.code import Parameter, description, identifier, parameters
+from symflops.export.code import Parameter, description, identifier, parameters, selected
 from symflops.grouping import grouped
 from symflops.tree import Tree, fold
 
@@ -77,6 +77,7 @@ def python_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappi
 
     It uses only the standard library. `values` are the config's numbers for sizes that stayed symbols: their defaults.
     """
+    cost = selected(cost, metrics)
     given = parameters(cost, values or {}, RESERVED)
     names = {p.symbol: p.name for p in given}
     trees = {metric: grouped(cost.value(metric)) for metric in metrics}
