@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from symflops.expr import parse, symbol, unparse
     from symflops.formula import Formula, formula_names, load_formula
     from symflops.layer import Layer
-    from symflops.model import Model, Row, model_names
+    from symflops.model import Model, Row, Rows, model_names
     from symflops.source import derive, load
 
 __version__ = "0.1.0"
@@ -25,11 +25,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "SymflopsError": "errors", "symbol": "expr", "parse": "expr", "unparse": "expr", "METRICS": "cost", "Cost": "cost",
     "Sweep": "cost", "Formula": "formula", "load_formula": "formula", "formula_names": "formula", "Layer": "layer",
-    "Model": "model", "Row": "model", "model_names": "model", "load": "source", "derive": "source",
+    "Model": "model", "Row": "model", "Rows": "model", "model_names": "model", "load": "source", "derive": "source",
 }  # fmt: skip
 
 __all__ = [
-    "METRICS", "Cost", "Formula", "Layer", "Model", "Row", "Sweep", "SymflopsError", "derive",
+    "METRICS", "Cost", "Formula", "Layer", "Model", "Row", "Rows", "Sweep", "SymflopsError", "derive",
     "formula_names", "load", "load_formula", "model_names", "parse", "symbol", "unparse",
 ]  # fmt: skip
 

@@ -8,18 +8,20 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from symflops import algebra, numeric, polynomial
+from symflops import algebra, notation, notebook, numeric, polynomial
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped, renamed, short_names
 from symflops.polynomial import Polynomial, Value
 from symflops.tree import exact, write
+from symflops.units import METRICS as METRICS
+from symflops.units import UNITS as UNITS
+from symflops.units import engineering, exact_number
 
 if TYPE_CHECKING:
     import numpy as np
     import sympy
 
-METRICS = ("flops", "matmul_flops", "read_bytes", "write_bytes", "intermediate_bytes", "parameters")
-UNITS = dict(zip(METRICS, ("FLOP", "FLOP", "byte", "byte", "byte", "count"), strict=True))
+_SHOWN = 5  # points at each end of a long sweep in a notebook
 
 
 def to_value(quantity: Any) -> Value:
@@ -183,6 +185,20 @@ class Cost:
             shown = ", ".join(f"{metric}={self.text(metric)!r}" for metric in METRICS)
         return f"Cost({shown})"
 
+    def _repr_latex_(self) -> str | None:
+        if self.evaluated:
+            return None
+        names = notation.symbols(self.free_symbols)
+        lines = [(metric, grouped(self.value(metric))) for metric in METRICS]
+        return f"$\\displaystyle {notation.display(lines, names, width=60)}$"
+
+    def _repr_html_(self) -> str | None:
+        if not self.evaluated:
+            return None
+        numbers = [(metric, self.number(metric)) for metric in METRICS]
+        rows = [(m, exact_number(n), UNITS[m], engineering(n, m)) for m, n in numbers]
+        return notebook.table(("metric", "exactly", "unit", ""), rows, (False, True, False, True))
+
     def sweep(self, **axes: Any) -> Sweep:
         """The cost over a grid: columns of NumPy arrays, computed when asked for.
 
@@ -242,3 +258,20 @@ class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
     def dtypes(self) -> dict[str, str]:
         """The NumPy dtype of every column."""
         return {name: str(self[name].dtype) for name in self}
+
+    def to_pandas(self) -> notebook.DataFrame:
+        """The columns as a pandas DataFrame. Needs the extra `symflops[pandas]`.
+
+        >>> Cost.of(flops="2*seq_len**2").sweep(seq_len=[1, 2, 3]).to_pandas()[["seq_len", "flops"]].sum().tolist()
+        [6, 28]
+        """
+        return notebook.frame(self)
+
+    def _repr_html_(self) -> str:
+        length = self[next(iter(self))].size
+        shown = [*range(length)] if length <= 2 * _SHOWN else [*range(_SHOWN), *range(length - _SHOWN, length)]
+        columns = {name: self[name] for name in self}
+        rows = [tuple(f"{columns[name][i].item():,}" for name in columns) for i in shown]
+        if len(shown) < length:
+            rows.insert(_SHOWN, tuple("⋮" for _ in columns))
+        return notebook.table(tuple(columns), rows, (True,) * len(columns)) + f"<p>{length:,} points</p>"

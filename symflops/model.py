@@ -6,19 +6,21 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symflops import algebra, numeric, polynomial
+from symflops import algebra, notebook, numeric, polynomial
 from symflops.assumption import holds, is_of_config, sides
-from symflops.cost import Cost
+from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import data_folder, in_order
 from symflops.graph import graph, total
+from symflops.grouping import grouped, renamed, short_names
 from symflops.layer import Layer, collection_paused
 from symflops.model_file import Reading, dump, read_json
 from symflops.polynomial import Number, Value
-from symflops.tree import names, read
+from symflops.tree import names, read, write
 
 if TYPE_CHECKING:
     from networkx import DiGraph
@@ -35,6 +37,54 @@ class Row:
     total: Cost
     is_basic: bool
     depth: int
+    formula: str = ""  # of the library; a layer with a cost of its own and a group have none
+
+
+class Rows(list[Row]):
+    """The rows of a model: a list that notebooks show as a table."""
+
+    def to_pandas(self, **values: Any) -> notebook.DataFrame:
+        """One line per row as a pandas DataFrame, costs with all repeats. Needs the extra `symflops[pandas]`.
+
+        With values for the symbols (as in `Cost.at`) the metrics are exact integers, without any they are
+        SymPy expressions.
+
+        >>> frame = load("llama-2-7b-hf").rows().to_pandas(batch_size=1, seq_len=2048)
+        >>> int(frame["matmul_flops"].sum())
+        29261612187648
+        """
+        totals = [row.total.at(**values) if values else row.total for row in self]
+        columns: dict[str, list[Any]] = {
+            "path": [row.path for row in self],
+            "class": [row.class_name for row in self],
+            "formula": [row.formula for row in self],
+            "repeat": [_plain(row.repeat) for row in self],
+        }
+        columns |= {metric: [getattr(total, metric) for total in totals] for metric in METRICS}
+        return notebook.frame(columns)
+
+    def _repr_html_(self) -> str:
+        names = short_names(set().union(*(row.total.free_symbols for row in self)))
+        legend = "; ".join(f"{new} = {name}" for name, new in sorted(names.items(), key=lambda p: p[1]) if new != name)
+        rows = [
+            (row.path, _text(row.repeat, names), *(_text(row.total.value(metric), names) for metric in METRICS))
+            for row in self
+        ]
+        header = ("layer", "runs", *METRICS)
+        return notebook.table(header, rows, (False, True, *(False for _ in METRICS)), f"with all runs; {legend}")
+
+
+def _plain(value: Value) -> Any:
+    """An int, or the SymPy expression."""
+    if isinstance(value, int):
+        return value
+    from symflops import expr
+
+    return expr.to_sympy(value)
+
+
+def _text(value: Value, names: Mapping[str, str]) -> str:
+    return write(renamed(grouped(value), names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,19 +149,20 @@ class Model:
     def _in_numbers(self, cost: Cost) -> Cost:
         return Cost(tuple(algebra.substitute(value, self.symbols) for value in cost.values))
 
-    def rows(self, symbolic: bool = False, groups: bool = False) -> list[Row]:
+    def rows(self, symbolic: bool = False, groups: bool = False) -> Rows:
         """One row per basic layer in the order of the tree, with `groups` one per composite layer too.
 
         The rows' totals add up to the model's total, each basic layer once.
         """
-        rows = []
+        rows = Rows()
         for path, layer, runs in self._walk():
             if layer.is_basic or groups:
                 one = layer.cost if layer.is_basic else total(graph(layer), layer)
                 whole = one * runs
                 if not symbolic:
                     one, whole, runs = self._in_numbers(one), self._in_numbers(whole), self._number(runs)
-                rows.append(Row(path, layer.class_name, runs, one, whole, layer.is_basic, path.count(".")))
+                name = layer.formula.name if layer.formula else ""
+                rows.append(Row(path, layer.class_name, runs, one, whole, layer.is_basic, path.count("."), name))
         return rows
 
     def _number(self, value: Value) -> Value:
@@ -169,6 +220,11 @@ class Model:
             data["assumes"] = list(self.assumes)
         data["layers"] = {part.name: dump(part) for part in self.root.parts}
         return data
+
+    def _repr_html_(self) -> str:
+        named = " · ".join(text for text in (self.name, self.about) if text)
+        values = ", ".join(f"{name} = {value:,}" for name, value in self.symbols.items())
+        return f"<p><b>{escape(named)}</b><br>{escape(values)}</p>{self.rows(symbolic=True)._repr_html_()}"
 
     def dumps(self) -> str:
         """The text of the model's JSON file; loading it and dumping again gives the same bytes."""

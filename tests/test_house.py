@@ -19,6 +19,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("function",),
     ("algebra",),
     ("grouping",),
+    ("units", "notation", "notebook"),
     ("expr",),
     ("numeric",),
     ("assumption",),
@@ -35,7 +36,11 @@ ORDER: tuple[tuple[str, ...], ...] = (
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 HEAVY = ("torch", "transformers", "anthropic", "matplotlib", "pandas")
-MAY_IMPORT = {"trace": ("torch", "transformers")}  # what of these a room is for
+MAY_IMPORT = {  # what of these a room is for
+    "trace": ("torch", "transformers"),
+    "notebook": ("pandas",),
+    "export": ("matplotlib",),
+}
 # Private, though no part of its name begins with an underscore.
 PRIVATE_TORCH = "torch.fx.experimental"
 

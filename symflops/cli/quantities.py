@@ -1,42 +1,12 @@
-"""Numbers and tables as people read them."""
+"""Numbers and tables as people read them in a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symflops.cost import UNITS
-from symflops.errors import SymflopsError
-
-_PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
-_NOUNS = {"FLOP": "FLOP", "byte": "B", "count": ""}
-
-
-def printable(number: int) -> int:
-    """The number itself; an error when it exceeds Python's own limit on the digits of an integer."""
-    try:
-        str(number)
-    except ValueError:
-        raise SymflopsError(f"a number of {number.bit_length():,} bits is too long to print") from None
-    return number
-
-
-def exact_number(number: int) -> str:
-    """Every digit, in groups of three."""
-    return f"{printable(number):,}"
-
-
-def engineering(number: int, metric: str) -> str:
-    """Four significant digits with a decimal prefix: 29.26 TFLOP."""
-    scale = (len(str(abs(number))) - 1) // 3
-    noun = _NOUNS[UNITS[metric]]
-    if scale == 0:
-        return f"{number} {noun}".rstrip()
-    if scale >= len(_PREFIXES):  # also beyond what a float holds
-        from decimal import Decimal
-
-        return f"{Decimal(number):.3e} {noun}".rstrip()
-    mantissa = f"{number / 10 ** (3 * scale):.4g}"
-    return f"{mantissa} {_PREFIXES[scale]}{noun}"
+from symflops.units import engineering as engineering
+from symflops.units import exact_number as exact_number
+from symflops.units import printable as printable
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:

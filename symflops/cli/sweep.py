@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from itertools import product
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +14,7 @@ from symflops.cli import request
 from symflops.cli.quantities import aligned
 from symflops.cost import METRICS, Sweep
 from symflops.errors import SymflopsError
+from symflops.model import Model
 from symflops.numeric import with_defaults
 
 MAX_ROWS = 1_000_000
@@ -21,6 +24,12 @@ class Format(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
+
+
+class Chart(StrEnum):
+    components = "components"
+    per_token = "per-token"
+    intensity = "intensity"
 
 
 _POINTS = "128:131072:*2 (start:stop:*factor), 1:64:+1 (start:stop:+step), 1:64, 1,2,8 or 4"
@@ -39,8 +48,18 @@ def sweep(
     settings: request.Set = None,
     metric: request.Metric = None,
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.table,
+    plot: Annotated[
+        str | None, typer.Option("--plot", metavar="FILE", help="draw it instead: a name in .pdf, .svg or .png")
+    ] = None,
+    chart: Annotated[
+        Chart | None, typer.Option("--chart", help="what to draw against -S (default: components)")
+    ] = None,
 ) -> None:
-    """The metrics over the grid of all points, computed from the closed form. The dtype of each column is stated."""
+    """The metrics over the grid of all points, computed from the closed form. The dtype of each column is stated.
+
+    With --plot a picture against length: the components stacked, the cost per token or FLOPs per byte in prefill and
+    decoding. Decoding is drawn after as many tokens as the axis says; the last two have a line for each -B.
+    """
     options = {"dtype_bytes": dtype_bytes, "weight_bytes": weight_bytes, "cache_bytes": cache_bytes}
     named, given = request.resolve(model, settings, options, causal, config)
     axes: dict[str, Any] = {
@@ -55,7 +74,42 @@ def sweep(
     for name in metric or ():
         if name not in METRICS:
             raise SymflopsError(f"unknown metric {name!r}; valid: {', '.join(METRICS)}")
-    _PRINTERS[output](swept, [*names, *(metric or METRICS)])
+    if plot is not None:
+        _plot(named, plot, chart or Chart.components, axes, given, metric)
+    elif chart is not None:
+        raise SymflopsError("--chart is for --plot FILE")
+    else:
+        _PRINTERS[output](swept, [*names, *(metric or METRICS)])
+
+
+def _plot(
+    model: Model, plot: str, chart: Chart, axes: dict[str, list[int]], given: dict[str, Any], metric: list[str] | None
+) -> None:
+    from symflops.export import plots
+
+    target = Path(plot)
+    kind = target.suffix.lower().removeprefix(".")
+    if kind not in plots.FORMATS:
+        raise SymflopsError(f"--plot {plot[:60]!r}: expected a name in .pdf, .svg or .png")
+    if metric and (chart is not Chart.components or len(metric) > 1):
+        raise SymflopsError("--metric with --plot: one, of --chart components")
+    if chart is Chart.components and len(axes["batch_size"]) > 1:
+        raise SymflopsError("--chart components is for one batch size; give one -B")
+    if len(axes["past_len"]) > 1 or (axes["past_len"] != [0] and chart is not Chart.components):
+        raise SymflopsError("--plot draws against -S; give -P one value, and only to --chart components")
+    past = {"past_len": axes["past_len"][0]} if axes["past_len"] != [0] else {}
+    if chart is not Chart.components:
+        model.check_assumptions(with_defaults({**given, "seq_len": 1, "past_len": max(axes["seq_len"])}))
+    lengths, batches = sorted(axes["seq_len"]), sorted(set(axes["batch_size"]))
+    with request.only_our_words(), request.progress() as progress:
+        progress(f"drawing {plot}")
+        shown = metric[0] if metric else "flops"
+        content = plots.save(plots.draw(model, chart, lengths, batches, {**given, **past}, shown), kind)
+    try:
+        target.write_bytes(content)
+    except OSError as error:
+        raise SymflopsError(f"cannot write: {error.strerror}", where=plot) from None
+    print(f"wrote {plot}", file=sys.stderr)
 
 
 def points(text: str, option: str) -> list[int]:
@@ -105,7 +159,6 @@ def _table(swept: Sweep, names: list[str]) -> None:
 
 def _csv(swept: Sweep, names: list[str]) -> None:
     import csv
-    import sys
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(names)

@@ -10,6 +10,7 @@ import typer
 from symflops.cli import request
 from symflops.cli.quantities import aligned, engineering, exact_number, printable
 from symflops.cost import METRICS, UNITS, Cost
+from symflops.errors import SymflopsError
 from symflops.model import Model
 
 
@@ -18,6 +19,8 @@ class Format(StrEnum):
     json = "json"
     latex = "latex"
     python = "python"
+    c = "c"
+    numpy = "numpy"
 
 
 def total(
@@ -35,6 +38,7 @@ def total(
     symbolic: request.Symbolic = False,
     short: request.Short = False,
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
+    standalone: Annotated[bool, typer.Option("--standalone", help="a LaTeX document that compiles as it is")] = False,
 ) -> None:
     """Total FLOPs, bytes and parameters: closed forms, or exact numbers once every symbol has a value."""
     options = {
@@ -45,6 +49,8 @@ def total(
         "weight_bytes": weight_bytes,
         "cache_bytes": cache_bytes,
     }
+    if standalone and output is not Format.latex:
+        raise SymflopsError(f"--standalone is for --format latex, not {output}")
     named, given = request.resolve(model, settings, options, causal, config)
     cost = named.total(symbolic=symbolic)
     metrics = tuple(metric or METRICS)
@@ -52,7 +58,12 @@ def total(
         cost.value(name)  # an unknown metric is an error before anything is printed
     if given:
         cost = request.evaluate(named, cost, given) if cost.is_complete(given) else cost.bind(**given)
-    print(_PRINTERS[output](named, cost, metrics, short))
+    if standalone:
+        from symflops.export.latex import equations
+
+        print(equations(cost, metrics, short=short, standalone=True))
+    else:
+        print(_PRINTERS[output](named, cost, metrics, short))
 
 
 def _text(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
@@ -87,15 +98,30 @@ def _json(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> st
 
 
 def _latex(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
-    from symflops.export.latex import equations
+    from symflops.export.latex import equations, legend
 
-    return equations(cost, metrics, short=short)
+    return equations(cost, metrics, short=short) + (legend(cost, metrics, model.symbols) if short else "")
 
 
 def _python(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
-    from symflops.export.code import python_function
+    from symflops.export.python import python_function
 
-    return python_function(cost, metrics, model.name)
+    return python_function(cost, metrics, model.name, model.symbols)
 
 
-_PRINTERS = {Format.text: _text, Format.json: _json, Format.latex: _latex, Format.python: _python}
+def _c(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    from symflops.export.c import c_function
+
+    return c_function(cost, metrics, model.name, model.symbols)
+
+
+def _numpy(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    from symflops.export.numpy import numpy_function
+
+    return numpy_function(cost, metrics, model.name, model.symbols)
+
+
+_PRINTERS = {
+    Format.text: _text, Format.json: _json, Format.latex: _latex, Format.python: _python, Format.c: _c,
+    Format.numpy: _numpy,
+}  # fmt: skip

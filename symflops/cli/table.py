@@ -1,0 +1,155 @@
+"""`symflops table`: what each layer costs, as a table for a paper, a page or a spreadsheet."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from symflops.cli import request
+from symflops.errors import SymflopsError, nearest
+from symflops.numeric import with_defaults
+from symflops.units import MAX_DIGITS, SCALES
+
+
+class Format(StrEnum):
+    markdown = "markdown"
+    latex = "latex"
+    csv = "csv"
+    json = "json"
+
+
+class Environment(StrEnum):
+    longtable = "longtable"
+    table = "table"
+    wide = "table*"
+
+
+ONE = ("path", "count", "flops", "read_bytes", "write_bytes", "intermediate_bytes")  # columns for one model
+SEVERAL = ("path", "count", "flops", "parameters")  # and side by side
+
+
+def table(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL…", help="one model, or several side by side")],
+    output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.markdown,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns", metavar="NAMES", help="of path, class, formula, count, share and the metrics, by commas"
+        ),
+    ] = None,
+    metric: request.Metric = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=1, help="levels of the tree; deeper rows are summed")
+    ] = None,
+    symbolic: Annotated[
+        bool | None,
+        typer.Option("--symbolic/--numeric", help="keep hidden_size and the like, or put the config's numbers in"),
+    ] = None,
+    each: Annotated[bool, typer.Option("--each", help="the cost of one run of a layer, not of all its runs")] = False,
+    batch_size: request.Batch = None,
+    seq_len: request.Length = None,
+    past_len: request.Past = None,
+    causal: request.Causal = False,
+    dtype_bytes: request.DtypeBytes = None,
+    weight_bytes: request.WeightBytes = None,
+    cache_bytes: request.CacheBytes = None,
+    config: request.OtherConfig = None,
+    settings: request.Set = None,
+    units: Annotated[
+        str | None,
+        typer.Option("--units", help="engineering, exact, or one prefix for all numbers: k, M, G, …, Gi (of bytes)"),
+    ] = None,
+    digits: Annotated[
+        int | None, typer.Option("--digits", min=1, max=MAX_DIGITS, help="significant digits (default 4)")
+    ] = None,
+    short: Annotated[bool | None, typer.Option("--short/--long", help="B or batch_size in formulas")] = None,
+    standalone: Annotated[bool, typer.Option("--standalone", help="a LaTeX document that compiles as it is")] = False,
+    environment: Annotated[
+        Environment, typer.Option("--environment", help="LaTeX: longtable goes over pages, the others float")
+    ] = Environment.longtable,
+    width: Annotated[
+        float | None, typer.Option("--width", min=5, max=200, help="LaTeX: cm of the text that the table goes into")
+    ] = None,
+) -> None:
+    """What each distinct layer costs: closed forms, or numbers when -B and -S are given.
+
+    Equal layers are one row, with all their runs. Without numbers the formulas are in the architecture's symbols, and
+    the legend has the config's values; with --numeric the config's numbers are in the formulas.
+    """
+    options = {
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+        "past_len": past_len,
+        "dtype_bytes": dtype_bytes,
+        "weight_bytes": weight_bytes,
+        "cache_bytes": cache_bytes,
+    }
+    _check(output, units, digits, short, standalone, environment, width)
+    chosen = _columns(columns, metric, len(models))
+    resolved = [request.resolve(name, settings, options, causal, config) for name in models]
+    given = resolved[0][1]
+    for model, _ in resolved:
+        model.check_assumptions(with_defaults(given))
+    from symflops.export.table import table as build
+
+    keep = not given if symbolic is None else symbolic
+    with request.progress() as progress:
+        built = build(
+            [model for model, _ in resolved],
+            chosen,
+            symbolic=keep,
+            given=given,
+            depth=depth,
+            each=each,
+            progress=progress,
+        )
+        scale, figures = units or "engineering", digits or 4
+        if output is Format.latex:
+            from symflops.export.latex_table import CM, latex_table
+
+            points = width * CM if width else None
+            text = latex_table(
+                built, scale=scale, digits=figures, standalone=standalone, environment=environment, width=points
+            )
+        else:
+            from symflops.export import plain
+
+            if output is Format.markdown:
+                text = plain.markdown(built, short=short is not False, scale=scale, digits=figures)
+            else:
+                printer = plain.jsonable if output is Format.json else plain.comma_separated
+                text = printer(built, short=bool(short))
+    print(text.encode("utf-8", "backslashreplace").decode())  # a name may hold half of a surrogate pair
+
+
+def _check(
+    output: Format,
+    units: str | None,
+    digits: int | None,
+    short: bool | None,
+    standalone: bool,
+    environment: Environment,
+    width: float | None,
+) -> None:
+    """Options that say nothing in this format are mistakes."""
+    if units is not None and units not in SCALES:
+        raise SymflopsError(f"--units {units[:60]!r}{nearest(units, SCALES)}; valid: {', '.join(SCALES)}")
+    if output in (Format.csv, Format.json) and (units not in (None, "exact") or digits is not None):
+        raise SymflopsError(f"--format {output} has every digit; --units and --digits are for markdown and latex")
+    if output is Format.latex:
+        if short is False:
+            raise SymflopsError("--long is not for --format latex, whose symbols are letters with a legend")
+    elif standalone or environment is not Environment.longtable or width is not None:
+        raise SymflopsError(f"--standalone, --environment and --width are for --format latex, not {output}")
+
+
+def _columns(columns: str | None, metrics: list[str] | None, models: int) -> tuple[str, ...]:
+    if columns is not None and metrics:
+        raise SymflopsError("give --columns or --metric, not both")
+    if columns is not None:
+        return tuple(name.strip() for name in columns.split(",") if name.strip())
+    if metrics:
+        return ("path", "count", *metrics)
+    return ONE if models == 1 else SEVERAL

@@ -1,0 +1,172 @@
+"""A table as Markdown, CSV and JSON. CSV and JSON have every digit and the full names, since programs read them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from symflops.cost import UNITS
+from symflops.errors import one_line
+from symflops.export.table import PLACE, Entry, Line, Table
+from symflops.grouping import grouped, renamed, short_names
+from symflops.tree import write
+from symflops.units import CONVENTIONS, exact_number, printable, scaled, unit
+
+# ------------------------------------------------------------------------------------------------------------- Markdown
+
+
+def markdown(table: Table, *, short: bool = True, scale: str = "engineering", digits: int = 4) -> str:
+    """A table in GitHub's Markdown, with the legend of its symbols and what is counted below it."""
+    names = short_names(table.free_symbols) if short else {name: name for name in table.free_symbols}
+    header = list(table.places)
+    for model in table.models:
+        prefix = f"{_code(model.name)} " if len(table.models) > 1 else ""
+        shown = scale if table.point is not None else "engineering"
+        header += [prefix + _heading(column, shown) for column in table.quantities]
+    rules = ["---"] * len(table.places) + ["---:"] * len(table.quantities) * len(table.models)
+
+    def cells(entries: Sequence[Entry | None]) -> list[str]:
+        return [_cell(entry, c, names, scale, digits) if entry else "" for entry in entries for c in table.quantities]
+
+    rows = [[*(_code(line.texts[c]) for c in table.places), *cells(line.entries)] for line in table.lines]
+    place = ["**total**", *("" for _ in table.places)][: len(table.places)]
+    rows.append([*place, *cells([Entry(None, total, 1.0) for total in table.totals])])
+    lines = ["| " + " | ".join(row) + " |" for row in (header, rules, *rows)]
+    named = ", ".join(_code(model.name) for model in table.models)
+    notes = [f"Cost of {named}, {how(table)}. {escape(CONVENTIONS)}"]
+    if names:
+        notes.append(
+            "; ".join(_meaning(new, name, table) for name, new in sorted(names.items(), key=lambda p: p[1])) + "."
+        )
+    return "\n".join([*lines, "", "\n\n".join(notes)])
+
+
+def how(table: Table) -> str:
+    """In words, what the cells of a table are the cost of."""
+    given = ", ".join(f"{name} = {value}" for name, value in (table.point or table.bound).items())
+    runs = "one run of each layer; the total is that of all runs" if table.each else "all runs of each layer"
+    return f"{runs}, at {given}" if given else runs
+
+
+def values(name: str, table: Table) -> list[int]:
+    """The value of a symbol in each model that gives it one; once where they agree."""
+    found = [model.symbols[name] for model in table.models if name in model.symbols]
+    return found[:1] if len(set(found)) == 1 else found
+
+
+def _meaning(new: str, name: str, table: Table) -> str:
+    numbers = " or ".join(f"{value:,}" for value in values(name, table))
+    return " = ".join([_code(new), *([_code(name)] if name != new else []), *([numbers] if numbers else [])])
+
+
+def _heading(column: str, scale: str) -> str:
+    noun = unit(column, scale) if column in UNITS else ""
+    return column.replace("_", " ") + (f" [{noun}]" if noun else "")
+
+
+def _cell(entry: Entry, column: str, names: Mapping[str, str], scale: str, digits: int) -> str:
+    if column == "share":
+        return f"{entry.share or 0:.1%}"
+    value = entry.count if column == "count" else entry.cost.value(column)
+    if value is None:
+        return ""
+    if not isinstance(value, int) or (not entry.cost.evaluated and column != "count"):
+        return _code(write(renamed(grouped(value), names)))
+    return exact_number(value) if column == "count" else scaled(value, column, scale, digits)
+
+
+def _code(text: str) -> str:
+    """Text of unknown origin in a cell, as code: nothing in it is markup."""
+    text = one_line(text)
+    if not text:
+        return ""
+    if re.fullmatch(r"[^`|\\<&]+", text) and text == text.strip():
+        return f"`{text}`"
+    shown = "".join(c if c.isalnum() or c in " ." else f"&#{ord(c)};" for c in text)
+    return f"<code>{shown}</code>"
+
+
+# ---------------------------------------------------------------------------------------------------------- CSV, JSON
+
+
+def comma_separated(table: Table, *, short: bool = False) -> str:
+    """One line per row and model, the model's name first where there are several, and a total for each model."""
+    names = _names(table, short)
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    several = len(table.models) > 1
+    writer.writerow([*(["model"] if several else []), *table.columns])
+    for place, model in enumerate(table.models):
+        total = Line(("total",), "", "", ())
+        entries = [(line, line.entries[place]) for line in table.lines]
+        for line, entry in [*entries, (total, Entry(None, table.totals[place], 1.0))]:
+            if entry is not None:
+                cells = _data(line, entry, table, names)
+                texts = [_harmless(cells[c]) if c in PLACE else _in_brackets(cells[c]) for c in table.columns]
+                writer.writerow([_harmless(model.name), *texts] if several else texts)
+    return file.getvalue().removesuffix("\n")
+
+
+def _harmless(text: str) -> str:
+    """A text on one line that no spreadsheet takes for a formula: where it would, an apostrophe stands first.
+
+    >>> _harmless("=1+1"), _harmless("layers.0")
+    ("'=1+1", 'layers.0')
+    """
+    line = one_line(text, len(text) * 10 + 400)
+    # Spreadsheets skip spaces and quotes before the sign, and know the full-width signs of East Asian keyboards.
+    return f"'{line}" if re.match(r"""[\s"'\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]""", line) else line
+
+
+def _in_brackets(datum: Any) -> Any:
+    """A closed form that begins with a minus, in brackets: harmless, and still the same closed form."""
+    return f"({datum})" if isinstance(datum, str) and datum.startswith("-") else datum
+
+
+def jsonable(table: Table, *, short: bool = False) -> str:
+    """Per model its symbols, its rows with every path that a row stands for, and its total."""
+    names = _names(table, short)
+    models = []
+    for place, model in enumerate(table.models):
+        layers = [
+            _data(line, entry, table, names) | {"paths": list(line.paths)}
+            for line in table.lines
+            if (entry := line.entries[place]) is not None
+        ]
+        total = {metric: _datum(Entry(None, table.totals[place]), metric, names) for metric in table.metrics}
+        models.append({"model": model.name, "symbols": model.symbols, "layers": layers, "total": total})
+    given = {name: str(v) if type(v) is not int else v for name, v in (table.point or table.bound).items()}
+    data: dict[str, Any] = {
+        "models": models,
+        "units": {metric: UNITS[metric] for metric in table.metrics},
+        "of": "one run" if table.each else "all runs",
+        "at": given,
+        "conventions": CONVENTIONS,
+    }
+    if short:
+        data["legend"] = {new: name for name, new in names.items()}
+    return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+def _names(table: Table, short: bool) -> dict[str, str]:
+    return short_names(table.free_symbols) if short else {}
+
+
+def _data(line: Line, entry: Entry, table: Table, names: Mapping[str, str]) -> dict[str, Any]:
+    texts = line.texts
+    return {c: texts[c] if c in PLACE else _datum(entry, c, names) for c in table.columns}
+
+
+def _datum(entry: Entry, column: str, names: Mapping[str, str]) -> Any:
+    """The exact number, or the closed form's text."""
+    if column == "share":
+        return entry.share
+    value = entry.count if column == "count" else entry.cost.value(column)
+    if value is None or isinstance(value, int):
+        return value if value is None else printable(value)
+    return write(renamed(grouped(value), names))

@@ -1,0 +1,103 @@
+"""The metrics, their units, and numbers as people read them."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+from fractions import Fraction
+
+from symflops.errors import SymflopsError
+
+METRICS = ("flops", "matmul_flops", "read_bytes", "write_bytes", "intermediate_bytes", "parameters")
+UNITS = dict(zip(METRICS, ("FLOP", "FLOP", "byte", "byte", "byte", "count"), strict=True))
+
+# What is counted, in the words that every export carries with its numbers.
+CONVENTIONS = (
+    "A multiply-add is 2 FLOPs, an elementwise operation 1 per element, a reduction over n elements n; gathers, "
+    "copies, casts and comparisons are 0. Bytes are algorithmic, not measured: each layer reads its inputs and "
+    "weights once and writes its outputs once; intermediates are temporaries that are materialised inside a layer, "
+    "counted when written."
+)
+
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
+_NOUNS = {"FLOP": "FLOP", "byte": "B", "count": ""}
+MAX_DIGITS = 20
+# What a number may be shown in: its own prefix, every digit, or one prefix for all. Ki, Mi, … are for bytes; what is
+# no number of bytes then has the decimal prefix.
+SCALES = ("engineering", "exact", *_PREFIXES[1:], *(f"{prefix.upper()}i" for prefix in _PREFIXES[1:9]))
+
+
+def printable(number: int) -> int:
+    """The number itself; an error when it exceeds Python's own limit on the digits of an integer."""
+    try:
+        str(number)
+    except ValueError:
+        raise SymflopsError(f"a number of {number.bit_length():,} bits is too long to print") from None
+    return number
+
+
+def exact_number(number: int) -> str:
+    """Every digit, in groups of three."""
+    return f"{printable(number):,}"
+
+
+def engineering(number: int, metric: str, digits: int = 4, *, zeros: bool = False) -> str:
+    """So many significant digits with a decimal prefix; zeros at their end are left out unless asked for.
+
+    >>> engineering(29_261_612_187_648, "flops"), engineering(999_960, "read_bytes")
+    ('29.26 TFLOP', '1 MB')
+    """
+    noun = _NOUNS[UNITS[metric]]
+    if abs(number) < 1000:
+        return f"{number} {noun}".rstrip()
+    rounded = Context(prec=digits).create_decimal(number)
+    scale = rounded.adjusted() // 3
+    if scale >= len(_PREFIXES):
+        return f"{rounded:.{digits - 1}e} {noun}".rstrip()
+    mantissa = rounded.scaleb(-3 * scale)
+    return f"{mantissa if zeros else mantissa.normalize():f} {_PREFIXES[scale]}{noun}"
+
+
+def scaled(number: int, metric: str, scale: str = "engineering", digits: int = 4) -> str:
+    """A number in one of `SCALES`. In a fixed one it has no unit (see `unit`) and the whole part is never rounded.
+
+    >>> scaled(29_261_612_187_648, "flops", "G"), scaled(3 * 2**29, "read_bytes", "Gi"), scaled(1234, "flops", "exact")
+    ('29,262', '1.500', '1,234')
+    """
+    if scale == "engineering":
+        return engineering(number, metric, digits, zeros=True)
+    if scale == "exact":
+        return exact_number(number)
+    ratio = Fraction(number, _factor(metric, scale))
+    whole = len(str(printable(int(ratio)))) if ratio >= 1 else 0
+    places = max(0, digits - whole)
+    if not whole and ratio:  # 0.000123: digits are counted from the first that is not 0
+        places = min(MAX_DIGITS, digits - 1 - Decimal(ratio.numerator / ratio.denominator).adjusted())
+    shifted = round(ratio * 10**places)
+    text = f"{shifted:0{places + 1}d}"
+    return f"{int(text[: len(text) - places]):,}" + (f".{text[len(text) - places :]}" if places else "")
+
+
+def unit(metric: str, scale: str) -> str:
+    """The unit of a column whose cells have none: `GFLOP`, `GiB`; nothing where each number has its own.
+
+    >>> unit("flops", "Gi"), unit("read_bytes", "Gi"), unit("parameters", "M"), unit("flops", "engineering")
+    ('GFLOP', 'GiB', 'M', '')
+    """
+    if scale == "engineering":
+        return ""
+    if scale == "exact":
+        return _NOUNS[UNITS[metric]]
+    return f"{_prefix(metric, scale)}{_NOUNS[UNITS[metric]]}"
+
+
+def _prefix(metric: str, scale: str) -> str:
+    if not scale.endswith("i") or UNITS[metric] == "byte":
+        return scale
+    return "k" if scale == "Ki" else scale[0]
+
+
+def _factor(metric: str, scale: str) -> int:
+    prefix = _prefix(metric, scale)
+    if prefix.endswith("i"):
+        return int(1024 ** [p.upper() for p in _PREFIXES].index(prefix[0]))
+    return int(1000 ** _PREFIXES.index(prefix))
