@@ -18,6 +18,7 @@ class Format(StrEnum):
     json = "json"
     latex = "latex"
     python = "python"
+    javascript = "javascript"
 
 
 def total(
@@ -98,4 +99,16 @@ def _python(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> 
     return python_function(cost, metrics, model.name)
 
 
-_PRINTERS = {Format.text: _text, Format.json: _json, Format.latex: _latex, Format.python: _python}
+def _javascript(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    from symflops.export.javascript import javascript_function
+
+    return javascript_function(cost, metrics, model.name)
+
+
+_PRINTERS = {
+    Format.text: _text,
+    Format.json: _json,
+    Format.latex: _latex,
+    Format.python: _python,
+    Format.javascript: _javascript,
+}
