@@ -14,11 +14,11 @@ SYMBOLS = {
 
 METRICS = {
     "flops": "all floating-point operations",
-    "matmul_flops": "the part of flops done by matrix multiplies and convolutions",
-    "read_bytes": "inputs and weights that the layers read, each once",
-    "write_bytes": "outputs that the layers write, each once",
-    "intermediate_bytes": "temporaries inside layers that are materialised, each counted once, when written",
-    "parameters": "weights owned; a tied weight counts once however often it is read",
+    "matmul_flops": "those of matrix multiplies and convolutions",
+    "read_bytes": "inputs and weights that layers read, each once",
+    "write_bytes": "outputs that layers write, each once",
+    "intermediate_bytes": "temporaries inside layers that are materialised",
+    "parameters": "weights owned, a tied one counted once",
 }
 
 CONVENTIONS = (
@@ -27,7 +27,7 @@ CONVENTIONS = (
     "matmul_flops are those of matrix multiplies and convolutions: what PyTorch's FlopCounterMode counts.",
     "Bytes are algorithmic, not measurements of DRAM traffic: each layer reads its inputs and weights once and writes "
     "its outputs once. A fused execution moves read_bytes + write_bytes; an unfused one also writes and reads back the "
-    "intermediate_bytes.",
+    "intermediate_bytes, each counted once, when written.",
     "Attention counts every (query, key) pair; with causal = 1 exactly the unmasked ones.",
     "seq_len tokens are fed in this call, past_len are already in the KV cache: prefill is past_len = 0, decoding is "
     "seq_len = 1.",

@@ -6,16 +6,16 @@ function fraction(n, d) {
   return d === 1n ? n : n % d === 0n ? n / d : { n, d };
 }
 
-const top = (x) => (typeof x === "bigint" ? x : x.n);
+const numerator = (x) => (typeof x === "bigint" ? x : x.n);
 
-const bottom = (x) => (typeof x === "bigint" ? 1n : x.d);
+const denominator = (x) => (typeof x === "bigint" ? 1n : x.d);
 
 function plus(...terms) {
   let n = 0n;
   let d = 1n;
   for (const term of terms) {
-    const under = bottom(term);
-    if (under === d) n += top(term);
+    const under = denominator(term);
+    if (under === d) n += numerator(term);
     else if (under === 1n) n += term * d;
     else if (d === 1n) [n, d] = [n * under + term.n, under];
     else [n, d] = [n * under + term.n * d, d * under];
@@ -27,7 +27,7 @@ function times(...factors) {
   let n = 1n;
   let d = 1n;
   for (const factor of factors) {
-    n *= top(factor);
+    n *= numerator(factor);
     if (typeof factor !== "bigint") d *= factor.d;
   }
   return fraction(n, d);
@@ -35,9 +35,9 @@ function times(...factors) {
 
 const negative = (x) => (typeof x === "bigint" ? -x : { n: -x.n, d: x.d });
 
-const quotient = (a, b) => fraction(top(a) * bottom(b), bottom(a) * top(b));
+const quotient = (a, b) => fraction(numerator(a) * denominator(b), denominator(a) * numerator(b));
 
-const isLess = (a, b) => top(a) * bottom(b) < top(b) * bottom(a);
+const isLess = (a, b) => numerator(a) * denominator(b) < numerator(b) * denominator(a);
 
 const least = (...values) => values.reduce((a, b) => (isLess(b, a) ? b : a));
 
@@ -61,7 +61,7 @@ function reduced(x) {
 const bits = (n) => BigInt((n < 0n ? -n : n).toString(2).length);
 
 // A number to a power that the formula spells out, such as h**2.
-const raised = (x, exponent) => fraction(top(x) ** exponent, bottom(x) ** exponent);
+const raised = (x, exponent) => fraction(numerator(x) ** exponent, denominator(x) ** exponent);
 
 // A number to a power that depends on symbols, such as (1 - k/E)**tokens. No number may grow beyond 4,096 bits; a proper
 // fraction may shrink as far as it will, beyond 65,536 bits to 1,000 significant ones and below 2**-32,000 to 0.
@@ -168,7 +168,7 @@ function bytes(name, value) {
   if (value === undefined) throw new RangeError(`no value for ${name}`);
   const number = decimal(value);
   if (number === undefined) throw new RangeError(`${name} = ${value}: must be a nonnegative number`);
-  if (bits(top(number)) > 1024n) throw new RangeError(`${name}: integer of more than 1024 bits`);
+  if (bits(numerator(number)) > 1024n) throw new RangeError(`${name}: integer of more than 1024 bits`);
   return number;
 }
 
