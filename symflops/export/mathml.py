@@ -75,11 +75,11 @@ class _Writer:
     def sum(self, operands: Sequence[Tree]) -> list[str]:
         parts = self.tree(operands[0])
         for operand in operands[1:]:
-            negative = isinstance(operand, tuple) and operand[0] == "-"
+            negative = _is(operand, "-") or _is_negative(operand)
             if self.breaks:
                 parts.append(_BREAK)
             parts.append(f'<mo form="infix">{_MINUS if negative else "+"}</mo>')
-            inner = operand[1] if negative else operand
+            inner = operand if not negative else operand[1] if isinstance(operand, tuple) else -operand
             parts += self.fenced(inner) if negative and _is(inner, "+", "-") else self.tree(inner)
         return parts
 

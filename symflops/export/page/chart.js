@@ -13,6 +13,13 @@ function shape(tag, attributes = {}, text = "") {
   return made;
 }
 
+// How wide each chart is. Asking while a change is being shown would make the browser lay out the page once per chart.
+const widths = new Map();
+
+function measure() {
+  for (const svg of document.querySelectorAll("svg.chart")) widths.set(svg, Math.max(280, svg.parentElement.clientWidth));
+}
+
 // Points of a logarithmic axis, from 1 to a power of two that is well beyond the current value.
 function axis(current) {
   const highest = Math.max(17, Math.ceil(Math.log2(Math.max(1, current))) + 1);
@@ -37,37 +44,48 @@ function curve(model, results, symbols, name, points) {
   });
 }
 
-// The frame of a chart: grid, ticks, names. `y` maps values to 0..1; `ticks` are [value, text] pairs.
+// The frame of a chart: grid, ticks, names. `y` maps values to 0..1; `ticks` are [value, text] pairs. It is drawn anew only
+// when it changes, and what is added to the chart goes into a group above it.
 function frame(svg, { highest, name, current, y, ticks, label }) {
-  const width = Math.max(280, svg.parentElement.clientWidth);
-  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-  svg.setAttribute("height", HEIGHT);
+  const width = widths.get(svg);
   const [inside, tall] = [width - MARGIN.left - MARGIN.right, HEIGHT - MARGIN.top - MARGIN.bottom];
   const right = (x) => MARGIN.left + (Math.log2(x) / highest) * inside;
   const down = (value) => MARGIN.top + (1 - y(value)) * tall;
+  const key = JSON.stringify([width, highest, name, ticks]);
+  if (svg.key !== key) {
+    svg.key = key;
+    svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    svg.replaceChildren(shape("title"), ...grid({ right, down, inside, tall, highest, name, ticks }), shape("g"));
+    svg.pick = (event) => {
+      const box = svg.getBoundingClientRect();
+      const x = ((event.clientX - box.left) / box.width) * width;
+      return Math.max(1, Math.min(2 ** highest, Math.round(2 ** (((x - MARGIN.left) / inside) * highest))));
+    };
+  }
+  svg.firstChild.textContent = label;
+  const group = shape("g");
+  svg.lastChild.replaceWith(group);
+  const now = { class: "now", x1: right(current), x2: right(current), y1: MARGIN.top, y2: MARGIN.top + tall };
+  const mark = () => group.append(...(current >= 1 ? [shape("line", now)] : []));
+  return { right, down, mark, group };
+}
+
+function grid({ right, down, inside, tall, highest, name, ticks }) {
   const parts = [];
+  const [left, floor] = [MARGIN.left, MARGIN.top + tall];
   for (const [value, text] of ticks) {
-    parts.push(shape("line", { class: "grid", x1: MARGIN.left, x2: MARGIN.left + inside, y1: down(value), y2: down(value) }));
-    parts.push(shape("text", { class: "tick", x: MARGIN.left - 8, y: down(value) + 4, "text-anchor": "end" }, text));
+    parts.push(shape("line", { class: "grid", x1: left, x2: left + inside, y1: down(value), y2: down(value) }));
+    parts.push(shape("text", { class: "tick", x: left - 8, y: down(value) + 4, "text-anchor": "end" }, text));
   }
   const every = inside / highest > 34 ? 1 : inside / highest > 17 ? 2 : 4;
   for (let power = 0; power <= highest; power += every) {
     const at = right(2 ** power);
     const text = power < 10 ? 2 ** power : power < 20 ? `${2 ** (power - 10)} Ki` : `${2 ** (power - 20)} Mi`;
-    parts.push(shape("line", { class: "grid", x1: at, x2: at, y1: MARGIN.top, y2: MARGIN.top + tall }));
-    parts.push(shape("text", { class: "tick", x: at, y: HEIGHT - 22, "text-anchor": "middle" }, text));
+    parts.push(shape("line", { class: "grid", x1: at, x2: at, y1: MARGIN.top, y2: floor }));
+    parts.push(shape("text", { class: "tick", x: at, y: floor + 18, "text-anchor": "middle" }, text));
   }
-  parts.push(shape("text", { class: "axis", x: MARGIN.left + inside / 2, y: HEIGHT - 5, "text-anchor": "middle" }, name));
-  svg.replaceChildren(shape("title", {}, label), ...parts);
-  const mark = () => {
-    if (current >= 1) svg.append(shape("line", { class: "now", x1: right(current), x2: right(current), y1: MARGIN.top, y2: MARGIN.top + tall }));
-  };
-  const valueAt = (x) => Math.round(2 ** (((x * width - MARGIN.left) / inside) * highest));
-  svg.pick = (event) => {
-    const box = svg.getBoundingClientRect();
-    return Math.max(1, Math.min(2 ** highest, valueAt((event.clientX - box.left) / box.width)));
-  };
-  return { right, down, mark };
+  parts.push(shape("text", { class: "axis", x: left + inside / 2, y: HEIGHT - 5, "text-anchor": "middle" }, name));
+  return parts;
 }
 
 // One line per model on two logarithmic axes. `series`: [{model name, ys, now}].
@@ -80,7 +98,7 @@ function drawLines(svg, series, { name, unit, current, label, points, highest })
   const step = Math.max(1, Math.ceil((top - bottom) / 7));
   const ticks = [];
   for (let power = bottom; power <= top; power += step) ticks.push([10 ** power, tickText(power, unit)]);
-  const { right, down, mark } = frame(svg, { highest, name, current, y, ticks, label });
+  const { right, down, mark, group } = frame(svg, { highest, name, current, y, ticks, label });
   mark();
   series.forEach(({ ys, now }, i) => {
     let path = "";
@@ -89,8 +107,8 @@ function drawLines(svg, series, { name, unit, current, label, points, highest })
       if (value > 0) path += `${isPen ? "L" : "M"}${right(points[k]).toFixed(1)} ${down(value).toFixed(1)}`;
       isPen = value > 0;
     });
-    svg.append(shape("path", { class: `line line-${i % 4}`, d: path }));
-    if (now > 0 && current >= 1) svg.append(shape("circle", { class: `dot line-${i % 4}`, cx: right(current), cy: down(now), r: 4.5 }));
+    group.append(shape("path", { class: `line line-${i % 4}`, d: path }));
+    if (now > 0 && current >= 1) group.append(shape("circle", { class: `dot line-${i % 4}`, cx: right(current), cy: down(now), r: 4.5 }));
   });
 }
 
@@ -114,14 +132,14 @@ function drawShares(svg, model, metric, columns, { name, current, label, points,
   const parts = [...chosen.map((k) => ({ name: rows[k].row.path, members: [k] }))];
   if (rest.length) parts.push({ name: `${rest.length} other layers`, members: rest });
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => [share, `${share * 100} %`]);
-  const { right, down, mark } = frame(svg, { highest, name, current, y: (share) => share, ticks, label });
+  const { right, down, mark, group } = frame(svg, { highest, name, current, y: (share) => share, ticks, label });
   const below = shares.map(() => 0);
   parts.forEach((part, i) => {
     const above = shares.map((share, k) => below[k] + (share ? part.members.reduce((sum, m) => sum + share[m], 0) : 0));
     const there = points.map((_, k) => k).filter((k) => shares[k]);
     const edge = (heights, k) => `${right(points[k]).toFixed(1)} ${down(heights[k]).toFixed(1)}`;
     const outline = [...there.map((k) => edge(above, k)), ...there.reverse().map((k) => edge(below, k))];
-    if (outline.length) svg.append(shape("path", { class: `area area-${i}`, d: `M${outline.join("L")}Z` }));
+    if (outline.length) group.append(shape("path", { class: `area area-${i}`, d: `M${outline.join("L")}Z` }));
     above.forEach((height, k) => (below[k] = height));
   });
   mark();

@@ -15,6 +15,8 @@ function element(tag, attributes = {}, ...children) {
 class LayerTable {
   constructor(place, model, view, changed) {
     Object.assign(this, { model, view, changed, result: null, closed: new Set(), formulas: new Set() });
+    this.children = new Map();
+    model.rows.forEach(({ parent }, i) => this.children.set(parent, [...(this.children.get(parent) ?? []), i]));
     this.head = element("tr");
     this.body = element("tbody");
     this.lines = model.rows.map((row, i) => this.line(row, i));
@@ -22,7 +24,7 @@ class LayerTable {
     const caption = element("caption", { class: "hidden" }, `Layers of ${model.name}; a group's cost is the sum of its parts`);
     const foot = element("tfoot", {}, element("tr", {}, ...this.total));
     place.append(element("table", { class: "layers" }, caption, element("thead", {}, this.head), this.body, foot));
-    this.headings();
+    this.choose();
   }
 
   headings() {
@@ -42,7 +44,7 @@ class LayerTable {
 
   line(row, i) {
     const level = element("span", { class: "indent" });
-    level.style.width = `${row.depth * 1.1}em`;
+    level.style.setProperty("--depth", row.depth);
     const toggle = row.leaf
       ? element("span", { class: "toggle" })
       : element("button", { type: "button", class: "toggle", "aria-expanded": "true", "aria-label": `parts of ${row.path}`, onclick: () => this.toggle(i) });
@@ -66,6 +68,14 @@ class LayerTable {
     this.arrange();
   }
 
+  // The column of the chosen metric is the one that a narrow screen shows.
+  choose() {
+    for (const cells of [...this.lines.map(({ cells }) => cells), this.total.slice(2, -1)]) {
+      cells.forEach((cell, k) => (cell.className = METRICS[k].name === this.view.metric ? "chosen" : "metric"));
+    }
+    this.headings();
+  }
+
   // The numbers at a point; null where the model has none.
   show(result) {
     this.result = result;
@@ -75,7 +85,6 @@ class LayerTable {
       const found = result?.rows[i];
       runs.textContent = found && found.runs !== 1n ? `×${text(found.runs)}` : "";
       cells.forEach((cell, k) => {
-        cell.className = k === metric ? "chosen" : "metric";
         write(cell, found?.cells[k], METRICS[k].unit, this.view.digits);
       });
       const part = found && whole ? Number(found.cells[metric]) / whole : 0;
@@ -84,7 +93,6 @@ class LayerTable {
     }
     this.total.at(-1).textContent = whole ? "100.0 %" : "";
     METRICS.forEach(({ unit }, k) => {
-      this.total[k + 2].className = k === metric ? "chosen" : "metric";
       write(this.total[k + 2], result?.totals[k], unit, this.view.digits);
     });
     this.arrange();
@@ -92,18 +100,9 @@ class LayerTable {
 
   // Puts the rows in order: siblings sorted, closed groups without their parts, formulas below their layers.
   arrange() {
-    const children = new Map([[-1, []]]);
-    const trail = [];
-    this.model.rows.forEach((row, i) => {
-      trail.length = row.depth;
-      const parent = row.depth ? trail[row.depth - 1] : -1;
-      children.get(parent).push(i);
-      children.set(i, []);
-      trail.push(i);
-    });
     const shown = [];
     const visit = (parent) => {
-      for (const i of this.sorted(children.get(parent))) {
+      for (const i of this.sorted(this.children.get(parent) ?? [])) {
         shown.push(i);
         if (!this.closed.has(i)) visit(i);
       }
@@ -161,7 +160,9 @@ const breakable = (name) => name.split(/(?<=_)/).flatMap((part, i) => (i ? [elem
 // A number in a cell: four digits, or all of them, which are in the title otherwise.
 function write(cell, number, unit, digits) {
   const short = number === undefined ? "—" : digits ? grouped(number) : engineering(number, unit);
-  if (cell.textContent !== short) cell.textContent = short;
+  if (cell.number === number && cell.textContent === short) return;
+  cell.number = number;
+  cell.textContent = short;
   cell.title = number === undefined ? "" : `${grouped(number)} ${unit}`;
 }
 

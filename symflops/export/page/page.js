@@ -39,7 +39,7 @@ function settle() {
   find("digits").checked = view.digits;
   find("theme").value = view.theme;
   document.documentElement.style.colorScheme = view.theme === "auto" ? "" : view.theme;
-  for (const table of tables) table.headings();
+  for (const table of tables) table.choose();
 }
 
 function update() {
@@ -90,7 +90,7 @@ function showTotals(results) {
 
 const precise = (x) => (x < 1e6 ? String(Number(x.toPrecision(4))) : x.toExponential(3));
 
-const ratio = (number, first) => (number === undefined || !first ? "" : `${precise(Number(number) / Number(first))} ×`);
+const ratio = (number, first) => (number === undefined || !first ? "" : `× ${Number((Number(number) / Number(first)).toPrecision(3))}`);
 
 // The point in words, for paper.
 function showPoint() {
@@ -195,5 +195,9 @@ function arrive(hash) {
 }
 
 addEventListener("hashchange", () => arrive(location.hash));
-new ResizeObserver(() => drawCharts(values(controls), MODELS.map((_, i) => tables[i].result))).observe(find("charts"));
+new ResizeObserver(() => {
+  measure();
+  drawCharts(values(controls), tables.map(({ result }) => result));
+}).observe(find("charts"));
+measure();
 arrive(location.hash);
