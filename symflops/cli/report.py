@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from symflops.cli import output_file, request
-from symflops.errors import SymflopsError
-from symflops.model import Model
 from symflops.numeric import check_names, with_defaults
 
 Models = Annotated[
     list[str],
     typer.Argument(metavar="MODEL…", help="models to show beside each other: names, model JSONs, or config.jsons"),
 ]
-_LENGTHS = tuple(2**power for power in range(11, -1, -1))  # the page opens at the first that all models allow
 
 
 def report(
@@ -49,10 +46,7 @@ def report(
     resolved = [request.resolve(name, settings, options, causal, config) for name in models]
     named = [model for model, _ in resolved]
     given = resolved[0][1]
-    free = set().union(*(model.total().free_symbols for model in named))
-    check_names(given, free)
-    if "seq_len" in free and "seq_len" not in given:
-        given = {**given, "seq_len": next(n for n in _LENGTHS if n == 1 or _allowed(named, given, n))}
+    check_names(given, set().union(*(model.total().free_symbols for model in named)))
     with_defaults(given)
     from symflops.export.html import page
 
@@ -66,12 +60,3 @@ def report(
         f"wrote {output}: {len(named)} model{'s' * (len(named) > 1)}, {len(text.encode()) / 1000:.0f} kB",
         file=sys.stderr,
     )
-
-
-def _allowed(models: list[Model], given: dict[str, Any], length: int) -> bool:
-    try:
-        for model in models:
-            model.check_assumptions(with_defaults({**given, "seq_len": length}))
-    except SymflopsError:
-        return False
-    return True

@@ -19,7 +19,7 @@ from symflops import __version__
 from symflops.cost import METRICS, UNITS
 from symflops.export import conventions
 from symflops.export.mathml import formula, identifier
-from symflops.export.page_data import Formulas, Part, legend_order, symbols
+from symflops.export.page_data import Formulas, Part, legend_order, opening, symbols
 from symflops.grouping import grouped
 from symflops.model import Model
 
@@ -33,13 +33,14 @@ def page(
     depth: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> str:
-    """The text of an HTML file for these models, opened at this point; `depth` limits the levels of the layer trees.
+    """The text of an HTML file for these models, opened at this point (without a length: at 2,048 tokens or
+    the most that the models allow); `depth` limits the levels of the layer trees.
 
     Raises SymflopsError when a model has more layers than a page can show.
     """
     layer_formulas = Formulas()
     parts = [Part.of(model, depth, layer_formulas, progress) for model in models]
-    shown = symbols(set().union(*(part.free for part in parts)), point)
+    shown = symbols(set().union(*(part.free for part in parts)), opening(models, point))
     data = {
         "metrics": [{"name": metric, "unit": UNITS[metric]} for metric in METRICS],
         "symbols": shown,
@@ -111,7 +112,7 @@ def _formulas(part: Part, several: bool) -> str:
     return (
         f'<div class="model">{_heading(escape(model.name), several)}<p class="words">{words}</p>'
         f'<dl class="formulas">{"".join(entries)}</dl>'
-        '<div class="scroll"><table class="symbols"><caption class="hidden">Symbols of the formulas</caption>'
+        '<div class="scroll"><table class="symbols" aria-label="Symbols of the formulas">'
         '<thead><tr><th scope="col"><span class="hidden">in the formulas</span></th><th scope="col">symbol</th>'
         f'<th scope="col">value</th><th scope="col">meaning</th></tr></thead><tbody>{legend}</tbody></table></div>'
         + (f'<p class="subtitle">Assumed</p><ul class="assumptions">{assumed}</ul>' if assumed else "")

@@ -14,11 +14,12 @@ from symflops.export.mathml import formula
 from symflops.export.program import Program
 from symflops.grouping import grouped, short_names
 from symflops.model import Model, Row
-from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
+from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, with_defaults
 from symflops.polynomial import Value
 from symflops.tree import Tree, names, write
 
 MAX_ROWS = 2000  # of one model: what a browser can lay out within a frame
+_LENGTHS = tuple(2**power for power in range(11, -1, -1))  # a page opens at the first that its models allow
 _FOLLOW = ("weight_bytes", "cache_bytes")  # these are dtype_bytes unless said otherwise
 _DEFAULTS = {
     "batch_size": "1",
@@ -139,6 +140,22 @@ def _condition(text: str, number: Callable[[Value], int]) -> dict[str, Any]:
 
 def legend_order(name: str) -> tuple[int, str]:
     return (RUN_SYMBOLS.index(name) if name in RUN_SYMBOLS else len(RUN_SYMBOLS), name)
+
+
+def opening(models: Sequence[Model], point: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The point at which a page opens: the one given, with a length at which the closed forms hold."""
+    if "seq_len" in point:
+        return point
+    return {**point, "seq_len": next((n for n in _LENGTHS if _allow(models, {**point, "seq_len": n})), 1)}
+
+
+def _allow(models: Sequence[Model], point: Mapping[str, Any]) -> bool:
+    try:
+        for model in models:
+            model.check_assumptions(with_defaults(point))
+    except SymflopsError:
+        return False
+    return True
 
 
 def symbols(free: set[str], point: Mapping[str, Any]) -> list[dict[str, Any]]:

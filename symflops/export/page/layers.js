@@ -21,9 +21,9 @@ class LayerTable {
     this.body = element("tbody");
     this.lines = model.rows.map((row, i) => this.line(row, i));
     this.total = [element("th", { scope: "row" }, "total"), element("td"), ...METRICS.map(() => element("td")), element("td")];
-    const caption = element("caption", { class: "hidden" }, `Layers of ${model.name}; a group's cost is the sum of its parts`);
     const foot = element("tfoot", {}, element("tr", {}, ...this.total));
-    place.append(element("table", { class: "layers" }, caption, element("thead", {}, this.head), this.body, foot));
+    const label = `Layers of ${model.name}; a group's cost is the sum of its parts`;
+    place.append(element("table", { class: "layers", "aria-label": label }, element("thead", {}, this.head), this.body, foot));
     this.choose();
   }
 
@@ -138,10 +138,10 @@ class LayerTable {
     };
     const order = (a, b) => {
       const [x, y] = [value(a), value(b)];
-      return x === undefined || x === y ? a - b : x < y ? -1 : 1;
+      return x === undefined || x === y ? 0 : x < y ? -1 : 1;
     };
-    const sign = descending && !(sort === "layer") ? -1 : 1;
-    const found = [...indices].sort((a, b) => sign * order(a, b) || a - b);
+    const sign = descending ? -1 : 1;
+    const found = [...indices].sort((a, b) => sign * order(a, b) || a - b); // what is equal stays as it is in the model
     return sort === "layer" && descending ? found.reverse() : found;
   }
 

@@ -122,7 +122,7 @@ function drawCharts(symbols, results) {
     const label = `share of each layer in ${view.metric} against ${view.against}`;
     showLegend(i, drawShares(find(`chart-shares-${i}`), model, view.metric, parts, { ...place, label }), results[i], k);
   });
-  find("total-title").textContent = view.metric;
+  find("chart-title").textContent = view.metric;
 }
 
 function summary(series, unit, points) {
