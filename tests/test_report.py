@@ -322,8 +322,8 @@ def test_the_address_keeps_values_and_view(opened: Any) -> None:
     address = shown.run("return location.hash")
     words = set(address[1:].split("&"))
     assert words == {
-        "seq_len=777", "causal=1", "weight_bytes=0.5", "metric=read_bytes", "sort=read_bytes", "descending=true",
-        "digits=true",
+        "seq_len=777", "causal=1", "weight_bytes=0.5", "view-metric=read_bytes", "view-sort=read_bytes",
+        "view-descending=true", "view-digits=true",
     }  # fmt: skip
     before = (shown.totals(0), shown.totals(1), shown.rows(0))
     shown.open(address)
@@ -337,7 +337,7 @@ def test_the_address_keeps_values_and_view(opened: Any) -> None:
 
 @in_a_browser
 def test_an_address_with_nonsense_changes_nothing_and_says_so(opened: Any) -> None:
-    shown = opened(LLAMA, address="#seq_len=-1&batch_size=3&metric=joy&sort=%3Cb%3E&else=4")
+    shown = opened(LLAMA, address="#seq_len=-1&batch_size=3&view-metric=joy&view-sort=%3Cb%3E&else=4")
     assert shown.totals() == numbers(LLAMA, batch_size=3, seq_len=2048)
     assert shown.find("#error-seq_len").text == "the address says -1: not applied"
     shown.run("location.hash = 'seq_len=8'")

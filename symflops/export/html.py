@@ -125,8 +125,9 @@ def _symbol(part: Part, name: str) -> str:
     shown = f"{value:,}" if value is not None else ""
     definition = part.model.definitions.get(name)
     meaning = conventions.SYMBOLS.get(name, f"= {definition}" if isinstance(definition, str) else "")
+    breakable = name.replace("_", "_<wbr>")
     return (
-        f'<tr><th scope="row"><math>{identifier(part.legend[name])}</math></th><td><code>{escape(name)}</code></td>'
+        f'<tr><th scope="row"><math>{identifier(part.legend[name])}</math></th><td><code>{breakable}</code></td>'
         f'<td class="number">{shown}</td><td>{escape(meaning)}</td></tr>'
     )
 

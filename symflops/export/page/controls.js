@@ -78,6 +78,12 @@ class Control {
     this.slider.setAttribute("aria-valuetext", shown || this.field.placeholder || "no value");
   }
 
+  // Says what an unset symbol is meanwhile.
+  follow(words) {
+    this.field.placeholder = words;
+    if (!this.value) this.slider.setAttribute("aria-valuetext", words);
+  }
+
   nearestStop() {
     if (!this.value) return 0;
     const size = (text) => (text === "" ? -Infinity : Math.log2(1e-3 + toNumber(this.parse(text))));
@@ -90,17 +96,19 @@ const toNumber = (x) => Number(numerator(x)) / Number(denominator(x));
 
 // The exact values of all symbols, those that follow another included.
 function values(controls) {
-  const found = {};
+  const found = Object.create(null); // a symbol may be called constructor
   for (const { symbol, exact } of controls) if (exact !== undefined) found[symbol.name] = exact;
   for (const { symbol } of controls) if (symbol.follows && found[symbol.name] === undefined) found[symbol.name] = found[FOLLOW];
   return found;
 }
 
+const VIEW = "view-"; // no symbol's name has a hyphen
+
 // The address: values that are not the page's own, and how things are shown.
 function toHash(controls, view, initial) {
   const words = new URLSearchParams();
   for (const { symbol, value } of controls) if (value !== null && value !== symbol.value) words.set(symbol.name, value);
-  for (const [name, value] of Object.entries(view)) if (value !== initial[name]) words.set(name, String(value));
+  for (const [name, value] of Object.entries(view)) if (value !== initial[name]) words.set(VIEW + name, String(value));
   return words.toString();
 }
 
@@ -117,7 +125,7 @@ function fromHash(hash, controls, view, initial) {
     control.show();
   }
   for (const [name, value] of Object.entries(initial)) {
-    const said = words.get(name);
+    const said = words.get(VIEW + name);
     view[name] = said !== null && VIEWS[name](said) ? (typeof value === "boolean" ? said === "true" : said) : value;
   }
 }

@@ -20,7 +20,7 @@ class LayerTable {
     this.head = element("tr");
     this.body = element("tbody");
     this.lines = model.rows.map((row, i) => this.line(row, i));
-    this.total = [element("th", { scope: "row" }, "total"), element("td"), ...METRICS.map(() => element("td")), element("td")];
+    this.total = [element("th", { scope: "row" }, "total"), element("td", { class: "runs" }), ...METRICS.map(() => element("td")), element("td")];
     const foot = element("tfoot", {}, element("tr", {}, ...this.total));
     const label = `Layers of ${model.name}; a group's cost is the sum of its parts`;
     place.append(element("table", { class: "layers", "aria-label": label }, element("thead", {}, this.head), this.body, foot));

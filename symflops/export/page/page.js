@@ -44,8 +44,8 @@ function settle() {
 
 function update() {
   const symbols = values(controls);
-  for (const { symbol, field } of controls) {
-    if (symbol.follows) field.placeholder = `${text(symbols[FOLLOW])} (${FOLLOW})`;
+  for (const control of controls) {
+    if (control.symbol.follows) control.follow(`${text(symbols[FOLLOW])} (${FOLLOW})`);
   }
   const results = MODELS.map((model, i) => attempt(model, symbols, find(`trouble-${i}`)));
   showTotals(results);
