@@ -163,7 +163,7 @@ def test_the_comment_says_names_units_and_conventions(say: Any) -> None:
     comment, _, code = source.partition("*/")
     assert " * @param {number|bigint} symbols.batch_size sequences in the batch\n" in comment
     assert " * @param {number|string} [symbols.cache_bytes=dtype_bytes] bytes per element of the KV cache\n" in comment
-    assert " *   read_bytes [byte]: inputs and weights that the layers read, each once\n" in comment
+    assert " *   read_bytes [byte]: inputs and weights that layers read, each once\n" in comment
     assert "A multiply-add is 2 FLOPs" in comment
     assert "export function llama_2_7b_hf({" in code
     assert "function log2" not in code  # only what the formula needs

@@ -257,7 +257,32 @@ def test_where_a_formula_has_no_number_the_page_says_why(opened: Any) -> None:
     assert shown.find("#trouble-0").text == ""
     shown.type("seq_len", 65)
     assert shown.find("#trouble-0").text == "limited has no numbers here: assumption broken: seq_len <= 64"
-    assert shown.texts("#layers-0 tfoot td[class]")[:1] == ["—"]
+    assert shown.texts("#layers-0 tfoot td.chosen") == ["—"]
+
+
+@in_a_browser
+def test_a_model_without_symbols_and_a_number_beyond_all_charts(opened: Any) -> None:
+    constant = {"name": "constant", "symbols": {}, "layers": {"one": cost(flops=5, parameters=10**40)}}
+    assert opened(constant).totals() == [5, 0, 0, 0, 0, 10**40]
+    shown = opened(LLAMA, seq_len=1)
+    for size in (10**30, 2**1024 - 1):
+        shown.paste("batch_size", str(size))
+        shown.run("document.getElementById('against').value = 'batch_size'")
+        shown.run("document.getElementById('against').dispatchEvent(new Event('change'))")
+        assert shown.totals() == numbers(LLAMA, batch_size=size, seq_len=1)
+    shown.paste("batch_size", str(2**1024))
+    assert shown.find("#error-batch_size").text == "integer of more than 1024 bits; not applied"
+
+
+@in_a_browser
+def test_pressing_in_a_chart_sets_its_symbol(opened: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    shown = opened(LLAMA, seq_len=8)
+    ActionChains(shown.driver).move_to_element(shown.find("#chart-total")).click().perform()
+    length = int(shown.find("#field-seq_len").get_attribute("value"))
+    assert 100 < length < 2000  # the middle of an axis from 1 to 2**17
+    assert shown.totals() == numbers(LLAMA, batch_size=1, seq_len=length)
 
 
 # -------------------------------------------------------------------------------------------- names from files are data

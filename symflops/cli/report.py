@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from symflops import __version__
 from symflops.cli import output_file, request
 from symflops.numeric import check_names, with_defaults
 
@@ -51,7 +52,7 @@ def report(
     from symflops.export.html import page
 
     with request.progress() as progress:
-        text = page(named, given, depth, progress)
+        text = page(named, given, depth, progress, f"symflops {__version__}")
     if target is None:
         sys.stdout.write(text)
         return

@@ -15,7 +15,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from symflops import __version__
 from symflops.cost import METRICS, UNITS
 from symflops.export import conventions
 from symflops.export.mathml import formula, identifier
@@ -32,9 +31,15 @@ def page(
     point: Mapping[str, Any],
     depth: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    maker: str = "symflops",
 ) -> str:
     """The text of an HTML file for these models, opened at this point (without a length: at 2,048 tokens or
-    the most that the models allow); `depth` limits the levels of the layer trees.
+    the most that the models allow); `depth` limits the levels of the layer trees, `maker` is named at the end.
+
+    >>> from symflops.model import load
+    >>> text = page([load("llama-2-7b-hf")], {"batch_size": 8, "dtype_bytes": 0.5})
+    >>> text[:15], "http-equiv" in text, len(text) < 500_000
+    ('<!doctype html>', True, True)
 
     Raises SymflopsError when a model has more layers than a page can show.
     """
@@ -51,7 +56,7 @@ def page(
     titles = [escape(model.name) for model in models]
     several = len(models) > 1
     fills = {
-        "version": __version__,
+        "maker": escape(maker),
         "title": ", ".join(titles),
         "heading": ' <span class="and">and</span> '.join(titles),
         "style": style,

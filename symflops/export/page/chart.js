@@ -20,9 +20,9 @@ function measure() {
   for (const svg of document.querySelectorAll("svg.chart")) widths.set(svg, Math.max(280, svg.parentElement.clientWidth));
 }
 
-// Points of a logarithmic axis, from 1 to a power of two that is well beyond the current value.
+// Points of a logarithmic axis, from 1 to a power of two beyond the current value, unless that is beyond all reason.
 function axis(current) {
-  const highest = Math.max(17, Math.ceil(Math.log2(Math.max(1, current))) + 1);
+  const highest = Math.min(60, Math.max(17, Math.ceil(Math.log2(Math.max(1, current))) + 1));
   const points = Array.from({ length: POINTS + 1 }, (_, i) => Math.round(2 ** ((highest * i) / POINTS)));
   return { highest, points: [...new Set(points)] };
 }
@@ -66,8 +66,9 @@ function frame(svg, { highest, name, current, y, ticks, label }) {
   const group = shape("g");
   svg.lastChild.replaceWith(group);
   const now = { class: "now", x1: right(current), x2: right(current), y1: MARGIN.top, y2: MARGIN.top + tall };
-  const mark = () => group.append(...(current >= 1 ? [shape("line", now)] : []));
-  return { right, down, mark, group };
+  const isHere = current >= 1 && current <= 2 ** highest;
+  const mark = () => group.append(...(isHere ? [shape("line", now)] : []));
+  return { right, down, mark, group, isHere };
 }
 
 function grid({ right, down, inside, tall, highest, name, ticks }) {
@@ -77,10 +78,10 @@ function grid({ right, down, inside, tall, highest, name, ticks }) {
     parts.push(shape("line", { class: "grid", x1: left, x2: left + inside, y1: down(value), y2: down(value) }));
     parts.push(shape("text", { class: "tick", x: left - 8, y: down(value) + 4, "text-anchor": "end" }, text));
   }
-  const every = inside / highest > 34 ? 1 : inside / highest > 17 ? 2 : 4;
+  const every = [1, 2, 4, 8].find((count) => (inside / highest) * count > 34) ?? 16;
   for (let power = 0; power <= highest; power += every) {
     const at = right(2 ** power);
-    const text = power < 10 ? 2 ** power : power < 20 ? `${2 ** (power - 10)} Ki` : `${2 ** (power - 20)} Mi`;
+    const text = `${2 ** (power % 10)} ${["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][Math.floor(power / 10)]}`.trim();
     parts.push(shape("line", { class: "grid", x1: at, x2: at, y1: MARGIN.top, y2: floor }));
     parts.push(shape("text", { class: "tick", x: at, y: floor + 18, "text-anchor": "middle" }, text));
   }
@@ -98,7 +99,7 @@ function drawLines(svg, series, { name, unit, current, label, points, highest })
   const step = Math.max(1, Math.ceil((top - bottom) / 7));
   const ticks = [];
   for (let power = bottom; power <= top; power += step) ticks.push([10 ** power, tickText(power, unit)]);
-  const { right, down, mark, group } = frame(svg, { highest, name, current, y, ticks, label });
+  const { right, down, mark, group, isHere } = frame(svg, { highest, name, current, y, ticks, label });
   mark();
   series.forEach(({ ys, now }, i) => {
     let path = "";
@@ -108,7 +109,7 @@ function drawLines(svg, series, { name, unit, current, label, points, highest })
       isPen = value > 0;
     });
     group.append(shape("path", { class: `line line-${i % 4}`, d: path }));
-    if (now > 0 && current >= 1) group.append(shape("circle", { class: `dot line-${i % 4}`, cx: right(current), cy: down(now), r: 4.5 }));
+    if (now > 0 && isHere) group.append(shape("circle", { class: `dot line-${i % 4}`, cx: right(current), cy: down(now), r: 4.5 }));
   });
 }
 

@@ -172,7 +172,7 @@ function announce(results) {
 for (const radio of document.querySelectorAll("input[name=metric]")) {
   radio.addEventListener("change", () => show({ metric: radio.value }));
 }
-find("against").addEventListener("change", (event) => show({ against: event.target.value }));
+find("against")?.addEventListener("change", (event) => show({ against: event.target.value }));
 find("flat").addEventListener("change", (event) => show({ flat: event.target.checked }));
 find("digits").addEventListener("change", (event) => show({ digits: event.target.checked }));
 find("theme").addEventListener("change", (event) => show({ theme: event.target.value }));
