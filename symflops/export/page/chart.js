@@ -125,11 +125,11 @@ function drawShares(svg, model, metric, columns, { name, current, label, points,
     const total = column && rows.reduce((sum, _, k) => sum + column[k], 0);
     return total > 0 ? rows.map((_, k) => column[k] / total) : null;
   });
-  const peak = (k) => Math.max(0, ...shares.map((share) => (share ? share[k] : 0)));
-  const order = rows.map((_, k) => k).sort((a, b) => peak(b) - peak(a));
-  const chosen = order.slice(0, order.length > MAX_PARTS + 1 ? MAX_PARTS : undefined).filter((k) => peak(k) > 0);
-  chosen.sort((a, b) => a - b);
-  const rest = rows.map((_, k) => k).filter((k) => !chosen.includes(k) && peak(k) > 0);
+  const peaks = rows.map((_, k) => Math.max(0, ...shares.map((share) => (share ? share[k] : 0))));
+  const order = [...peaks.keys()].filter((k) => peaks[k] > 0).sort((a, b) => peaks[b] - peaks[a]);
+  const cut = order.length > MAX_PARTS + 1 ? MAX_PARTS : order.length; // no "1 other layers"
+  const chosen = order.slice(0, cut).sort((a, b) => a - b);
+  const rest = order.slice(cut);
   const parts = [...chosen.map((k) => ({ name: rows[k].row.path, members: [k] }))];
   if (rest.length) parts.push({ name: `${rest.length} other layers`, members: rest });
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => [share, `${share * 100} %`]);

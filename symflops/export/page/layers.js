@@ -12,11 +12,14 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+const MAX_OPEN = 300; // rows; the groups of a larger model are closed at first
+
 class LayerTable {
   constructor(place, model, view, changed) {
     Object.assign(this, { model, view, changed, result: null, closed: new Set(), formulas: new Set() });
     this.children = new Map();
     model.rows.forEach(({ parent }, i) => this.children.set(parent, [...(this.children.get(parent) ?? []), i]));
+    if (model.rows.length > MAX_OPEN) model.rows.forEach(({ leaf }, i) => leaf || this.closed.add(i));
     this.head = element("tr");
     this.body = element("tbody");
     this.lines = model.rows.map((row, i) => this.line(row, i));
@@ -80,22 +83,23 @@ class LayerTable {
   show(result) {
     this.result = result;
     const metric = METRICS.findIndex(({ name }) => name === this.view.metric);
-    const whole = result ? Number(result.totals[metric]) : 0;
-    for (const { i, runs, cells, bar, percent } of this.lines) {
-      const found = result?.rows[i];
-      runs.textContent = found && found.runs !== 1n ? `×${text(found.runs)}` : "";
-      cells.forEach((cell, k) => {
-        write(cell, found?.cells[k], METRICS[k].unit, this.view.digits);
-      });
-      const part = found && whole ? Number(found.cells[metric]) / whole : 0;
-      bar.style.width = `${(part * 100).toFixed(2)}%`;
-      percent.textContent = found && whole ? `${(part * 100).toFixed(1)} %` : "";
-    }
-    this.total.at(-1).textContent = whole ? "100.0 %" : "";
+    this.total.at(-1).textContent = result?.totals[metric] ? "100.0 %" : "";
     METRICS.forEach(({ unit }, k) => {
       write(this.total[k + 2], result?.totals[k], unit, this.view.digits);
     });
     this.arrange();
+  }
+
+  // The numbers of one row; rows that do not show are filled when they do.
+  fill({ i, runs, cells, bar, percent }) {
+    const found = this.result?.rows[i];
+    const metric = METRICS.findIndex(({ name }) => name === this.view.metric);
+    const whole = found ? Number(this.result.totals[metric]) : 0;
+    const share = whole ? Number(found.cells[metric]) / whole : 0;
+    runs.textContent = found && found.runs !== 1n ? `×${text(found.runs)}` : "";
+    cells.forEach((cell, k) => write(cell, found?.cells[k], METRICS[k].unit, this.view.digits));
+    bar.style.width = `${(share * 100).toFixed(2)}%`;
+    percent.textContent = whole ? `${(share * 100).toFixed(1)} %` : "";
   }
 
   // Puts the rows in order: siblings sorted, closed groups without their parts, formulas below their layers.
@@ -112,6 +116,7 @@ class LayerTable {
     const wanted = [];
     for (const i of shown) {
       const { row, line, level, name, toggle } = this.lines[i];
+      this.fill(this.lines[i]);
       level.hidden = toggle.hidden = this.view.flat;
       name.textContent = this.view.flat ? row.path : row.name;
       if (!row.leaf) toggle.setAttribute("aria-expanded", String(!this.closed.has(i)));
