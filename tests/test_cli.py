@@ -222,7 +222,7 @@ def test_formulas_and_models(say: Any) -> None:
         (["total", "llama-2-7b"], "llama-2-7b: no such model or file; did you mean 'llama-2-7b-hf'?"),
         (["total", ""], "MODEL is empty; name a model or the path of a model JSON"),
         (["total", LLAMA, "--formt", "json"], "No such option: --formt"),
-        (["total", LLAMA, "--format", "xml"], "'xml' is not one of 'text', 'json', 'latex', 'python'."),
+        (["total", LLAMA, "--format", "xml"], "'xml' is not one of 'text', 'json', 'latex', 'python'"),
         (["total", LLAMA, "-B", "-1"], "batch_size = -1: must be a nonnegative integer"),
         (["total", LLAMA, "-B", "1.5"], "batch_size = 1.5: must be a nonnegative integer"),
         (["total", LLAMA, "-B", "1e999"], "must be a nonnegative integer"),
