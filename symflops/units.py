@@ -10,14 +10,6 @@ from symflops.errors import SymflopsError
 METRICS = ("flops", "matmul_flops", "read_bytes", "write_bytes", "intermediate_bytes", "parameters")
 UNITS = dict(zip(METRICS, ("FLOP", "FLOP", "byte", "byte", "byte", "count"), strict=True))
 
-# What is counted, in the words that every export carries with its numbers.
-CONVENTIONS = (
-    "A multiply-add is 2 FLOPs, an elementwise operation 1 per element, a reduction over n elements n; gathers, "
-    "copies, casts and comparisons are 0. Bytes are algorithmic, not measured: each layer reads its inputs and "
-    "weights once and writes its outputs once; intermediates are temporaries that are materialised inside a layer, "
-    "counted when written."
-)
-
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
 _NOUNS = {"FLOP": "FLOP", "byte": "B", "count": ""}
 MAX_DIGITS = 20

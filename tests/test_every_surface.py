@@ -1,7 +1,7 @@
 """One number on every surface: each format is read back and compared with `at`.
 
 A new format is one more entry of SURFACES: a function that runs a command and reads the total's metrics out of what it
-printed.
+printed. The page's numbers, which a browser computes, are compared with `at` in test_report.py.
 """
 
 from __future__ import annotations
@@ -67,6 +67,16 @@ def total_c(say: Say, folder: Path) -> list[int]:
     return [int(word) for word in done.stdout.split()]
 
 
+def total_javascript(say: Say, folder: Path) -> list[int]:
+    (folder / "cost.mjs").write_text(say("total", MODEL, "--format", "javascript"))
+    values = {name: str(value) for name, value in POINT.items()} | {"seq_len": 77}
+    call = f"Object.values(module)[0]({json.dumps(values)})"
+    main = f'import * as module from "./cost.mjs";\nconsole.log(Object.values({call}).join(" "));\n'
+    (folder / "main.mjs").write_text(main)
+    done = subprocess.run(["node", "main.mjs"], cwd=folder, capture_output=True, text=True, check=True)
+    return [int(word) for word in done.stdout.split()]
+
+
 def table_csv(say: Say, _: Path) -> list[int]:
     *_, row = csv.reader(io.StringIO(say("table", MODEL, *OPTIONS, *EVERY, "--format", "csv")))
     return [int(cell) for cell in row[1:]]
@@ -120,6 +130,7 @@ SURFACES: dict[str, Callable[[Say, Path], list[int]]] = {
     "total python": total_python,
     "total numpy": total_numpy,
     "total c": total_c,
+    "total javascript": total_javascript,
     "table csv": table_csv,
     "table json": table_json,
     "table markdown": table_markdown,

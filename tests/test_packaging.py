@@ -27,6 +27,8 @@ def test_the_wheel_does_the_main_job_in_an_empty_environment(tmp_path: Path) -> 
     assert "2*batch_size" in run(binaries / "symflops", "total", "llama-2-7b-hf", "--symbolic", cwd=tmp_path)
     installed = set(run(binaries / "symflops", "formulas", cwd=tmp_path).split())
     assert {path.stem for path in (ROOT / "formulas").glob("*.toml")} <= installed
+    run(binaries / "symflops", "report", "llama-2-7b-hf", "-o", tmp_path / "report.html", cwd=tmp_path)
+    assert "<math>" in (tmp_path / "report.html").read_text("utf-8")  # the page's own files are in the wheel
     program = "import importlib.util as i; print([n for n in ('torch', 'transformers', 'anthropic') if i.find_spec(n)])"
     assert run(binaries / "python", "-c", program, cwd=tmp_path).strip() == "[]"
     assert "py.typed" in run(binaries / "pip", "show", "--files", "symflops", cwd=tmp_path)

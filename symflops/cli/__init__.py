@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from symflops import __version__
-from symflops.cli import derive, inspect, listing, show, sweep, table, total
+from symflops.cli import derive, inspect, listing, report, show, sweep, table, total
 from symflops.errors import SymflopsError, nearest, one_line
 
 INVALID = 3  # exit status for input that is wrong
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "show": show.show,
     "sweep": sweep.sweep,
     "table": table.table,
+    "report": report.report,
     "derive": derive.derive,
     "inspect": inspect.inspect,
     "formulas": listing.formulas,

@@ -21,6 +21,7 @@ class Format(StrEnum):
     python = "python"
     c = "c"
     numpy = "numpy"
+    javascript = "javascript"
 
 
 def total(
@@ -121,7 +122,13 @@ def _numpy(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> s
     return numpy_function(cost, metrics, model.name, model.symbols)
 
 
+def _javascript(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    from symflops.export.javascript import javascript_function
+
+    return javascript_function(cost, metrics, model.name)
+
+
 _PRINTERS = {
     Format.text: _text, Format.json: _json, Format.latex: _latex, Format.python: _python, Format.c: _c,
-    Format.numpy: _numpy,
+    Format.numpy: _numpy, Format.javascript: _javascript,
 }  # fmt: skip

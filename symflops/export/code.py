@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from textwrap import wrap
 
 from symflops.cost import UNITS, Cost
+from symflops.export.conventions import CAPTION, SYMBOLS
 from symflops.numeric import BYTE_SYMBOLS
-from symflops.units import CONVENTIONS
 
 # "": the value of dtype_bytes
 DEFAULTS = {
@@ -22,15 +22,6 @@ DEFAULTS = {
     "weight_bytes": "",
     "cache_bytes": "",
 }  # "": as dtype_bytes
-_MEANINGS = {
-    "batch_size": "sequences in the batch",
-    "seq_len": "tokens fed in this call",
-    "past_len": "tokens already in the KV cache",
-    "causal": "1 to count only the (query, key) pairs that a causal mask keeps, else 0",
-    "dtype_bytes": "bytes per element; 0.5 and the like are possible",
-    "weight_bytes": "the same of weights; as dtype_bytes where it is not given",
-    "cache_bytes": "the same of the KV cache; as dtype_bytes where it is not given",
-}
 ROUNDING = "What is not whole (an expected number of experts) is rounded to the nearest integer."
 
 
@@ -48,7 +39,7 @@ class Parameter:
 
     @property
     def meaning(self) -> str:
-        return _MEANINGS.get(
+        return SYMBOLS.get(
             self.symbol, "a size of the model" + (f", {self.default} in its config" if self.default else "")
         )
 
@@ -103,4 +94,4 @@ def description(
     lines += [f"    {metric}: {UNITS[metric]}" for metric in metrics]
     if given:
         lines += ["", "of", *(f"    {parameter.name}: {parameter.meaning}" for parameter in given)]
-    return [*lines, "", *wrap(f"{CONVENTIONS} {ROUNDING}", width)]
+    return [*lines, "", *wrap(f"{CAPTION} {ROUNDING}", width)]

@@ -14,11 +14,12 @@ from math import ceil, floor
 from symflops import notation
 from symflops.errors import SymflopsError
 from symflops.export import latex
+from symflops.export.conventions import CAPTION
 from symflops.export.plain import how, values
 from symflops.export.table import Entry, Table
 from symflops.grouping import grouped
 from symflops.tree import Tree
-from symflops.units import CONVENTIONS, exact_number, scaled, unit
+from symflops.units import exact_number, scaled, unit
 
 ENVIRONMENTS = ("longtable", "table", "table*")
 CM = 72.27 / 2.54  # pt
@@ -278,7 +279,7 @@ def _head(table: Table, heads: Sequence[_Cell]) -> str:
 
 def _caption(table: Table) -> str:
     named = ", ".join(latex.name(model.name) for model in table.models)
-    return rf"Cost of {named}: {_prose(f'{how(table)}. {CONVENTIONS}')}"
+    return rf"Cost of {named}: {_prose(f'{how(table)}. {CAPTION}')}"
 
 
 def _prose(text: str) -> str:

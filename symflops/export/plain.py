@@ -12,10 +12,11 @@ from typing import Any
 
 from symflops.cost import UNITS
 from symflops.errors import one_line
+from symflops.export.conventions import CAPTION
 from symflops.export.table import PLACE, Entry, Line, Table
 from symflops.grouping import grouped, renamed, short_names
 from symflops.tree import write
-from symflops.units import CONVENTIONS, exact_number, printable, scaled, unit
+from symflops.units import exact_number, printable, scaled, unit
 
 # ------------------------------------------------------------------------------------------------------------- Markdown
 
@@ -38,7 +39,7 @@ def markdown(table: Table, *, short: bool = True, scale: str = "engineering", di
     rows.append([*place, *cells([Entry(None, total, 1.0) for total in table.totals])])
     lines = ["| " + " | ".join(row) + " |" for row in (header, rules, *rows)]
     named = ", ".join(_code(model.name) for model in table.models)
-    notes = [f"Cost of {named}, {how(table)}. {escape(CONVENTIONS)}"]
+    notes = [f"Cost of {named}, {how(table)}. {escape(CAPTION)}"]
     if names:
         notes.append(
             "; ".join(_meaning(new, name, table) for name, new in sorted(names.items(), key=lambda p: p[1])) + "."
@@ -146,7 +147,7 @@ def jsonable(table: Table, *, short: bool = False) -> str:
         "units": {metric: UNITS[metric] for metric in table.metrics},
         "of": "one run" if table.each else "all runs",
         "at": given,
-        "conventions": CONVENTIONS,
+        "conventions": CAPTION,
     }
     if short:
         data["legend"] = {new: name for name, new in names.items()}

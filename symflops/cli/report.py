@@ -1,0 +1,63 @@
+"""`symflops report`: one or more models as a page that computes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from symflops import __version__
+from symflops.cli import output_file, request
+from symflops.numeric import check_names, with_defaults
+
+Models = Annotated[
+    list[str],
+    typer.Argument(metavar="MODEL…", help="models to show beside each other: names, model JSONs, or config.jsons"),
+]
+
+
+def report(
+    models: Models,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="write the page there (default: stdout)")
+    ] = None,
+    batch_size: request.Batch = None,
+    seq_len: request.Length = None,
+    past_len: request.Past = None,
+    causal: request.Causal = False,
+    dtype_bytes: request.DtypeBytes = None,
+    weight_bytes: request.WeightBytes = None,
+    cache_bytes: request.CacheBytes = None,
+    config: request.OtherConfig = None,
+    settings: request.Set = None,
+    depth: Annotated[int | None, typer.Option("--depth", min=1, help="levels of the layer tree to show")] = None,
+) -> None:
+    """One HTML file, without network or server, in which the closed forms run: change a symbol, and every number and
+    chart follows. The options say where the page opens."""
+    options = {
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+        "past_len": past_len,
+        "dtype_bytes": dtype_bytes,
+        "weight_bytes": weight_bytes,
+        "cache_bytes": cache_bytes,
+    }
+    target = output_file.writable(output) if output is not None else None
+    resolved = [request.resolve(name, settings, options, causal, config) for name in models]
+    named = [model for model, _ in resolved]
+    given = resolved[0][1]
+    check_names(given, set().union(*(model.total().free_symbols for model in named)))
+    with_defaults(given)
+    from symflops.export.html import page
+
+    with request.progress() as progress:
+        text = page(named, given, depth, progress, f"symflops {__version__}")
+    if target is None:
+        sys.stdout.write(text)
+        return
+    output_file.write(target, text)
+    print(
+        f"wrote {output}: {len(named)} model{'s' * (len(named) > 1)}, {len(text.encode()) / 1000:.0f} kB",
+        file=sys.stderr,
+    )

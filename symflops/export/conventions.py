@@ -1,0 +1,44 @@
+"""The words that go with every published number: what the symbols and metrics mean, and what is counted."""
+
+from __future__ import annotations
+
+SYMBOLS = {
+    "batch_size": "sequences in the batch",
+    "seq_len": "tokens fed in this call",
+    "past_len": "tokens already in the KV cache",
+    "causal": "1 counts only the (query, key) pairs that a causal mask keeps",
+    "dtype_bytes": "bytes per element; 0.5 and the like are possible",
+    "weight_bytes": "bytes per element of the weights; dtype_bytes where not given",
+    "cache_bytes": "bytes per element of the KV cache; dtype_bytes where not given",
+}
+
+METRICS = {
+    "flops": "all floating-point operations",
+    "matmul_flops": "those of matrix multiplies and convolutions",
+    "read_bytes": "inputs and weights that layers read, each once",
+    "write_bytes": "outputs that layers write, each once",
+    "intermediate_bytes": "temporaries inside layers that are materialised",
+    "parameters": "weights owned, a tied one counted once",
+}
+
+CONVENTIONS = (
+    "A multiply-add is 2 FLOPs. Each elementwise arithmetic or transcendental operation is 1 per element, a reduction "
+    "over n elements is n. Gather, copy, view, cast, comparison and indexing are 0.",
+    "matmul_flops are those of matrix multiplies and convolutions: what PyTorch's FlopCounterMode counts.",
+    "Bytes are algorithmic, not measurements of DRAM traffic: each layer reads its inputs and weights once and writes "
+    "its outputs once. A fused execution moves read_bytes + write_bytes; an unfused one also writes and reads back the "
+    "intermediate_bytes, each counted once, when written.",
+    "Attention counts every (query, key) pair; with causal = 1 exactly the unmasked ones.",
+    "seq_len tokens are fed in this call, past_len are already in the KV cache: prefill is past_len = 0, decoding is "
+    "seq_len = 1.",
+    "A mixture of experts reads the expected number of distinct experts under uniform routing. Numbers are exact; "
+    "where a closed form is not whole, the nearest integer is given.",
+)
+
+# The same in the few words that a caption or a comment has room for.
+CAPTION = (
+    "A multiply-add is 2 FLOPs, an elementwise operation 1 per element, a reduction over n elements n; gathers, "
+    "copies, casts and comparisons are 0. Bytes are algorithmic, not measured: each layer reads its inputs and "
+    "weights once and writes its outputs once; intermediates are temporaries that are materialised inside a layer, "
+    "counted when written."
+)

@@ -1,0 +1,129 @@
+// A model's closed forms are one program (see program.py). It is run in exact numbers for what is shown as a number and in
+// doubles for the curves of the charts.
+
+const EXACT = {
+  number: (n, d) => (d === undefined ? BigInt(n) : fraction(BigInt(n), BigInt(d))),
+  "+": plus,
+  "*": times,
+  "-": negative,
+  "/": quotient,
+  "^": raised,
+  "**": power,
+  min: least,
+  max: greatest,
+  floor,
+  ceil,
+  sqrt: root,
+  log2,
+};
+
+const DOUBLE = {
+  number: (n, d) => Number(n) / Number(d ?? 1),
+  "+": (...terms) => terms.reduce((a, b) => a + b),
+  "*": (...factors) => factors.reduce((a, b) => a * b),
+  "-": (a) => -a,
+  "/": (a, b) => a / b,
+  "^": (a, b) => a ** b,
+  "**": (a, b) => a ** b,
+  min: Math.min,
+  max: Math.max,
+  floor: Math.floor,
+  ceil: Math.ceil,
+  sqrt: Math.sqrt,
+  log2: Math.log2,
+};
+
+// The values of the steps in `order` (all of them, or those that `needed` found).
+function run(steps, order, symbols, algebra) {
+  const values = new Array(steps.length);
+  for (const i of order) {
+    const step = steps[i];
+    if (typeof step === "string") {
+      if (symbols[step] === undefined) throw new RangeError(`no value for ${step}`);
+      values[i] = symbols[step];
+    } else if (typeof step === "number") {
+      values[i] = algebra.number(step);
+    } else if (step[0] === "#") {
+      values[i] = algebra.number(step[1], step[2]);
+    } else {
+      const operands = [];
+      for (let k = 1; k < step.length; k += 1) operands.push(values[step[k]]);
+      values[i] = algebra[step[0]](...operands);
+    }
+  }
+  return values;
+}
+
+// The steps that some results need, in order.
+function needed(steps, results) {
+  const found = new Set();
+  const stack = [...results];
+  while (stack.length) {
+    const i = stack.pop();
+    if (found.has(i)) continue;
+    found.add(i);
+    const step = steps[i];
+    if (Array.isArray(step) && step[0] !== "#") stack.push(...step.slice(1));
+  }
+  return [...found].sort((a, b) => a - b);
+}
+
+const HOLDS = {
+  "==": (order) => order === 0,
+  "!=": (order) => order !== 0,
+  "<=": (order) => order <= 0,
+  ">=": (order) => order >= 0,
+  "<": (order) => order < 0,
+  ">": (order) => order > 0,
+};
+
+// The first condition that does not hold, of those that depend on symbols.
+function broken(model, values, isLess) {
+  const order = (a, b) => (isLess(a, b) ? -1 : isLess(b, a) ? 1 : 0);
+  return model.conditions.find(({ left, sign, right }) => !HOLDS[sign](order(values[left], values[right])));
+}
+
+// What a model costs at a point, in exact integers: {totals, rows: [{runs, cells}]}. Throws where it has no cost.
+function evaluate(model, symbols) {
+  const values = run(model.steps, model.steps.keys(), symbols, EXACT);
+  const condition = broken(model, values, isLess);
+  if (condition) throw new RangeError(`assumption broken: ${condition.text}`);
+  const numbers = (cells) => cells.map((step, i) => nearest(METRICS[i].name, values[step]));
+  return {
+    totals: numbers(model.totals),
+    rows: model.rows.map((row) => ({ runs: values[row.runs], cells: numbers(row.cells) })),
+  };
+}
+
+// Four significant digits with a decimal prefix, as the command line prints them: 29.26 TFLOP.
+function engineering(number, unit) {
+  const noun = { FLOP: "FLOP", byte: "B", count: "" }[unit];
+  const digits = String(number);
+  const scale = Math.floor((digits.length - 1) / 3);
+  if (scale === 0) return `${digits} ${noun}`.trim();
+  const prefixes = ["", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q"];
+  if (scale >= prefixes.length) return `${scientific(digits)} ${noun}`.trim();
+  return `${significant(Number(number) / 10 ** (3 * scale))} ${prefixes[scale]}${noun}`;
+}
+
+// Four significant digits, a tie to the even one.
+function significant(x) {
+  const digits = x.toPrecision(80).replace(".", "");
+  const isTie = /^0*[1-9]\d{3}50*$/.test(digits);
+  const rounded = Number(x.toPrecision(4));
+  if (!isTie || Number(digits[digits.search(/[1-9]/) + 3]) % 2) return String(rounded);
+  const place = Math.floor(Math.log10(x)) - 3;
+  return String(Number((rounded - 10 ** place).toPrecision(4)));
+}
+
+function scientific(digits) {
+  const kept = BigInt(digits.slice(0, 4));
+  const rest = digits.slice(4).padEnd(1, "0");
+  const up = rest > "5" + "0".repeat(rest.length - 1) || (rest === "5" + "0".repeat(rest.length - 1) && kept % 2n === 1n);
+  const rounded = String(up ? kept + 1n : kept);
+  const exponent = digits.length - 1 + (rounded.length - 4);
+  return `${rounded[0]}.${rounded.slice(1, 4)}e+${exponent}`;
+}
+
+// Every digit, in groups of three.
+const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
