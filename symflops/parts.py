@@ -48,7 +48,9 @@ def matching(model: Model, pattern: str) -> list[Place]:
             found.append(place)
     if not found:
         last = sorted({path.rpartition(".")[2] for path, _, _ in model.places()})
-        raise SymflopsError(f"{model.name} has no layer {pattern[:100]!r}{nearest(wanted[-1], last)}")
+        raise SymflopsError(
+            f"{model.name} has no layer {pattern[:100]!r}{nearest(wanted[-1], last) or '; symflops show lists them'}"
+        )
     return found
 
 

@@ -1,10 +1,10 @@
 """Where a value of one symbol is negative, zero or positive, exactly, at all whole numbers from some start on.
 
-The value may contain polynomials, powers c**n, `min`, `max`, and floor and ceil of quotients. `min` and `max` split the
-line into pieces, floor and ceil into residue classes. On a piece the value is a sum of p(n)*b**n, and one idea finds all
-changes of sign: with g(n) = f(n + 1) - b*f(n), which is one term simpler for a well-chosen b, f(n)/b**n rises where g is
-positive and falls where it is negative; so between two changes of sign of g one bisection finds that of f. Numbers are
-exact integers and fractions throughout.
+The value may contain polynomials, powers c**n, `min`, `max`, and floor and ceil of quotients. `min` and `max` split
+the line into pieces, floor and ceil into residue classes. On a piece the value is a sum of p(n)*b**n, and one idea
+finds all changes of sign: with g(n) = f(n + 1) - b*f(n), which is one term simpler for a well-chosen b, f(n)/b**n rises
+where g is positive and falls where it is negative; so between two changes of sign of g one bisection finds that of f.
+Numbers are exact integers and fractions throughout.
 """
 
 from __future__ import annotations
