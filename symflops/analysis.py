@@ -17,7 +17,7 @@ from symflops.model import Model
 from symflops.parts import architecture, run_values
 from symflops.polynomial import Polynomial, Value, add, factored, multiply, negate, power
 from symflops.polynomial import symbol as symbol_value
-from symflops.question import Question, check_symbol, question
+from symflops.question import Question, check_symbol, lowest, question
 from symflops.roots import Root, curves, roots
 from symflops.signs import Run, cleared, signs
 from symflops.source import load
@@ -104,7 +104,8 @@ class Answer:
         if self.status == "always":
             return f"holds for every {self.symbol} from {start} on"
         if self.status == "never":
-            return f"no solution: it holds for no {self.symbol} from {start} on"
+            jumps = "".join(f"; the two sides change places between {a:,} and {b:,}" for a, b in self.crossings)
+            return f"no solution: it holds for no {self.symbol} from {start} on{jumps}"
         if self.is_curve:
             return " or ".join(f"{self.symbol} {s.side.replace('==', '=')} {s.formula}" for s in self.solutions)
         if self.sign != "==":
@@ -145,21 +146,17 @@ def _point(solution: Solution) -> str:
     return f"= {solution.value:,.6f}{exactly}"
 
 
-def lowest(name: str) -> int:
-    """The smallest value that a symbol is solved for: no model runs with no sequence or no token."""
-    return 0 if name in ("past_len", "causal") else 1
-
-
 def solve(
     model: Any, text: str, symbol: str, *, symbolic: bool = False, free: Iterable[str] = (), **values: Any
 ) -> Answer:
     """Where an equation or inequality holds: `flops(self_attn) == flops(mlp)`, `weights + cache <= 80 GiB`.
 
     `metric(path)` is what the layers cost whose place in the tree ends with the path (or pattern, `layers.*.mlp`), in
-    one of the six metrics, `weights` or `cache`, in FLOP, byte or a count; without a path, the whole model. The question
-    is solved for one symbol, over the real numbers for an equation and over whole numbers for an inequality. `values` are
-    numbers for other symbols; past_len, causal and the bytes per element have their usual defaults but for those in
-    `free`, and architecture symbols the model's own, unless `symbolic`. With symbols left it is a curve in them.
+    one of the six metrics, `weights` or `cache`, in FLOP, byte or a count; without a path, the whole model. The
+    question is solved for one symbol, over the real numbers for an equation and over whole numbers for an inequality.
+    `values` are numbers for other symbols; past_len, causal and the bytes per element have their usual defaults but for
+    those in `free`, and architecture symbols the model's own, unless `symbolic`. With symbols left the answer is a
+    curve in them.
 
     >>> solve("llama-2-7b-hf", "flops(self_attn) == flops(mlp)", "seq_len").sentence
     'seq_len = 8,225.220077 = 2130332/259'
@@ -243,7 +240,7 @@ def _points(difference: Value, symbol: str) -> list[Solution]:
     found = [
         Solution(root.number, root.closed)
         for root in roots(difference, symbol, lowest(symbol))
-        if not any(root.low in (r.first, r.last) for r in stretches)
+        if not any(r.first <= root.low and (r.last is None or root.low <= r.last) for r in stretches)
     ]
     found += [Solution(r.first if r.last is None else r.last, None, r.first, r.last) for r in stretches]
     return sorted(found, key=lambda s: s.value or 0)

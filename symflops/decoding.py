@@ -25,10 +25,10 @@ def generation(model: Any, *, symbolic: bool = False) -> Cost:
     architecture symbols stay symbols.
 
     >>> generation("llama-3.1-8b").at(batch_size=1, prompt_len=100, new_tokens=3).flops
-    1534115823126
+    1536790182732
     >>> one_pass = load("llama-3.1-8b").total()
     >>> sum(one_pass.at(batch_size=1, seq_len=s, past_len=p).flops for s, p in [(100, 0), (1, 100), (1, 101)])
-    1534115823126
+    1536790182732
 
     Raises SymflopsError for a model that does not generate (no seq_len, or attention without a cache) and for steps
     whose sum has no closed form, naming metric and term.
@@ -67,7 +67,7 @@ def cache_after(model: Any, *, symbolic: bool = False) -> Value:
     """The bytes of the KV cache and of recurrent states after generating: prompt_len + new_tokens - 1 tokens were fed.
 
     >>> cache_after("mistral-7b")
-    131072*cache_bytes*batch_size*min(4096, prompt_len + new_tokens - 1)
+    65536*batch_size*cache_bytes*min(4096, new_tokens + prompt_len - 1)
     """
     named = load(model)
     value = cache(named) if symbolic else substitute(cache(named), named.symbols)

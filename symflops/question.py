@@ -208,3 +208,8 @@ def check_symbol(model: Model, name: str) -> None:
     if not isinstance(name, str) or not NAME.match(name) or name not in (*RUN_SYMBOLS, *model.definitions):
         known = (*RUN_SYMBOLS, *model.definitions)
         raise SymflopsError(f"{model.name} has no symbol {str(name)[:100]!r}{nearest(str(name), known)}")
+
+
+def lowest(name: str) -> int:
+    """The smallest value that a symbol is solved for: no model runs with no sequence or no token."""
+    return 0 if name in ("past_len", "causal") else 1

@@ -234,7 +234,7 @@ def curves(value: Value, name: str) -> list[Value]:
 
     >>> from symflops.algebra import from_text
     >>> curves(from_text("a*n**2 + b*n - c"), "n")
-    [(b**2 + 4*a*c)**(1/2)/(2*a) - b/(2*a)]
+    [-b/(2*a) + sqrt(4*a*c + b**2)/(2*a)]
 
     Raises SymflopsError for a value that is not of degree 1 or 2 in the symbol.
     """
