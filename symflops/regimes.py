@@ -15,7 +15,7 @@ from symflops.function import is_nonnegative
 from symflops.model import Model
 from symflops.numeric import check, evaluate, plain
 from symflops.parts import architecture, components, run_values
-from symflops.polynomial import Call, Value, add, multiply, negate, symbol, terms_of, value_of
+from symflops.polynomial import Value, add, multiply, negate, symbol, terms_of, value_of
 from symflops.question import check_symbol, lowest
 from symflops.signs import Piece, pieces, signs
 from symflops.source import load
@@ -119,7 +119,7 @@ def regimes(
     >>> found.sentence, found.degree, found.leading
     ('mlp up to 8,225, then self_attn', 2, 530432*seq_len**2)
     >>> found.at(2048)["marginal"]
-    15392080481
+    15391340994
 
     Raises SymflopsError for an unknown metric or symbol.
     """
@@ -163,11 +163,9 @@ def _values(model: Model, by: str, symbolic: bool, given: Mapping[str, Any]) -> 
 def _leading(cost: Value, by: str) -> tuple[Value, int | None]:
     """The terms of highest degree once the symbol is large, and that degree; None where a power b**n outgrows all."""
     far = _far_out(cost, by)
-    growing = {
-        m: c for m, c in terms_of(far).items() if any(n == by or (isinstance(n, Call) and by in _of(n)) for n, _ in m)
-    }
-    if any(isinstance(n, Call) and by in _of(n) for m in growing for n, _ in m):
-        return value_of(growing), None
+    powers = set(calls_of(far, by))
+    if powers:
+        return value_of({m: c for m, c in terms_of(far).items() if any(n in powers for n, _ in m)}), None
     by_degree = coefficients(far, by)
     degree = max(by_degree)
     return multiply(by_degree[degree], *[symbol(by)] * degree), degree
