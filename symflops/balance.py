@@ -1,0 +1,81 @@
+"""Where decoding turns compute-bound: compute time against memory time along batch size or cache length, solved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from symflops.algebra import substitute
+from symflops.cost import Cost
+from symflops.errors import SymflopsError
+from symflops.function import maximum
+from symflops.hardware import Hardware
+from symflops.polynomial import Value, add, multiply, negate
+from symflops.question import lowest
+from symflops.roots import curves, roots
+from symflops.signs import signs
+
+
+@dataclass(frozen=True)
+class Turning:
+    """Where decoding (one token per sequence and step) is compute-bound along one symbol.
+
+    `ranges` are whole numbers, None without end; `closed` is the closed form of the edge, where there is one, and
+    `curve` that edge in the other of batch_size and past_len.
+    """
+
+    symbol: str
+    ranges: tuple[tuple[int, int | None], ...]
+    closed: Value | None
+    curve: Value | None
+
+    @property
+    def first(self) -> int | None:
+        """From which number on it is compute-bound; None if it never is."""
+        return self.ranges[0][0] if self.ranges else None
+
+    @property
+    def sentence(self) -> str:
+        """The ranges in words."""
+        if not self.ranges:
+            return f"decoding is memory-bound at every {self.symbol}"
+        parts = [f"{a:,} to {b:,}" if b is not None else f"{a:,} on" for a, b in self.ranges]
+        return f"decoding is compute-bound for {self.symbol} from {' and from '.join(parts)}"
+
+
+def balance(cost: Cost, machine: Hardware, dtype: str, unfused: bool) -> tuple[Value, Value]:
+    """Compute time minus memory time, both times the bandwidth: of matrix products alone, and of vectors too."""
+    matmul = cost.value("matmul_flops")
+    moved = add(cost.value("read_bytes"), cost.value("write_bytes"))
+    if unfused:
+        moved = add(moved, multiply(2, cost.value("intermediate_bytes")))
+    products = multiply(matmul, machine.bandwidth / machine.peak[dtype])
+    peak = machine.vector_peak(dtype)
+    others = 0 if peak is None else multiply(add(cost.value("flops"), negate(matmul)), machine.bandwidth / peak)
+    return add(products, negate(moved)), add(others, negate(moved))
+
+
+def turning(
+    balances: tuple[Value, Value], symbol: str, values: Mapping[str, Value], other: str | None = None
+) -> Turning:
+    """Where one of two balances is not negative along a symbol."""
+    products, others = (substitute(value, values) for value in balances)
+    found = [(r.first, r.last) for r in signs(maximum(products, others), symbol, lowest(symbol)) if r.sign >= 0]
+    ranges: list[tuple[int, int | None]] = []
+    for first, last in found:
+        if ranges and ranges[-1][1] == first - 1:
+            first = ranges.pop()[0]
+        ranges.append((first, last))
+    edge = None
+    if ranges:
+        start, end = ranges[0]
+        limit = start - 1 if start > lowest(symbol) else end
+        near = [r for r in roots(products, symbol, lowest(symbol)) if limit is not None and limit <= r.low <= limit + 1]
+        edge = near[0].closed if near else None
+    curve = None
+    if other is not None:
+        with suppress(SymflopsError):  # where there is no closed form
+            found_curves = curves(substitute(balances[0], {n: v for n, v in values.items() if n != other}), symbol)
+            curve = found_curves[0] if len(found_curves) == 1 else None
+    return Turning(symbol, tuple(ranges), edge, curve)
