@@ -18,8 +18,8 @@ from symflops.parts import architecture, run_values
 from symflops.polynomial import Polynomial, Value, add, factored, multiply, negate, power
 from symflops.polynomial import symbol as symbol_value
 from symflops.question import Question, check_symbol, lowest, question
-from symflops.roots import Root, curves, roots
-from symflops.signs import Run, cleared, signs
+from symflops.roots import curves, roots
+from symflops.signs import cleared, ranges, signs
 from symflops.source import load
 from symflops.summation import coefficients
 from symflops.tree import write
@@ -213,25 +213,16 @@ def _solved(difference: Value, symbol: str, sign: str) -> tuple[str, list[Soluti
         return ("always" if _sign(difference) in _HOLDS[sign] else "never"), []
     if others:
         return _curve(difference, symbol, sign)
-    runs = _joined(run for run in signs(difference, symbol, lowest(symbol)) if run.sign in _HOLDS[sign])
-    if [(run.first, run.last) for run in runs] == [(lowest(symbol), None)]:
+    found = ranges(signs(difference, symbol, lowest(symbol)), _HOLDS[sign])
+    if found == [(lowest(symbol), None)]:
         return "always", []
-    solutions = _points(difference, symbol) if sign == "==" else _ranges(difference, symbol, runs)
+    solutions = _points(difference, symbol) if sign == "==" else _ranges(difference, symbol, found)
     return ("solved" if solutions else "never"), solutions
 
 
 def _sign(number: Value) -> int:
     assert not isinstance(number, Polynomial)
     return (number > 0) - (number < 0)
-
-
-def _joined(runs: Iterable[Run]) -> list[Run]:
-    joined: list[Run] = []
-    for run in runs:
-        if joined and joined[-1].last == run.first - 1:
-            run = Run(joined.pop().first, run.last, 0)
-        joined.append(run)
-    return joined
 
 
 def _points(difference: Value, symbol: str) -> list[Solution]:
@@ -246,24 +237,15 @@ def _points(difference: Value, symbol: str) -> list[Solution]:
     return sorted(found, key=lambda s: s.value or 0)
 
 
-def _ranges(difference: Value, symbol: str, ranges: list[Run]) -> list[Solution]:
+def _ranges(difference: Value, symbol: str, found: list[tuple[int, int | None]]) -> list[Solution]:
     edges = roots(difference, symbol, lowest(symbol))
-    return [
-        Solution(
-            run.first if run.last is None else run.last,
-            _edge(edges, run),
-            run.first,
-            run.last,
-        )
-        for run in ranges
-    ]
-
-
-def _edge(edges: list[Root], run: Run) -> Value | None:
-    """The closed form of the root that ends a range, or begins one without end."""
-    here = run.first - 1 if run.last is None else run.last
-    near = [root for root in edges if here <= root.low and root.high <= here + 1]
-    return near[0].closed if len(near) == 1 else None
+    solutions = []
+    for first, last in found:
+        here = first - 1 if last is None else last  # a root from here to the next number ends or begins the range
+        near = [root for root in edges if here <= root.low and root.high <= here + 1]
+        closed = near[0].closed if len(near) == 1 else None
+        solutions.append(Solution(first if last is None else last, closed, first, last))
+    return solutions
 
 
 _FLIPPED = {"<=": ">=", ">=": "<=", "<": ">", ">": "<"}

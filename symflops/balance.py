@@ -14,7 +14,7 @@ from symflops.hardware import Hardware
 from symflops.polynomial import Value, add, multiply, negate
 from symflops.question import lowest
 from symflops.roots import curves, roots
-from symflops.signs import signs
+from symflops.signs import ranges, signs
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,10 @@ def turning(
 ) -> Turning:
     """Where one of two balances is not negative along a symbol."""
     products, others = (substitute(value, values) for value in balances)
-    found = [(r.first, r.last) for r in signs(maximum(products, others), symbol, lowest(symbol)) if r.sign >= 0]
-    ranges: list[tuple[int, int | None]] = []
-    for first, last in found:
-        if ranges and ranges[-1][1] == first - 1:
-            first = ranges.pop()[0]
-        ranges.append((first, last))
+    found = ranges(signs(maximum(products, others), symbol, lowest(symbol)), (0, 1))
     edge = None
-    if ranges:
-        start, end = ranges[0]
+    if found:
+        start, end = found[0]
         limit = start - 1 if start > lowest(symbol) else end
         near = [r for r in roots(products, symbol, lowest(symbol)) if limit is not None and limit <= r.low <= limit + 1]
         edge = near[0].closed if near else None
@@ -78,4 +73,4 @@ def turning(
         with suppress(SymflopsError):  # where there is no closed form
             found_curves = curves(substitute(balances[0], {n: v for n, v in values.items() if n != other}), symbol)
             curve = found_curves[0] if len(found_curves) == 1 else None
-    return Turning(symbol, tuple(ranges), edge, curve)
+    return Turning(symbol, tuple(found), edge, curve)

@@ -19,7 +19,7 @@ from symflops.parts import components, run_values
 from symflops.polynomial import Value, add, multiply, negate, symbol
 from symflops.question import check_symbol, lowest, measured
 from symflops.ratio import Ratio
-from symflops.signs import signs
+from symflops.signs import ranges, signs
 from symflops.source import load
 from symflops.tree import exact
 
@@ -98,8 +98,7 @@ class Comparison:
         above = add(b, negate(a), negate(allowed))  # <= 0 where b is not too large
         below = add(a, negate(b), negate(allowed))
         first = lowest(self.by)
-        ranges = [[(r.first, r.last) for r in signs(v, self.by, first) if r.sign <= 0] for v in (above, below)]
-        return _intersection(*(_joined(r) for r in ranges))
+        return _intersection(*(ranges(signs(v, self.by, first), (-1, 0)) for v in (above, below)))
 
     def at(self, **values: Any) -> dict[str, int | float]:
         """Both sides, their difference, ratio and error as plain numbers at one point."""
@@ -210,15 +209,6 @@ def _percentage(percent: Any) -> Value:
     if share < 0:
         raise SymflopsError(f"{str(percent)[:60]!r}: a percentage is not negative")
     return exact(share)
-
-
-def _joined(ranges: Ranges) -> Ranges:
-    joined: Ranges = []
-    for first, last in ranges:
-        if joined and joined[-1][1] == first - 1:
-            first = joined.pop()[0]
-        joined.append((first, last))
-    return joined
 
 
 def _intersection(one: Ranges, other: Ranges) -> Ranges:

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from symflops.algebra import free_symbols, substitute
-from symflops.balance import Turning, turning
+from symflops.balance import Turning, balance, turning
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
 from symflops.hardware import Hardware, load_hardware
@@ -77,7 +77,7 @@ class Roofline:
     """The bounds of a model on a machine at one point; `layers` are its basic layers, `total` all of them at once.
 
     `dtype` is the data type of matrix products, `values` the point, `intensity` FLOPs per byte as a closed form in
-    batch_size, seq_len and past_len, `bytes` what is read and written of weights, cache and activations, in closed form.
+    batch_size, seq_len and past_len, `bytes` what is read and written of weights, cache and activations.
     `by_batch` and `by_past` say where decoding is compute-bound; None for a model that does not generate.
     """
 
@@ -204,10 +204,7 @@ def roofline(
         {name: substitute(value, fixed) for name, value in traffic(moved).items()},
         _cache(named, fixed),
         int(evaluate(multiply(cost.value("parameters"), point["weight_bytes"]), point)),
-        _turning(_balance(cost, machine, chosen, unfused), "batch_size", {**step, "past_len": past}, "past_len"),
-        _turning(
-            _balance(cost, machine, chosen, unfused), "past_len", {**step, "batch_size": point["batch_size"]}, None
-        ),
+        *_turnings(named, balance(cost, machine, chosen, unfused), fixed, point),
         speed,
     )
 

@@ -1,27 +1,24 @@
 """Where a value of one symbol is negative, zero or positive, exactly, at all whole numbers from some start on.
 
 The value may contain polynomials, powers c**n, `min`, `max`, and floor and ceil of quotients. `min` and `max` split
-the line into pieces, floor and ceil into residue classes. On a piece the value is a sum of p(n)*b**n, and one idea
-finds all changes of sign: with g(n) = f(n + 1) - b*f(n), which is one term simpler for a well-chosen b, f(n)/b**n rises
-where g is positive and falls where it is negative; so between two changes of sign of g one bisection finds that of f.
-Numbers are exact integers and fractions throughout.
+the line into pieces, floor and ceil into residue classes; what is left on each is a sum of p(n)*b**n, whose changes of
+sign `exponential` finds. Numbers are exact integers and fractions throughout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import comb, lcm
+from math import lcm
 
 from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
+from symflops.exponential import Exponential, exponential, marks, sign, sign_at, sign_at_infinity
 from symflops.function import is_nonnegative, maximum, minimum
 from symflops.numeric import compiled
 from symflops.polynomial import (
     Call,
-    Number,
-    Polynomial,
     Value,
     add,
     multiply,
@@ -30,13 +27,10 @@ from symflops.polynomial import (
     symbol,
     terms_of,
 )
-from symflops.summation import calls_of, coefficients, linear
+from symflops.summation import calls_of, coefficients
 
 MAX_PERIOD = 4096  # residue classes of floor and ceil that are looked at one by one
 MAX_ALTERNATING = 100_000  # whole numbers looked at one by one where residue classes disagree
-MAX_BITS = 512  # of the numbers searched
-
-Exponential = dict[Fraction, list[Number]]  # base b to the coefficients of p(n), lowest first: the sum of p(n)*b**n
 
 
 @dataclass(frozen=True)
@@ -138,12 +132,12 @@ def _runs(piece: Piece, name: str) -> Iterator[Run]:
     period = _period(piece.value, name)
     if period == 1:
         function = exponential(piece.value, name)
-        yield from _between_marks(_marks(function, piece.first, piece.last), piece.last, lambda n: sign_at(function, n))
+        yield from _between(marks(function, piece.first, piece.last), piece.last, lambda n: sign_at(function, n))
         return
     if period > MAX_PERIOD:
         raise SymflopsError(f"rounding to multiples of {period:,} is too coarse to solve; at most {MAX_PERIOD:,}")
     classes: dict[int, Exponential] = {}
-    marks: set[int] = {piece.first} | ({piece.last} if piece.last is not None else set())
+    found: set[int] = {piece.first} | ({piece.last} if piece.last is not None else set())
     for residue in range(period):
         start = piece.first + (residue - piece.first) % period  # the first number of the class
         if piece.last is not None and start > piece.last:
@@ -151,17 +145,17 @@ def _runs(piece: Piece, name: str) -> Iterator[Run]:
         inside = substitute(piece.value, {name: add(multiply(period, symbol(name)), start)})
         classes[residue] = exponential(inside, name, start)
         end = None if piece.last is None else (piece.last - start) // period
-        marks.update(start + period * m for m in _marks(classes[residue], 0, end))
+        found.update(start + period * m for m in marks(classes[residue], 0, end))
 
     evaluate = compiled([piece.value])
 
     def sign_of(n: int) -> int:
-        return _sign(evaluate({name: n})[0])
+        return sign(evaluate({name: n})[0])
 
-    ordered = sorted(marks)
+    ordered = sorted(found)
     if piece.last is None:
         beyond = [classes[n % period] for n in range(ordered[-1] + 1, ordered[-1] + 1 + period)]
-        if len({_sign_at_infinity(f) for f in beyond}) > 1:
+        if len({sign_at_infinity(f) for f in beyond}) > 1:
             raise SymflopsError(f"the two sides change places without end, at multiples of {period:,}")
     for here, following in zip(ordered, [*ordered[1:], None], strict=True):
         yield Run(here, here, sign_of(here))
@@ -189,9 +183,9 @@ def _period(value: Value, name: str) -> int:
     return period
 
 
-def _between_marks(marks: list[int], last: int | None, sign_of: Callable[[int], int]) -> Iterator[Run]:
+def _between(places: list[int], last: int | None, sign_of: Callable[[int], int]) -> Iterator[Run]:
     """Runs from numbers between which the sign does not change."""
-    for here, following in zip(marks, [*marks[1:], None], strict=True):
+    for here, following in zip(places, [*places[1:], None], strict=True):
         yield Run(here, here, sign_of(here))
         if following is None and last is None:
             yield Run(here + 1, None, sign_of(here + 1))
@@ -199,115 +193,15 @@ def _between_marks(marks: list[int], last: int | None, sign_of: Callable[[int], 
             yield Run(here + 1, following - 1, sign_of(here + 1))
 
 
-# ------------------------------------------------------------------------------------------------ sums of p(n) * b**n
+def ranges(runs: Iterable[Run], wanted: Collection[int]) -> list[tuple[int, int | None]]:
+    """The whole numbers at which the sign is one of the wanted: first and last of each range, None without end.
 
-
-def exponential(value: Value, name: str, first: int = 1) -> Exponential:
-    """A value as a sum of p(n)*b**n with b > 0. Raises SymflopsError for one that is not."""
-    result: dict[Fraction, dict[int, Number]] = {}
-    for monomial, coefficient in terms_of(value).items():
-        base, degree = Fraction(1), 0
-        for factor, exponent in monomial:
-            if factor == name and exponent > 0:
-                degree = exponent
-                continue
-            b, scale = _power_of(factor, exponent, name)
-            base, coefficient = base * b, coefficient * scale
-        if base < 0 or (base == 0 and first < 1):
-            raise SymflopsError(f"cannot decide the sign of {str(value)[:100]}")
-        if base:
-            terms = result.setdefault(base, {})
-            terms[degree] = terms.get(degree, 0) + coefficient
-    listed = {b: [t.get(k, 0) for k in range(max(t) + 1)] for b, t in result.items()}
-    return {b: c for b, p in listed.items() if (c := _trimmed(p))}
-
-
-def _power_of(factor: str, exponent: int, name: str) -> tuple[Fraction, Number]:
-    """(b, c) with factor**exponent = c * b**n."""
-    if isinstance(factor, Call) and factor.function == "**" and not isinstance(factor.arguments[0], Polynomial):
-        slope, offset = linear(factor.arguments[1], name)
-        if isinstance(slope, int) and isinstance(offset, int):
-            b, scale = (power(factor.arguments[0], e * exponent) for e in (slope, offset))
-            if not isinstance(b, Polynomial) and not isinstance(scale, Polynomial):
-                return Fraction(b), scale
-    raise SymflopsError(f"cannot solve with {factor}: only sums, products, powers, min, max, floor and ceil")
-
-
-def _trimmed(polynomial: list[Number]) -> list[Number]:
-    while polynomial and polynomial[-1] == 0:
-        polynomial = polynomial[:-1]
-    return polynomial
-
-
-def value_at(function: Exponential, n: int) -> Number:
-    total: Number = 0
-    for base, polynomial in function.items():
-        p: Number = 0
-        for c in reversed(polynomial):
-            p = p * n + c
-        scale = power(int(base) if base.denominator == 1 else base, n)
-        assert not isinstance(scale, Polynomial)
-        total += p * scale
-    return total
-
-
-def sign_at(function: Exponential, n: int) -> int:
-    return _sign(value_at(function, n))
-
-
-def _sign(number: Number) -> int:
-    return (number > 0) - (number < 0)
-
-
-def _sign_at_infinity(function: Exponential) -> int:
-    return _sign(function[max(function)][-1]) if function else 0
-
-
-def _marks(function: Exponential, first: int, last: int | None) -> list[int]:
-    """Whole numbers, the ends among them, between which (exclusively) the sign of a function does not change."""
-    ends = [first] if last is None or last == first else [first, last]
-    if sum(map(len, function.values())) <= 1:
-        return ends
-    base = min(function, key=lambda b: (b != 1, len(function[b])))
-    inner = _marks(_simpler(function, base), first, last)
-    found = set(ends)
-    for here, following in zip(inner, [*inner[1:], None], strict=True):
-        # function(n)/base**n is monotonic on here + 1, …, following
-        found.add(here)
-        start = here + 1
-        if following is not None:
-            found.update((following, min(start, following)))
-            _bisect(function, start, following, found)
-        elif last is None:
-            found.add(start)
-            final, end = _sign_at_infinity(function), start
-            while sign_at(function, end) != final:
-                end = here + 2 * (end - here)
-                if end.bit_length() > MAX_BITS:
-                    raise SymflopsError(f"the sign changes beyond {MAX_BITS} bits")
-            _bisect(function, start, end, found)
-    return sorted(found)
-
-
-def _simpler(function: Exponential, base: Fraction) -> Exponential:
-    """f(n + 1) - base*f(n)."""
-    result: Exponential = {}
-    for b, p in function.items():
-        shifted = [sum((comb(j, k) * p[j] for j in range(k, len(p))), start=0) for k in range(len(p))]
-        terms = _trimmed([b * s - base * c for s, c in zip(shifted, p, strict=True)])
-        if terms:
-            result[b] = terms
-    return result
-
-
-def _bisect(function: Exponential, start: int, end: int, marks: set[int]) -> None:
-    """Add the numbers around each change of sign on start, …, end, where the signs come in order."""
-    final = sign_at(function, end)
-    while (sign := sign_at(function, start)) != final:
-        low, high = start, end
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if sign_at(function, middle) == sign else (low, middle)
-        marks.update((low, high))
-        start = high
-    marks.add(end)
+    >>> ranges([Run(1, 3, -1), Run(4, 4, 0), Run(5, None, 1)], (-1, 0))
+    [(1, 4)]
+    """
+    found: list[tuple[int, int | None]] = []
+    for run in runs:
+        if run.sign in wanted:
+            joins = bool(found) and found[-1][1] == run.first - 1
+            found.append((found.pop()[0] if joins else run.first, run.last))
+    return found
