@@ -142,8 +142,8 @@ def _point(solution: Solution) -> str:
         return _range(solution)
     if isinstance(solution.value, int):
         return f"= {solution.value:,}"
-    exactly = f" = {solution.formula}" if solution.formula is not None else ""
-    return f"= {solution.value:,.6f}{exactly}"
+    exactly = f"= {solution.formula} " if solution.formula is not None else ""
+    return f"{exactly}= {solution.value:,.6f}"
 
 
 def solve(
@@ -159,7 +159,7 @@ def solve(
     curve in them.
 
     >>> solve("llama-2-7b-hf", "flops(self_attn) == flops(mlp)", "seq_len").sentence
-    'seq_len = 8,225.220077 = 2130332/259'
+    'seq_len = 2130332/259 = 8,225.220077'
     >>> solve("llama-2-7b-hf", "weights + cache <= 80 GiB", "batch_size", seq_len=4096)[0].value
     33
 

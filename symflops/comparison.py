@@ -163,7 +163,7 @@ def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **val
     if by in values:
         raise SymflopsError(f"{by} has a value and is to vary")
     run = run_values(values, {by})
-    if _is_rule(b):
+    if is_rule(b):
         total = Pair("total", _cost(first, metric, run), substitute(_rule(first, b, metric), {**run, **first.symbols}))
         return Comparison(first.name, b.strip(), metric, by, total, (), run, True)
     second = load(b)
@@ -180,7 +180,7 @@ def _cost(model: Model, metric: str, run: Mapping[str, Value]) -> Value:
     return substitute(model.total().value(metric), run)
 
 
-def _is_rule(b: Any) -> bool:
+def is_rule(b: Any) -> bool:
     """Whether a text is a formula rather than the name or the path of a model."""
     if not isinstance(b, str) or b in model_names() or b.endswith(".json") or Path(b).exists():
         return False

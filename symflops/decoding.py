@@ -63,13 +63,25 @@ def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
     return prompt, Cost(tuple(substitute(v, {"seq_len": 1}) for v in cost.values))
 
 
-def cache_after(model: Any, *, symbolic: bool = False) -> Value:
-    """The bytes of the KV cache and of recurrent states after generating: prompt_len + new_tokens - 1 tokens were fed.
+def kv_cache(model: Any, *, symbolic: bool = False) -> Any:
+    """The bytes of the KV cache and of recurrent states once `past_len + seq_len` tokens have been fed, as a SymPy
+    expression. Grouped, multi-query and latent caches are what the model appends; a window limits what is kept.
 
-    >>> cache_after("mistral-7b")
-    65536*batch_size*cache_bytes*min(4096, new_tokens + prompt_len - 1)
+    >>> kv_cache("mistral-7b")
+    65536*batch_size*cache_bytes*Min(4096, past_len + seq_len)
+
+    Raises SymflopsError for a model that keeps nothing, and for a traced recurrent one that does not say how much.
     """
-    named = load(model)
-    value = cache(named) if symbolic else substitute(cache(named), named.symbols)
+    from symflops.expr import to_sympy
+
+    return to_sympy(_kept(load(model), symbolic))
+
+
+def cache_after(model: Any, *, symbolic: bool = False) -> Value:
+    """The same after generating, when prompt_len + new_tokens - 1 tokens have been fed, as a canonical value."""
     fed = add(symbol(PROMPT), symbol(NEW), -1)
-    return substitute(value, {"seq_len": fed, "past_len": 0})
+    return substitute(_kept(load(model), symbolic), {"seq_len": fed, "past_len": 0})
+
+
+def _kept(model: Model, symbolic: bool) -> Value:
+    return cache(model) if symbolic else substitute(cache(model), model.symbols)

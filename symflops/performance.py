@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from symflops.algebra import free_symbols, substitute
-from symflops.balance import Turning, balance, turning
+from symflops.balance import Turning, balance, turning, turning_for_large_batches
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
 from symflops.hardware import Hardware, load_hardware
@@ -78,7 +78,8 @@ class Roofline:
 
     `dtype` is the data type of matrix products, `values` the point, `intensity` FLOPs per byte as a closed form in
     batch_size, seq_len and past_len, `bytes` what is read and written of weights, cache and activations.
-    `by_batch` and `by_past` say where decoding is compute-bound; None for a model that does not generate.
+    `turnings` say where decoding is compute-bound, by batch size and by cache length; none for a model that does not
+    generate.
     """
 
     model: str
@@ -91,8 +92,7 @@ class Roofline:
     bytes: Mapping[str, Value]
     cache_bytes: Value | None  # kept for the next call; None where no layer keeps anything
     weight_bytes: int
-    by_batch: Turning | None
-    by_past: Turning | None
+    turnings: tuple[Turning, ...]
     measured: Fraction | None
 
     @cached_property
@@ -170,10 +170,10 @@ def roofline(
     >>> found = roofline("llama-2-7b-hf", "h100-sxm", batch_size=1, seq_len=1, past_len=2048)
     >>> found.sentence
     'llama-2-7b-hf on h100-sxm: memory-bound, at most 234.219 tokens/s'
-    >>> found.by_batch.sentence
-    'decoding is memory-bound at every batch_size'
-    >>> roofline("llama-2-7b-hf", "h100-sxm", seq_len=1, past_len=16).by_batch.first
-    517
+    >>> found.turnings[0].sentence
+    'at past_len = 2048, decoding is memory-bound for every batch_size'
+    >>> roofline("llama-2-7b-hf", "h100-sxm", seq_len=1, past_len=16).turnings[0].first
+    601
 
     Raises SymflopsError for an unknown model, machine, data type or symbol.
     """
@@ -204,7 +204,7 @@ def roofline(
         {name: substitute(value, fixed) for name, value in traffic(moved).items()},
         _cache(named, fixed),
         int(evaluate(multiply(cost.value("parameters"), point["weight_bytes"]), point)),
-        *_turnings(named, balance(cost, machine, chosen, unfused), fixed, point),
+        _turnings(named, balance(cost, machine, chosen, unfused), fixed, point),
         speed,
     )
 
@@ -251,15 +251,17 @@ def _cache(model: Model, fixed: Mapping[str, Value]) -> Value | None:
 
 def _turnings(
     model: Model, balances: tuple[Value, Value], fixed: Mapping[str, Value], point: Mapping[str, Number]
-) -> tuple[Turning | None, Turning | None]:
-    """Where decoding is compute-bound by batch size, after as many tokens as the point has, and by cache length."""
+) -> tuple[Turning, ...]:
+    """Where decoding is compute-bound: by batch size after as many tokens as the point has, by cache length at the
+    point's batch size, and by cache length for large batches."""
     if "seq_len" not in model.total().free_symbols or attends_without_cache(model):
-        return None, None
+        return ()
     past = point["past_len"] if point["seq_len"] == 1 else point["past_len"] + point["seq_len"]
     step = {**fixed, "seq_len": 1}
     return (
         turning(balances, "batch_size", {**step, "past_len": past}, "past_len"),
-        turning(balances, "past_len", {**step, "batch_size": point["batch_size"]}),
+        turning(balances, "past_len", {**step, "batch_size": point["batch_size"]}, "batch_size"),
+        turning_for_large_batches(balances, step),
     )
 
 

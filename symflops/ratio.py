@@ -10,7 +10,6 @@ from typing import Any
 
 from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
-from symflops.expr import tree_to_sympy
 from symflops.grouping import grouped
 from symflops.numeric import evaluate
 from symflops.polynomial import Monomial, Number, Polynomial, Value, factored, multiply, value_of
@@ -63,6 +62,8 @@ class Ratio:
     @property
     def expression(self) -> Any:
         """The quotient as a SymPy expression."""
+        from symflops.expr import tree_to_sympy
+
         return tree_to_sympy(self.tree)
 
     @property

@@ -9,7 +9,20 @@ from typing import Annotated, cast
 import typer
 
 from symflops import __version__
-from symflops.cli import derive, inspect, listing, show, sweep, total
+from symflops.cli import (
+    compare,
+    derive,
+    generation,
+    hardware,
+    inspect,
+    listing,
+    regimes,
+    roofline,
+    show,
+    solve,
+    sweep,
+    total,
+)
 from symflops.errors import SymflopsError, nearest, one_line
 
 INVALID = 3  # exit status for input that is wrong
@@ -24,6 +37,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "total": total.total,
     "show": show.show,
     "sweep": sweep.sweep,
+    "solve": solve.solve,
+    "regimes": regimes.regimes,
+    "generation": generation.generation,
+    "compare": compare.compare,
+    "roofline": roofline.roofline,
+    "hardware": hardware.hardware,
     "derive": derive.derive,
     "inspect": inspect.inspect,
     "formulas": listing.formulas,

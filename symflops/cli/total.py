@@ -52,7 +52,12 @@ def total(
         cost.value(name)  # an unknown metric is an error before anything is printed
     if given:
         cost = request.evaluate(named, cost, given) if cost.is_complete(given) else cost.bind(**given)
-    print(_PRINTERS[output](named, cost, metrics, short))
+    print(printed(output, named, cost, metrics, short))
+
+
+def printed(output: Format, model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    """A cost in one of the formats."""
+    return _PRINTERS[output](model, cost, metrics, short)
 
 
 def _text(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
