@@ -112,7 +112,7 @@ class _Reading:
         try:
             found: Quantity = fold(read(source), self.algebra(), self.leaf)
         except SymflopsError as error:
-            message = error.message
+            message = str(error)
             for name, meant in self.placeholders.items():
                 message = message.replace(name, meant.text)
             raise SymflopsError(message, where=self.text[:100]) from None

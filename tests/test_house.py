@@ -112,3 +112,9 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
     ask = f"{program}\nimport sys; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_no_module_hides_a_public_function() -> None:
+    import symflops
+
+    assert not {path.stem for path in PACKAGE.iterdir()} & set(symflops.__all__)
