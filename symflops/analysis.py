@@ -210,7 +210,8 @@ def _solved(difference: Value, symbol: str, sign: str) -> tuple[str, list[Soluti
     if symbol not in free_symbols(difference):
         if others:
             raise SymflopsError(f"the question does not depend on {symbol}, only on {', '.join(sorted(others))}")
-        return ("always" if _sign(difference) in _HOLDS[sign] else "never"), []
+        number = numeric.evaluate(difference, {})
+        return ("always" if (number > 0) - (number < 0) in _HOLDS[sign] else "never"), []
     if others:
         return _curve(difference, symbol, sign)
     found = ranges(signs(difference, symbol, lowest(symbol)), _HOLDS[sign])
@@ -218,11 +219,6 @@ def _solved(difference: Value, symbol: str, sign: str) -> tuple[str, list[Soluti
         return "always", []
     solutions = _points(difference, symbol) if sign == "==" else _ranges(difference, symbol, found)
     return ("solved" if solutions else "never"), solutions
-
-
-def _sign(number: Value) -> int:
-    assert not isinstance(number, Polynomial)
-    return (number > 0) - (number < 0)
 
 
 def _points(difference: Value, symbol: str) -> list[Solution]:
@@ -256,9 +252,9 @@ def _curve(difference: Value, symbol: str, sign: str) -> tuple[str, list[Solutio
     if sign == "==":
         return ("solved" if found else "never"), [Solution(None, closed) for closed in found]
     steep = [c for exponent, c in coefficients(cleared(difference, symbol), symbol).items() if exponent]
-    if all(is_nonnegative(negate(c)) for c in steep):
+    if len(found) <= 1 and all(is_nonnegative(negate(c)) for c in steep):
         difference, sign = negate(difference), _FLIPPED[sign]
-    elif not all(map(is_nonnegative, steep)):
+    elif len(found) > 1 or not all(map(is_nonnegative, steep)):
         raise SymflopsError("cannot tell on which side of the curve it holds; give values for the other symbols")
     if not found:  # rising from a start above zero
         return ("never" if sign in ("<=", "<") else "always"), []

@@ -14,10 +14,10 @@ from symflops.algebra import free_symbols, substitute
 from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError, nearest
 from symflops.model import Model, model_names
-from symflops.numeric import check, evaluate, plain
+from symflops.numeric import RUN_SYMBOLS, check, evaluate, plain
 from symflops.parts import components, run_values
 from symflops.polynomial import Value, add, multiply, negate, symbol
-from symflops.question import check_symbol, lowest, measured
+from symflops.question import lowest, measured
 from symflops.ratio import Ratio
 from symflops.signs import ranges, signs
 from symflops.source import load
@@ -159,7 +159,8 @@ def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **val
     first = load(a)
     if metric not in METRICS:
         raise SymflopsError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
-    check_symbol(first, by)
+    if by not in RUN_SYMBOLS:
+        raise SymflopsError(f"cannot compare along {str(by)[:60]!r}{nearest(str(by), RUN_SYMBOLS)}")
     if by in values:
         raise SymflopsError(f"{by} has a value and is to vary")
     run = run_values(values, {by})

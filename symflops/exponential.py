@@ -14,6 +14,7 @@ from symflops.polynomial import Call, Number, Polynomial, Value, power, terms_of
 from symflops.summation import linear
 
 MAX_BITS = 512  # of the numbers searched
+MAX_TERMS = 24  # of a sum: each one more is one more round of bisections
 
 Exponential = dict[Fraction, list[Number]]  # base b to the coefficients of p(n), lowest first
 
@@ -35,7 +36,10 @@ def exponential(value: Value, name: str, first: int = 1) -> Exponential:
             terms = result.setdefault(base, {})
             terms[degree] = terms.get(degree, 0) + coefficient
     listed = {b: [t.get(k, 0) for k in range(max(t) + 1)] for b, t in result.items()}
-    return {b: c for b, p in listed.items() if (c := _trimmed(p))}
+    found = {b: c for b, p in listed.items() if (c := _trimmed(p))}
+    if sum(map(len, found.values())) > MAX_TERMS:
+        raise SymflopsError(f"degree too high to solve: more than {MAX_TERMS} terms in {name}")
+    return found
 
 
 def _power_of(factor: str, exponent: int, name: str) -> tuple[Fraction, Number]:

@@ -167,8 +167,8 @@ def _leading(cost: Value, by: str) -> tuple[Value, int | None]:
     if powers:
         return value_of({m: c for m, c in terms_of(far).items() if any(n in powers for n, _ in m)}), None
     by_degree = coefficients(far, by)
-    degree = max(by_degree)
-    return multiply(by_degree[degree], *[symbol(by)] * degree), degree
+    degree = max(by_degree, default=0)
+    return multiply(by_degree.get(degree, 0), *[symbol(by)] * degree), degree
 
 
 def _far_out(value: Value, by: str) -> Value:

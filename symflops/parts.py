@@ -125,7 +125,7 @@ def cache(model: Model, pattern: str = "") -> Value:
         if not any(not w or path == w or path.startswith(f"{w}.") for w in wanted):
             continue
         if layer.formula is None or layer.formula.state == "0":
-            if layer.is_basic and any(_is_state(v) for v in layer.cost.values):
+            if layer.is_basic and _has_state(layer):
                 raise SymflopsError(
                     "the file does not say how large its recurrent state is", where=f"{model.name}: {path}"
                 )
@@ -155,9 +155,15 @@ def _window(group: Layer) -> Value | None:
     return maximum(*limited) if limited and len(limited) == len(windows) else None
 
 
-def _is_state(value: Value) -> bool:
-    """Whether a cost asks if there was a call before: `min(past_len, 1)`, as layers with a recurrent state do."""
-    return any(call.function == "min" and 1 in call.arguments for call in calls_of(value, "past_len"))
+def _has_state(layer: Layer) -> bool:
+    """Whether a cost asks if there was a call before, `min(past_len, 1)`, as layers with a recurrent state do."""
+    calls = (call for value in layer.cost.values for call in calls_of(value, "past_len"))
+    return any(call.function == "min" and 1 in call.arguments for call in calls)
+
+
+def is_recurrent(model: Model) -> bool:
+    """Whether some layer has a recurrent state that the file does not describe."""
+    return any(layer.is_basic and _has_state(layer) for layer in model.graph)
 
 
 def attends_without_cache(model: Model) -> bool:

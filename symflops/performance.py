@@ -22,7 +22,7 @@ from symflops.errors import SymflopsError
 from symflops.hardware import Hardware, load_hardware
 from symflops.model import Model
 from symflops.numeric import evaluate
-from symflops.parts import attends_without_cache, cache, run_values
+from symflops.parts import attends_without_cache, cache, is_recurrent, run_values
 from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
 from symflops.question import check_symbol
 from symflops.ratio import Ratio
@@ -90,7 +90,7 @@ class Roofline:
     total: Bound
     intensity: Ratio
     bytes: Mapping[str, Value]
-    cache_bytes: Value | None  # kept for the next call; None where no layer keeps anything
+    cache_bytes: Value | None  # kept for the next call; None where a recurrent layer does not say how much
     weight_bytes: int
     turnings: tuple[Turning, ...]
     measured: Fraction | None
@@ -135,9 +135,11 @@ class Roofline:
         return float(self.hardware.peak[self.dtype] / self.hardware.bandwidth)
 
     @property
-    def fits(self) -> bool:
-        """Whether weights and cache fit into the memory of all devices."""
-        kept = self.weight_bytes + (0 if self.cache_bytes is None else evaluate(self.cache_bytes, self.values))
+    def fits(self) -> bool | None:
+        """Whether weights and cache fit into the memory of all devices; None where the cache is not known."""
+        if self.cache_bytes is None:
+            return None
+        kept = self.weight_bytes + evaluate(self.cache_bytes, self.values)
         return kept <= self.hardware.memory * self.hardware.devices
 
     @property
@@ -244,9 +246,14 @@ def traffic(moved: Value) -> dict[str, Value]:
 
 
 def _cache(model: Model, fixed: Mapping[str, Value]) -> Value | None:
-    if not any(layer.formula is not None and layer.formula.state != "0" for layer in model.graph):
+    """What is kept for the next call; 0 where nothing is, None where a recurrent layer does not say how much."""
+    keeps = any(layer.formula is not None and layer.formula.state != "0" for layer in model.graph)
+    if not keeps and not is_recurrent(model):
+        return 0
+    try:
+        return substitute(cache(model), {**fixed, **model.symbols})
+    except SymflopsError:
         return None
-    return substitute(cache(model), {**fixed, **model.symbols})
 
 
 def _turnings(

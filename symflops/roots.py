@@ -190,11 +190,11 @@ def _checked(terms: Value, name: str, low: Fraction, high: Fraction, closed: Val
     """The root, after it was put in: the result must be 0, or have different signs at both ends of its enclosure."""
     if closed is not None:
         if substitute(terms, {name: closed}) != 0:
-            raise AssertionError(f"{closed} is not a root of {terms}")
+            raise SymflopsError(f"{closed} could not be checked to be a root of {str(terms)[:100]}")
         return Root(low, high, closed, "exact")
     ends = [evaluate(terms, {name: exact(end)}) for end in (low, high)]
     if ends[0] * ends[1] >= 0:
-        raise AssertionError(f"no change of sign of {terms} between {low} and {high}")
+        raise SymflopsError(f"a root near {float(low)} of {str(terms)[:100]} could not be checked")
     return Root(low, high, None, "sign")
 
 
@@ -257,7 +257,7 @@ def curves(value: Value, name: str) -> list[Value]:
     for sign in (1, -1):
         twice = add(negate(b), multiply(sign, surd))  # 2*a times the root; put in, scaled by 4*a:
         if add(multiply(twice, twice), multiply(2, b, twice), multiply(4, a, c)) != 0:
-            raise AssertionError(f"{twice}/(2*({a})) is not a root of {rest}")
+            raise SymflopsError(f"the closed form for {name} could not be checked; give values for other symbols")
         found.append(divide(twice, multiply(2, a)))
     opposite = is_nonnegative(multiply(-1, a, c))  # then the roots have different signs
     if opposite and is_nonnegative(a):

@@ -79,7 +79,7 @@ def test_a_papers_formula_in_the_models_symbols() -> None:
         (LLAMA, "2*n_params", {}, "2*n_params: llama-2-7b-hf has no symbol 'n_params'"),
         (LLAMA, "lama", {}, "lama: no such model or file"),
         (LLAMA, "2*N*D", {"metric": "flop"}, "unknown metric 'flop'; did you mean 'flops'?"),
-        (LLAMA, "2*N*D", {"by": "len"}, "llama-2-7b-hf has no symbol 'len'"),
+        (LLAMA, "2*N*D", {"by": "seq_le"}, "cannot compare along 'seq_le'; did you mean 'seq_len'?"),
         (LLAMA, "2*N*D", {"seq_len": 3}, "seq_len has a value and is to vary"),
     ],
 )

@@ -131,7 +131,7 @@ def test_intermediates_count_when_unfused() -> None:
 
 def test_a_model_without_a_length_counts_sequences() -> None:
     found = symflops.roofline("vit-base-16", "h100-sxm", batch_size=64)
-    assert (found.unit, found.tokens, found.turnings, found.cache_bytes) == ("sequences", 64, (), None)
+    assert (found.unit, found.tokens, found.turnings, found.cache_bytes) == ("sequences", 64, (), 0)
     assert symflops.roofline("bert-base", "h100-sxm").turnings == ()
 
 

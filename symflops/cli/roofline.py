@@ -69,6 +69,9 @@ def _bytes(found: Roofline) -> dict[str, int]:
     return {kind: whole(evaluate(value, found.values)) for kind, value in found.bytes.items()}
 
 
+_FITS = {True: "fit into", False: "do not fit into", None: "not known to fit into"}
+
+
 def _text(found: Roofline) -> str:
     header = ("layer", "runs", "FLOP/byte", "matmul", "vector", "memory", "unfused", "bound by")
     table = aligned([header, *(_row(b) for b in (*found.layers, found.total))], (False, *(True,) * 6, False))
@@ -93,7 +96,7 @@ def _text(found: Roofline) -> str:
         "",
         f"layer after layer  {seconds(found.layer_by_layer)}",
         f"read and written   {moved}",
-        f"weights and cache  {'fit' if found.fits else 'do not fit'} into {memory}",
+        f"weights and cache  {_FITS[found.fits]} {memory}",
         f"intensity          {found.intensity.text}",
     ]
     lines += [turning.sentence for turning in found.turnings]
