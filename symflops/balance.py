@@ -74,7 +74,7 @@ def turning_for_large_batches(balances: tuple[Value, Value], values: Mapping[str
     leading = []
     for value in balances:
         by_degree = coefficients(substitute(value, values), "batch_size")
-        leading.append(by_degree[max(by_degree)])
+        leading.append(by_degree.get(max(by_degree, default=0), 0))
     return _turning(maximum(*leading), leading[0], "past_len", "large batches", None)
 
 

@@ -76,7 +76,8 @@ class Bound:
 class Roofline:
     """The bounds of a model on a machine at one point; `layers` are its basic layers, `total` all of them at once.
 
-    `dtype` is the data type of matrix products, `values` the point, `intensity` FLOPs per byte as a closed form in
+    `dtype` is the data type of matrix products, `values` the point, `unit` what throughput is counted in (sequences,
+    such as images, for a model without seq_len), `intensity` FLOPs per byte (None without bytes) as a closed form in
     batch_size, seq_len and past_len, `bytes` what is read and written of weights, cache and activations.
     `turnings` say where decoding is compute-bound, by batch size and by cache length; none for a model that does not
     generate.
@@ -86,9 +87,10 @@ class Roofline:
     hardware: Hardware
     dtype: str
     values: Mapping[str, Number]
+    unit: str
     layers: tuple[Bound, ...]
     total: Bound
-    intensity: Ratio
+    intensity: Ratio | None
     bytes: Mapping[str, Value]
     cache_bytes: Value | None  # kept for the next call; None where a recurrent layer does not say how much
     weight_bytes: int
@@ -99,11 +101,6 @@ class Roofline:
     def layer_by_layer(self) -> Fraction:
         """The least time when no layer overlaps with another, in seconds: the sum of the layers' bounds."""
         return sum((layer.seconds for layer in self.layers), Fraction(0))
-
-    @property
-    def unit(self) -> str:
-        """What throughput is counted in: tokens, or sequences (images) for a model without seq_len."""
-        return "tokens" if "seq_len" in self.intensity.free_symbols else "sequences"
 
     @property
     def tokens(self) -> Number:
@@ -195,14 +192,17 @@ def roofline(
     cost = named.total()
     fixed = {n: v for n, v in point.items() if n not in ("batch_size", "seq_len", "past_len")}
     moved = add(cost.value("read_bytes"), cost.value("write_bytes"))
+    bytes_here = substitute(moved, fixed)
+    intensity = None if bytes_here == 0 else Ratio.of(substitute(cost.value("flops"), fixed), bytes_here)
     return Roofline(
         named.name,
         machine,
         chosen,
         point,
+        "tokens" if "seq_len" in cost.free_symbols else "sequences",
         layers,
         _bound("total", 1, cost, machine, chosen, point, unfused),
-        Ratio.of(substitute(cost.value("flops"), fixed), substitute(moved, fixed)),
+        intensity,
         {name: substitute(value, fixed) for name, value in traffic(moved).items()},
         _cache(named, fixed),
         int(evaluate(multiply(cost.value("parameters"), point["weight_bytes"]), point)),

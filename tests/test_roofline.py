@@ -164,3 +164,12 @@ def test_the_command_line(say: Any, refuse: Any, toy: str) -> None:
     assert r"\mathrm{batch\_size} &\ge \frac{" in say(*command, "--format", "latex")
     assert "toy: memory-bound" in say("roofline", "llama-3.1-8b", "--hardware", toy, "-S", "1")
     assert refuse("roofline", "llama-3.1-8b", "--hardware", "h10").startswith("unknown machine 'h10'")
+
+
+def test_a_layer_that_moves_nothing_and_one_that_computes_nothing() -> None:
+    cost = dict.fromkeys(symflops.METRICS, "0")
+    layers = {"work": {"cost": cost | {"flops": "3*seq_len"}}, "nothing": {"cost": cost}}
+    found = symflops.roofline(symflops.load({"name": "odd", "symbols": {}, "layers": layers}), "h100-sxm", seq_len=5)
+    assert found.intensity is None
+    assert (found.total.binds, found.total.seconds) == ("vector", Fraction(15, 1338 * 10**11))  # 133.8 TFLOP/s in bf16
+    assert symflops.roofline("llama-2-7b-hf", "h100-sxm", batch_size=0).tokens_per_second == 0

@@ -66,8 +66,12 @@ def latex(expression: Any) -> str:
     return str(sympy.latex(expression, symbol_names=names))
 
 
+_ESCAPES = {c: rf"\{c}" for c in "_%&#${}"} | {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}"}
+
+
 def escaped(name: str) -> str:
-    return "".join({"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$"}.get(c, c) for c in name)
+    """A name of unknown origin as LaTeX text."""
+    return "".join(_ESCAPES.get(c, c if c.isprintable() else "?") for c in name)
 
 
 def named(words: str) -> str:

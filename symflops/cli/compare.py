@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from symflops.cli import answers, request
 from symflops.cli.quantities import aligned
-from symflops.comparison import Comparison, Pair, is_rule
-from symflops.comparison import compare as compare_sides
+
+if TYPE_CHECKING:
+    from symflops.comparison import Comparison, Pair
 
 
 def compare(
@@ -38,13 +39,15 @@ def compare(
     A rule is a formula in the model's and the run symbols, with N for its parameters and D for all tokens. --set and
     --config are about the first model.
     """
+    from symflops import comparison
+
     options = answers.run_options(
         batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
         cache_bytes=cache_bytes,
     )  # fmt: skip
     first, run = request.resolve(a, settings, options, causal, config)
-    second = b if is_rule(b) else request.resolve(b, None, {})[0]
-    found = compare_sides(first, second, metric, by=by, **run)
+    second = b if comparison.is_rule(b) else request.resolve(b, None, {})[0]
+    found = comparison.compare(first, second, metric, by=by, **run)
     percent = within or ("5%" if found.is_rule else None)
     print(_PRINTERS[output](found, percent))
 

@@ -12,8 +12,6 @@ from symflops.cli import answers, request
 from symflops.cli.quantities import engineering, exact_number
 from symflops.cli.total import Format, printed
 from symflops.cost import METRICS, Cost
-from symflops.decoding import NEW, PROMPT, cache_after
-from symflops.decoding import generation as generate
 from symflops.errors import SymflopsError
 from symflops.model import Model
 from symflops.numeric import evaluate, whole, with_defaults
@@ -40,6 +38,9 @@ def generation(
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
 ) -> None:
     """A prompt and all decoding steps as one closed form, or numbers; and the KV cache after them."""
+    from symflops.decoding import NEW, PROMPT
+    from symflops.decoding import generation as generate
+
     options = answers.run_options(
         batch_size=batch_size, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes, cache_bytes=cache_bytes
     )
@@ -64,10 +65,14 @@ def generation(
 
 def _with_cache(output: Format, shown: str, model: Model, symbolic: bool, given: dict[str, Any], cost: Cost) -> str:
     """The printed cost, and what is kept after the last step where a model says what it keeps."""
+    from symflops.decoding import cache_after
+
     try:
         kept = cache_after(model, symbolic=symbolic)
-    except SymflopsError:  # nothing is kept, or nobody says how much
-        return shown
+    except SymflopsError as error:  # nothing is kept, or nobody says how much: the cost stands without it
+        if output is Format.json:
+            return answers.dump({**json.loads(shown), "kv_cache": None, "kv_cache_unknown": str(error)})
+        return f"{shown}\n\nKV cache: {error}" if output is Format.text else shown
     numbers = with_defaults(given) if cost.evaluated else given
     value: Value = substitute(kept, numbers)
     number = whole(evaluate(value, {})) if not free_symbols(value) else None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from symflops.cli import answers
 from symflops.cli.quantities import aligned, engineering
-from symflops.hardware import Hardware, hardware_names, load_hardware
 from symflops.numeric import whole
+
+if TYPE_CHECKING:
+    from symflops.hardware import Hardware
 
 _SOURCED = ("devices", "peak_tflops", "vector_tflops", "memory_gb", "bandwidth_gb_s", "link_gb_s")
 
@@ -19,6 +21,8 @@ def hardware(
     output: Annotated[answers.Format, typer.Option("--format", help="text or json")] = answers.Format.text,
 ) -> None:
     """The machines that `roofline` knows; with a name, its numbers and their sources."""
+    from symflops.hardware import hardware_names, load_hardware
+
     if output is answers.Format.json:
         machines = [load_hardware(n) for n in ([name] if name else hardware_names())]
         data = [machine_data(machine) for machine in machines]

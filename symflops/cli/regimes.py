@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from symflops.cli import answers, request
 from symflops.cli.quantities import aligned
 from symflops.errors import SymflopsError
-from symflops.growth import Regimes
-from symflops.growth import regimes as find
+
+if TYPE_CHECKING:
+    from symflops.growth import Regimes
 
 
 def regimes(
@@ -36,12 +37,14 @@ def regimes(
 
     Other run symbols have their defaults, batch size 1 and one token.
     """
+    from symflops import growth
+
     options = answers.run_options(
         batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
         cache_bytes=cache_bytes,
     )  # fmt: skip
     named, run = request.resolve(model, settings, options, causal, config)
-    found = find(named, by, metric, symbolic=symbolic, **run)
+    found = growth.regimes(named, by, metric, symbolic=symbolic, **run)
     if at and not found.is_numeric:
         raise SymflopsError("--at needs numbers for all other symbols; leave out --symbolic")
     print(_PRINTERS[output](found, at or []))

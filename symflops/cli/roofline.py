@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from symflops.balance import Turning
 from symflops.cli import answers, request
-from symflops.cli.hardware import machine_data
 from symflops.cli.quantities import aligned, engineering
 from symflops.numeric import evaluate, whole
-from symflops.performance import Bound, Roofline
-from symflops.performance import roofline as bounds
+
+if TYPE_CHECKING:
+    from symflops.balance import Turning
+    from symflops.performance import Bound, Roofline
 
 
 def roofline(
@@ -45,12 +45,16 @@ def roofline(
 
     Without -B and -S: one sequence of 2048 tokens. Bytes are algorithmic; what devices tell each other is not counted.
     """
+    from symflops import performance
+
     options = answers.run_options(
         batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
         cache_bytes=cache_bytes,
     )  # fmt: skip
     named, run = request.resolve(model, settings, options, causal, config)
-    found = bounds(named, machine, dtype=dtype, devices=devices, unfused=unfused, measured=measured, **run)
+    found = performance.roofline(
+        named, machine, dtype=dtype, devices=devices, unfused=unfused, measured=measured, **run
+    )
     print(_PRINTERS[output](found))
 
 
@@ -97,7 +101,7 @@ def _text(found: Roofline) -> str:
         f"layer after layer  {seconds(found.layer_by_layer)}",
         f"read and written   {moved}",
         f"weights and cache  {_FITS[found.fits]} {memory}",
-        f"intensity          {found.intensity.text}",
+        f"intensity          {'nothing is moved' if found.intensity is None else found.intensity.text}",
     ]
     lines += [turning.sentence for turning in found.turnings]
     curves = [answers.text(t.curve) for t in found.turnings if t.curve is not None]
@@ -119,6 +123,8 @@ def _row(bound: Bound) -> tuple[str, ...]:
 
 
 def _json(found: Roofline) -> str:
+    from symflops.cli.hardware import machine_data
+
     return answers.dump({
         "model": found.model,
         "hardware": machine_data(found.hardware),
@@ -129,7 +135,7 @@ def _json(found: Roofline) -> str:
         "layer_by_layer_seconds": float(found.layer_by_layer),
         "unit": found.unit,
         "tokens_per_second": found.tokens_per_second,
-        "intensity": found.intensity.text,
+        "intensity": None if found.intensity is None else found.intensity.text,
         "ridge": found.ridge,
         "bytes": _bytes(found),
         "bytes_formulas": {kind: answers.text(value) for kind, value in found.bytes.items()},
@@ -174,8 +180,9 @@ def _latex(found: Roofline) -> str:
     from symflops.expr import symbol
 
     total = found.total
+    intensity = r"\infty" if found.intensity is None else answers.latex(found.intensity.expression)
     lines = [
-        rf"I &= {answers.latex(found.intensity.expression)}",
+        rf"I &= {intensity}",
         rf"t_{{\mathrm{{matmul}}}} &= {float(total.matmul):.6g}\,\mathrm{{s}}",
         rf"t_{{\mathrm{{memory}}}} &= {float(total.traffic):.6g}\,\mathrm{{s}}",
     ]
