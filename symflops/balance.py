@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from symflops.algebra import substitute
 from symflops.cost import Cost
@@ -31,6 +32,13 @@ class Turning:
     ranges: tuple[tuple[int, int | None], ...]
     closed: Value | None
     curve: Value | None
+
+    @property
+    def expression(self) -> Any:
+        """The first edge as a SymPy expression; None where it has no closed form."""
+        from symflops.expr import to_sympy
+
+        return None if self.closed is None else to_sympy(self.closed)
 
     @property
     def first(self) -> int | None:

@@ -44,6 +44,11 @@ class Pair:
         """a / b; None where b is 0."""
         return None if self.b == 0 else Ratio.of(self.a, self.b)
 
+    @property
+    def error(self) -> Ratio | None:
+        """(b - a) / a; None where a is 0."""
+        return None if self.a == 0 else Ratio.of(negate(self.difference), self.a)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -62,17 +67,21 @@ class Comparison:
     is_rule: bool
 
     @property
-    def difference(self) -> Value:
-        return self.total.difference
+    def difference(self) -> Any:
+        """a - b, as a SymPy expression."""
+        from symflops.expr import to_sympy
+
+        return to_sympy(self.total.difference)
 
     @property
-    def ratio(self) -> Ratio | None:
-        return self.total.ratio
+    def ratio(self) -> Any:
+        """a / b, as a SymPy expression; None where b is 0."""
+        return None if self.total.ratio is None else self.total.ratio.expression
 
     @property
-    def error(self) -> Ratio | None:
-        """By which part of a the other side is off: (b - a)/a, as a closed form; None where a is 0."""
-        return None if self.total.a == 0 else Ratio.of(negate(self.difference), self.total.a)
+    def error(self) -> Any:
+        """By which part of a the other side is off, (b - a)/a, as a SymPy expression; None where a is 0."""
+        return None if self.total.error is None else self.total.error.expression
 
     @cached_property
     def along(self) -> Pair:
@@ -103,7 +112,7 @@ class Comparison:
     def at(self, **values: Any) -> dict[str, int | float]:
         """Both sides, their difference, ratio and error as plain numbers at one point."""
         for name in values:
-            if name not in free_symbols(self.difference) | {self.by, "batch_size", "seq_len"}:
+            if name not in free_symbols(self.total.difference) | {self.by, "batch_size", "seq_len"}:
                 raise SymflopsError(f"{name} has a value already or does not occur")
         numbers = {**self.values, **{n: check(n, v) for n, v in values.items()}}
         a, b = (evaluate(v, numbers) for v in (self.total.a, self.total.b))  # type: ignore[arg-type]

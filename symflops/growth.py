@@ -33,23 +33,51 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Regimes:
-    """How one metric of a model depends on one symbol, in closed forms.
+    """How one metric of a model depends on one symbol. Formulas are SymPy expressions, made of the canonical `forms`.
 
-    `marginal` is the cost of one more, f(n + 1) - f(n); `leading` the terms that outgrow the others and `degree` their
-    exponent (None where it is no power); `limit` what the cost divided by the symbol tends to (None when it grows
-    without bound); `dominant` the component that costs most, by range.
+    `degree` is the exponent of the leading terms (None where they are no power), `dominant` the component that costs
+    most, by range, `values` what was put in for other symbols.
     """
 
     model: str
     metric: str
     symbol: str
     values: Mapping[str, Value]
-    cost: Value
-    leading: Value
+    forms: Mapping[str, Value | None]
     degree: int | None
-    marginal: Value
-    limit: Value | None
     dominant: tuple[Stretch, ...]
+
+    def _expression(self, name: str) -> Any:
+        from symflops.expr import to_sympy
+
+        value = self.forms[name]
+        return None if value is None else to_sympy(value)
+
+    @property
+    def cost(self) -> Any:
+        """The metric itself."""
+        return self._expression("cost")
+
+    @property
+    def leading(self) -> Any:
+        """The terms that outgrow all others."""
+        return self._expression("leading")
+
+    @property
+    def marginal(self) -> Any:
+        """The cost of one more, f(n + 1) - f(n)."""
+        return self._expression("marginal")
+
+    @property
+    def limit(self) -> Any:
+        """What the cost divided by the symbol tends to; None when it grows without bound."""
+        return self._expression("limit")
+
+    def form(self, name: str) -> Value:
+        """A canonical form that there is in any case: `cost`, `leading` or `marginal`."""
+        value = self.forms[name]
+        assert value is not None
+        return value
 
     @property
     def unit(self) -> str:
@@ -64,27 +92,31 @@ class Regimes:
         from symflops.expr import symbol as sympy_symbol
         from symflops.expr import to_sympy
 
-        if any(call.function in ("floor", "ceil") for call in calls_of(self.cost, self.symbol)):
+        if any(call.function in ("floor", "ceil") for call in calls_of(self.form("cost"), self.symbol)):
             raise SymflopsError(f"{self.metric} rises in steps: it has no derivative in {self.symbol}")
         # A kink of min or max has no derivative; in between, each stretch has its own formula.
         x = sympy_symbol(self.symbol)
         branches = []
-        for piece in pieces(self.cost, self.symbol, 1) if self.is_numeric else [Piece(1, None, self.cost)]:
+        for piece in self._pieces():
             f = to_sympy(piece.value)
             share = sympy.factor(x * sympy.diff(f, x) / f) if f != 0 else sympy.Integer(0)
             branches.append((share, x <= piece.last if piece.last is not None else True))
         return sympy.Piecewise(*branches)
 
+    def _pieces(self) -> list[Piece]:
+        cost = self.form("cost")
+        return pieces(cost, self.symbol, 1) if self.is_numeric else [Piece(1, None, cost)]
+
     @property
     def is_numeric(self) -> bool:
         """Whether the symbol is the only one left."""
-        return free_symbols(self.cost) <= {self.symbol}
+        return free_symbols(self.form("cost")) <= {self.symbol}
 
     def at(self, number: int) -> dict[str, int | float]:
         """Cost, marginal cost, cost per unit and elasticity at one point: ints where they are whole, else floats."""
         here = {self.symbol: check(self.symbol, number)}
-        cost = evaluate(self.cost, here)
-        result = {"cost": plain(cost), "marginal": plain(evaluate(self.marginal, here))}
+        cost = evaluate(self.form("cost"), here)
+        result = {"cost": plain(cost), "marginal": plain(evaluate(self.form("marginal"), here))}
         if number:
             result["per_unit"] = plain(Fraction(cost) / number)
         with suppress(SymflopsError):  # where it has none
@@ -97,7 +129,7 @@ class Regimes:
         """The dominant components in words: `mlp up to 8,225, then self_attn`."""
         names = [s.component for s in self.dominant]
         if not names:
-            return f"which component costs most depends on {', '.join(sorted(free_symbols(self.cost)))}"
+            return f"which component costs most depends on {', '.join(sorted(free_symbols(self.form('cost'))))}"
         if len(names) == 1:
             return f"{names[0]} costs most at every {self.symbol}"
         parts = [f"{s.component} up to {s.last:,}" for s in self.dominant[:-1]]
@@ -130,18 +162,14 @@ def regimes(
     parts = {c.name: substitute(c.cost.value(metric), used) for c in components(named)}
     numeric = free_symbols(cost) <= {by}
     leading, degree = _leading(cost, by)
-    return Regimes(
-        named.name,
-        metric,
-        by,
-        {n: v for n, v in used.items() if n not in named.definitions},
-        cost,
-        leading,
-        degree,
-        add(substitute(cost, {by: add(symbol(by), 1)}), negate(cost)),
-        None if degree is None or degree > 1 else (coefficients(leading, by)[1] if degree else 0),
-        tuple(_dominant(parts, by)) if numeric else (),
-    )
+    forms = {
+        "cost": cost,
+        "leading": leading,
+        "marginal": add(substitute(cost, {by: add(symbol(by), 1)}), negate(cost)),
+        "limit": None if degree is None or degree > 1 else (coefficients(leading, by)[1] if degree else 0),
+    }
+    put_in = {n: v for n, v in used.items() if n not in named.definitions}
+    return Regimes(named.name, metric, by, put_in, forms, degree, tuple(_dominant(parts, by)) if numeric else ())
 
 
 def _values(model: Model, by: str, symbolic: bool, given: Mapping[str, Any]) -> dict[str, Value]:

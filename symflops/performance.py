@@ -77,8 +77,9 @@ class Roofline:
     """The bounds of a model on a machine at one point; `layers` are its basic layers, `total` all of them at once.
 
     `dtype` is the data type of matrix products, `values` the point, `unit` what throughput is counted in (sequences,
-    such as images, for a model without seq_len), `intensity` FLOPs per byte (None without bytes) as a closed form in
-    batch_size, seq_len and past_len, `bytes` what is read and written of weights, cache and activations.
+    such as images, for a model without seq_len). `ratio` is FLOPs per byte (None without bytes), `moved` the bytes read
+    and written of weights, cache and activations, `kept` those kept for the next call (None where a recurrent layer
+    does not say how many), as canonical values; `intensity` and `bytes` make SymPy expressions of them.
     `turnings` say where decoding is compute-bound, by batch size and by cache length; none for a model that does not
     generate.
     """
@@ -90,9 +91,9 @@ class Roofline:
     unit: str
     layers: tuple[Bound, ...]
     total: Bound
-    intensity: Ratio | None
-    bytes: Mapping[str, Value]
-    cache_bytes: Value | None  # kept for the next call; None where a recurrent layer does not say how much
+    ratio: Ratio | None
+    moved: Mapping[str, Value]
+    kept: Value | None
     weight_bytes: int
     turnings: tuple[Turning, ...]
     measured: Fraction | None
@@ -101,6 +102,18 @@ class Roofline:
     def layer_by_layer(self) -> Fraction:
         """The least time when no layer overlaps with another, in seconds: the sum of the layers' bounds."""
         return sum((layer.seconds for layer in self.layers), Fraction(0))
+
+    @property
+    def intensity(self) -> Any:
+        """FLOPs per byte as a SymPy expression in batch_size, seq_len and past_len; None without bytes."""
+        return None if self.ratio is None else self.ratio.expression
+
+    @property
+    def bytes(self) -> dict[str, Any]:
+        """Bytes read and written of weights, cache and activations, as SymPy expressions."""
+        from symflops.expr import to_sympy
+
+        return {kind: to_sympy(value) for kind, value in self.moved.items()}
 
     @property
     def tokens(self) -> Number:
@@ -134,10 +147,9 @@ class Roofline:
     @property
     def fits(self) -> bool | None:
         """Whether weights and cache fit into the memory of all devices; None where the cache is not known."""
-        if self.cache_bytes is None:
+        if self.kept is None:
             return None
-        kept = self.weight_bytes + evaluate(self.cache_bytes, self.values)
-        return kept <= self.hardware.memory * self.hardware.devices
+        return self.weight_bytes + evaluate(self.kept, self.values) <= self.hardware.memory * self.hardware.devices
 
     @property
     def sentence(self) -> str:

@@ -41,9 +41,7 @@ def test_steps_windows_and_experts() -> None:
     window = symflops.regimes("mistral-7b", causal=1)
     # In the window each further token sees 4096 keys in 32 layers of 32 heads, at 4*128 + 6 each; the rest is linear.
     linear = symflops.regimes("mistral-7b", causal=1, sliding_window=0).limit
-    assert window.limit is not None
-    assert linear is not None
-    assert window.limit - linear == 32 * 32 * 4096 * (4 * 128 + 6)  # type: ignore[operator]
+    assert window.limit - linear == 32 * 32 * 4096 * (4 * 128 + 6)
     experts = symflops.regimes("mixtral-8x7b", "batch_size", "read_bytes", seq_len=1, past_len=0)
     assert experts.degree == 1  # the expected experts are bounded: what grows is linear
 

@@ -59,7 +59,7 @@ def _text(found: Comparison, percent: str | None) -> str:
         lines.append(_within(found, percent))
     if found.is_rule:
         rows = [(found.a, answers.text(found.total.a)), (found.b, answers.text(found.total.b))]
-        rows.append(("error", "" if found.error is None else found.error.text))
+        rows.append(("error", "" if found.total.error is None else found.total.error.text))
         table = aligned(rows, (False, False))
     else:
         header = ("component", f"{found.a} - {found.b}", f"{found.a} / {found.b}")
@@ -86,7 +86,7 @@ def _json(found: Comparison, percent: str | None) -> str:
         "metric": found.metric,
         "by": found.by,
         "total": _pair(found.total),
-        "error": None if found.error is None else found.error.text,
+        "error": None if found.total.error is None else found.total.error.text,
         "components": {p.name: _pair(p) for p in found.components},
         "crossings": [list(pair) for pair in found.crossings],
         "sentence": found.sentence,
@@ -116,8 +116,8 @@ def _latex(found: Comparison, percent: str | None) -> str:
         lines.append(rf"{a} - {b} &= {answers.latex(pair.difference)} {where}")
         if pair.ratio is not None:
             lines.append(rf"{a} / {b} &= {answers.latex(pair.ratio.expression)} {where}")
-    if found.is_rule and found.error is not None:
-        lines.append(rf"{answers.named('error')} &= {answers.latex(found.error.expression)}")
+    if found.is_rule and found.total.error is not None:
+        lines.append(rf"{answers.named('error')} &= {answers.latex(found.total.error.expression)}")
     lines.append(rf"& {answers.named(found.sentence)}")
     if percent is not None:
         lines.append(rf"& {answers.named(_within(found, percent))}")

@@ -52,9 +52,9 @@ def regimes(
 
 def _text(found: Regimes, at: list[int]) -> str:
     rows = [
-        (found.metric, answers.text(found.cost)),
-        ("leading term", answers.text(found.leading)),
-        ("one more", answers.text(found.marginal)),
+        (found.metric, answers.text(found.form("cost"))),
+        ("leading term", answers.text(found.form("leading"))),
+        ("one more", answers.text(found.form("marginal"))),
         (f"per {found.symbol}", _limit(found)),
         ("elasticity", _elasticity(found)),
         ("most", found.sentence),
@@ -69,8 +69,9 @@ def _text(found: Regimes, at: list[int]) -> str:
 
 
 def _limit(found: Regimes) -> str:
-    if found.limit is not None:
-        return f"tends to {answers.text(found.limit)} {found.unit}"
+    limit = found.forms["limit"]
+    if limit is not None:
+        return f"tends to {answers.text(limit)} {found.unit}"
     if found.degree is None:
         return "grows without bound"
     return f"grows as {found.symbol}" + (f"**{found.degree - 1}" if found.degree > 2 else "")
@@ -84,16 +85,17 @@ def _elasticity(found: Regimes) -> str:
 
 
 def _json(found: Regimes, at: list[int]) -> str:
+    limit = found.forms["limit"]
     data: dict[str, Any] = {
         "model": found.model,
         "metric": found.metric,
         "by": found.symbol,
         "unit": found.unit,
-        "formula": answers.text(found.cost),
-        "leading": answers.text(found.leading),
+        "formula": answers.text(found.form("cost")),
+        "leading": answers.text(found.form("leading")),
         "degree": found.degree,
-        "marginal": answers.text(found.marginal),
-        "limit": None if found.limit is None else answers.text(found.limit),
+        "marginal": answers.text(found.form("marginal")),
+        "limit": None if limit is None else answers.text(limit),
         "elasticity": _elasticity(found),
         "dominant": [{"from": s.first, "to": s.last, "component": s.component} for s in found.dominant],
         "sentence": found.sentence,

@@ -70,7 +70,7 @@ def seconds(time: Fraction | float | None) -> str:
 
 
 def _bytes(found: Roofline) -> dict[str, int]:
-    return {kind: whole(evaluate(value, found.values)) for kind, value in found.bytes.items()}
+    return {kind: whole(evaluate(value, found.values)) for kind, value in found.moved.items()}
 
 
 _FITS = {True: "fit into", False: "do not fit into", None: "not known to fit into"}
@@ -101,7 +101,7 @@ def _text(found: Roofline) -> str:
         f"layer after layer  {seconds(found.layer_by_layer)}",
         f"read and written   {moved}",
         f"weights and cache  {_FITS[found.fits]} {memory}",
-        f"intensity          {'nothing is moved' if found.intensity is None else found.intensity.text}",
+        f"intensity          {'nothing is moved' if found.ratio is None else found.ratio.text}",
     ]
     lines += [turning.sentence for turning in found.turnings]
     curves = [answers.text(t.curve) for t in found.turnings if t.curve is not None]
@@ -135,12 +135,12 @@ def _json(found: Roofline) -> str:
         "layer_by_layer_seconds": float(found.layer_by_layer),
         "unit": found.unit,
         "tokens_per_second": found.tokens_per_second,
-        "intensity": None if found.intensity is None else found.intensity.text,
+        "intensity": None if found.ratio is None else found.ratio.text,
         "ridge": found.ridge,
         "bytes": _bytes(found),
-        "bytes_formulas": {kind: answers.text(value) for kind, value in found.bytes.items()},
+        "bytes_formulas": {kind: answers.text(value) for kind, value in found.moved.items()},
         "weight_bytes": found.weight_bytes,
-        "cache_bytes": None if found.cache_bytes is None else whole(evaluate(found.cache_bytes, found.values)),
+        "cache_bytes": None if found.kept is None else whole(evaluate(found.kept, found.values)),
         "fits": found.fits,
         "compute_bound": [_turning(t) for t in found.turnings],
         "measured": None if found.measured is None else float(found.measured),
@@ -180,7 +180,7 @@ def _latex(found: Roofline) -> str:
     from symflops.expr import symbol
 
     total = found.total
-    intensity = r"\infty" if found.intensity is None else answers.latex(found.intensity.expression)
+    intensity = r"\infty" if found.ratio is None else answers.latex(found.intensity)
     lines = [
         rf"I &= {intensity}",
         rf"t_{{\mathrm{{matmul}}}} &= {float(total.matmul):.6g}\,\mathrm{{s}}",
