@@ -60,7 +60,7 @@ def free_symbols(value: Value) -> set[str]:
 
 
 def substitute(value: Value, bindings: Mapping[str, Value]) -> Value:
-    """The value with symbols replaced, all at once."""
+    """The value with symbols, or whole calls such as `min(a, b)`, replaced, all at once."""
     if not isinstance(value, Polynomial):
         return value
     total: dict[Monomial, Number] = {}
@@ -81,7 +81,7 @@ def substitute(value: Value, bindings: Mapping[str, Value]) -> Value:
 
 
 def _replaced(name: str, bindings: Mapping[str, Value]) -> Value:
-    if isinstance(name, Call):
+    if isinstance(name, Call) and name not in bindings:
         function = add if name.function == "+" else ALGEBRA[name.function]
         return function(*(substitute(a, bindings) for a in name.arguments))
     return bindings[name]

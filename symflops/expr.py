@@ -82,7 +82,12 @@ def unparse(expression: Any) -> str:
 
 def to_sympy(value: Value) -> sympy.Expr:
     """The SymPy expression of a value, in its readable grouping."""
-    expression: sympy.Expr = fold(grouped(value), _ALGEBRA | _GROUPED, _leaf)
+    return tree_to_sympy(grouped(value))
+
+
+def tree_to_sympy(tree: Tree) -> sympy.Expr:
+    """The SymPy expression of a tree, grouped as it is."""
+    expression: sympy.Expr = fold(tree, _ALGEBRA | _GROUPED, _leaf)
     return expression
 
 

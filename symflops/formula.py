@@ -17,7 +17,7 @@ from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read
 
-_KEYS = ("about", "source", "classes", "args", "defaults", "cost", "cases")
+_KEYS = ("about", "source", "classes", "args", "defaults", "cost", "state", "cases")
 _MAX_FILE = 1_000_000
 
 
@@ -40,6 +40,7 @@ class Formula:
     defaults: Mapping[str, str]
     texts: Mapping[str, str]
     cases: tuple[Mapping[str, Any], ...]
+    state: str = "0"  # bytes kept for the next call: what it appends to a cache, or a recurrent state
 
     def cost(self, **args: Any) -> Cost:
         """The cost for these arguments: numbers, texts or SymPy expressions; missing ones take their default.
@@ -50,14 +51,21 @@ class Formula:
 
     def values(self, args: Mapping[str, Value]) -> tuple[Value, ...]:
         """The six canonical values for these arguments."""
+        return self._template(self._complete(args))
+
+    def state_bytes(self, args: Mapping[str, Value]) -> Value:
+        """The bytes that a call with these arguments keeps for the next one, as a canonical value."""
+        return algebra.substitute(self._state, self._complete(args))
+
+    def _complete(self, args: Mapping[str, Value]) -> Mapping[str, Value]:
         self.check(args.keys())
-        if len(args) != len(self.args):
-            complete = dict(args)
-            for name in self._order:
-                if name not in complete:
-                    complete[name] = algebra.substitute(self._default_values[name], complete)
-            args = complete
-        return self._template(args)
+        if len(args) == len(self.args):
+            return args
+        complete = dict(args)
+        for name in self._order:
+            if name not in complete:
+                complete[name] = algebra.substitute(self._default_values[name], complete)
+        return complete
 
     def check(self, given: AbstractSet[str]) -> None:
         """Raise SymflopsError for an argument that the formula does not have or that is missing."""
@@ -83,6 +91,10 @@ class Formula:
     @cached_property
     def _template(self) -> Callable[[Mapping[str, Value]], tuple[Value, ...]]:
         return algebra.template(self.canonical, set(self.args))
+
+    @cached_property
+    def _state(self) -> Value:
+        return self._read(self.state, "state")
 
     @cached_property
     def _default_values(self) -> dict[str, Value]:
@@ -130,9 +142,9 @@ def in_order(items: tuple[str, ...], needs: Mapping[str, set[str]], where: str) 
 
 
 def data_folder(kind: str) -> Path:
-    """Where `formulas` or `models` lie: beside the package in a checkout, inside it when installed."""
+    """Where `formulas`, `models` or `hardware.toml` lie: beside the package in a checkout, inside it when installed."""
     inside = Path(__file__).parent / kind
-    return inside if inside.is_dir() else Path(__file__).parent.parent / kind
+    return inside if inside.exists() else Path(__file__).parent.parent / kind
 
 
 @cache
@@ -159,7 +171,7 @@ def read_formula(path: Path) -> Formula:
             raise SymflopsError(f"file is larger than {_MAX_FILE:,} bytes")
         data = tomllib.loads(path.read_bytes().decode())
         formula = _formula(path.stem, data)
-        _ = formula.canonical, formula._default_values, formula._order
+        _ = formula.canonical, formula._default_values, formula._order, formula._state
         return formula
     except SymflopsError as error:
         raise error.within(str(path)) from None
@@ -192,7 +204,10 @@ def _formula(name: str, data: Mapping[str, Any]) -> Formula:
     if not isinstance(cases, list) or not all(isinstance(c, dict) for c in cases):
         raise SymflopsError("cases: expected a list of tables")
     about, source = (str(data.get(key, "")) for key in ("about", "source"))
-    return Formula(name, about, source, tuple(classes), args, defaults, cost, tuple(cases))
+    state = data.get("state", "0")
+    if not isinstance(state, str):
+        raise SymflopsError(f"state: expected a text, got {type(state).__name__}")
+    return Formula(name, about, source, tuple(classes), args, defaults, cost, tuple(cases), state)
 
 
 def _table(data: Mapping[str, Any], key: str) -> dict[str, str]:

@@ -155,7 +155,7 @@ class Model:
         The rows' totals add up to the model's total, each basic layer once.
         """
         rows = Rows()
-        for path, layer, runs in self._walk():
+        for path, layer, runs in self.places():
             if layer.is_basic or groups:
                 one = layer.cost if layer.is_basic else total(graph(layer), layer)
                 whole = one * runs
@@ -168,7 +168,8 @@ class Model:
     def _number(self, value: Value) -> Value:
         return algebra.substitute(value, self.symbols)
 
-    def _walk(self) -> Iterator[tuple[str, Layer, Value]]:
+    def places(self) -> Iterator[tuple[str, Layer, Value]]:
+        """Every place in the tree, groups before their parts: its path, the layer there, and how often it runs."""
         stack: list[tuple[str, Layer, Value]] = [(p.name, p.layer, p.repeat) for p in reversed(self.root.parts)]
         while stack:
             path, layer, runs = stack.pop()

@@ -144,6 +144,12 @@ def whole(number: Number) -> int:
     return number if type(number) is int else (2 * number.numerator + number.denominator) // (2 * number.denominator)
 
 
+def plain(number: Number) -> int | float:
+    """The number as an int where it is whole, else as the nearest float."""
+    number = exact(Fraction(number))
+    return number if type(number) is int else float(number)
+
+
 # --------------------------------------------------------------------------------------------------------- many points
 
 

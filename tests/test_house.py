@@ -18,10 +18,15 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("polynomial",),
     ("function",),
     ("algebra",),
+    ("summation",),
     ("grouping",),
     ("units", "notation", "notebook"),
     ("expr",),
     ("numeric",),
+    ("ratio",),
+    ("exponential",),
+    ("signs",),
+    ("roots",),
     ("assumption",),
     ("cost",),
     ("formula",),
@@ -32,9 +37,15 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("export",),
     ("trace",),
     ("source",),
+    ("parts",),
+    ("question",),
+    ("hardware",),
+    ("balance",),
+    ("decoding", "analysis", "growth", "comparison", "performance"),
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
+ANSWERS = ("parts", "question", "balance", *ORDER[-2])  # they ask the model, not how it came about or is printed
 HEAVY = ("torch", "transformers", "anthropic", "matplotlib", "pandas")
 MAY_IMPORT = {  # what of these a room is for
     "trace": ("torch", "transformers"),
@@ -71,6 +82,7 @@ def test_imports_point_one_way(path: Path) -> None:
                 assert own == "cli"
                 continue
             assert room == own or RANK[room] < RANK[own], f"{own} imports {name}"
+            assert own not in ANSWERS or room not in ("export", "trace"), f"{own} imports {name}"
         package = name.partition(".")[0]
         assert package not in HEAVY or package in MAY_IMPORT.get(own, ()), f"{own} imports {name}"
 
@@ -95,6 +107,8 @@ def test_a_file_can_be_read_top_to_bottom(path: Path) -> None:
     [
         "import symflops",
         "from symflops import *",
+        "import symflops; symflops.solve('llama-2-7b-hf', 'flops(self_attn) == flops(mlp)', 'seq_len').sentence",
+        "import symflops; symflops.roofline('llama-2-7b-hf', 'h100-sxm')",
         "import symflops; symflops.load('llama-2-7b-hf').total().at(batch_size=1, seq_len=2)",
         "from symflops.cli import main\ntry: main(['total', 'llama-2-7b-hf'])\nexcept SystemExit: pass",
     ],
@@ -103,3 +117,9 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
     ask = f"{program}\nimport sys; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_no_module_hides_a_public_function() -> None:
+    import symflops
+
+    assert not {path.stem for path in PACKAGE.iterdir()} & set(symflops.__all__)

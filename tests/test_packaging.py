@@ -25,6 +25,7 @@ def test_the_wheel_does_the_main_job_in_an_empty_environment(tmp_path: Path) -> 
     shown = run(binaries / "symflops", "total", "llama-2-7b-hf", "-B", "1", "-S", "2048", cwd=tmp_path)
     assert "29,261,612,187,648" in shown  # FlopCounterMode's count, see test_models.py
     assert "2*batch_size" in run(binaries / "symflops", "total", "llama-2-7b-hf", "--symbolic", cwd=tmp_path)
+    assert "h100-sxm" in run(binaries / "symflops", "hardware", cwd=tmp_path)
     installed = set(run(binaries / "symflops", "formulas", cwd=tmp_path).split())
     assert {path.stem for path in (ROOT / "formulas").glob("*.toml")} <= installed
     run(binaries / "symflops", "report", "llama-2-7b-hf", "-o", tmp_path / "report.html", cwd=tmp_path)

@@ -9,7 +9,22 @@ from typing import Annotated, cast
 import typer
 
 from symflops import __version__
-from symflops.cli import derive, inspect, listing, report, show, sweep, table, total
+from symflops.cli import (
+    compare,
+    derive,
+    generation,
+    hardware,
+    inspect,
+    listing,
+    regimes,
+    report,
+    roofline,
+    show,
+    solve,
+    sweep,
+    table,
+    total,
+)
 from symflops.errors import SymflopsError, nearest, one_line
 
 INVALID = 3  # exit status for input that is wrong
@@ -26,6 +41,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweep.sweep,
     "table": table.table,
     "report": report.report,
+    "solve": solve.solve,
+    "regimes": regimes.regimes,
+    "generation": generation.generation,
+    "compare": compare.compare,
+    "roofline": roofline.roofline,
+    "hardware": hardware.hardware,
     "derive": derive.derive,
     "inspect": inspect.inspect,
     "formulas": listing.formulas,

@@ -35,6 +35,7 @@ def formulas(
             "args": dict(formula.args),
             "defaults": dict(formula.defaults),
             "cost": dict(formula.texts),
+            "state": formula.state,
         }
         if output is Format.json:
             print(json.dumps(data, indent=2))
@@ -42,6 +43,8 @@ def formulas(
         print(f"{formula.name}: {formula.about}\n")
         print(aligned([(a, formula.defaults.get(a, ""), m) for a, m in formula.args.items()], (False, False, False)))
         print("\n" + "\n".join(f"{metric} = {text}" for metric, text in formula.texts.items()))
+        if formula.state != "0":
+            print(f"kept for the next call = {formula.state}")
         print("\n" + "\n".join([f"source: {formula.source}", *(f"class: {c}" for c in formula.classes)]))
         return
     listed = [load_formula(n) for n in formula_names()]

@@ -64,7 +64,12 @@ def total(
 
         print(equations(cost, metrics, short=short, standalone=True))
     else:
-        print(_PRINTERS[output](named, cost, metrics, short))
+        print(printed(output, named, cost, metrics, short))
+
+
+def printed(output: Format, model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
+    """A cost in one of the formats."""
+    return _PRINTERS[output](model, cost, metrics, short)
 
 
 def _text(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:

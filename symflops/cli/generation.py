@@ -1,0 +1,87 @@
+"""`symflops generation`: a prompt and the tokens generated after it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from symflops.algebra import free_symbols, substitute
+from symflops.cli import answers, request
+from symflops.cli.quantities import engineering, exact_number
+from symflops.cli.total import Format, printed
+from symflops.cost import METRICS, Cost
+from symflops.errors import SymflopsError
+from symflops.model import Model
+from symflops.numeric import evaluate, whole, with_defaults
+from symflops.polynomial import Value
+
+
+def generation(
+    model: request.ModelName,
+    batch_size: request.Batch = None,
+    prompt_len: Annotated[str | None, typer.Option("-p", "--prompt-len", help="tokens of the prompt")] = None,
+    new_tokens: Annotated[
+        str | None,
+        typer.Option("-n", "--new-tokens", help="tokens generated, with the one that the prompt's pass yields"),
+    ] = None,
+    causal: request.Causal = False,
+    dtype_bytes: request.DtypeBytes = None,
+    weight_bytes: request.WeightBytes = None,
+    cache_bytes: request.CacheBytes = None,
+    config: request.OtherConfig = None,
+    settings: request.Set = None,
+    metric: request.Metric = None,
+    symbolic: request.Symbolic = False,
+    short: request.Short = False,
+    output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
+) -> None:
+    """A prompt and all decoding steps as one closed form, or numbers; and the KV cache after them."""
+    from symflops.decoding import NEW, PROMPT
+    from symflops.decoding import generation as generate
+
+    options = answers.run_options(
+        batch_size=batch_size, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes, cache_bytes=cache_bytes
+    )
+    named, given = request.resolve(model, settings, options, causal, config)
+    for name, number in ((PROMPT, prompt_len), (NEW, new_tokens)):
+        if number is not None:
+            given[name] = request.number(number, name)
+    if given.get(NEW, 1) < 1:
+        raise SymflopsError(f"{NEW} = {given[NEW]}: at least 1, the token that the prompt's own pass yields")
+    for length in (given.get(PROMPT), 1):
+        if length is not None:
+            named.check_assumptions(with_defaults({"seq_len": length, "past_len": 0}))
+    cost = generate(named, symbolic=symbolic)
+    metrics = tuple(metric or METRICS)
+    for name in metrics:
+        cost.value(name)
+    if given:
+        cost = cost.at(**given) if cost.is_complete(given) else cost.bind(**given)
+    shown = printed(output, named, cost, metrics, short)
+    print(_with_cache(output, shown, named, symbolic, given, cost))
+
+
+def _with_cache(output: Format, shown: str, model: Model, symbolic: bool, given: dict[str, Any], cost: Cost) -> str:
+    """The printed cost, and what is kept after the last step where a model says what it keeps."""
+    from symflops.decoding import cache_after
+
+    try:
+        kept = cache_after(model, symbolic=symbolic)
+    except SymflopsError as error:  # nothing is kept, or nobody says how much: the cost stands without it
+        if output is Format.json:
+            return answers.dump({**json.loads(shown), "kv_cache": None, "kv_cache_unknown": str(error)})
+        return f"{shown}\n\nKV cache: {error}" if output is Format.text else shown
+    numbers = with_defaults(given) if cost.evaluated else given
+    value: Value = substitute(kept, numbers)
+    number = whole(evaluate(value, {})) if not free_symbols(value) else None
+    if output is Format.json:
+        return answers.dump({**json.loads(shown), "kv_cache": answers.text(value) if number is None else number})
+    if output is Format.text and number is not None:
+        return (
+            f"{shown}\n\nKV cache after the last step: {exact_number(number)} byte, {engineering(number, 'read_bytes')}"
+        )
+    if output is Format.text:
+        return f"{shown}\n\nKV cache after the last step = {answers.text(value)}"
+    return shown

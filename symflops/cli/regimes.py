@@ -1,0 +1,127 @@
+"""`symflops regimes`: how a cost grows, and which part of the model dominates from where to where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from symflops.cli import answers, request
+from symflops.cli.quantities import aligned
+from symflops.errors import SymflopsError
+
+if TYPE_CHECKING:
+    from symflops.growth import Regimes
+
+
+def regimes(
+    model: request.ModelName,
+    by: answers.By = "seq_len",
+    metric: Annotated[str, typer.Option("--metric", help="which metric")] = "flops",
+    at: Annotated[
+        list[int] | None, typer.Option("--at", min=1, help="numbers at this value of SYMBOL; repeatable")
+    ] = None,
+    batch_size: request.Batch = None,
+    seq_len: request.Length = None,
+    past_len: request.Past = None,
+    causal: request.Causal = False,
+    dtype_bytes: request.DtypeBytes = None,
+    weight_bytes: request.WeightBytes = None,
+    cache_bytes: request.CacheBytes = None,
+    config: request.OtherConfig = None,
+    settings: request.Set = None,
+    symbolic: request.Symbolic = False,
+    output: answers.Output = answers.Format.text,
+) -> None:
+    """Leading term, marginal cost, elasticity, limit per unit, and the component that costs most, by range.
+
+    Other run symbols have their defaults, batch size 1 and one token.
+    """
+    from symflops import growth
+
+    options = answers.run_options(
+        batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
+        cache_bytes=cache_bytes,
+    )  # fmt: skip
+    named, run = request.resolve(model, settings, options, causal, config)
+    found = growth.regimes(named, by, metric, symbolic=symbolic, **run)
+    if at and not found.is_numeric:
+        raise SymflopsError("--at needs numbers for all other symbols; leave out --symbolic")
+    print(_PRINTERS[output](found, at or []))
+
+
+def _text(found: Regimes, at: list[int]) -> str:
+    rows = [
+        (found.metric, answers.text(found.form("cost"))),
+        ("leading term", answers.text(found.form("leading"))),
+        ("one more", answers.text(found.form("marginal"))),
+        (f"per {found.symbol}", _limit(found)),
+        ("elasticity", _elasticity(found)),
+        ("most", found.sentence),
+    ]
+    table = aligned(rows, (False, False))
+    if at:
+        points = [{found.symbol: n, **found.at(n)} for n in at]
+        names = list(points[0])
+        shown = [[f"{p[k]:,}" if isinstance(p[k], int) else f"{p[k]:,.6g}" for k in names] for p in points]
+        table += "\n\n" + aligned([names, *shown], [True] * len(names))
+    return f"{table}\nwith {answers.assumed(found.values)}" if found.values else table
+
+
+def _limit(found: Regimes) -> str:
+    limit = found.forms["limit"]
+    if limit is not None:
+        return f"tends to {answers.text(limit)} {found.unit}"
+    if found.degree is None:
+        return "grows without bound"
+    return f"grows as {found.symbol}" + (f"**{found.degree - 1}" if found.degree > 2 else "")
+
+
+def _elasticity(found: Regimes) -> str:
+    try:
+        return str(found.elasticity)
+    except SymflopsError as error:
+        return error.message
+
+
+def _json(found: Regimes, at: list[int]) -> str:
+    limit = found.forms["limit"]
+    data: dict[str, Any] = {
+        "model": found.model,
+        "metric": found.metric,
+        "by": found.symbol,
+        "unit": found.unit,
+        "formula": answers.text(found.form("cost")),
+        "leading": answers.text(found.form("leading")),
+        "degree": found.degree,
+        "marginal": answers.text(found.form("marginal")),
+        "limit": None if limit is None else answers.text(limit),
+        "elasticity": _elasticity(found),
+        "dominant": [{"from": s.first, "to": s.last, "component": s.component} for s in found.dominant],
+        "sentence": found.sentence,
+        "at": [{found.symbol: n, **found.at(n)} for n in at],
+        "values": answers.given(found.values),
+    }
+    return answers.dump(data)
+
+
+def _latex(found: Regimes, at: list[int]) -> str:
+    from symflops.expr import symbol
+
+    name = answers.latex(symbol(found.symbol))
+    limit = r"\infty" if found.limit is None else answers.latex(found.limit)
+    lines = [
+        rf"C &= {answers.latex(found.cost)}",
+        rf"C &\sim {answers.latex(found.leading)}",
+        rf"\Delta C &= {answers.latex(found.marginal)}",
+        rf"\lim_{{{name} \to \infty}} C / {name} &= {limit}",
+    ]
+    try:
+        lines.append(rf"\frac{{\partial \ln C}}{{\partial \ln {name}}} &= {answers.latex(found.elasticity)}")
+    except SymflopsError:
+        lines.append(rf"& {answers.named(_elasticity(found))}")
+    lines.append(rf"& {answers.named(found.sentence)}")
+    return answers.aligned(lines)
+
+
+_PRINTERS = {answers.Format.text: _text, answers.Format.json: _json, answers.Format.latex: _latex}

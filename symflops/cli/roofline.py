@@ -1,0 +1,197 @@
+"""`symflops roofline`: how fast a machine can run a model at most, and what limits it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from symflops.cli import answers, request
+from symflops.cli.quantities import aligned, engineering
+from symflops.numeric import evaluate, whole
+
+if TYPE_CHECKING:
+    from symflops.balance import Turning
+    from symflops.performance import Bound, Roofline
+
+
+def roofline(
+    model: request.ModelName,
+    machine: Annotated[
+        str,
+        typer.Option("--hardware", metavar="NAME|FILE", help="a machine (see `symflops hardware`), or file.toml:name"),
+    ],
+    batch_size: request.Batch = None,
+    seq_len: request.Length = None,
+    past_len: request.Past = None,
+    causal: request.Causal = False,
+    dtype_bytes: request.DtypeBytes = None,
+    weight_bytes: request.WeightBytes = None,
+    cache_bytes: request.CacheBytes = None,
+    config: request.OtherConfig = None,
+    settings: request.Set = None,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="data type of matrix products (default: by the bytes)")
+    ] = None,
+    devices: Annotated[int | None, typer.Option("--devices", help="how many devices share the work")] = None,
+    unfused: Annotated[bool, typer.Option("--unfused", help="count intermediates as written and read back")] = False,
+    measured: Annotated[
+        str | None, typer.Option("--measured", metavar="TOKENS/S", help="a throughput, such as 3120tok/s")
+    ] = None,
+    output: answers.Output = answers.Format.text,
+) -> None:
+    """Time bounds per layer and in total, what binds, and where decoding turns compute-bound.
+
+    Without -B and -S: one sequence of 2048 tokens. Bytes are algorithmic; what devices tell each other is not counted.
+    """
+    from symflops import performance
+
+    options = answers.run_options(
+        batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
+        cache_bytes=cache_bytes,
+    )  # fmt: skip
+    named, run = request.resolve(model, settings, options, causal, config)
+    found = performance.roofline(
+        named, machine, dtype=dtype, devices=devices, unfused=unfused, measured=measured, **run
+    )
+    print(_PRINTERS[output](found))
+
+
+def seconds(time: Fraction | float | None) -> str:
+    """A time with a unit: 1.234 ms."""
+    if time is None:
+        return ""
+    number = float(time)
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if number >= size:
+            return f"{number / size:.4g} {unit}"
+    return f"{number / 1e-9:.4g} ns"
+
+
+def _bytes(found: Roofline) -> dict[str, int]:
+    return {kind: whole(evaluate(value, found.values)) for kind, value in found.moved.items()}
+
+
+_FITS = {True: "fit into", False: "do not fit into", None: "not known to fit into"}
+
+
+def _text(found: Roofline) -> str:
+    header = ("layer", "runs", "FLOP/byte", "matmul", "vector", "memory", "unfused", "bound by")
+    table = aligned([header, *(_row(b) for b in (*found.layers, found.total))], (False, *(True,) * 6, False))
+    machine, shown = found.hardware, ("batch_size", "seq_len", "past_len", "causal")
+    count = f"{machine.devices} x " if machine.devices > 1 else ""
+    peak, bandwidth, memory = (
+        engineering(whole(number), metric)
+        for number, metric in (
+            (machine.peak[found.dtype], "flops"),
+            (machine.bandwidth, "read_bytes"),
+            (machine.memory * machine.devices, "read_bytes"),
+        )
+    )
+    moved = ", ".join(f"{kind} {engineering(number, 'read_bytes')}" for kind, number in _bytes(found).items())
+    point = answers.assumed({n: v for n, v in found.values.items() if n in shown})
+    lines = [
+        found.sentence,
+        f"{count}{machine.about}: {peak}/s in {found.dtype}, {bandwidth}/s, ridge at {found.ridge:,.4g} FLOP/byte",
+        f"with {point}",
+        "",
+        table,
+        "",
+        f"layer after layer  {seconds(found.layer_by_layer)}",
+        f"read and written   {moved}",
+        f"weights and cache  {_FITS[found.fits]} {memory}",
+        f"intensity          {'nothing is moved' if found.ratio is None else found.ratio.text}",
+    ]
+    lines += [turning.sentence for turning in found.turnings]
+    curves = [answers.text(t.curve) for t in found.turnings if t.curve is not None]
+    lines += [f"batch size at which it turns, where positive: {curve}" for curve in curves]
+    if found.mfu is not None:
+        lines.append(f"measured: MFU {found.mfu:.2%}, {found.of_bound or 0:.2%} of the bound{_impossible(found)}")
+    return "\n".join(lines)
+
+
+def _impossible(found: Roofline) -> str:
+    return " (more than is possible at this point)" if (found.of_bound or 0) > 1 else ""
+
+
+def _row(bound: Bound) -> tuple[str, ...]:
+    times = "" if bound.repeat == 1 else f"×{bound.repeat}"
+    intensity = "" if bound.intensity is None else f"{bound.intensity:,.4g}"
+    columns = (bound.matmul, bound.vector, bound.memory, bound.memory_unfused)
+    return (bound.path, times, intensity, *(seconds(c) for c in columns), bound.binds)
+
+
+def _json(found: Roofline) -> str:
+    from symflops.cli.hardware import machine_data
+
+    return answers.dump({
+        "model": found.model,
+        "hardware": machine_data(found.hardware),
+        "dtype": found.dtype,
+        "values": answers.given(found.values),
+        "layers": [_bound(b) for b in found.layers],
+        "total": _bound(found.total),
+        "layer_by_layer_seconds": float(found.layer_by_layer),
+        "unit": found.unit,
+        "tokens_per_second": found.tokens_per_second,
+        "intensity": None if found.ratio is None else found.ratio.text,
+        "ridge": found.ridge,
+        "bytes": _bytes(found),
+        "bytes_formulas": {kind: answers.text(value) for kind, value in found.moved.items()},
+        "weight_bytes": found.weight_bytes,
+        "cache_bytes": None if found.kept is None else whole(evaluate(found.kept, found.values)),
+        "fits": found.fits,
+        "compute_bound": [_turning(t) for t in found.turnings],
+        "measured": None if found.measured is None else float(found.measured),
+        "mfu": found.mfu,
+        "of_bound": found.of_bound,
+        "sentence": found.sentence,
+    })  # fmt: skip
+
+
+def _bound(bound: Bound) -> dict[str, Any]:
+    return {
+        "path": bound.path,
+        "repeat": answers.jsonable(bound.repeat),
+        "matmul_seconds": float(bound.matmul),
+        "vector_seconds": None if bound.vector is None else float(bound.vector),
+        "memory_seconds": float(bound.memory),
+        "unfused_memory_seconds": float(bound.memory_unfused),
+        "seconds": float(bound.seconds),
+        "binds": bound.binds,
+        "intensity": bound.intensity,
+    }
+
+
+def _turning(turning: Turning) -> dict[str, Any]:
+    return {
+        "for": turning.symbol,
+        "at": turning.at,
+        "ranges": [list(r) for r in turning.ranges],
+        "value": turning.first,
+        "formula": None if turning.closed is None else answers.text(turning.closed),
+        "curve": None if turning.curve is None else answers.text(turning.curve),
+        "sentence": turning.sentence,
+    }
+
+
+def _latex(found: Roofline) -> str:
+    from symflops.expr import symbol
+
+    total = found.total
+    intensity = r"\infty" if found.ratio is None else answers.latex(found.intensity)
+    lines = [
+        rf"I &= {intensity}",
+        rf"t_{{\mathrm{{matmul}}}} &= {float(total.matmul):.6g}\,\mathrm{{s}}",
+        rf"t_{{\mathrm{{memory}}}} &= {float(total.traffic):.6g}\,\mathrm{{s}}",
+    ]
+    if total.vector is not None:
+        lines.insert(2, rf"t_{{\mathrm{{vector}}}} &= {float(total.vector):.6g}\,\mathrm{{s}}")
+    name = answers.latex(symbol("batch_size"))
+    lines += [rf"{name} &\ge {answers.latex(t.curve)}" for t in found.turnings if t.curve is not None]
+    lines.append(rf"& {answers.named(found.sentence)}")
+    return answers.aligned(lines)
+
+
+_PRINTERS = {answers.Format.text: _text, answers.Format.json: _json, answers.Format.latex: _latex}

@@ -1,0 +1,103 @@
+"""`symflops solve`: where an equation or inequality between costs holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from symflops.cli import answers, request
+
+if TYPE_CHECKING:
+    from symflops.analysis import Answer, Solution
+
+_RELATIONS = {"==": "=", "<=": r"\le", ">=": r"\ge", "<": "<", ">": ">"}
+
+
+def solve(
+    model: request.ModelName,
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUESTION", help="such as 'flops(self_attn) == flops(mlp)', 'weights + cache <= 80 GiB'"
+        ),
+    ],
+    symbol: Annotated[str, typer.Option("--for", metavar="SYMBOL", help="the symbol to solve for")],
+    batch_size: request.Batch = None,
+    seq_len: request.Length = None,
+    past_len: request.Past = None,
+    causal: request.Causal = False,
+    dtype_bytes: request.DtypeBytes = None,
+    weight_bytes: request.WeightBytes = None,
+    cache_bytes: request.CacheBytes = None,
+    config: request.OtherConfig = None,
+    settings: request.Set = None,
+    symbolic: request.Symbolic = False,
+    free: Annotated[
+        list[str] | None,
+        typer.Option("--free", metavar="SYMBOL", help="keep this symbol instead of its default; repeatable"),
+    ] = None,
+    output: answers.Output = answers.Format.text,
+) -> None:
+    """Solve an equation or inequality for a symbol, exactly.
+
+    metric(path) is what the layers cost whose place ends with the path, in one of the six metrics, weights or cache;
+    without a path, the whole model. Amounts take units (80 GiB, 1.5 PFLOP). With symbols left it is a curve.
+    """
+    from symflops import analysis  # here and in the others: `symflops total` shall not wait for it
+
+    options = answers.run_options(
+        batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
+        cache_bytes=cache_bytes,
+    )  # fmt: skip
+    named, run = request.resolve(model, settings, options, causal, config)
+    answer = analysis.solve(named, text, symbol, symbolic=symbolic, free=free or (), **run)
+    print(_PRINTERS[output](answer))
+
+
+def _text(answer: Answer) -> str:
+    lines = [answer.sentence]
+    if answer.sign == "==" and not answer.is_curve:
+        lines += [f"the sides change places between {a:,} and {b:,}" for a, b in answer.crossings if b == a + 1]
+    if answer.values:
+        lines.append(f"with {answers.assumed(answer.values)}")
+    return "\n".join(lines)
+
+
+def _json(answer: Answer) -> str:
+    return answers.dump({
+        "model": answer.model,
+        "question": answer.question,
+        "for": answer.symbol,
+        "status": answer.status,
+        "solutions": [_solution(s) for s in answer],
+        "crossings": [list(pair) for pair in answer.crossings],
+        "sentence": answer.sentence,
+        "values": answers.given(answer.values),
+    })  # fmt: skip
+
+
+def _solution(solution: Solution) -> dict[str, Any]:
+    data: dict[str, Any] = {"value": solution.value, "formula": solution.formula}
+    if solution.first is not None:
+        data |= {"from": solution.first, "to": solution.last}
+    if solution.side != "==":
+        data["side"] = solution.side
+    return data
+
+
+def _latex(answer: Answer) -> str:
+    from symflops.expr import symbol
+
+    name = answers.latex(symbol(answer.symbol))
+    lines = []
+    for s in answer:
+        if s.first is not None:
+            edges = [f"{s.first} \\le", name] + ([f"\\le {s.last}"] if s.last is not None else [])
+            lines.append(f"& {' '.join(edges)}")
+        else:
+            lines.append(f"{name} &{_RELATIONS[s.side]} {answers.latex(s.expression)}")
+    return answers.aligned(lines or [f"& {answers.named(answer.sentence)}"])
+
+
+_PRINTERS = {answers.Format.text: _text, answers.Format.json: _json, answers.Format.latex: _latex}

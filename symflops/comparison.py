@@ -1,0 +1,232 @@
+"""Compare: two models, or a model and a rule of thumb, as difference and ratio in closed form and where they cross."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from symflops.algebra import free_symbols, substitute
+from symflops.cost import METRICS, UNITS
+from symflops.errors import SymflopsError, nearest
+from symflops.model import Model, model_names
+from symflops.numeric import RUN_SYMBOLS, check, evaluate, plain
+from symflops.parts import components, run_values
+from symflops.polynomial import Value, add, multiply, negate, symbol
+from symflops.question import lowest, measured
+from symflops.ratio import Ratio
+from symflops.signs import ranges, signs
+from symflops.source import load
+from symflops.tree import exact
+
+_PER_TOKEN = "per token"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One component of both sides, or the total: closed forms in the run symbols; 0 where a side does not have it."""
+
+    name: str
+    a: Value
+    b: Value
+
+    @property
+    def difference(self) -> Value:
+        """a - b."""
+        return add(self.a, negate(self.b))
+
+    @property
+    def ratio(self) -> Ratio | None:
+        """a / b; None where b is 0."""
+        return None if self.b == 0 else Ratio.of(self.a, self.b)
+
+    @property
+    def error(self) -> Ratio | None:
+        """(b - a) / a; None where a is 0."""
+        return None if self.a == 0 else Ratio.of(negate(self.difference), self.a)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sides in one metric. `total` and `components` are closed forms in the run symbols, `values` what was put in.
+
+    Crossings and ranges are found along `by`, a run symbol, with batch size 1 where no other is given.
+    """
+
+    a: str
+    b: str
+    metric: str
+    by: str
+    total: Pair
+    components: tuple[Pair, ...]
+    values: Mapping[str, Value]
+    is_rule: bool
+
+    @property
+    def difference(self) -> Any:
+        """a - b, as a SymPy expression."""
+        from symflops.expr import to_sympy
+
+        return to_sympy(self.total.difference)
+
+    @property
+    def ratio(self) -> Any:
+        """a / b, as a SymPy expression; None where b is 0."""
+        return None if self.total.ratio is None else self.total.ratio.expression
+
+    @property
+    def error(self) -> Any:
+        """By which part of a the other side is off, (b - a)/a, as a SymPy expression; None where a is 0."""
+        return None if self.total.error is None else self.total.error.expression
+
+    @cached_property
+    def along(self) -> Pair:
+        """The total with everything but `by` put in."""
+        numbers = {"batch_size": 1, "seq_len": 1, **self.values}
+        numbers.pop(self.by, None)
+        pair = Pair(self.total.name, *(substitute(v, numbers) for v in (self.total.a, self.total.b)))
+        if others := sorted(free_symbols(pair.difference) - {self.by}):
+            raise SymflopsError(f"no value for {others[0]}; give {others[0]}=…")
+        return pair
+
+    @property
+    def crossings(self) -> list[tuple[int, int]]:
+        """Pairs of whole numbers next to each other (or around equal points) between which the larger side changes."""
+        runs = [r for r in signs(self.along.difference, self.by, lowest(self.by)) if r.sign]
+        return [(a.last, b.first) for a, b in pairwise(runs) if a.sign != b.sign and a.last is not None]
+
+    def within(self, percent: Any) -> list[tuple[int, int | None]]:
+        """The ranges of whole numbers (None: without end) in which b differs from a by at most so many per cent."""
+        share = _percentage(percent)
+        a, b = self.along.a, self.along.b
+        allowed = multiply(share, a)
+        above = add(b, negate(a), negate(allowed))  # <= 0 where b is not too large
+        below = add(a, negate(b), negate(allowed))
+        first = lowest(self.by)
+        return _intersection(*(ranges(signs(v, self.by, first), (-1, 0)) for v in (above, below)))
+
+    def at(self, **values: Any) -> dict[str, int | float]:
+        """Both sides, their difference, ratio and error as plain numbers at one point."""
+        for name in values:
+            if name not in free_symbols(self.total.difference) | {self.by, "batch_size", "seq_len"}:
+                raise SymflopsError(f"{name} has a value already or does not occur")
+        numbers = {**self.values, **{n: check(n, v) for n, v in values.items()}}
+        a, b = (evaluate(v, numbers) for v in (self.total.a, self.total.b))  # type: ignore[arg-type]
+        result = {"a": plain(a), "b": plain(b), "difference": plain(a - b)}
+        if b:
+            result["ratio"] = float(Fraction(a) / b)
+        if a:
+            result["error"] = float(Fraction(b - a) / Fraction(a))
+        return result
+
+    @property
+    def sentence(self) -> str:
+        """The comparison in words."""
+        pair, first = self.along, lowest(self.by)
+        runs = [r for r in signs(pair.difference, self.by, first) if r.sign]
+        if not runs:
+            return f"{self.a} and {self.b} have the same {self.metric} at every {self.by}"
+        names = [(self.a, self.b) if r.sign > 0 else (self.b, self.a) for r in runs]
+        here = runs[0].first
+        small, large = sorted(evaluate(v, {self.by: here}) for v in (pair.a, pair.b))
+        varies = self.by in free_symbols(pair.a) | free_symbols(pair.b)
+        times = f": {float(Fraction(large) / small):.4g} times" if small > 0 else ""
+        times += f" at {self.by} = {here}" if varies and times else ""
+        if len(runs) == 1:
+            return f"{names[0][0]} has more {self.metric} than {names[0][1]}{times}"
+        parts = [f"{more} up to {r.last:,}" for (more, _), r in zip(names[:-1], runs[:-1], strict=True)]
+        return f"more {self.metric} by {self.by}: {', then '.join([*parts, names[-1][0]])}{times.replace(':', ';', 1)}"
+
+    def __repr__(self) -> str:
+        return f"Comparison({self.a} : {self.b}, {self.sentence})"
+
+
+Ranges = list[tuple[int, int | None]]
+
+
+def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **values: Any) -> Comparison:
+    """A model against another, or against a rule of thumb.
+
+    A rule is a formula in the model's symbols and the run symbols, with N for its parameters and D for the tokens of
+    all sequences, such as `6*N*D`; `2*N per token` is multiplied by D. past_len, causal and the bytes per element
+    have their usual defaults.
+
+    >>> rule = compare("llama-2-7b-hf", "2*N*D")
+    >>> rule.total.b
+    13476831232*batch_size*seq_len
+    >>> rule.within("5%")
+    [(1, 1824)]
+    >>> compare("llama-3.1-8b", "llama-2-7b-hf", "parameters").sentence
+    'llama-3.1-8b has more parameters than llama-2-7b-hf: 1.192 times'
+
+    Raises SymflopsError for an unknown model, symbol or metric, and for a rule in another unit than the metric's.
+    """
+    first = load(a)
+    if metric not in METRICS:
+        raise SymflopsError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
+    if by not in RUN_SYMBOLS:
+        raise SymflopsError(f"cannot compare along {str(by)[:60]!r}{nearest(str(by), RUN_SYMBOLS)}")
+    if by in values:
+        raise SymflopsError(f"{by} has a value and is to vary")
+    run = run_values(values, {by})
+    if is_rule(b):
+        total = Pair("total", _cost(first, metric, run), substitute(_rule(first, b, metric), {**run, **first.symbols}))
+        return Comparison(first.name, b.strip(), metric, by, total, (), run, True)
+    second = load(b)
+    names = [second.name, f"{second.name} (2)"][second.name == first.name]
+    total = Pair("total", _cost(first, metric, run), _cost(second, metric, run))
+    sides = [
+        {c.name: substitute(c.cost.value(metric), {**run, **m.symbols}) for c in components(m)} for m in (first, second)
+    ]
+    parts = tuple(Pair(name, *(side.get(name, 0) for side in sides)) for name in {**sides[0], **sides[1]})
+    return Comparison(first.name, names, metric, by, total, parts, run, False)
+
+
+def _cost(model: Model, metric: str, run: Mapping[str, Value]) -> Value:
+    return substitute(model.total().value(metric), run)
+
+
+def is_rule(b: Any) -> bool:
+    """Whether a text is a formula rather than the name or the path of a model."""
+    if not isinstance(b, str) or b in model_names() or b.endswith(".json") or Path(b).exists():
+        return False
+    return b.strip().endswith(_PER_TOKEN) or any(c in b for c in "*+/() ")
+
+
+def _rule(model: Model, text: str, metric: str) -> Value:
+    """The closed form of a rule of thumb, in the symbols of the model and of a run."""
+    tokens = multiply(symbol("batch_size"), symbol("seq_len"))
+    usual = {"N": model.total(symbolic=True).value("parameters"), "D": tokens}
+    formula = text.strip()
+    per_token = formula.endswith(_PER_TOKEN)
+    extra = {name: value for name, value in usual.items() if name not in model.definitions}
+    found = measured(model, formula.removesuffix(_PER_TOKEN), extra)
+    if found.unit not in ("", UNITS[metric]):
+        raise SymflopsError(f"{text[:100]!r} is in {found.unit}, {metric} in {UNITS[metric]}")
+    return multiply(found.value, tokens) if per_token else found.value
+
+
+def _percentage(percent: Any) -> Value:
+    text = str(percent).strip().removesuffix("%")
+    try:
+        share = Fraction(text) / 100
+    except (ValueError, ZeroDivisionError):
+        raise SymflopsError(f"{str(percent)[:60]!r} is not a percentage") from None
+    if share < 0:
+        raise SymflopsError(f"{str(percent)[:60]!r}: a percentage is not negative")
+    return exact(share)
+
+
+def _intersection(one: Ranges, other: Ranges) -> Ranges:
+    found: Ranges = []
+    for a, b in one:
+        for c, d in other:
+            first = max(a, c)
+            ends = [end for end in (b, d) if end is not None]
+            if not ends or first <= min(ends):
+                found.append((first, min(ends) if ends else None))
+    return sorted(found, key=lambda r: r[0])

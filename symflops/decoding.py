@@ -1,0 +1,87 @@
+"""Generation: what a prompt and the tokens generated after it cost together, and what the KV cache holds then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symflops.algebra import substitute
+from symflops.cost import METRICS, Cost
+from symflops.errors import SymflopsError
+from symflops.model import Model
+from symflops.parts import attends_without_cache, cache
+from symflops.polynomial import Value, add, symbol
+from symflops.source import load
+from symflops.summation import summed
+
+PROMPT, NEW = "prompt_len", "new_tokens"
+
+
+def generation(model: Any, *, symbolic: bool = False) -> Cost:
+    """The cost of a prompt of `prompt_len` tokens and of `new_tokens` generated ones, as one closed form in both.
+
+    The prompt's own pass yields the first new token, and each further one is a pass of one token over a cache that has
+    grown by one: `new_tokens - 1` steps, summed symbolically, with what they read of the cache. So `new_tokens = 1`
+    costs exactly the prompt. `parameters` are not summed. `new_tokens` must be at least 1. With `symbolic` the
+    architecture symbols stay symbols.
+
+    >>> generation("llama-3.1-8b").at(batch_size=1, prompt_len=100, new_tokens=3).flops
+    1536790182732
+    >>> one_pass = load("llama-3.1-8b").total()
+    >>> sum(one_pass.at(batch_size=1, seq_len=s, past_len=p).flops for s, p in [(100, 0), (1, 100), (1, 101)])
+    1536790182732
+
+    Raises SymflopsError for a model that does not generate (no seq_len, or attention without a cache) and for steps
+    whose sum has no closed form, naming metric and term.
+    """
+    named = load(model)
+    prompt, step = _passes(named, symbolic)
+    past, steps = symbol(PROMPT), add(symbol(NEW), -1)
+    values: list[Value] = []
+    for metric in METRICS:
+        value = prompt.value(metric)
+        if metric != "parameters":
+            try:
+                value = add(value, summed(step.value(metric), "past_len", past, steps))
+            except SymflopsError as error:
+                raise error.within(f"{named.name}: {metric}") from None
+        values.append(value)
+    return Cost(tuple(values))
+
+
+def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
+    """The prompt's pass, and one step of one token after `past_len` others."""
+    cost = model.total(symbolic=symbolic)
+    for name in (PROMPT, NEW):
+        if name in model.definitions:
+            raise SymflopsError(f"the model has a symbol {name!r} of its own", where=model.name)
+    if "seq_len" not in cost.free_symbols:
+        raise SymflopsError("its cost does not depend on seq_len: it does not generate", where=model.name)
+    if attends_without_cache(model):
+        raise SymflopsError("its attention has no KV cache: an encoder does not generate", where=model.name)
+    model.check_assumptions({"seq_len": 1})
+    prompt = Cost(tuple(substitute(v, {"seq_len": symbol(PROMPT), "past_len": 0}) for v in cost.values))
+    return prompt, Cost(tuple(substitute(v, {"seq_len": 1}) for v in cost.values))
+
+
+def kv_cache(model: Any, *, symbolic: bool = False) -> Any:
+    """The bytes of the KV cache and of recurrent states once `past_len + seq_len` tokens have been fed, as a SymPy
+    expression. Grouped, multi-query and latent caches are what the model appends; a window limits what is kept.
+
+    >>> kv_cache("mistral-7b")
+    65536*batch_size*cache_bytes*Min(4096, past_len + seq_len)
+
+    Raises SymflopsError for a model that keeps nothing, and for a traced recurrent one that does not say how much.
+    """
+    from symflops.expr import to_sympy
+
+    return to_sympy(_kept(load(model), symbolic))
+
+
+def cache_after(model: Any, *, symbolic: bool = False) -> Value:
+    """The same after generating, when prompt_len + new_tokens - 1 tokens have been fed, as a canonical value."""
+    fed = add(symbol(PROMPT), symbol(NEW), -1)
+    return substitute(_kept(load(model), symbolic), {"seq_len": fed, "past_len": 0})
+
+
+def _kept(model: Model, symbolic: bool) -> Value:
+    return cache(model) if symbolic else substitute(cache(model), model.symbols)

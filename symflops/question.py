@@ -1,0 +1,215 @@
+"""Questions as users write them: `flops(self_attn) == flops(mlp)`, `weights + cache <= 80 GiB`.
+
+A question is the formula language with two things more: `metric(path)`, the cost of the layers that a path names, and
+amounts with a unit. Both are found first and replaced by names; what remains is read by `tree.read` like every other
+text. Units are checked: FLOP and byte are not added or compared, while a plain number stands for an amount of either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from symflops import polynomial
+from symflops.algebra import ALGEBRA
+from symflops.errors import SymflopsError, nearest
+from symflops.model import Model
+from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
+from symflops.parts import QUANTITIES, quantity
+from symflops.polynomial import Value
+from symflops.tree import FUNCTIONS, NAME, exact, fold, read
+
+_CALL = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*\(\s*(?P<path>[^()]*?)\s*\)")
+_AMOUNT = re.compile(r"(?<![\w.])(?P<number>(?>\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?))\s*(?P<unit>[A-Za-z]\w*)")
+_PATH = re.compile(r"[\w.*?<>\[\]-]+")
+_COMPARISON = re.compile(r"(==|<=|>=|!=|<|>|=)")
+_DECIMAL = {p: 1000**i for i, p in enumerate(("", "k", "M", "G", "T", "P", "E"))} | {"K": 1000}
+_BINARY = {f"{p}i": 1024**i for i, p in enumerate(("", "K", "M", "G", "T", "P", "E")) if p}
+UNITS: Mapping[str, tuple[int, str]] = {
+    f"{prefix}{noun}": (factor, unit)
+    for nouns, unit, prefixes in (
+        (("B", "byte", "bytes"), "byte", _DECIMAL | _BINARY),
+        (("FLOP", "FLOPs", "FLOPS", "flop", "flops"), "FLOP", _DECIMAL),
+    )
+    for noun in nouns
+    for prefix, factor in prefixes.items()
+}
+
+Dimension = tuple[Fraction, Fraction]  # the exponents of FLOP and byte
+_NONE: Dimension = (Fraction(0), Fraction(0))
+_DIMENSIONS = {"FLOP": (Fraction(1), Fraction(0)), "byte": (Fraction(0), Fraction(1)), "count": _NONE}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A value, in the symbols of a model and of a run, and what it is measured in."""
+
+    value: Value
+    dimension: Dimension
+    text: str
+
+    @property
+    def unit(self) -> str:
+        """`FLOP`, `byte`, `FLOP/byte` or the like; nothing for a number."""
+        names = [(n, e) for n, e in zip(("FLOP", "byte"), self.dimension, strict=True) if e]
+        top, bottom = ("*".join(_power(n, abs(e)) for n, e in names if (e > 0) is up) for up in (True, False))
+        return f"{top or '1'}/{bottom}" if bottom else top
+
+
+def _power(name: str, exponent: Fraction) -> str:
+    return name if exponent == 1 else f"{name}**{exponent}"
+
+
+@dataclass(frozen=True)
+class Question:
+    """Two quantities compared."""
+
+    text: str
+    left: Quantity
+    sign: str
+    right: Quantity
+
+    @property
+    def difference(self) -> Value:
+        return polynomial.add(self.left.value, polynomial.negate(self.right.value))
+
+
+def question(model: Model, text: str) -> Question:
+    """The question of a text about a model. Raises SymflopsError, one line, for whatever is wrong with it."""
+    if not isinstance(text, str):
+        raise SymflopsError(f"expected the text of a question, got {type(text).__name__}")
+    parts = _COMPARISON.split(text)
+    signs = parts[1::2]
+    if len(signs) != 1 or signs[0] in ("=", "!="):
+        hint = {"=": "; write ==", "!=": "; != has no edges to solve for"}.get(signs[0] if signs else "", "")
+        raise SymflopsError(f"{text[:100]!r} is not an equation: two formulas with one of == <= >= < > between{hint}")
+    left, right = (measured(model, side) for side in parts[0::2])
+    if _NONE not in (left.dimension, right.dimension) and left.dimension != right.dimension:
+        raise SymflopsError(f"cannot compare {left.text} in {left.unit} with {right.text} in {right.unit}")
+    return Question(text.strip(), left, signs[0], right)
+
+
+def measured(model: Model, text: str, extra: Mapping[str, Value] | None = None) -> Quantity:
+    """The quantity of a text without a comparison; `extra` are names that it may use besides those of the model."""
+    return _Reading(model, text, extra or {}).read()
+
+
+class _Reading:
+    """One text being read: what its placeholders stand for."""
+
+    def __init__(self, model: Model, text: str, extra: Mapping[str, Value]) -> None:
+        self.model = model
+        self.text = text.strip()
+        self.extra = extra
+        self.placeholders: dict[str, Quantity] = {}
+
+    def read(self) -> Quantity:
+        if (clash := re.search(r"\b_\d\w*", self.text)) is not None:
+            raise SymflopsError(f"names may not begin with _ and a digit here: {clash[0][:60]!r}")
+        source = _AMOUNT.sub(self.amount, _CALL.sub(self.call, self.text))
+        try:
+            found: Quantity = fold(read(source), self.algebra(), self.leaf)
+        except SymflopsError as error:
+            message = str(error)
+            for name, meant in self.placeholders.items():
+                message = message.replace(name, meant.text)
+            raise SymflopsError(message, where=self.text[:100]) from None
+        return Quantity(found.value, found.dimension, self.text)
+
+    def placeholder(self, whole: str, value: Value, unit: str) -> str:
+        name = f"_{len(self.placeholders)}".ljust(len(whole), "_")[:100]  # as long as before: columns stay right
+        self.placeholders[name] = Quantity(value, _DIMENSIONS[unit], whole)
+        return name
+
+    def call(self, found: re.Match[str]) -> str:
+        name, path = found["name"], found["path"].strip("'\"")
+        if name in FUNCTIONS:
+            return found[0]
+        if name not in QUANTITIES:
+            hint = nearest(name, (*QUANTITIES, *FUNCTIONS))
+            raise SymflopsError(f"unknown metric {name[:60]!r}{hint or '; valid: ' + ', '.join(QUANTITIES)}")
+        if path and not _PATH.fullmatch(path):
+            raise SymflopsError(f"{found[0][:100]!r}: a path is names and patterns with dots, such as layers.*.mlp")
+        return self.placeholder(found[0], quantity(self.model, name, path), QUANTITIES[name])
+
+    def amount(self, found: re.Match[str]) -> str:
+        number, unit = found["number"], found["unit"]
+        if unit not in UNITS:
+            raise SymflopsError(f"{found[0][:60]!r}: unknown unit{nearest(unit, tuple(UNITS))}; such as GiB, GB, TFLOP")
+        factor, noun = UNITS[unit]
+        value = read(number)
+        return self.placeholder(found[0], exact(Fraction(value) * factor), noun)
+
+    def leaf(self, leaf: int | Fraction | str) -> Quantity:
+        if not isinstance(leaf, str):
+            return Quantity(leaf, _NONE, str(leaf))
+        if leaf in self.placeholders:
+            return self.placeholders[leaf]
+        if leaf in self.extra:
+            return Quantity(self.extra[leaf], _NONE, leaf)
+        if leaf in self.model.definitions or leaf in RUN_SYMBOLS:
+            per_element = leaf in BYTE_SYMBOLS
+            return Quantity(polynomial.symbol(leaf), _DIMENSIONS["byte" if per_element else "count"], leaf)
+        if leaf in QUANTITIES:
+            return Quantity(quantity(self.model, leaf), _DIMENSIONS[QUANTITIES[leaf]], leaf)
+        known = (*self.extra, *QUANTITIES, *RUN_SYMBOLS, *self.model.definitions)
+        raise SymflopsError(f"{self.model.name} has no symbol {leaf[:100]!r}{nearest(leaf, known)}")
+
+    def algebra(self) -> dict[str, Callable[..., Quantity]]:
+        def combined(operation: str, rule: Callable[..., Dimension]) -> Callable[..., Quantity]:
+            def apply(*operands: Quantity) -> Quantity:
+                value = ALGEBRA[operation](*(o.value for o in operands))
+                text = f"({f' {operation} '.join(o.text for o in operands)})"
+                return Quantity(value, rule(*operands), text)
+
+            return apply
+
+        rules: dict[str, Callable[..., Dimension]] = dict.fromkeys(("+", "min", "max", "%"), _same)
+        rules |= dict.fromkeys(("-", "floor", "ceil"), lambda a: a.dimension)
+        rules |= {"*": _product, "/": _quotient, "//": _quotient, "**": _raised, "log2": lambda a: _NONE}
+        rules |= {"sqrt": lambda a: _scaled(a.dimension, Fraction(1, 2))}
+        return {operation: combined(operation, rule) for operation, rule in rules.items()}
+
+
+def _same(*operands: Quantity) -> Dimension:
+    """The dimension of a sum. A plain number stands for an amount of whatever it is added to."""
+    with_units = [o for o in operands if o.dimension != _NONE]
+    for other in with_units[1:]:
+        if other.dimension != with_units[0].dimension:
+            one = with_units[0]
+            raise SymflopsError(f"cannot add {one.text} in {one.unit} and {other.text} in {other.unit}")
+    return with_units[0].dimension if with_units else _NONE
+
+
+def _product(*operands: Quantity) -> Dimension:
+    return (sum((o.dimension[0] for o in operands), Fraction(0)), sum((o.dimension[1] for o in operands), Fraction(0)))
+
+
+def _quotient(a: Quantity, b: Quantity) -> Dimension:
+    return (a.dimension[0] - b.dimension[0], a.dimension[1] - b.dimension[1])
+
+
+def _raised(base: Quantity, exponent: Quantity) -> Dimension:
+    if base.dimension == _NONE:
+        return _NONE
+    if isinstance(exponent.value, polynomial.Polynomial):
+        raise SymflopsError(f"{base.text} in {base.unit} cannot have the exponent {exponent.text}")
+    return _scaled(base.dimension, Fraction(exponent.value))
+
+
+def _scaled(dimension: Dimension, factor: Fraction) -> Dimension:
+    return (dimension[0] * factor, dimension[1] * factor)
+
+
+def check_symbol(model: Model, name: str) -> None:
+    """Raise SymflopsError for a name that is neither a run symbol nor a symbol of the model."""
+    if not isinstance(name, str) or not NAME.match(name) or name not in (*RUN_SYMBOLS, *model.definitions):
+        known = (*RUN_SYMBOLS, *model.definitions)
+        raise SymflopsError(f"{model.name} has no symbol {str(name)[:100]!r}{nearest(str(name), known)}")
+
+
+def lowest(name: str) -> int:
+    """The smallest value that a symbol is solved for: no model runs with no sequence or no token."""
+    return 0 if name in ("past_len", "causal") else 1

@@ -1,0 +1,265 @@
+"""Where a value is zero: every real root of one symbol, in closed form where there is one, each checked exactly."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import isqrt, lcm, prod
+from typing import Any
+
+from symflops.algebra import free_symbols, substitute
+from symflops.errors import SymflopsError
+from symflops.function import is_nonnegative
+from symflops.numeric import evaluate
+from symflops.polynomial import (
+    Number,
+    Polynomial,
+    Value,
+    add,
+    divide,
+    factored,
+    flat,
+    multiply,
+    negate,
+    square_root,
+    value_of,
+)
+from symflops.signs import Run, cleared, pieces, signs
+from symflops.summation import calls_of, coefficients
+from symflops.tree import exact, fold
+
+_BITS = 80  # of an irrational root, before and after the point
+_SMALL_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47)
+
+
+@dataclass(frozen=True)
+class Root:
+    """A real root: between `low` and `high`, which are equal where it is rational; its closed form, if it has one.
+
+    `proof` says how it was checked: `exact` (put in, the value is 0), or `sign` (the value changes its sign between
+    two numbers that agree in more digits than a float has).
+    """
+
+    low: Fraction
+    high: Fraction
+    closed: Value | None
+    proof: str
+
+    @property
+    def number(self) -> int | float:
+        """An int where the root is whole, else the nearest float."""
+        if self.low == self.high and self.low.denominator == 1:
+            return int(self.low)
+        return float((self.low + self.high) / 2)
+
+    @property
+    def floor(self) -> int:
+        return self.low.__floor__()
+
+
+def roots(value: Value, name: str, first: int = 1) -> list[Root]:
+    """The real roots from `first` on of a value of one symbol, in order.
+
+    >>> from symflops.algebra import from_text
+    >>> [str(root.closed) for root in roots(from_text("n**2 - 3*n + 1"), "n")]
+    ['sqrt(5)/2 + 3/2']
+    >>> [root.number for root in roots(from_text("min(n, 8)*n - 32"), "n")]
+    [5.656854249492381]
+
+    Where the value is 0 on a stretch its ends are roots. With floor or ceil in it only whole roots are found, and with
+    powers c**n those and one in each gap of whole numbers across which the sign changes.
+    """
+    divided = cleared(value, name)
+    runs = signs(divided, name, first)
+    found = {Fraction(n) for run in runs if run.sign == 0 for n in (run.first, run.last) if n is not None}
+    result = [Root(n, n, exact(n), "exact") for n in sorted(found)]
+    if not any(call.function in ("floor", "ceil") for call in calls_of(divided, name)):
+        result += _between_whole(divided, name, first, runs)
+    return sorted(_distinct(result), key=lambda root: root.low)
+
+
+def _distinct(found: list[Root]) -> list[Root]:
+    kept: dict[tuple[Fraction, Fraction], Root] = {}
+    for root in found:
+        kept.setdefault((root.low, root.high), root)
+    return list(kept.values())
+
+
+def _between_whole(value: Value, name: str, first: int, runs: list[Run]) -> Iterator[Root]:
+    for piece in pieces(value, name, first):
+        if piece.value == 0:
+            continue
+        if any(calls_of(piece.value, name)):
+            gaps = [
+                (a, b)
+                for a, b in pairwise(runs)
+                if a.sign * b.sign < 0 and piece.first <= b.first and (piece.last is None or b.first <= piece.last)
+            ]
+            yield from (_bisected(value, name, b.first - 1, b.first) for _, b in gaps)
+            continue
+        for root in polynomial_roots(piece.value, name):
+            # A piece is known at whole numbers; its neighbours begin somewhere in the gap, so the value itself decides.
+            inside = root.high >= max(first, piece.first - 1) and (piece.last is None or root.low <= piece.last + 1)
+            if inside and all(
+                evaluate(value, {name: exact(end)}) == evaluate(piece.value, {name: exact(end)})
+                for end in {root.low, root.high}
+            ):
+                yield root
+
+
+def polynomial_roots(value: Value, name: str) -> Iterator[Root]:
+    """The real roots of a polynomial that is not 0, each once."""
+    for factor in _irreducible(value, name):
+        numbers = {e: Fraction(c) for e, c in factor.items()}
+        degree = max(numbers)
+        terms = value_of({((name, e),) if e else (): exact(c) for e, c in numbers.items()})
+        if degree == 1:
+            root = -numbers.get(0, Fraction(0)) / numbers[1]
+            yield _checked(terms, name, root, root, exact(root))
+        elif degree == 2:
+            yield from _quadratic(terms, name, numbers)
+        else:
+            yield from _isolated(terms, name)
+
+
+def _irreducible(value: Value, name: str) -> list[dict[int, Number]]:
+    """The factors of degree at least 1 over the rationals; a polynomial of degree 1 or 2 as it is."""
+    own: dict[int, Number] = {}
+    for exponent, c in coefficients(value, name).items():
+        if isinstance(c, Polynomial) or exponent < 0:
+            raise SymflopsError(f"cannot solve {str(value)[:100]}: not a polynomial in {name}")
+        own[exponent] = c
+    if max(own) == 0:
+        return []
+    if max(own) <= 2:
+        return [own]
+    import sympy
+
+    scale = lcm(*(Fraction(c).denominator for c in own.values()))
+    dense = [int(own.get(e, 0) * scale) for e in range(max(own), -1, -1)]
+    _, factors = sympy.Poly(dense, sympy.Symbol("x")).factor_list()
+    return [{e: int(c) for (e,), c in factor.terms()} for factor, _ in factors]
+
+
+def _quadratic(terms: Value, name: str, numbers: dict[int, Fraction]) -> Iterator[Root]:
+    a, b, c = (numbers.get(e, Fraction(0)) for e in (2, 1, 0))
+    discriminant = b * b - 4 * a * c
+    if discriminant < 0:
+        return
+    low, high = square_root_bounds(discriminant)
+    surd = _simple_root(discriminant)
+    for sign in (-1, 1) if discriminant else (1,):
+        ends = sorted((-b + sign * r) / (2 * a) for r in (low, high))
+        closed = divide(add(exact(-b), multiply(sign, surd)), exact(2 * a))
+        yield _checked(terms, name, ends[0], ends[1], closed)
+
+
+def square_root_bounds(x: Fraction) -> tuple[Fraction, Fraction]:
+    """Rational numbers around the square root of x, equal where it is rational."""
+    inside = x.numerator * x.denominator
+    if (whole := isqrt(inside)) ** 2 == inside:
+        return Fraction(whole, x.denominator), Fraction(whole, x.denominator)
+    scaled = isqrt(inside << (2 * _BITS))
+    return Fraction(scaled, x.denominator << _BITS), Fraction(scaled + 1, x.denominator << _BITS)
+
+
+def _simple_root(x: Fraction) -> Value:
+    """sqrt(x) with small square factors in front: sqrt(12) is 2*sqrt(3)."""
+    inside, outside = x.numerator * x.denominator, Fraction(1, x.denominator)
+    for p in _SMALL_PRIMES:
+        while inside and inside % (p * p) == 0:
+            inside, outside = inside // (p * p), outside * p
+    return multiply(exact(outside), square_root(inside))
+
+
+def _isolated(terms: Value, name: str) -> Iterator[Root]:
+    """The real roots of an irreducible polynomial of higher degree: enclosed, without a closed form in our language."""
+    import sympy
+
+    dense = coefficients(terms, name)
+    x = sympy.Symbol("x")
+    poly = sympy.Poly([int(Fraction(dense.get(e, 0))) for e in range(max(dense), -1, -1)], x)  # type: ignore[arg-type]
+    for (low, high), _ in poly.intervals(eps=sympy.Rational(1, 1 << _BITS)):
+        yield _checked(terms, name, Fraction(int(low.p), int(low.q)), Fraction(int(high.p), int(high.q)), None)
+
+
+def _checked(terms: Value, name: str, low: Fraction, high: Fraction, closed: Value | None) -> Root:
+    """The root, after it was put in: the result must be 0, or have different signs at both ends of its enclosure."""
+    if closed is not None:
+        if substitute(terms, {name: closed}) != 0:
+            raise SymflopsError(f"{closed} could not be checked to be a root of {str(terms)[:100]}")
+        return Root(low, high, closed, "exact")
+    ends = [evaluate(terms, {name: exact(end)}) for end in (low, high)]
+    if ends[0] * ends[1] >= 0:
+        raise SymflopsError(f"a root near {float(low)} of {str(terms)[:100]} could not be checked")
+    return Root(low, high, None, "sign")
+
+
+def _bisected(value: Value, name: str, low: int, high: int) -> Root:
+    """A root of a continuous value between whole numbers at which its signs differ; not a closed form."""
+    from mpmath import mp, mpf
+
+    with mp.workprec(4 * _BITS):
+        at = {n: evaluate(value, {name: n}) for n in (low, high)}
+        a, b, rising = mpf(low), mpf(high), at[high] > 0
+        for _ in range(_BITS):
+            middle = (a + b) / 2
+            a, b = (a, middle) if (_real(value, name, middle) > 0) == rising else (middle, b)
+        ends = [Fraction(int(x * 2**_BITS), 2**_BITS) for x in (a, b)]
+    return Root(ends[0], ends[1] + Fraction(1, 2**_BITS), None, "sign")
+
+
+def _real(value: Value, name: str, x: Any) -> Any:
+    """A value at a real number, to mpmath's precision."""
+    from mpmath import mpf
+
+    def leaf(leaf: int | Fraction | str) -> Any:
+        return x if isinstance(leaf, str) else mpf(leaf.numerator) / leaf.denominator
+
+    operations: dict[str, Callable[..., Any]] = {
+        "+": lambda *o: sum(o), "-": operator.neg, "*": lambda *o: prod(o), "/": operator.truediv, "**": operator.pow,
+        "min": min, "max": max,
+    }  # fmt: skip
+    return fold(flat(value), operations, leaf)
+
+
+# ------------------------------------------------------------------------------------------------------------- curves
+
+
+def curves(value: Value, name: str) -> list[Value]:
+    """The positive roots of a value in other symbols too, as closed forms in these, which are taken to be positive.
+
+    >>> from symflops.algebra import from_text
+    >>> curves(from_text("a*n**2 + b*n - c"), "n")
+    [-b/(2*a) + sqrt(4*a*c + b**2)/(2*a)]
+
+    Raises SymflopsError for a value that is not of degree 1 or 2 in the symbol.
+    """
+    divided = cleared(value, name)
+    if not isinstance(divided, Polynomial):
+        return []
+    _, _, rest = factored(divided)
+    parts = coefficients(rest, name)
+    degree = max(parts)
+    if degree > 2 or any(list(calls_of(c, name)) for c in parts.values()):
+        others = ", ".join(sorted(free_symbols(rest) - {name}))
+        raise SymflopsError(f"no closed form for {name} here; give values for {others}")
+    if all(map(is_nonnegative, parts.values())) or all(is_nonnegative(negate(c)) for c in parts.values()):
+        return []  # a sum of terms of one sign
+    a, b, c = (parts.get(e, 0) for e in (2, 1, 0))
+    if degree == 1:
+        return [divide(negate(c), b)]
+    surd = square_root(add(multiply(b, b), multiply(-4, a, c)))
+    found = []
+    for sign in (1, -1):
+        twice = add(negate(b), multiply(sign, surd))  # 2*a times the root; put in, scaled by 4*a:
+        if add(multiply(twice, twice), multiply(2, b, twice), multiply(4, a, c)) != 0:
+            raise SymflopsError(f"the closed form for {name} could not be checked; give values for other symbols")
+        found.append(divide(twice, multiply(2, a)))
+    opposite = is_nonnegative(multiply(-1, a, c))  # then the roots have different signs
+    if opposite and is_nonnegative(a):
+        return found[:1]
+    return found[1:] if opposite and is_nonnegative(negate(a)) else found

@@ -1,0 +1,108 @@
+"""Comparisons by hand: the parts add up, crossings and ranges are where the numbers say."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+import symflops
+
+LLAMA = "llama-2-7b-hf"
+PARAMETERS = 6_738_415_616
+
+
+def test_two_models_component_by_component() -> None:
+    found = symflops.compare(LLAMA, "llama-3.1-8b")
+    parts = {part.name: part for part in found.components}
+    assert str(parts["mlp"].ratio) == "43/56"  # 11008/14336
+    assert str(parts["lm_head"].ratio) == "125/501"  # 32000/128256
+    # 24 of 32 heads of keys and values are gone, in two projections and in rotary.
+    gone = 32 * (2 * 2 * 4096 * 24 * 128 + 24 * 128 * 7 // 2)
+    assert str(parts["self_attn"].difference) == f"{gone}*batch_size*seq_len"
+    point = {"batch_size": 3, "seq_len": 100}
+    assert sum(symflops.Cost.of(flops=p.difference).bind(**point).values[0] for p in parts.values()) == (
+        symflops.load(LLAMA).total().at(**point).flops - symflops.load("llama-3.1-8b").total().at(**point).flops
+    )
+    assert found.crossings == []
+    assert found.sentence == "llama-3.1-8b has more flops than llama-2-7b-hf: 1.136 times at seq_len = 1"
+
+
+def test_where_two_models_cross() -> None:
+    found = symflops.compare(LLAMA, "llama-3.1-8b", "read_bytes", by="past_len", seq_len=1)
+    # Every cached token is 393,216 bytes more (24 heads less of 16,384); what stands against it fits at 13,696/3.
+    ((below, above),) = found.crossings
+    costs = [symflops.load(name).total() for name in (LLAMA, "llama-3.1-8b")]
+    for past, sign in ((below, -1), (above, 1)):
+        a, b = (cost.at(batch_size=1, seq_len=1, past_len=past).read_bytes for cost in costs)
+        assert (a > b) - (a < b) == sign
+    assert found.sentence.startswith("more read_bytes by past_len: llama-3.1-8b up to 4,564, then llama-2-7b-hf")
+
+
+def test_a_rule_of_thumb_and_its_error() -> None:
+    found = symflops.compare(LLAMA, "2*N*D")
+    cost = symflops.load(LLAMA).total()
+    true = cost.at(batch_size=2, seq_len=512).flops
+    error = Fraction(2 * PARAMETERS * 2 * 512 - true, true)
+    assert found.at(batch_size=2, seq_len=512)["error"] == pytest.approx(float(error), rel=1e-15)
+    numbers = {symflops.symbol("batch_size"): 2, symflops.symbol("seq_len"): 512}
+    assert found.error is not None
+    assert found.error.subs(numbers) == symflops.parse(f"{error.numerator}/{error.denominator}")
+
+
+def test_the_range_in_which_a_rule_is_good_enough() -> None:
+    # 2*N/0.95 = 2*(265,216*S + 6,609,080,545) at S = 1824.89; at one token the rule is 1.95 % too large.
+    assert symflops.compare(LLAMA, "2*N per token").within("5%") == [(1, 1824)]
+    assert symflops.compare(LLAMA, "2*N*D").within(1) == [(237, 744)]  # 2*N/1.01 at 236.1, 2*N/0.99 at 744.3
+    cost = symflops.load(LLAMA).total()
+    good = [n for n in range(1, 1000) if abs(1 - 2 * PARAMETERS * n / cost.at(batch_size=1, seq_len=n).flops) <= 0.01]
+    assert (good[0], good[-1]) == (237, 744)
+    assert symflops.compare(LLAMA, "N*D").within("5%") == []  # half of the smallest true cost
+    # N counts all experts of a mixture, of which a token uses two: far too much.
+    assert symflops.compare("mixtral-8x7b", "2*N*D").at(batch_size=1, seq_len=1)["error"] > 2.6
+
+
+def test_a_papers_formula_in_the_models_symbols() -> None:
+    # L*S*(4nd^2 + 2n^2 d + 2ndm) of multiply-accumulates, published with a paper: 0.39 of what it costs.
+    text = "num_hidden_layers*(4*D*hidden_size**2 + 2*D*seq_len*hidden_size + 2*D*hidden_size*intermediate_size)"
+    found = symflops.compare(LLAMA, text, batch_size=1)
+    ratio = found.at(seq_len=2048)
+    assert ratio["b"] / ratio["a"] == pytest.approx(0.39, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "options", "message"),
+    [
+        (LLAMA, "2*weights", {}, "'2*weights' is in byte, flops in FLOP"),
+        (LLAMA, "2*n_params", {}, "2*n_params: llama-2-7b-hf has no symbol 'n_params'"),
+        (LLAMA, "lama", {}, "lama: no such model or file"),
+        (LLAMA, "2*N*D", {"metric": "flop"}, "unknown metric 'flop'; did you mean 'flops'?"),
+        (LLAMA, "2*N*D", {"by": "seq_le"}, "cannot compare along 'seq_le'; did you mean 'seq_len'?"),
+        (LLAMA, "2*N*D", {"seq_len": 3}, "seq_len has a value and is to vary"),
+    ],
+)
+def test_bad_comparisons_get_one_line(a: str, b: str, options: Any, message: str) -> None:
+    with pytest.raises(symflops.SymflopsError) as refused:
+        symflops.compare(a, b, **options)
+    assert message in str(refused.value)
+
+
+def test_percentages_are_read_carefully() -> None:
+    for text in ("x", "-5%", "1/0"):
+        with pytest.raises(symflops.SymflopsError, match="percentage"):
+            symflops.compare(LLAMA, "2*N*D").within(text)
+
+
+def test_the_command_line(say: Any, refuse: Any) -> None:
+    assert "6*N*D is within 10% of llama-2-7b-hf for seq_len from 44,373 to 59,771" in say(
+        "compare", LLAMA, "6*N*D", "--within", "10%"
+    )
+    data = json.loads(say("compare", LLAMA, "llama-3.1-8b", "--format", "json"))
+    assert data["components"]["mlp"]["ratio"] == "43/56"
+    assert data["crossings"] == []
+    assert r"\text{error} &= \frac{" in say("compare", LLAMA, "2*N per token", "--format", "latex")
+    assert "43/56" in say("compare", LLAMA, "llama-3.1-8b")
+    assert "the same flops at every seq_len" in say("compare", LLAMA, LLAMA)
+    assert refuse("compare", LLAMA, "2*nothing").startswith("2*nothing: llama-2-7b-hf has no symbol 'nothing'")

@@ -1,0 +1,99 @@
+"""Signs, roots and curves against looking at every number, and against equations solved by hand."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symflops import SymflopsError
+from symflops.algebra import from_text
+from symflops.numeric import evaluate
+from symflops.roots import curves, roots
+from symflops.signs import signs
+
+TERMS = [
+    "1", "n", "n**2", "n**3/7", "50*(3/4)**n", "n*(1/2)**(2*n)", "2**n/1000", "min(n, 23)", "max(n, 11, 3*n - 40)",
+    "ceil(n/4)", "n*floor((n + 1)/6)", "min(floor(n/3), n - 9)", "min(n**2, 200)", "1/(n + 2)",
+]  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(-60, 60), st.sampled_from(TERMS)), min_size=1, max_size=4))
+def test_the_sign_is_right_at_every_number(parts: list[tuple[int, str]]) -> None:
+    value = from_text(" + ".join(f"({factor})*({term})" for factor, term in parts))
+    try:
+        runs = signs(value, "n")
+    except SymflopsError:  # ceil against a line of the same slope changes places for ever
+        with pytest.raises(SymflopsError, match="without end"):
+            signs(value, "n")
+        return
+    ends = [run.last for run in runs]
+    assert [run.first for run in runs] == [1, *(end + 1 for end in ends[:-1] if end is not None)]
+    assert ends[-1] is None
+    for n in (*range(1, 130), 500, 999):
+        number = evaluate(value, {"n": n})
+        assert [run.sign for run in runs if n in run] == [(number > 0) - (number < 0)], n
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.fractions(1, 50, max_denominator=7), min_size=1, max_size=4, unique=True))
+def test_rational_roots_are_found_and_all_of_them(wanted: list[Fraction]) -> None:
+    value = from_text("*".join(f"(n - {r.numerator}/{r.denominator})" for r in wanted))
+    assert [root.low for root in roots(value, "n")] == sorted(wanted)
+    assert all(root.low == root.high and root.proof == "exact" for root in roots(value, "n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "closed", "numbers"),
+    [
+        ("n**2 - 12", ["2*sqrt(3)"], [12**0.5]),
+        ("n**2 - 3*n + 1", ["sqrt(5)/2 + 3/2"], [(3 + 5**0.5) / 2]),  # the other root, 0.38, is below 1
+        ("2*n**2 - 7*n + 6", ["3/2", "2"], [1.5, 2]),
+        ("min(n, 8)*n - 32", ["4*sqrt(2)"], [32**0.5]),  # below 8 it is n**2 - 32
+        ("min(n, 4)*n - 32", ["8"], [8]),  # from 4 on it is 4*n - 32
+        ("min(n**2, 50) - 7*n", ["7", "50/7"], [7, 50 / 7]),
+        ("n**3 - 2", [None], [2 ** (1 / 3)]),
+        ("(n - 3)**2", ["3"], [3]),  # touches and does not cross
+        ("(n**2 - 2)**2*(n - 9)", ["sqrt(2)", "9"], [2**0.5, 9]),  # an irrational root that does not cross
+        ("n**2 + 1", [], []),
+        ("2*n - floor(n/3) - 20", ["12"], [12]),  # 24 - 4 - 20
+    ],
+)
+def test_roots(text: str, closed: list[str | None], numbers: list[float]) -> None:
+    found = roots(from_text(text), "n")
+    assert [None if root.closed is None else str(root.closed) for root in found] == closed
+    assert [root.number for root in found] == pytest.approx(numbers, rel=1e-15)
+
+
+def test_a_root_of_a_power_lies_where_both_sides_meet() -> None:
+    (root,) = roots(from_text("1000*(3/4)**n - n"), "n")
+    assert root.closed is None
+    assert 1000 * 0.75**root.number == pytest.approx(root.number, rel=1e-12)
+
+
+def test_two_roots_between_neighbouring_numbers_are_found() -> None:
+    found = roots(from_text("(n - 21/5)*(n - 22/5)"), "n")  # 4.2 and 4.4: positive at 4 and at 5
+    assert [root.low for root in found] == [Fraction(21, 5), Fraction(22, 5)]
+
+
+def test_curves_are_solved_by_formula() -> None:
+    assert [str(c) for c in curves(from_text("a*n - b"), "n")] == ["b/a"]
+    assert [str(c) for c in curves(from_text("a*n**2 - b"), "n")] == ["sqrt(4*a*b)/(2*a)"]
+    assert curves(from_text("a*n + b"), "n") == []  # no positive n
+    (positive,) = curves(from_text("a*n**2 + b*n - c"), "n")
+    point = {"a": 2, "b": 3, "c": 5, "n": 1}  # 2 + 3 - 5 = 0
+    assert evaluate(positive, point) == 1
+
+
+def test_what_cannot_be_decided_is_refused() -> None:
+    with pytest.raises(SymflopsError, match="no value for m; give m="):
+        signs(from_text("n - m"), "n")
+    with pytest.raises(SymflopsError, match="cannot solve with sqrt"):
+        signs(from_text("sqrt(n) - 3"), "n")
+    with pytest.raises(SymflopsError, match="change places without end, at multiples of 4"):
+        signs(from_text("4*ceil(n/4) - n - 2"), "n")
+    with pytest.raises(SymflopsError, match="cannot decide the sign of the divisor n - 5"):
+        signs(from_text("3/(n - 5) - 1"), "n")
