@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from symflops.layer import Layer
     from symflops.model import Model, Row, model_names
     from symflops.source import derive, load
+    from symflops.verification import Verdict, verify
 
 __version__ = "0.1.0"
 
@@ -26,11 +27,12 @@ _HOMES = {
     "SymflopsError": "errors", "symbol": "expr", "parse": "expr", "unparse": "expr", "METRICS": "cost", "Cost": "cost",
     "Sweep": "cost", "Formula": "formula", "load_formula": "formula", "formula_names": "formula", "Layer": "layer",
     "Model": "model", "Row": "model", "model_names": "model", "load": "source", "derive": "source",
+    "Verdict": "verification", "verify": "verification",
 }  # fmt: skip
 
 __all__ = [
-    "METRICS", "Cost", "Formula", "Layer", "Model", "Row", "Sweep", "SymflopsError", "derive",
-    "formula_names", "load", "load_formula", "model_names", "parse", "symbol", "unparse",
+    "METRICS", "Cost", "Formula", "Layer", "Model", "Row", "Sweep", "SymflopsError", "Verdict", "derive",
+    "formula_names", "load", "load_formula", "model_names", "parse", "symbol", "unparse", "verify",
 ]  # fmt: skip
 
 

@@ -14,7 +14,9 @@ PACKAGE = Path(__file__).parent.parent / "symflops"
 # Each room imports only from rooms before it. The rooms in one inner tuple do not import each other.
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
+    ("deadline",),
     ("tree",),
+    ("number",),
     ("polynomial",),
     ("function",),
     ("algebra",),
@@ -28,9 +30,9 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("graph",),
     ("model_file",),
     ("model",),
-    ("export",),
-    ("trace",),
+    ("verification", "export", "trace"),
     ("source",),
+    ("reference",),
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
