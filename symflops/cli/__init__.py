@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from symflops import __version__
-from symflops.cli import derive, inspect, listing, show, sweep, total
+from symflops.cli import derive, inspect, listing, show, sweep, total, verify
 from symflops.errors import SymflopsError, nearest, one_line
 
 INVALID = 3  # exit status for input that is wrong
@@ -24,6 +24,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "total": total.total,
     "show": show.show,
     "sweep": sweep.sweep,
+    "verify": verify.verify,
     "derive": derive.derive,
     "inspect": inspect.inspect,
     "formulas": listing.formulas,

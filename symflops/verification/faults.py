@@ -10,9 +10,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from symflops.algebra import substitute
+from symflops.algebra import ALGEBRA, substitute
 from symflops.grouping import grouped
-from symflops.polynomial import Monomial, Number, Value, accumulate, add, multiply, symbol, terms_of, value_of
+from symflops.polynomial import (
+    Call,
+    Monomial,
+    Number,
+    Value,
+    accumulate,
+    add,
+    multiply,
+    power,
+    symbol,
+    terms_of,
+    value_of,
+)
 from symflops.tree import write
 from symflops.verification.names import quantity, with_quantity
 
@@ -84,6 +96,12 @@ def of_all(names: set[str], metric: str) -> Iterator[Fault]:
     if heads and kv:
         many = f"{heads} used for {kv}: grouped-query attention ignored"
         yield Fault("kv heads", many, _put({kv: symbol(heads)}))
+    yield Fault("rounding", "rounded down instead of up", _swapped("ceil", "floor"))
+    yield Fault("rounding", "rounded up instead of down", _swapped("floor", "ceil"))
+    yield Fault("rounding", "not rounded", _swapped("ceil", "+"))
+    yield Fault("rounding", "not rounded", _swapped("floor", "+"))
+    yield Fault("extreme", "max in the place of min", _swapped("min", "max"))
+    yield Fault("extreme", "min in the place of max", _swapped("max", "min"))
     if past:
         yield Fault("past ignored", f"{past} ignored", _put({past: 0}))
     for n in sizes:
@@ -117,6 +135,26 @@ def _scaled(top: int, bottom: int) -> Change:
 
 def _put(new: Mapping[str, Value]) -> Change:
     return lambda v: substitute(v, new)
+
+
+def _swapped(old: str, new: str) -> Change:
+    """One function in the place of another, "+" for none."""
+
+    def change(v: Value) -> Value:
+        total: dict[Monomial, Number] = {}
+        for m, c in terms_of(v).items():
+            factors: list[Value] = []
+            for n, e in m:
+                if isinstance(n, Call):
+                    function = new if n.function == old else n.function
+                    arguments = [change(a) for a in n.arguments]
+                    factors.append(power(arguments[0] if function == "+" else ALGEBRA[function](*arguments), e))
+                else:
+                    factors.append(value_of({((n, e),): 1}))
+            accumulate(total, multiply(c, *factors))
+        return value_of(total)
+
+    return change
 
 
 def _times(name: str, exponent: int) -> Change:
