@@ -83,7 +83,10 @@ def right() -> list[Case]:
         metric = name.split()[1]
         cases.append(Case(f"{name} commuted", commuted(body, rng), body, metric))
         expression = symflops.parse(body)
-        if any(f in body for f in ("min", "max", "floor", "ceil", "**N")) or len(sympy.Add.make_args(expression)) > TERMS:
+        if (
+            any(f in body for f in ("min", "max", "floor", "ceil", "**N"))
+            or len(sympy.Add.make_args(expression)) > TERMS
+        ):
             continue
         for way, rewrite in (("expanded", sympy.expand), ("factored", sympy.factor), ("together", sympy.together)):
             rewritten = symflops.unparse(rewrite(expression))
@@ -200,8 +203,16 @@ def wrong_models(name: str, rng: random.Random) -> Iterator[Case]:
         is_attention = formula.startswith("sdpa")
         owned = any(x.get("tied") == path for _, _, x in basic_layers(data))
         if not owned:
-            edits.append(("without", ("attention missing",) if is_attention else ("missing",), lambda ls, n, _: ls.pop(n)))
-        edits.append(("twice", ("extra",), lambda ls, n, x: ls.update({n + "_copy": x})))
+            edits.append(
+                ("without", ("attention missing",) if is_attention else ("missing",), lambda ls, n, _: ls.pop(n))
+            )
+        edits.append(
+            (
+                "twice",
+                ("extra", "embedding") if "vocab_size" in str(args) else ("extra",),
+                lambda ls, n, x: ls.update({n + "_copy": x}),
+            )
+        )
         rows = args.get("N")
         if rows == "batch_size*seq_len" and "Linear" in layer.get("class", ""):
             is_logits = "vocab_size" in (args["in_features"], args["out_features"])
@@ -213,10 +224,14 @@ def wrong_models(name: str, rng: random.Random) -> Iterator[Case]:
                 edits.append(("N/B", ("batch forgotten",), lambda _, __, x: x["args"].update(N="seq_len")))
             for side in ("in_features", "out_features"):
                 if "num_attention_heads" in str(args[side]) and "head_dim" in str(args[side]):
-                    edits.append((side, ("hidden for heads",), lambda _, __, x, s=side: x["args"].update({s: "hidden_size"})))
+                    edits.append(
+                        (side, ("hidden for heads",), lambda _, __, x, s=side: x["args"].update({s: "hidden_size"}))
+                    )
                 if "num_key_value_heads" in str(args[side]):
                     many = str(args[side]).replace("num_key_value_heads", "num_attention_heads")
-                    edits.append((f"kv {side}", ("kv heads",), lambda _, __, x, s=side, m=many: x["args"].update({s: m})))
+                    edits.append(
+                        (f"kv {side}", ("kv heads",), lambda _, __, x, s=side, m=many: x["args"].update({s: m}))
+                    )
         if "Embedding" in layer.get("class", "") and args.get("num_embeddings") == "vocab_size":
 
             def dense(_: Any, __: str, x: dict[str, Any]) -> None:
@@ -227,7 +242,9 @@ def wrong_models(name: str, rng: random.Random) -> Iterator[Case]:
 
             edits.append(("dense embedding", ("embedding",), dense))
         if args.get("top_k"):
-            edits.append(("all experts", ("all experts",), lambda _, __, x: x["args"].update(top_k=x["args"]["num_experts"])))
+            edits.append(
+                ("all experts", ("all experts",), lambda _, __, x: x["args"].update(top_k=x["args"]["num_experts"]))
+            )
         for what, kinds, edit in edits:
             changed = copy.deepcopy(data)
             edit_at(changed, path, edit)
@@ -338,4 +355,3 @@ def wrong_roundings(rng: random.Random) -> Iterator[Case]:
             yield Case(f"no ceil {k} {h}", f"{h}*s/{k}", f"{h}*ceil(s/{k})", kinds=("rounding",))
             yield Case(f"max {k} {h}", f"{h}*max(s, {16 * k})", f"{h}*min(s, {16 * k})", kinds=("extreme",))
             yield Case(f"min {h} {k}", f"{k}*{h}*min(s, w)", f"{k}*{h}*max(s, w)", kinds=("extreme",))
-

@@ -9,13 +9,13 @@ is not leads to a counterexample.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import islice
+from itertools import combinations, islice
 from math import ceil, lcm
 
 from symflops import deadline
-from symflops.algebra import free_symbols, substitute
+from symflops.algebra import ALGEBRA, free_symbols, substitute
 from symflops.polynomial import (
     Call,
     Monomial,
@@ -26,14 +26,19 @@ from symflops.polynomial import (
     is_nonnegative,
     multiply,
     negate,
+    power,
     symbol,
     terms_of,
+    value_of,
 )
 from symflops.verification.fraction import quotient, rounds
+from symflops.verification.interval import interval
 from symflops.verification.normal import Form
 from symflops.verification.points import Point, Search, in_order_of, least_supports
 
 _ENUMERATED = 64  # a symbol with at most so many values is tried value by value
+_GENERALISED = 8  # names of a value in which sums are looked for, at most
+_FACTS = 24  # that are kept about a region, at most
 _POINTS = 60  # of a region where the value is not 0, looked at for a counterexample
 
 
@@ -44,6 +49,7 @@ class Region:
     value: Value
     upper: Mapping[str, int]
     names: Mapping[str, Value]
+    known: tuple[Value, ...] = ()  # values that are at least 0 here
 
 
 @dataclass
@@ -70,12 +76,13 @@ class Cases:
         while todo:
             deadline.check()
             region = todo.pop()
-            value = numerator(Form(region.upper).of(region.value))
-            region = Region(value, region.upper, region.names)
-            parts = [] if value == 0 else self.split(region)
-            if value == 0:
+            value = numerator(Form(region.upper, region.known).of(region.value))
+            region = replace(region, value=value)
+            empty = any(interval(k, region.upper)[1] < 0 for k in region.known)
+            parts = [] if value == 0 or empty else self.split(region)
+            if value == 0 or empty:
                 self.outcome.closed += 1
-            elif parts:
+            elif parts and len(region.known) < _FACTS:
                 todo += reversed(parts)
             else:
                 self.outcome.open = self.outcome.open or repr(value)
@@ -118,7 +125,10 @@ class Cases:
     def split_call(self, region: Region, call: Call) -> list[Region]:
         if call.function == "min":
             first, second = call.arguments[:2]
-            return self.split_sign(region, add(second, negate(first)))
+            difference = add(second, negate(first))
+            if all(sum(e for _, e in m) < 2 for m in terms_of(difference)):
+                return self.split_sign(region, difference)
+            return [replace(region, known=(*region.known, k)) for k in (difference, add(negate(difference), -1))]
         if call.function == "floor":
             return self.split_floor(region, *quotient(call.arguments[0]))
         if call.function == "**":
@@ -153,7 +163,7 @@ class Cases:
         below = self.put(
             region,
             {y: add(symbol(x), symbol(rest), 1)},
-            {rest: None if uy is None else uy - 1, x: least if uy is None else min(uy - 1, uy if ux is None else ux)},
+            {rest: None if uy is None else uy - 1, x: ux if uy is None else min(uy - 1, uy if ux is None else ux)},
         )
         return [above, below] if uy is None or uy >= 1 else [above]
 
@@ -165,7 +175,7 @@ class Cases:
         if high == 0:
             return []
         rest = self.name(x)
-        below = self.put(region, {x: 0}) if at == 1 else Region(region.value, {**region.upper, x: at - 1}, region.names)
+        below = self.put(region, {x: 0}) if at == 1 else replace(region, upper={**region.upper, x: at - 1})
         return [below, self.put(region, {x: add(symbol(rest), at)}, {rest: None if high is None else high - at})]
 
     def split_floor(self, region: Region, top: Value, bottom: Value) -> list[Region]:
@@ -234,7 +244,45 @@ class Cases:
         zeros = {n: 0 for n, u in bounds.items() if u == 0}
         new = {n: substitute(v, zeros) for n, v in new.items()} | zeros if zeros else new
         names = {n: substitute(v, new) for n, v in region.names.items()}
-        return Region(substitute(region.value, new), bounds, names)
+        limits = (
+            add(high, negate(new[n])) for n, high in region.upper.items() if n in new
+        )  # the old bounds still hold
+        known = [k for k in (*(substitute(k, new) for k in region.known), *limits) if interval(k, bounds)[0] < 0]
+        return Region(substitute(region.value, new), bounds, names, tuple(known))
+
+
+def generalised(value: Value) -> Value:
+    """A value with new symbols for products of symbols inside its calls, and for sums that alone occur. What is 0 for
+    all values of these is 0 for the products: ceil(b*s/128) is looked at as ceil(z/128)."""
+    products = {tuple(n for n, _ in m) for call in _innermost(value) for a in call.arguments for m in terms_of(a)}
+    for product in sorted((p for p in products if len(p) > 1), key=lambda p: (-len(p), p)):
+        if not any(isinstance(n, Call) for n in product):
+            value = _abstracted(value, dict.fromkeys(product, 1), "*".join(product) + "'")
+    names = sorted(free_symbols(value))
+    for x, y in combinations(names, 2) if len(names) <= _GENERALISED else ():
+        both = substitute(value, {x: add(symbol(f"{x}+{y}'"), negate(symbol(y)))})
+        if y not in free_symbols(both):  # only their sum occurs
+            return generalised(both)
+    return value
+
+
+def _abstracted(value: Value, product: Mapping[str, int], name: str) -> Value:
+    total: Value = 0
+    for m, c in terms_of(value).items():
+        exponents = dict(m)
+        times = min(exponents.get(n, 0) for n in product)
+        factors: list[Value] = [c]
+        if times > 0:
+            factors.append(power(symbol(name), times))
+            exponents = {n: e - times * product.get(n, 0) for n, e in exponents.items()}
+        for n, e in exponents.items():
+            if isinstance(n, Call):
+                arguments = [_abstracted(a, product, name) for a in n.arguments]
+                factors.append(power(add(*arguments) if n.function == "+" else ALGEBRA[n.function](*arguments), e))
+            elif e:
+                factors.append(value_of({((n, e),): 1}))
+        total = add(total, multiply(*factors))
+    return total
 
 
 _RANKS = {"min": 0, "floor": 1, "**": 2}

@@ -90,7 +90,7 @@ def verify(
             verdict = Verdict("equal", metric, given.label, wanted.label, "leading terms are the same", dropped=dropped)
     if verdict.status == "different":
         a, b = (matched.where.reduced(v) for v in (matched.a, matched.b))
-        findings = diagnose(a, b, wanted, metric, max(0.02, end - monotonic()))
+        findings = diagnose(a, b, wanted, metric, matched.where, max(0.02, end - monotonic()))
         ratios, at = _ratios(matched, given, wanted)
         verdict = replace(verdict, findings=findings, ratios=ratios, ratios_at=at)
     elapsed = monotonic() - start

@@ -10,7 +10,7 @@ from symflops import deadline
 from symflops.algebra import free_symbols, substitute
 from symflops.polynomial import Polynomial, Value, add, negate, symbol, value_of
 from symflops.tree import Tree
-from symflops.verification.cases import Cases, Outcome, numerator
+from symflops.verification.cases import Cases, Outcome, generalised, numerator
 from symflops.verification.domain import Domain, shifted
 from symflops.verification.normal import Form
 from symflops.verification.points import Point, Search, corners, is_polynomial
@@ -85,10 +85,19 @@ def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[
 def _cases(
     search: Search, inside: Value, upper: dict[str, int], names: dict[str, Value], seconds: float, tried: list[str]
 ) -> Outcome:
-    """A proof by cases in at most two thirds of the time that is left."""
+    """A proof by cases in a part of the time that is left."""
+    general = generalised(inside)
+    if general != inside:
+        try:
+            with deadline.limit(seconds / 3):
+                outcome = Cases(search).run(numerator(Form(upper).of(general)), upper, names)
+        except deadline.OutOfTimeError:
+            outcome = Outcome()
+        if outcome.proved or outcome.point is not None:
+            return outcome
     cases = Cases(search)
     try:
-        with deadline.limit(seconds * 2 / 3):
+        with deadline.limit(seconds / 2):
             outcome = cases.run(inside, upper, names)
     except deadline.OutOfTimeError:
         outcome = Outcome(closed=cases.outcome.closed, open=cases.outcome.open)

@@ -15,7 +15,9 @@ from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.cost import METRICS
 from symflops.polynomial import Monomial, Value, add, multiply, negate, terms_of, value_of
+from symflops.verification.domain import Domain
 from symflops.verification.faults import Fault, Part, of_all, of_part, text_of
+from symflops.verification.fraction import leading
 from symflops.verification.names import quantity, with_quantity
 from symflops.verification.subject import Place, Subject
 from symflops.verification.verdict import Finding
@@ -34,20 +36,20 @@ _ORDER = (
 )
 
 
-def diagnose(a: Value, b: Value, reference: Subject, metric: str, seconds: float) -> tuple[Finding, ...]:
+def diagnose(a: Value, b: Value, reference: Subject, metric: str, where: Domain, seconds: float) -> tuple[Finding, ...]:
     """What is wrong with the candidate's value a, where the reference's is b; the most telling finding first."""
     try:
         with deadline.limit(seconds):
-            return tuple(_explained(a, b, reference, metric) or _listed(a, b, parts_of(b, reference, metric)))
+            parts = parts_of(b, reference, metric, where)
+            return tuple(_explained(a, b, reference, metric, parts) or _listed(a, b, parts))
     except deadline.OutOfTimeError:
         return tuple(_listed(a, b, ()))
 
 
-def _explained(a: Value, b: Value, reference: Subject, metric: str) -> list[Finding]:
+def _explained(a: Value, b: Value, reference: Subject, metric: str, parts: tuple[Part, ...]) -> list[Finding]:
     for other in METRICS:
         if other != metric and reference.metrics.get(other) == a != 0:
             return [Finding("metric", f"this is {other}, not {metric}")]
-    parts = parts_of(b, reference, metric)
     table = _Table.of(b, parts, metric)
     return table.explained(a) or _edited(a, table, parts, metric)
 
@@ -115,9 +117,22 @@ class _Table:
     def scaled(self, excess: Value) -> list[Finding]:
         factor = _ratio(excess, self.value)
         if factor is None:
-            return []
+            return self.times_symbols(add(excess, self.value))
         times = f"{factor + 1} times the reference" if factor != -1 else "0"
         return [Finding("constant factor", f"off by a constant factor: the candidate is {times}")]
+
+    def times_symbols(self, a: Value) -> list[Finding]:
+        """Symbols that every term of the candidate has more often, or less often, than the reference."""
+        if a == 0 or self.value == 0:
+            return []
+        have, want = dict(leading(a)), dict(leading(self.value))
+        powers = {n: e for n in {*have, *want} if (e := have.get(n, 0) - want.get(n, 0))}
+        if not powers or multiply(self.value, value_of({tuple(sorted(powers.items())): 1})) != a:
+            return []
+        return [
+            Finding("degree", f"wrong degree in {n}: {abs(e)} {'too many' if e > 0 else 'missing'} in every term")
+            for n, e in sorted(powers.items())
+        ]
 
     def one(self, excess: Value) -> list[Finding]:
         return [self.edits[excess]] if excess in self.edits else []
@@ -169,8 +184,9 @@ class _Table:
                 deadline.check()
                 for fault in faults:
                     added = add(fault.change(part.value), negate(part.value))
-                    if added != 0 and added not in found:
-                        found[added] = Finding(fault.kind, fault.text + part.where, part.layer)
+                    if added != 0:
+                        new = Finding(fault.kind, fault.text + part.where, part.layer)
+                        found[added] = _either(found[added], new, part) if added in found else new
             self.__dict__["edits"] = found
         return self.__dict__["edits"]  # type: ignore[no-any-return]
 
@@ -181,13 +197,26 @@ class _Table:
             yield part, of_all(self.names, self.metric)
 
 
+def _either(first: Finding, second: Finding, part: Part) -> Finding:
+    """Two edits that come to the same: where layers cost the same, or an embedding as much as the logits."""
+    if " or " in first.text or not second.layer or second.layer.startswith(f"{first.layer}."):
+        return first
+    if second.kind == first.kind:
+        return replace(first, text=f"{first.text} or {part.label}")
+    if {first.kind, second.kind} == {"embedding", "extra"}:
+        return replace(first, text=f"{first.text}, or {second.text}")
+    return first
+
+
 # ------------------------------------------------------------------------------------------------------------ the parts
 
 
-def parts_of(b: Value, reference: Subject, metric: str) -> tuple[Part, ...]:
+def parts_of(b: Value, reference: Subject, metric: str, where: Domain) -> tuple[Part, ...]:
     """The parts of a reference: layers and groups of layers of a model, otherwise the terms of the formula."""
-    layers = [(p, v) for p, v in reference.layers(metric)]
-    return _layer_parts(tuple(layers)) if layers and add(0, *(v for _, v in layers)) == b else _term_parts(b)
+    layers = tuple((place, where.reduced(v)) for place, v in reference.layers(metric))
+    if layers and add(0, *(v for _, v in layers)) == b:
+        return _layer_parts(layers)
+    return _term_parts(b, tuple(where.reduced(v) for v in reference.summands))
 
 
 @lru_cache(maxsize=64)
@@ -222,22 +251,26 @@ def _layer_part(place: Place, value: Value) -> Part:
 
 
 @lru_cache(maxsize=64)
-def _term_parts(b: Value) -> tuple[Part, ...]:
+def _term_parts(b: Value, written: tuple[Value, ...]) -> tuple[Part, ...]:
+    """The terms as they were written, where these are known, and as they are when the formula is expanded."""
     terms = terms_of(b)
     names = {n for m in terms for n in _symbols(m)}
     s, past, vocabulary = (with_quantity(names, q) for q in ("length", "past", "vocabulary"))
-    found = []
     attention = {
         m: c for m, c in terms.items() if s and (dict(m).get(s, 0) > 1 or (s in dict(m) and past and past in dict(m)))
     }
     logits = {m: c for m, c in terms.items() if vocabulary in dict(m)}
+    found: dict[Value, Part] = {}
     for group, role, label in (
         (attention, "attention", f"the terms of degree 2 in {s}"),
         (logits, "logits", f"the terms in {vocabulary}"),
     ):
         if group and len(group) < len(terms):
-            found.append(Part(value_of(dict(group)), label, "", role))
-    return (*found, *(Part(value_of({m: c})) for m, c in terms.items() if len(terms) > 1))
+            found[value_of(dict(group))] = Part(value_of(dict(group)), label, "", role)
+    for value in (*(written if add(0, *written) == b else ()), *(value_of({m: c}) for m, c in terms.items())):
+        if value not in (0, b) and value not in found:
+            found[value] = Part(value)
+    return tuple(found.values())
 
 
 def _symbols(monomial: Monomial) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from symflops.polynomial import (
     Call,
     Number,
@@ -15,14 +17,15 @@ from symflops.polynomial import (
     is_sure,
     multiply,
     negate,
-    square_root,
+    power,
     terms_of,
     value_of,
 )
 from symflops.verification.fraction import leading
 
 _SMALL_PRIMES = tuple(p for p in range(2, 1000) if all(p % q for q in range(2, int(p**0.5) + 1)))
-_ROOT_TERMS = 8  # of a sum whose square is looked for
+_ROOT_TERMS = 8  # of a sum whose power is looked for
+_POWER_TERMS = 30  # of such a power
 
 
 def parts_of(value: Value) -> list[tuple[Value, int]] | None:
@@ -34,7 +37,7 @@ def parts_of(value: Value) -> list[tuple[Value, int]] | None:
     if content <= 0:
         return None
     inside = multiply(rest, value_of({tuple((n, e) for n, e in common if not is_sure(n)): 1}))
-    found: list[tuple[Value, int]] = [(inside, 1)] if inside != 1 else []
+    found: list[tuple[Value, int]] = [_as_power(inside)] if inside != 1 else []
     found += [(value_of({((n, 1),): 1}), e) for n, e in common if is_sure(n)]
     return found + _primes(content)
 
@@ -54,31 +57,37 @@ def _primes(content: Number) -> list[tuple[Value, int]]:
 
 
 def root_of(part: Value) -> Value:
-    """The square root of one factor; that of (a + b)**2 is a + b."""
-    root = _root_of_square(part) if isinstance(part, Polynomial) and len(part.terms) > 2 else None
-    if root is not None and is_nonnegative(root):
-        return root
+    """The square root of one factor."""
     return 1 if part == 1 else atom(Call.of("sqrt", part))
 
 
-def _root_of_square(square: Polynomial) -> Value | None:
-    """The sum whose square this is, leading term first; None where there is none, or none that is short."""
-    rest: Value = square
-    root: Value = 0
+def _as_power(value: Value) -> tuple[Value, int]:
+    """A sum as a power of a shorter one: a**2 + 2*a*b + b**2 is (a + b)**2."""
+    for exponent in (2, 3):
+        if isinstance(value, Polynomial) and exponent < len(value.terms) <= _POWER_TERMS:
+            root = _root(value, exponent)
+            if root is not None and is_nonnegative(root):
+                base, more = _as_power(root)
+                return base, exponent * more
+    return value, 1
+
+
+def _root(value: Polynomial, exponent: int) -> Value | None:
+    """The sum whose power this is, leading term first; None where there is none, or none that is short."""
+    lead = leading(value)
+    if any(e % exponent for _, e in lead):
+        return None
+    c = Fraction(value.terms[lead])
+    first = [round(abs(x) ** (1 / exponent)) if abs(x) < 2**50 else 0 for x in (c.numerator, c.denominator)]
+    if c <= 0 or 0 in first or Fraction(*first) ** exponent != c:
+        return None
+    root = multiply(Fraction(*first), value_of({tuple((n, e // exponent) for n, e in lead): 1}))
+    slope = multiply(exponent, power(root, exponent - 1))
     for _ in range(_ROOT_TERMS):
+        rest = add(value, negate(power(root, exponent)))
         if not isinstance(rest, Polynomial):
-            break
-        lead = value_of({(m := leading(rest)): rest.terms[m]})
-        if root == 0:
-            if rest.terms[m] <= 0:
-                return None
-            first = square_root(lead)
-            root, double = first, multiply(2, first)
-        else:
-            root = add(root, divide(lead, double))
-        rest = add(square, negate(multiply(root, root)))
-        if rest == 0:
-            return root
+            return root if rest == 0 else None
+        root = add(root, divide(value_of({(m := leading(rest)): rest.terms[m]}), slope))
     return None
 
 

@@ -11,7 +11,7 @@ value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 
 from symflops import deadline
@@ -41,10 +41,12 @@ from symflops.verification.interval import Interval, floor_of, interval
 
 
 class Form:
-    """The normal form of values whose symbols are whole numbers from 0 to `upper`, where that is given."""
+    """The normal form of values whose symbols are whole numbers from 0 to `upper`, where that is given, and where the
+    values in `known` are at least 0."""
 
-    def __init__(self, upper: Mapping[str, int] | None = None) -> None:
+    def __init__(self, upper: Mapping[str, int] | None = None, known: Sequence[Value] = ()) -> None:
         self.upper = upper or {}
+        self.known = known
         self.seen: dict[tuple[str, int], Value] = {}
 
     def of(self, value: Value) -> Value:
@@ -63,6 +65,16 @@ class Form:
 
     def range(self, value: Value) -> Interval:
         return interval(value, self.upper)
+
+    def is_nonnegative(self, value: Value) -> bool:
+        """Whether a value is shown to be at least 0: by its range, by a known one below it, or a known factor."""
+        if self.range(value)[0] >= 0:
+            return True
+        return any(
+            self.range(add(value, negate(k)))[0] >= 0
+            or any(rest == 0 and self.range(times)[0] >= 0 for times, rest in _quotients(value, k))
+            for k in self.known
+        )
 
     def factor(self, call: Call, exponent: int) -> Value:
         deadline.check()
@@ -143,12 +155,13 @@ class Form:
         return None
 
     def proper(self, top: Value, bottom: Value) -> Value:
-        low, high = self.range(top)
         if isinstance(bottom, Polynomial):
-            if low >= 0 and self.range(add(top, negate(bottom)))[1] < 0:
+            if self.is_nonnegative(top) and self.is_nonnegative(add(bottom, negate(top), -1)):
                 return 0
-        elif -inf < low and high < inf and low // bottom == high // bottom:
-            return int(low // bottom)
+        else:
+            low, high = self.range(top)
+            if -inf < low and high < inf and low // bottom == high // bottom:
+                return int(low // bottom)
         return atom(Call.of("floor", divide(top, bottom)))
 
     # ------------------------------------------------------------------------------------------------------ extremes
@@ -157,7 +170,7 @@ class Form:
         kept: list[Value] = []
         for i, value in enumerate(values):
             others = [*kept, *values[i + 1 :]]
-            if not any(self.range(add(value, negate(other)))[0] >= 0 for other in others):
+            if not any(self.is_nonnegative(add(value, negate(other))) for other in others):
                 kept.append(value)
         if len(kept) == 1:
             return kept[0]
@@ -221,3 +234,12 @@ class Form:
         if parts is None:
             return atom(Call.of("log2", value))
         return add(0, *(multiply(times, logarithm_of(part)) for part, times in parts))
+
+
+def _quotients(value: Value, known: Value) -> Iterator[tuple[Value, Value]]:
+    """A value divided by a known one, or by the next greater: from w - s - 1 >= 0 follows w*w - s*s >= 0."""
+    top, _ = quotient(value)
+    if isinstance(top, Polynomial) and is_integer(top):
+        for factor in (known, add(known, 1)):
+            if isinstance(factor, Polynomial) and is_integer(factor):
+                yield divided(top, factor)

@@ -69,7 +69,7 @@ class Search:
             return known, True
         for point in islice(self.in_order(supports, least + 1), 3000):
             if self.differs(point):
-                return point, not self.where.conditions
+                return point, True
         return None
 
     def in_order(self, supports: list[tuple[str, ...]] | None = None, start: int = 0) -> Iterator[Point]:

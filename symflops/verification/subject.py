@@ -13,9 +13,10 @@ from symflops.errors import SymflopsError
 from symflops.formula import Formula
 from symflops.layer import Layer
 from symflops.model import Model
-from symflops.polynomial import Value, add, flat, multiply
+from symflops.polynomial import Value, flat, multiply
 from symflops.tree import Tree, read
 
+MOST_TERMS = 200  # of a text that a difference is searched in
 MOST_LAYERS = 2000  # of a reference that a difference is searched in
 
 
@@ -52,6 +53,11 @@ class Subject:
         """Symbols that the model defines by expressions."""
         definitions = self.model.definitions if self.model is not None else {}
         return {n: algebra.from_text(d) for n, d in definitions.items() if isinstance(d, str)}
+
+    @property
+    def summands(self) -> list[Value]:
+        """The terms of the formula as it was written, a product with a sum term by term."""
+        return [algebra.from_tree(tree) for tree in _summands(self.tree)]
 
     def layers(self, metric: str) -> list[tuple[Place, Value]]:
         """The model's basic layers and what all their runs cost; none for what is no model or a very large one."""
@@ -143,5 +149,20 @@ def one_layer(model: Model, layer: Layer, name: str, where: str) -> Model:
     return Model(f"{model.name}:{where}", root, model.definitions, model.assumes, class_name=layer.class_name)
 
 
-def summed(values: Iterator[Value] | list[Value]) -> Value:
-    return add(0, *values)
+def _summands(tree: Tree) -> list[Tree]:
+    if not isinstance(tree, tuple):
+        return [tree]
+    operation, *operands = tree
+    if operation == "+":
+        return [term for operand in operands for term in _summands(operand)]
+    if operation == "-":
+        return [("-", term) for term in _summands(operands[0])]
+    if operation == "/":
+        return [("/", term, operands[1]) for term in _summands(operands[0])]
+    if operation == "*":
+        for i, operand in enumerate(operands):
+            parts = _summands(operand)
+            if len(parts) > 1:
+                others = (*operands[:i], *operands[i + 1 :])
+                return [term for part in parts for term in _summands(("*", *others, part))][:MOST_TERMS]
+    return [tree]
