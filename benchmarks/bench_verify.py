@@ -39,19 +39,20 @@ def main() -> None:
     if verbose:
         for case, v, seconds in rights:
             if v.status != "equal":
-                print(f"{v.status} ({seconds * 1e3:.0f} ms): {case.name}: {case.candidate}  {v.proof} {v.counterexample}")
+                print(f"{v.status} ({seconds * 1e3:.0f} ms): {case.name}: {v.proof} {v.counterexample}")
         for case, v, _ in wrongs:
             first = v.findings[0].kind if v.findings else "nothing"
             if v.status != "different" or first not in case.kinds:
                 print(f"{v.status}: {case.name}: planted {case.kinds}, named {first}: {v.diagnosis[:150]}")
-    times = [seconds for _, _, seconds in (*rights, *wrongs)]
+    times = sorted(seconds for _, _, seconds in (*rights, *wrongs))
+    late = times[-len(times) // 20]
     rows = [
         ("right rewrites that are proved equal", "all", f"{len(equal)} of {len(rights)}"),
         ("wrong ones that are shown to be different", "all", f"{len(different)} of {len(wrongs)}"),
         ("planted fault named first", "90 %", f"{len(named) / len(wrongs):.1%}"),
         ("counterexample known to be the smallest", "", f"{len(smallest) / len(wrongs):.1%}"),
         ("median time", "10 ms", f"{statistics.median(times) * 1e3:.1f} ms"),
-        ("95th percentile, longest", f"{BUDGET:g} s", f"{sorted(times)[-len(times) // 20] * 1e3:.0f} ms, {max(times):.2f} s"),
+        ("95th percentile, longest", f"{BUDGET:g} s", f"{late * 1e3:.0f} ms, {times[-1]:.2f} s"),
     ]
     print("| what | bar | measured |\n|---|---|---|")
     for row in rows:

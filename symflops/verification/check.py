@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from time import monotonic
 from typing import Any
 
 from symflops import deadline
@@ -52,7 +51,7 @@ def verify(
     says which of the six is compared; a text is taken for it. `rename` says what names of the candidate mean in the
     reference, `{"n": "seq_len"}`; a value may be a formula. `assume` are further conditions, `"past_len == 0"`, beside
     those of the models. With `tolerance="leading"` lower-order terms may differ: those that divide another term of the
-    reference. The decision and the diagnosis end after `budget` seconds.
+    reference. The decision and the diagnosis end after `budget` seconds of computing.
 
     "equal" is proved and "different" comes with a counterexample that was computed exactly; points at which one side
     has no value, such as a division by zero, are outside of the domain.
@@ -68,21 +67,21 @@ def verify(
         raise SymflopsError(f"unknown tolerance {tolerance!r}; valid: {', '.join(_TOLERANCES)}")
     if not 0 < budget < float("inf"):
         raise SymflopsError(f"budget = {budget}: must be a positive number of seconds")
-    start = monotonic()
+    start = deadline.now()
     try:
         both = zip((candidate, reference), labels, strict=True)
         given, wanted = (_read(thing, metric, label, budget) for thing, label in both)
     except deadline.OutOfTimeError:
         how = f"reading the formulas took more than {budget:g} s"
         return Verdict("unproven", metric, labels[0] or "the candidate", labels[1] or "the reference", how)
-    start = start if isinstance(candidate, str) and isinstance(reference, str) else monotonic()
+    start = start if isinstance(candidate, str) and isinstance(reference, str) else deadline.now()
     try:
         with deadline.limit(budget * 0.8):
             matched = _match(given, wanted, rename or {}, tuple(assume))
     except deadline.OutOfTimeError:
         return Verdict("unproven", metric, given.label, wanted.label, f"matching the names took more than {budget:g} s")
     end = start + budget
-    decision = decide(*matched.trees, matched.where, max(0.01, (end - monotonic()) * 0.85))
+    decision = decide(*matched.trees, matched.where, max(0.01, (end - deadline.now()) * 0.85))
     verdict = _verdict(decision, matched, given, wanted, metric)
     if decision.status == "different" and tolerance == "leading":
         dropped = lower_order(matched.a, matched.b, matched.where)
@@ -90,10 +89,10 @@ def verify(
             verdict = Verdict("equal", metric, given.label, wanted.label, "leading terms are the same", dropped=dropped)
     if verdict.status == "different":
         a, b = (matched.where.reduced(v) for v in (matched.a, matched.b))
-        findings = diagnose(a, b, wanted, metric, matched.where, max(0.02, end - monotonic()))
+        findings = diagnose(a, b, wanted, metric, matched.where, max(0.02, end - deadline.now()))
         ratios, at = _ratios(matched, given, wanted)
         verdict = replace(verdict, findings=findings, ratios=ratios, ratios_at=at)
-    elapsed = monotonic() - start
+    elapsed = deadline.now() - start
     return replace(verdict, renamed=matched.renamed, assumed=matched.assumed, seconds=elapsed)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain, islice
-from time import monotonic
 
 from symflops import deadline
 from symflops.algebra import free_symbols, substitute
@@ -39,7 +38,7 @@ def decide(a: Tree, b: Tree, where: Domain, seconds: float) -> Decision:
 
 
 def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[str]) -> Decision:
-    end = monotonic() + seconds
+    end = deadline.now() + seconds
     search = Search(left, right, where)
     a, b = search.reduced
     if a == b:
@@ -65,7 +64,7 @@ def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[
         for point in chain(islice(search.in_order(), _FIRST_POINTS), corners(search, difference, _FIRST_POINTS)):
             if search.differs(point):
                 return _different(search, *search.reduce(point))
-    outcome = _cases(search, inside, upper, names, end - monotonic(), tried)
+    outcome = _cases(search, inside, upper, names, end - deadline.now(), tried)
     if outcome.proved:
         return Decision("equal", f"by {outcome.closed} cases" if outcome.closed > 1 else "the same normal form")
     if outcome.point is not None:

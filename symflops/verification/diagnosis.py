@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from symflops import deadline
 from symflops.algebra import free_symbols
@@ -109,10 +109,7 @@ class _Table:
         return []
 
     def whole(self, excess: Value) -> list[Finding]:
-        for fault in of_all(self.names, self.metric):
-            if add(fault.change(self.value), negate(self.value)) == excess:
-                return [Finding(fault.kind, fault.text)]
-        return []
+        return [self.edits_of_all[excess]] if excess in self.edits_of_all else []
 
     def scaled(self, excess: Value) -> list[Finding]:
         factor = _ratio(excess, self.value)
@@ -175,20 +172,27 @@ class _Table:
                 return [Finding("constant factor", text, part.layer)]
         return []
 
-    @property
+    @cached_property
+    def edits_of_all(self) -> dict[Value, Finding]:
+        """What each edit of the whole reference adds to it."""
+        found: dict[Value, Finding] = {}
+        for fault in of_all(self.names, self.metric):
+            deadline.check()
+            found.setdefault(add(fault.change(self.value), negate(self.value)), Finding(fault.kind, fault.text))
+        return found
+
+    @cached_property
     def edits(self) -> dict[Value, Finding]:
         """What each edit of a part adds to the reference."""
-        if "edits" not in self.__dict__:
-            found: dict[Value, Finding] = {}
-            for part, faults in self._of_parts():
-                deadline.check()
-                for fault in faults:
-                    added = add(fault.change(part.value), negate(part.value))
-                    if added != 0:
-                        new = Finding(fault.kind, fault.text + part.where, part.layer)
-                        found[added] = _either(found[added], new, part) if added in found else new
-            self.__dict__["edits"] = found
-        return self.__dict__["edits"]  # type: ignore[no-any-return]
+        found: dict[Value, Finding] = {}
+        for part, faults in self._of_parts():
+            deadline.check()
+            for fault in faults:
+                added = add(fault.change(part.value), negate(part.value))
+                if added != 0:
+                    new = Finding(fault.kind, fault.text + part.where, part.layer)
+                    found[added] = _either(found[added], new, part) if added in found else new
+        return found
 
     def _of_parts(self) -> Iterator[tuple[Part, Iterator[Fault]]]:
         for part in self.parts:

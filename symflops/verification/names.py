@@ -7,7 +7,7 @@ of letters, each of several. What is taken for what is always part of the verdic
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice, product
+from heapq import heappop, heappush
 
 from symflops.grouping import SHORT
 
@@ -50,7 +50,8 @@ for _quantity, (_, _letters) in _QUANTITIES.items():
     for _letter in _letters.split():
         _LETTERS.setdefault(_letter, []).append(_quantity)
 _TOKENS = ("tokens", "num_tokens", "n_tokens", "ntokens")
-_MOST = 48  # ways to read letters that are tried
+_MOST = 48  # readings that are given
+_TRIED = 2000  # combinations that are looked at for them
 
 
 def quantity(name: str) -> str:
@@ -78,16 +79,24 @@ def readings(candidate: set[str], reference: set[str]) -> Iterator[dict[str, str
     unknown = sorted(candidate - reference)
     free = reference - candidate
     choices = [_choices(name, free) for name in unknown]
-    ranked = sorted(
-        (
-            (sum(rank for rank, _ in chosen), i, chosen)
-            for i, chosen in enumerate(islice(product(*choices), 20_000))
-            if len({target for _, target in chosen if target}) == sum(1 for _, target in chosen if target)
-        ),
-        key=lambda t: t[:2],
-    )
-    for _, _, chosen in ranked[:_MOST]:
-        yield {name: target for name, (_, target) in zip(unknown, chosen, strict=True) if target}
+    # The cheapest combination first: a heap of positions in the lists of choices.
+    heap = [(sum(c[0][0] for c in choices), (0,) * len(choices))]
+    seen = {heap[0][1]}
+    yielded = 0
+    for _ in range(_TRIED):
+        if not heap or yielded == _MOST:
+            return
+        _, at = heappop(heap)
+        chosen = [c[i] for c, i in zip(choices, at, strict=True)]
+        targets = [target for _, target in chosen if target]
+        if len(set(targets)) == len(targets):
+            yielded += 1
+            yield {name: target for name, (_, target) in zip(unknown, chosen, strict=True) if target}
+        for k, i in enumerate(at):
+            after = (*at[:k], i + 1, *at[k + 1 :])
+            if i + 1 < len(choices[k]) and after not in seen:
+                seen.add(after)
+                heappush(heap, (sum(c[j][0] for c, j in zip(choices, after, strict=True)), after))
 
 
 def _choices(name: str, free: set[str]) -> list[tuple[int, str]]:

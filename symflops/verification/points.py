@@ -1,7 +1,8 @@
 """Counterexamples: points at which two formulas differ, smallest first.
 
-The smallest point is the one with the least sum of values, among equals the first in the order of names. For
-polynomials it is found without a search: a polynomial is not 0 somewhere on the symbols of its smallest product.
+The smallest point is the one with the least sum of values; among these the one with the fewest names that are raised,
+first in the order of names. For polynomials it is found with hardly a search: on the symbols of its shortest product
+alone, a polynomial is not 0 everywhere.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def in_order_of(
 
 
 def _compositions(total: int, size: int) -> Iterator[tuple[int, ...]]:
-    """All ways to write a sum of `size` positive numbers, the first number large first."""
+    """All ways to write a sum of `size` positive numbers, the first number small first."""
     if size == 0:
         if total == 0:
             yield ()
