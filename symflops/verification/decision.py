@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
 from symflops import deadline
 from symflops.algebra import free_symbols, substitute
@@ -56,21 +56,25 @@ def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[
     if inside == 0:
         return Decision("equal", f"the same normal form where {', '.join(c.text for c in where.conditions)}")
     tried.append("normal forms differ")
+    supports = search.supports(difference)
     if is_polynomial(difference):
         found = search.smallest_of_polynomial(difference)
         if found is not None:
             return _different(search, *found)
     else:
-        for point in chain(islice(search.in_order(), _FIRST_POINTS), corners(search, difference, _FIRST_POINTS)):
+        for point in islice(search.in_order(supports), _FIRST_POINTS):
             if search.differs(point):
-                return _different(search, *search.reduce(point))
+                return _different(search, point, True)
+        for point in corners(search, difference, _FIRST_POINTS):
+            if search.differs(point):
+                return _different(search, *search.reduce(point, supports))
     outcome = _cases(search, inside, upper, names, end - deadline.now(), tried)
     if outcome.proved:
         return Decision("equal", f"by {outcome.closed} cases" if outcome.closed > 1 else "the same normal form")
     if outcome.point is not None:
-        return _different(search, *search.reduce(outcome.point))
+        return _different(search, *search.reduce(outcome.point, supports))
     try:
-        for point in search.in_order():
+        for point in search.in_order(supports):
             if search.differs(point):
                 return _different(search, point, True)
     except deadline.OutOfTimeError:

@@ -61,7 +61,7 @@ class Search:
 
     def smallest_of_polynomial(self, difference: Value) -> tuple[Point, bool] | None:
         """A point where a polynomial difference is not 0, and whether it is known to be the smallest."""
-        supports = least_supports(substitute(difference, shifted(self.base)))
+        supports = self.supports(difference)
         if not supports:
             return None
         least = len(supports[0])
@@ -73,6 +73,10 @@ class Search:
                 return point, True
         return None
 
+    def supports(self, difference: Value) -> list[tuple[str, ...]]:
+        """Sets of names: where the difference is not 0, all names of one of them are above their least values."""
+        return least_supports(substitute(difference, shifted(self.base)))
+
     def in_order(self, supports: list[tuple[str, ...]] | None = None, start: int = 0) -> Iterator[Point]:
         """Points by growing sum above the least values; with supports, only those that raise all names of one."""
         upper = {n: self.where.upper[n] - self.base[n] for n in self.names if n in self.where.upper}
@@ -81,7 +85,7 @@ class Search:
 
     # ----------------------------------------------------------------------------------------- from a larger point
 
-    def reduce(self, point: Point, most: int = 20_000) -> tuple[Point, bool]:
+    def reduce(self, point: Point, supports: list[tuple[str, ...]], most: int = 20_000) -> tuple[Point, bool]:
         """A smaller point that differs, and whether none is smaller: all smaller ones are tried where they are few,
         otherwise each value is lowered while the formulas still differ."""
         point = self._lowered(point)
@@ -90,7 +94,7 @@ class Search:
         for i in range(1, len(self.names) + 1):  # binomial(total + names, names)
             count = count * (total + i) // i
         if count <= most:
-            for smaller in self.in_order():
+            for smaller in self.in_order(supports):
                 if sum(smaller.values()) >= sum(point.values()):
                     return point, True
                 if self.differs(smaller):
@@ -145,19 +149,11 @@ def _compositions(total: int, size: int) -> Iterator[tuple[int, ...]]:
 
 
 def least_supports(value: Value) -> list[tuple[str, ...]]:
-    """The sets of symbols of a polynomial's products that contain no other product's, the smallest first."""
-    found = {frozenset(_symbols(m)) for m in terms_of(value)}
+    """The sets of symbols of a value's products that contain no other product's, the smallest first; a product is 0
+    where one of its symbols is, and what a call in it is does not matter."""
+    found = {frozenset(n for n, e in m if e > 0 and not isinstance(n, Call)) for m in terms_of(value)}
     least = [s for s in found if not any(other < s for other in found)]
     return sorted((tuple(sorted(s)) for s in least), key=lambda s: (len(s), s))
-
-
-def _symbols(monomial: tuple[tuple[str, int], ...]) -> Iterator[str]:
-    for name, _ in monomial:
-        if isinstance(name, Call):
-            for argument in name.arguments:
-                yield from free_symbols(argument)
-        else:
-            yield name
 
 
 def marks(value: Value) -> set[int]:
