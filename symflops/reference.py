@@ -106,6 +106,6 @@ def _with_class(model: Model, name: str) -> Model | None:
         path, part = stack.pop()
         layer: Layer = part.layer
         if fits(layer.class_name):
-            return one_layer(model, layer, part.name, path)
+            return one_layer(model, layer, path)
         stack += [(f"{path}.{p.name}", p) for p in reversed(layer.parts)]
     return None

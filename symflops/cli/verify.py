@@ -49,6 +49,9 @@ def verify(
         list[str] | None,
         typer.Option("--assume", metavar="CONDITION", help="only where this holds; repeatable"),
     ] = None,
+    numbers: Annotated[
+        bool, typer.Option("--numbers", help="put a model's own numbers in for hidden_size and the like")
+    ] = False,
     tolerance: Annotated[
         Tolerance, typer.Option("--tolerance", help="leading: lower-order terms may differ and are listed")
     ] = Tolerance.exact,
@@ -74,6 +77,7 @@ def verify(
         metric,
         rename=_pairs(rename, "--rename"),
         assume=[*conditions, *(assume or ())],
+        numbers=numbers,
         tolerance=tolerance,
         budget=request.number(budget, "--budget"),
     )

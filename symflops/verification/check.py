@@ -41,6 +41,7 @@ def verify(
     *,
     rename: Mapping[str, str] | None = None,
     assume: Iterable[str] = (),
+    numbers: bool = False,
     tolerance: str = "exact",
     budget: float = 1.0,
     labels: tuple[str, str] = ("", ""),
@@ -50,7 +51,7 @@ def verify(
     Each is a text, a SymPy expression, a Formula, a Cost or a Model (its total with architecture symbols). `metric`
     says which of the six is compared; a text is taken for it. `rename` says what names of the candidate mean in the
     reference, `{"n": "seq_len"}`; a value may be a formula. `assume` are further conditions, `"past_len == 0"`, beside
-    those of the models. With `tolerance="leading"` lower-order terms may differ: those that divide another term of the
+    those of the models; with `numbers`, a model's symbols have the model's own values. With `tolerance="leading"` lower-order terms may differ: those that divide another term of the
     reference. The decision and the diagnosis end after `budget` seconds of computing.
 
     "equal" is proved and "different" comes with a counterexample that was computed exactly; points at which one side
@@ -77,7 +78,9 @@ def verify(
     start = start if isinstance(candidate, str) and isinstance(reference, str) else deadline.now()
     try:
         with deadline.limit(budget * 0.8):
-            matched = _match(given, wanted, rename or {}, tuple(assume))
+            values = {**given.numbers, **wanted.numbers} if numbers else {}
+            conditions = (*(f"{name} == {value}" for name, value in values.items()), *assume)
+            matched = _match(given, wanted, rename or {}, conditions)
     except deadline.OutOfTimeError:
         return Verdict("unproven", metric, given.label, wanted.label, f"matching the names took more than {budget:g} s")
     end = start + budget
@@ -186,7 +189,7 @@ def _ratios(matched: _Matched, given: Subject, wanted: Subject) -> tuple[dict[in
         return {}, {}
     own: dict[str, int] = {}
     for side in (given, wanted):
-        own |= side.model.symbols if side.model is not None else {}
+        own |= side.numbers
     at = {n: own.get(n, _USUAL.get(quantity(n), 128)) for n in sorted(names - {length})}
     found: dict[int, float] = {}
     for size in _LENGTHS:

@@ -102,7 +102,7 @@ class _Table:
     def explained(self, a: Value) -> list[Finding]:
         """One edit that makes the candidate, or two."""
         excess = add(a, negate(self.value))
-        for search in (self.whole, self.scaled, self.one, self.some_terms, self.part_scaled, self.two):
+        for search in (self.whole, self.one, self.scaled, self.some_terms, self.part_scaled, self.two):
             found = search(excess)
             if found:
                 return found
@@ -135,11 +135,12 @@ class _Table:
         return [self.edits[excess]] if excess in self.edits else []
 
     def two(self, excess: Value) -> list[Finding]:
-        for change, finding in self.edits.items():
+        edits = {**self.edits, **self.edits_of_all}
+        for change, finding in edits.items():
             deadline.check()
             rest = add(excess, negate(change))
-            if rest in self.edits:
-                return [finding, self.edits[rest]]
+            if rest in edits:
+                return [finding, edits[rest]]
         return []
 
     def some_terms(self, excess: Value) -> list[Finding]:
@@ -203,13 +204,17 @@ class _Table:
 
 def _either(first: Finding, second: Finding, part: Part) -> Finding:
     """Two edits that come to the same: where layers cost the same, or an embedding as much as the logits."""
-    if " or " in first.text or not second.layer or second.layer.startswith(f"{first.layer}."):
+    if first.text.count(" or ") > 2 or not second.layer or _nested(first.layer, second.layer):
         return first
     if second.kind == first.kind:
         return replace(first, text=f"{first.text} or {part.label}")
     if {first.kind, second.kind} == {"embedding", "extra"}:
         return replace(first, text=f"{first.text}, or {second.text}")
     return first
+
+
+def _nested(a: str, b: str) -> bool:
+    return f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.")
 
 
 # ------------------------------------------------------------------------------------------------------------ the parts

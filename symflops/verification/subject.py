@@ -9,9 +9,9 @@ from typing import Any
 
 from symflops import algebra
 from symflops.cost import METRICS, Cost, to_value
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, nearest
 from symflops.formula import Formula
-from symflops.layer import Layer
+from symflops.layer import Layer, Part
 from symflops.model import Model
 from symflops.polynomial import Value, flat, multiply
 from symflops.tree import Tree, read
@@ -53,6 +53,11 @@ class Subject:
         """Symbols that the model defines by expressions."""
         definitions = self.model.definitions if self.model is not None else {}
         return {n: algebra.from_text(d) for n, d in definitions.items() if isinstance(d, str)}
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The values of the model's symbols."""
+        return self.model.symbols if self.model is not None else {}
 
     @property
     def summands(self) -> list[Value]:
@@ -118,34 +123,30 @@ def layer_of(model: Model, path: str) -> Model:
 
     Raises SymflopsError for a place that the model does not have, and where several different layers have it.
     """
-    found: dict[str, tuple[Layer, str]] = {}
+    found: dict[str, Layer] = {}
     stack: list[tuple[str, Layer]] = [("", model.root)]
     while stack:
         above, layer = stack.pop()
         for part in layer.parts:
             below = f"{above}.{part.name}".lstrip(".")
             if below == path or below.endswith(f".{path}"):
-                found[below] = (part.layer, part.name)
+                found[below] = part.layer
             stack.append((below, part.layer))
     if path in found:
         found = {path: found[path]}
-    if len({id(layer) for layer, _ in found.values()}) != 1:
-        from symflops.errors import nearest
-
+    if len({id(layer) for layer in found.values()}) != 1:
         if found:
             raise SymflopsError(f"{path[:100]!r} is ambiguous: {', '.join(sorted(found)[:6])}", where=model.name)
         names = [p.path for p in places(model)]
         tails = [".".join(n.split(".")[-(path.count(".") + 1) :]) for n in names]
         raise SymflopsError(f"no layer {path[:100]!r}{nearest(path, tuple(dict.fromkeys(tails)))}", where=model.name)
-    where, (layer, name) = min(found.items())
-    return one_layer(model, layer, name, where)
+    where, layer = min(found.items())
+    return one_layer(model, layer, where)
 
 
-def one_layer(model: Model, layer: Layer, name: str, where: str) -> Model:
+def one_layer(model: Model, layer: Layer, where: str) -> Model:
     """A layer run once as a model, with the symbols and the conditions of the model that it is part of."""
-    from symflops.layer import Part
-
-    root = Layer(parts=(Part(name, layer),))
+    root = Layer(parts=(Part(where, layer),))
     return Model(f"{model.name}:{where}", root, model.definitions, model.assumes, class_name=layer.class_name)
 
 
