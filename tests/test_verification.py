@@ -403,3 +403,13 @@ def test_unproven_says_what_was_tried() -> None:
     verdict = symflops.verify("2**s + 3**s", "2**s + 3**s + max(2**s - 3**s - s, 0)*min(s, 1)", budget=0.2)
     assert verdict.status in ("equal", "unproven")
     assert verdict.proof
+
+
+def test_many_letters_for_the_same_things() -> None:
+    """More letters than there are sensible readings: one is taken, each meaning at most once."""
+    letters = "n d k m h S T L E D a g V B t s b".split()
+    reference = "batch_size*seq_len*hidden_size*num_hidden_layers*vocab_size*head_dim*num_attention_heads*past_len"
+    verdict = symflops.verify("*".join(letters), reference)
+    assert verdict.status == "different"
+    assert verdict.renamed is not None
+    assert len(set(verdict.renamed.values())) == len(verdict.renamed)

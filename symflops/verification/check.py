@@ -51,8 +51,8 @@ def verify(
     Each is a text, a SymPy expression, a Formula, a Cost or a Model (its total with architecture symbols). `metric`
     says which of the six is compared; a text is taken for it. `rename` says what names of the candidate mean in the
     reference, `{"n": "seq_len"}`; a value may be a formula. `assume` are further conditions, `"past_len == 0"`, beside
-    those of the models; with `numbers`, a model's symbols have the model's own values. With `tolerance="leading"` lower-order terms may differ: those that divide another term of the
-    reference. The decision and the diagnosis end after `budget` seconds of computing.
+    those of the models; with `numbers`, a model's symbols have the model's own values. With `tolerance="leading"`
+    lower-order terms may differ: those that divide another term of the reference. The decision and the diagnosis end after `budget` seconds of computing.
 
     "equal" is proved and "different" comes with a counterexample that was computed exactly; points at which one side
     has no value, such as a division by zero, are outside of the domain.

@@ -85,7 +85,7 @@ def readings(candidate: set[str], reference: set[str]) -> Iterator[dict[str, str
     yielded = 0
     for _ in range(_TRIED):
         if not heap or yielded == _MOST:
-            return
+            break
         _, at = heappop(heap)
         chosen = [c[i] for c, i in zip(choices, at, strict=True)]
         targets = [target for _, target in chosen if target]
@@ -97,13 +97,20 @@ def readings(candidate: set[str], reference: set[str]) -> Iterator[dict[str, str
             if i + 1 < len(choices[k]) and after not in seen:
                 seen.add(after)
                 heappush(heap, (sum(c[j][0] for c, j in zip(choices, after, strict=True)), after))
+    if not yielded:  # too many names that may mean the same: each takes the best that is left
+        taken: dict[str, str] = {}
+        for name, options in zip(unknown, choices, strict=True):
+            target = next(t for _, t in options if t not in taken.values())
+            if target:
+                taken[name] = target
+        yield taken
 
 
 def _choices(name: str, free: set[str]) -> list[tuple[int, str]]:
     """(how unlikely, name of the reference or, for tokens, batch_size*seq_len); to mean none of them is the last."""
     found: dict[str, int] = {}
     if name in _TOKENS and {"batch_size", "seq_len"} <= free:
-        return [(0, "batch_size*seq_len")]
+        return [(0, "batch_size*seq_len"), (20, "")]
     for other in sorted(free):
         if other.replace("_", "").lower() == name.replace("_", "").lower() and len(name) > 1:
             found[other] = 0

@@ -152,8 +152,12 @@ def least_supports(value: Value) -> list[tuple[str, ...]]:
     """The sets of symbols of a value's products that contain no other product's, the smallest first; a product is 0
     where one of its symbols is, and what a call in it is does not matter."""
     found = {frozenset(n for n, e in m if e > 0 and not isinstance(n, Call)) for m in terms_of(value)}
-    least = [s for s in found if not any(other < s for other in found)]
-    return sorted((tuple(sorted(s)) for s in least), key=lambda s: (len(s), s))
+    least: list[frozenset[str]] = []
+    for support in sorted(found, key=lambda s: (len(s), sorted(s))):
+        deadline.check()
+        if not any(other <= support for other in least):
+            least.append(support)
+    return [tuple(sorted(s)) for s in least]
 
 
 def marks(value: Value) -> set[int]:
