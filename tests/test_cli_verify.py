@@ -60,6 +60,13 @@ def test_a_fraction_is_a_text_in_json(verify: Run) -> None:
     assert json.loads(out)["counterexample"]["candidate"] == "1/2"
 
 
+def test_numbers_that_are_too_long_to_print(verify: Run) -> None:
+    for form in ("text", "json"):
+        code, out, err = verify("2**s + max(s - 20000, 0)", "--against", "2**s", "--format", form)
+        assert (code, err) == (1, "")
+        assert "a number of 20,002 bits" in out
+
+
 @pytest.mark.parametrize(
     ("candidate", "reference", "metric", "status"),
     [

@@ -16,6 +16,7 @@ from math import ceil, lcm
 
 from symflops import deadline
 from symflops.algebra import ALGEBRA, free_symbols, substitute
+from symflops.errors import SymflopsError
 from symflops.polynomial import (
     Call,
     Monomial,
@@ -38,6 +39,8 @@ from symflops.verification.points import Point, Search, in_order_of, least_suppo
 
 _ENUMERATED = 64  # a symbol with at most so many values is tried value by value
 _GENERALISED = 8  # names of a value in which sums are looked for, at most
+# What `polynomial` and `function` say of a value that exists nowhere.
+_NO_VALUE = ("division by zero", "square root of a negative number", "log2 of a number that is not positive")
 _FACTS = 24  # that are kept about a region, at most
 _POINTS = 60  # of a region where the value is not 0, looked at for a counterexample
 
@@ -76,10 +79,14 @@ class Cases:
         while todo:
             deadline.check()
             region = todo.pop()
-            value = numerator(Form(region.upper, region.known).of(region.value))
-            region = replace(region, value=value)
+            try:
+                value = numerator(Form(region.upper, region.known).of(region.value))
+                region = replace(region, value=value)
+                parts = self.split(region) if value != 0 else []
+            except SymflopsError as error:  # a limit of the language
+                self.outcome.open = self.outcome.open or str(error)
+                continue
             empty = any(interval(k, region.upper)[1] < 0 for k in region.known)
-            parts = [] if value == 0 or empty else self.split(region)
             if value == 0 or empty:
                 self.outcome.closed += 1
             elif parts and len(region.known) < _FACTS:
@@ -248,7 +255,13 @@ class Cases:
             add(high, negate(new[n])) for n, high in region.upper.items() if n in new
         )  # the old bounds still hold
         known = [k for k in (*(substitute(k, new) for k in region.known), *limits) if interval(k, bounds)[0] < 0]
-        return Region(substitute(region.value, new), bounds, names, tuple(known))
+        try:
+            value = substitute(region.value, new)
+        except SymflopsError as error:
+            if error.message not in _NO_VALUE:
+                raise
+            value = 0  # no point of this region has a value: nothing to compare
+        return Region(value, bounds, names, tuple(known))
 
 
 def generalised(value: Value) -> Value:

@@ -44,7 +44,6 @@ def verify(
     numbers: bool = False,
     tolerance: str = "exact",
     budget: float = 1.0,
-    labels: tuple[str, str] = ("", ""),
 ) -> Verdict:
     """Whether a candidate formula equals a reference, for all nonnegative integers in the domain of its symbols.
 
@@ -52,7 +51,8 @@ def verify(
     says which of the six is compared; a text is taken for it. `rename` says what names of the candidate mean in the
     reference, `{"n": "seq_len"}`; a value may be a formula. `assume` are further conditions, `"past_len == 0"`, beside
     those of the models; with `numbers`, a model's symbols have the model's own values. With `tolerance="leading"`
-    lower-order terms may differ: those that divide another term of the reference. The decision and the diagnosis end after `budget` seconds of computing.
+    lower-order terms may differ: those that divide another term of the reference. The decision and the diagnosis end
+    after `budget` seconds of computing; the total of a large model is not part of it.
 
     "equal" is proved and "different" comes with a counterexample that was computed exactly; points at which one side
     has no value, such as a division by zero, are outside of the domain.
@@ -70,11 +70,10 @@ def verify(
         raise SymflopsError(f"budget = {budget}: must be a positive number of seconds")
     start = deadline.now()
     try:
-        both = zip((candidate, reference), labels, strict=True)
-        given, wanted = (_read(thing, metric, label, budget) for thing, label in both)
+        given, wanted = (_read(thing, metric, budget) for thing in (candidate, reference))
     except deadline.OutOfTimeError:
         how = f"reading the formulas took more than {budget:g} s"
-        return Verdict("unproven", metric, labels[0] or "the candidate", labels[1] or "the reference", how)
+        return Verdict("unproven", metric, "the candidate", "the reference", how)
     start = start if isinstance(candidate, str) and isinstance(reference, str) else deadline.now()
     try:
         with deadline.limit(budget * 0.8):
@@ -99,12 +98,12 @@ def verify(
     return replace(verdict, renamed=matched.renamed, assumed=matched.assumed, seconds=elapsed)
 
 
-def _read(thing: Any, metric: str, label: str, budget: float) -> Subject:
+def _read(thing: Any, metric: str, budget: float) -> Subject:
     """One side. Only texts are read against the clock: the total of a large model is not the verifier's time."""
     if not isinstance(thing, str):
-        return subject(thing, metric, label)
+        return subject(thing, metric)
     with deadline.limit(budget * 0.8):
-        return subject(thing, metric, label)
+        return subject(thing, metric)
 
 
 @dataclass(frozen=True)

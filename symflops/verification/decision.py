@@ -7,6 +7,7 @@ from itertools import islice
 
 from symflops import deadline
 from symflops.algebra import free_symbols, substitute
+from symflops.errors import SymflopsError
 from symflops.polynomial import Polynomial, Value, add, negate, symbol, value_of
 from symflops.tree import Tree
 from symflops.verification.cases import Cases, Outcome, generalised, numerator
@@ -14,6 +15,7 @@ from symflops.verification.domain import Domain, shifted
 from symflops.verification.normal import Form
 from symflops.verification.points import Point, Search, corners, is_polynomial
 
+_POINTS = 5000  # looked at where nothing can be proved
 _FIRST_POINTS = 100  # looked at before a proof is tried
 
 
@@ -35,6 +37,17 @@ def decide(a: Tree, b: Tree, where: Domain, seconds: float) -> Decision:
             return _decide(a, b, where, seconds, tried)
     except deadline.OutOfTimeError:
         return Decision("unproven", ", ".join([*tried, f"stopped after {seconds:g} s"]))
+    except SymflopsError as error:  # a limit of the language, such as the terms of an expansion
+        tried.append(str(error))
+    search = Search(a, b, where)
+    try:
+        with deadline.limit(seconds):
+            for point in islice(search.in_order(), _POINTS):
+                if search.differs(point):
+                    return _different(search, point, True)
+    except deadline.OutOfTimeError:
+        pass
+    return Decision("unproven", ", ".join([*tried, f"{search.tried:,} points that agree"]))
 
 
 def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[str]) -> Decision:
@@ -89,7 +102,10 @@ def _cases(
     search: Search, inside: Value, upper: dict[str, int], names: dict[str, Value], seconds: float, tried: list[str]
 ) -> Outcome:
     """A proof by cases in a part of the time that is left."""
-    general = generalised(inside)
+    try:
+        general = generalised(inside)
+    except SymflopsError:  # too many terms, or no value: then the value itself is looked at
+        general = inside
     if general != inside:
         try:
             with deadline.limit(seconds / 3):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from symflops.algebra import ALGEBRA, substitute
+from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.polynomial import (
     Call,
@@ -52,7 +53,14 @@ class Fault:
 
     kind: str
     text: str
-    change: Change
+    edit: Change
+
+    def change(self, value: Value) -> Value:
+        """The wrong value; the value itself where the edit leaves none, such as a division by zero."""
+        try:
+            return self.edit(value)
+        except SymflopsError:
+            return value
 
 
 def text_of(value: Value, most: int = 160) -> str:

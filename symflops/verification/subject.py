@@ -71,7 +71,7 @@ class Subject:
         return [(place, value) for place, value in _costs(self.model, metric)]
 
 
-def subject(thing: Any, metric: str, label: str = "") -> Subject:
+def subject(thing: Any, metric: str) -> Subject:
     """One side of a comparison from whatever `symflops.verify` takes.
 
     Raises SymflopsError for a text that is no formula and for a thing that has no cost.
@@ -80,17 +80,17 @@ def subject(thing: Any, metric: str, label: str = "") -> Subject:
         raise SymflopsError(f"unknown metric {metric!r}; valid: {', '.join(METRICS)}")
     if isinstance(thing, Model):
         cost = thing.total(symbolic=True)
-        return _of_cost(label or thing.name, cost, metric, model=thing)
+        return _of_cost(thing.name, cost, metric, model=thing)
     if isinstance(thing, Formula):
         defaults = {name: to_value(text) for name, text in thing.defaults.items()}
         cost = Cost(thing.canonical)
-        return _of_cost(label or thing.name, cost, metric, defaults=defaults)
+        return _of_cost(thing.name, cost, metric, defaults=defaults)
     if isinstance(thing, Cost):
-        return _of_cost(label or "the cost", thing, metric)
+        return _of_cost("the cost", thing, metric)
     value = to_value(thing)
     tree = read(thing) if isinstance(thing, str) else flat(value)
     text = thing if isinstance(thing, str) else repr(value)
-    return Subject(label or (text if len(text) <= 60 else text[:57] + "..."), value, tree)
+    return Subject(text if len(text) <= 60 else text[:57] + "...", value, tree)
 
 
 def _of_cost(label: str, cost: Cost, metric: str, **known: Any) -> Subject:

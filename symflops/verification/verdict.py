@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 from symflops.polynomial import Number
 
@@ -107,10 +106,21 @@ class Verdict:
         }
 
 
+_BITS = 4000  # of a number that is printed digit by digit
+
+
 def plain(number: Number | float | None) -> int | float | str | None:
     """A number as JSON has it."""
-    return str(number) if isinstance(number, Fraction) else number
+    return number if number is None or (isinstance(number, int | float) and not _is_long(number)) else shown(number)
 
 
 def shown(number: Number | float | None) -> str:
-    return f"{number:,}" if isinstance(number, int | float) else str(number)
+    if number is None or isinstance(number, float):
+        return str(number)
+    if _is_long(number):
+        return f"a number of {max(number.numerator.bit_length(), number.denominator.bit_length()):,} bits"
+    return f"{number:,}" if isinstance(number, int) else str(number)
+
+
+def _is_long(number: Number | float) -> bool:
+    return not isinstance(number, float) and max(abs(number.numerator), number.denominator).bit_length() > _BITS
