@@ -11,6 +11,7 @@ lint:
 bench:
 	python benchmarks/bench.py
 	python benchmarks/bench_answers.py
+	python benchmarks/bench_verify.py
 	HF_HUB_OFFLINE=1 python benchmarks/bench_derive.py
 
 # Hours, resumable: finished types are kept in benchmarks/coverage.jsonl.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from symflops.model import Model, Row, Rows, model_names
     from symflops.performance import Roofline, roofline
     from symflops.source import derive, load
+    from symflops.verification import Verdict, verify
 
 __version__ = "0.1.0"
 
@@ -36,14 +37,15 @@ _HOMES = {
     "Answer": "analysis", "Solution": "analysis", "solve": "analysis", "Regimes": "growth", "regimes": "growth",
     "generation": "decoding", "kv_cache": "decoding", "Comparison": "comparison", "compare": "comparison",
     "Hardware": "hardware", "hardware_names": "hardware", "load_hardware": "hardware", "Roofline": "performance",
-    "roofline": "performance",
+    "roofline": "performance", "Verdict": "verification", "verify": "verification",
 }  # fmt: skip
 
 __all__ = [
     "METRICS", "Answer", "Comparison", "Cost", "Formula", "Hardware", "Layer", "Model", "Regimes", "Roofline", "Row",
-    "Rows", "Solution", "Sweep", "SymflopsError", "compare", "derive", "formula_names", "generation", "hardware_names",
+    "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "compare", "derive", "formula_names",
+    "generation", "hardware_names",
     "kv_cache", "load", "load_formula", "load_hardware", "model_names", "parse", "regimes", "roofline", "solve",
-    "symbol", "unparse",
+    "symbol", "unparse", "verify",
 ]  # fmt: skip
 
 

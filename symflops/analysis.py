@@ -11,11 +11,11 @@ from typing import Any
 from symflops import numeric
 from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
-from symflops.function import ceil, floor, is_nonnegative
+from symflops.function import ceil, floor
 from symflops.grouping import grouped
 from symflops.model import Model
 from symflops.parts import architecture, run_values
-from symflops.polynomial import Polynomial, Value, add, factored, multiply, negate, power
+from symflops.polynomial import Polynomial, Value, add, factored, is_nonnegative, multiply, negate, power
 from symflops.polynomial import symbol as symbol_value
 from symflops.question import Question, check_symbol, lowest, question
 from symflops.roots import curves, roots

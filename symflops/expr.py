@@ -159,6 +159,8 @@ def _tree(e: sympy.Basic) -> Tree:
     if name in _NAMES:
         arguments = sorted(e.args, key=sympy.default_sort_key) if name in ("Min", "Max") else e.args
         return (_NAMES[name], *(_tree(a) for a in arguments))
+    if isinstance(e, sympy.Piecewise):
+        return _piecewise(e)
     if name == "Mod":
         return ("%", _tree(e.args[0]), _tree(e.args[1]))
     raise SymflopsError(f"{name} is not part of the language{nearest(name, tuple(_NAMES))}")
@@ -179,3 +181,33 @@ def _product_tree(e: sympy.Mul) -> Tree:
     if bottom:
         tree = ("/", tree, ("*", *bottom) if len(bottom) > 1 else bottom[0])
     return ("-", tree) if coefficient < 0 else tree
+
+
+def _piecewise(e: sympy.Piecewise) -> Tree:
+    """A sum of the pieces, each times 1 where its condition is the first that holds, and times 0 elsewhere."""
+    if e.args[-1].cond != sympy.true:
+        raise SymflopsError("Piecewise without a piece for all other cases (one whose condition is True)")
+    result = _tree(e.args[-1].expr)
+    for piece, condition in reversed(e.args[:-1]):
+        here = _indicator(condition)
+        result = ("+", ("*", here, _tree(piece)), ("*", ("+", 1, ("-", here)), result))
+    return result
+
+
+def _indicator(condition: sympy.Basic) -> Tree:
+    """1 where a condition on whole numbers holds, else 0: p <= q is min(1, max(0, q - p + 1))."""
+    if condition in (sympy.true, sympy.false):
+        return 1 if condition == sympy.true else 0
+    if isinstance(condition, sympy.And | sympy.Or | sympy.Not):
+        parts = [_indicator(c) for c in condition.args]
+        if isinstance(condition, sympy.And):
+            return ("*", *parts)
+        others: Tree = ("*", *(("+", 1, ("-", part)) for part in parts))
+        return ("+", 1, ("-", others)) if isinstance(condition, sympy.Or) else others
+    if not isinstance(condition, sympy.core.relational.Relational) or not (condition.lhs - condition.rhs).is_integer:
+        raise SymflopsError(f"Piecewise: {str(condition)[:60]} is no comparison of whole numbers")
+    if isinstance(condition, sympy.Eq | sympy.Ne):
+        both: Tree = ("*", _indicator(condition.lhs <= condition.rhs), _indicator(condition.lhs >= condition.rhs))
+        return both if isinstance(condition, sympy.Eq) else ("+", 1, ("-", both))
+    gap, strict = condition.gts - condition.lts, isinstance(condition, sympy.Lt | sympy.Gt)
+    return ("min", 1, ("max", 0, _tree(gap if strict else gap + 1)))

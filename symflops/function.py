@@ -9,6 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import gcd, lcm
 
+from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.polynomial import (
     Call,
@@ -21,25 +22,12 @@ from symflops.polynomial import (
     divide,
     flat,
     is_integral,
+    is_nonnegative,
     multiply,
     negate,
-    terms_of,
     value_of,
 )
 from symflops.tree import exact, write
-
-
-def is_nonnegative(a: Value) -> bool:
-    """Whether a value is at least 0 for all nonnegative symbols, as far as its form shows."""
-    return all(c > 0 and all(not isinstance(n, Call) or _sure(n) for n, _ in m) for m, c in terms_of(a).items())
-
-
-def _sure(call: Call) -> bool:
-    if call.function == "max":
-        return any(is_nonnegative(a) for a in call.arguments)
-    if call.function == "log2":
-        return False
-    return call.function == "sqrt" or all(is_nonnegative(a) for a in call.arguments)
 
 
 def floor(a: Value) -> Value:
@@ -123,6 +111,7 @@ def _extreme(function: str, values: tuple[Value, ...]) -> Value:
         candidates.extend(p for p in parts if p not in candidates)
     kept: list[Value] = []
     for i, value in enumerate(candidates):
+        deadline.check()
         # `value` cannot be the extreme one where another is always on the right side of it.
         others = kept + candidates[i + 1 :]
         if not any(is_nonnegative(multiply(sign, add(value, negate(other)))) for other in others):

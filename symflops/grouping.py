@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
 
+from symflops import deadline
 from symflops.polynomial import Call, Monomial, Number, Polynomial, Value, factored, terms_of, value_of
 from symflops.tree import Tree, write
 
@@ -69,6 +70,7 @@ class _Search:
 
     def best(self, value: Value) -> tuple[int, Tree]:
         """(length of the text, tree)"""
+        deadline.check()
         key = frozenset(terms_of(value).items())
         if key not in self.seen:
             tree = self.factor(value)

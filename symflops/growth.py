@@ -11,11 +11,10 @@ from typing import Any
 from symflops.algebra import ALGEBRA, free_symbols, substitute
 from symflops.cost import UNITS
 from symflops.errors import SymflopsError
-from symflops.function import is_nonnegative
 from symflops.model import Model
 from symflops.numeric import check, evaluate, plain
 from symflops.parts import architecture, components, run_values
-from symflops.polynomial import Value, add, multiply, negate, symbol, terms_of, value_of
+from symflops.polynomial import Value, add, is_nonnegative, multiply, negate, symbol, terms_of, value_of
 from symflops.question import check_symbol, lowest
 from symflops.signs import Piece, pieces, signs
 from symflops.source import load

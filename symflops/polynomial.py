@@ -15,10 +15,12 @@ from functools import lru_cache
 from math import gcd, isqrt, lcm
 from typing import Any, Union
 
+from symflops import deadline
 from symflops.errors import SymflopsError
+from symflops.number import Number as Number
+from symflops.number import number_power
 from symflops.tree import MAX_BITS, Tree, exact, write
 
-Number = int | Fraction
 Value = Union[int, Fraction, "Polynomial"]
 Monomial = tuple[tuple[str, int], ...]
 
@@ -47,9 +49,9 @@ class Call(str):
         """Whether its value is a whole number whenever its symbols are."""
         if self.function in ("floor", "ceil"):
             return True
-        if self.function in ("min", "max", "**"):
-            return all(is_integer(a) for a in self.arguments)
-        return False
+        if self.function == "**" and not is_nonnegative(self.arguments[1]):  # 2**(-n) is a fraction
+            return False
+        return self.function in ("min", "max", "**") and all(is_integer(a) for a in self.arguments)
 
 
 class Polynomial:
@@ -160,6 +162,7 @@ def _expand(a: Polynomial, b: Polynomial) -> Value:
         raise SymflopsError(f"expanding the product needs more than {MAX_TERMS:,} terms")
     total: dict[Monomial, Number] = {}
     for m, c in a.terms.items():
+        deadline.check()
         for n, d in b.terms.items():
             key = _times(m, n)
             found = total.get(key, 0) + c * d
@@ -179,16 +182,19 @@ def _times(m: Monomial, n: Monomial) -> Monomial:
 
 def _reduced(terms: dict[Monomial, Number]) -> Value:
     """Terms in which no square root is squared: sqrt(x)**2 is x."""
-    for m, coefficient in terms.items():
-        for name, exponent in m:
-            if isinstance(name, Call) and name.function == "sqrt" and abs(exponent) > 1:
-                rest = value_of({n: c for n, c in terms.items() if n != m})
-                without = value_of({tuple(p for p in m if p[0] != name): coefficient})
-                whole, half = divmod(abs(exponent), 2)
-                square = power(name.arguments[0], whole if exponent > 0 else -whole)
-                odd = Polynomial({((name, 1 if exponent > 0 else -1),): 1}) if half else 1
-                return add(rest, multiply(without, square, odd))
-    return value_of(terms)
+    squared = [m for m in terms if any(abs(e) > 1 and isinstance(n, Call) and n.function == "sqrt" for n, e in m)]
+    if not squared:
+        return value_of(terms)
+    total = {m: c for m, c in terms.items() if m not in squared}
+    for m in squared:
+        roots = [(n, e) for n, e in m if isinstance(n, Call) and n.function == "sqrt"]
+        product: Value = value_of({tuple(pair for pair in m if pair not in roots): terms[m]})
+        for root, exponent in roots:
+            whole, half = divmod(exponent, 2)
+            odd = Polynomial({((root, 1),): 1}) if half else 1
+            product = multiply(product, power(root.arguments[0], whole), odd)
+        accumulate(total, product)
+    return value_of(total)
 
 
 def divide(a: Value, b: Value) -> Value:
@@ -211,7 +217,7 @@ def power(base: Value, exponent: Value) -> Value:
             return 1
         return atom(Call.of("**", base, exponent))
     if not isinstance(base, Polynomial):
-        return _number_power(base, exponent)
+        return number_power(base, exponent)
     if exponent == 0:
         return 1
     if abs(exponent) > MAX_EXPONENT:
@@ -219,7 +225,7 @@ def power(base: Value, exponent: Value) -> Value:
     if len(base.terms) == 1:
         ((monomial, coefficient),) = base.terms.items()
         raised = tuple((a, e * exponent) for a, e in monomial)
-        return _reduced({raised: exact(Fraction(_number_power(coefficient, exponent)))})
+        return _reduced({raised: exact(Fraction(number_power(coefficient, exponent)))})
     if exponent < 0:
         # 1/(sum): the sum without its common factor becomes an atom of its own, so that equal divisors are equal atoms.
         content, common, rest = factored(base)
@@ -229,31 +235,6 @@ def power(base: Value, exponent: Value) -> Value:
     for _ in range(exponent):
         result = multiply(result, base)
     return result
-
-
-def _number_power(base: Number, exponent: int) -> Number:
-    ratio = Fraction(base)
-    if ratio == 0 and exponent < 0:
-        raise SymflopsError("division by zero")
-    bits = max(abs(ratio.numerator).bit_length(), ratio.denominator.bit_length()) * abs(exponent)
-    if abs(ratio) in (0, 1) or bits <= 2 * MAX_BITS:
-        return exact(ratio**exponent)
-    if abs(ratio) > 1 or exponent < 0:
-        raise SymflopsError(f"power of more than {2 * MAX_BITS} bits")
-    return ratio**exponent if bits <= 32 * MAX_BITS else _small_power(ratio, exponent)
-
-
-def _small_power(base: Fraction, exponent: int) -> Fraction:
-    """A proper fraction to a huge power, to 512 significant bits: exact digits would fill the memory for a
-    probability such as (1 - 1/256)**10**9, and no count of bytes depends on them."""
-    from mpmath import mp, mpf
-
-    with mp.workprec(512):
-        mantissa = (mpf(base.numerator) / base.denominator) ** exponent
-        sign, significand, shift, _ = mantissa._mpf_
-    if shift < -16 * MAX_BITS:
-        return Fraction(0)
-    return Fraction((-1) ** sign * int(significand)) * Fraction(2) ** int(shift)
 
 
 def factored(a: Polynomial) -> tuple[Number, Monomial, Value]:
@@ -283,9 +264,26 @@ def square_root(a: Value) -> Value:
             return exact(Fraction(isqrt(top), isqrt(bottom)))
     elif len(a.terms) == 1:
         ((monomial, coefficient),) = a.terms.items()
-        if coefficient > 0 and all(e % 2 == 0 for _, e in monomial):
+        # The root of a square is its base only where the base is not negative: sqrt(min(a - 5, b)**2) stays.
+        if coefficient > 0 and all(e % 2 == 0 and (e % 4 == 0 or is_sure(n)) for n, e in monomial):
             return multiply(square_root(coefficient), value_of({tuple((n, e // 2) for n, e in monomial): 1}))
     return atom(Call.of("sqrt", a))
+
+
+def is_nonnegative(a: Value) -> bool:
+    """Whether a value is at least 0 for all nonnegative symbols, as far as its form shows."""
+    return all(c > 0 and all(is_sure(n) for n, _ in m) for m, c in terms_of(a).items())
+
+
+def is_sure(name: str) -> bool:
+    """Whether a factor is at least 0, as far as its form shows; a symbol always is."""
+    if not isinstance(name, Call):
+        return True
+    if name.function == "max":
+        return any(is_nonnegative(a) for a in name.arguments)
+    if name.function == "log2":
+        return False
+    return name.function == "sqrt" or all(is_nonnegative(a) for a in name.arguments)
 
 
 def is_integer(a: Value) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 
 from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
-from symflops.function import is_nonnegative
 from symflops.numeric import evaluate
 from symflops.polynomial import (
     Number,
@@ -22,6 +21,7 @@ from symflops.polynomial import (
     divide,
     factored,
     flat,
+    is_nonnegative,
     multiply,
     negate,
     square_root,

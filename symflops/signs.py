@@ -15,12 +15,13 @@ from math import lcm
 from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
 from symflops.exponential import Exponential, exponential, marks, sign, sign_at, sign_at_infinity
-from symflops.function import is_nonnegative, maximum, minimum
+from symflops.function import maximum, minimum
 from symflops.numeric import compiled
 from symflops.polynomial import (
     Call,
     Value,
     add,
+    is_nonnegative,
     multiply,
     negate,
     power,

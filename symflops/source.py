@@ -62,6 +62,13 @@ def bind(model: Model, config: Any) -> Model:
     return binding.bind(model, config)
 
 
+def model_types() -> tuple[str, ...]:
+    """The model types that transformers knows configs of."""
+    with extra():
+        from symflops.trace import configs
+    return configs.model_types()
+
+
 @contextmanager
 def extra() -> Iterator[None]:
     """PyTorch and transformers are imported inside; without them, or with others than the tested ones, one line."""

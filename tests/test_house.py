@@ -14,7 +14,9 @@ PACKAGE = Path(__file__).parent.parent / "symflops"
 # Each room imports only from rooms before it. The rooms in one inner tuple do not import each other.
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
+    ("deadline",),
     ("tree",),
+    ("number",),
     ("polynomial",),
     ("function",),
     ("algebra",),
@@ -34,10 +36,9 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("graph",),
     ("model_file",),
     ("model",),
-    ("export",),
-    ("trace",),
+    ("verification", "export", "trace"),
     ("source",),
-    ("parts",),
+    ("reference", "parts"),
     ("question",),
     ("hardware",),
     ("balance",),

@@ -24,6 +24,7 @@ from symflops.cli import (
     sweep,
     table,
     total,
+    verify,
 )
 from symflops.errors import SymflopsError, nearest, one_line
 
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare.compare,
     "roofline": roofline.roofline,
     "hardware": hardware.hardware,
+    "verify": verify.verify,
     "derive": derive.derive,
     "inspect": inspect.inspect,
     "formulas": listing.formulas,

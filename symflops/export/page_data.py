@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from symflops import algebra, polynomial
-from symflops.assumption import fact, sides
+from symflops.assumption import is_of_config, sides
 from symflops.errors import SymflopsError
 from symflops.export import conventions
 from symflops.export.mathml import formula
@@ -125,7 +125,7 @@ def _shortest(one: Value, runs: Value) -> Tree:
 
 def _depends_on_a_run(text: str, model: Model) -> bool:
     """Whether a condition has to be decided in the page; those on the config alone held when the model was loaded."""
-    return fact(text) is None and not names(("", *sides(text)[::2])) <= model.symbols.keys()
+    return not is_of_config(text) and not names(("", *sides(text)[::2])) <= model.symbols.keys()
 
 
 def _condition(text: str, number: Callable[[Value], int]) -> dict[str, Any]:

@@ -14,10 +14,20 @@ import sympy
 from symflops.algebra import free_symbols, substitute
 from symflops.assumption import holds
 from symflops.errors import SymflopsError
-from symflops.function import is_nonnegative
 from symflops.grouping import grouped
 from symflops.numeric import RUN_SYMBOLS
-from symflops.polynomial import Monomial, Value, add, multiply, negate, power, symbol, terms_of, value_of
+from symflops.polynomial import (
+    Monomial,
+    Value,
+    add,
+    is_nonnegative,
+    multiply,
+    negate,
+    power,
+    symbol,
+    terms_of,
+    value_of,
+)
 from symflops.trace.architecture import RUN_HINTS, Architecture, parts, stated
 from symflops.trace.naming import Depths
 from symflops.trace.run import Guard, Run

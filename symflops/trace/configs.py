@@ -25,6 +25,11 @@ class Named(NamedTuple):
     name: str
 
 
+def model_types() -> tuple[str, ...]:
+    """The model types that transformers knows configs of."""
+    return tuple(CONFIG_MAPPING)
+
+
 def check_version() -> None:
     """Raise SymflopsError when transformers is not of the tested version."""
     if not transformers.__version__.startswith(TESTED_TRANSFORMERS + "."):

@@ -1,0 +1,35 @@
+"""Powers of exact rational numbers, within the limits that keep them computable."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from symflops.errors import SymflopsError
+from symflops.tree import MAX_BITS, exact
+
+Number = int | Fraction
+
+
+def number_power(base: Number, exponent: int) -> Number:
+    ratio = Fraction(base)
+    if ratio == 0 and exponent < 0:
+        raise SymflopsError("division by zero")
+    bits = max(abs(ratio.numerator).bit_length(), ratio.denominator.bit_length()) * abs(exponent)
+    if abs(ratio) in (0, 1) or bits <= 2 * MAX_BITS:
+        return exact(ratio**exponent)
+    if abs(ratio) > 1 or exponent < 0:
+        raise SymflopsError(f"power of more than {2 * MAX_BITS} bits")
+    return ratio**exponent if bits <= 32 * MAX_BITS else _small_power(ratio, exponent)
+
+
+def _small_power(base: Fraction, exponent: int) -> Fraction:
+    """A proper fraction to a huge power, to 512 significant bits: exact digits would fill the memory for a
+    probability such as (1 - 1/256)**10**9, and no count of bytes depends on them."""
+    from mpmath import mp, mpf
+
+    with mp.workprec(512):
+        mantissa = (mpf(base.numerator) / base.denominator) ** exponent
+        sign, significand, shift, _ = mantissa._mpf_
+    if shift < -16 * MAX_BITS:
+        return Fraction(0)
+    return Fraction((-1) ** sign * int(significand)) * Fraction(2) ** int(shift)

@@ -1,0 +1,111 @@
+"""What the user named becomes something that has a cost: a formula, a model, a layer of one, a class, or a text.
+
+Tried in this order: a file (`.toml` is a formula, anything else a model or a config), `MODEL:LAYER`, a name of the
+library, a shipped model, a class, and last the text of a formula.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from symflops import model as models
+from symflops import source
+from symflops.errors import SymflopsError
+from symflops.formula import Formula, formula_for_class, formula_names, load_formula, read_formula
+from symflops.layer import Layer, Part
+from symflops.model import Model
+from symflops.verification.subject import layer_of, one_layer
+
+_CLASS = re.compile(r"([a-z_][A-Za-z0-9_]*\.)+[A-Za-z_][A-Za-z0-9_]*\Z|[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*\Z")
+_TRANSFORMERS = re.compile(r"transformers\.models\.([a-z0-9_]+)\.")
+
+
+def named(text: str, progress: Callable[[str], None] = lambda _: None) -> Formula | Model | str:
+    """The formula, the model, the layer or the class behind a name; the text itself where it names none of these.
+
+    >>> named("linear").about, named("llama-2-7b-hf:mlp.gate_proj").total().matmul_flops
+    ('y = x W^T + b over N rows', 90177536*batch_size*seq_len)
+    >>> named("2*N*h")
+    '2*N*h'
+
+    Raises SymflopsError for a file that cannot be read, a layer that a model does not have, and a class that nothing
+    knows and that cannot be derived.
+    """
+    path, layer = text, ""
+    if ":" in text and not Path(text).exists():
+        path, _, layer = text.rpartition(":")
+    if path.endswith(".toml"):
+        if layer:
+            raise SymflopsError(f"a formula has no layers: {layer[:100]!r}", where=path)
+        return read_formula(Path(path))
+    if layer or path.endswith(".json") or path in models.model_names() or _is_file(path):
+        model = source.load(path, progress)
+        return layer_of(model, layer) if layer else model
+    if text in formula_names():
+        return load_formula(text)
+    return of_class(text, progress) if _CLASS.match(text) else text
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return "/" in path and Path(path).exists()
+    except (OSError, ValueError):  # too long for a path, or a null byte: a formula, or nothing
+        return False
+
+
+def of_class(name: str, progress: Callable[[str], None] = lambda _: None) -> Formula | Model:
+    """What a class costs, by its full name or a short one: a formula of the library, a layer of a shipped model, or,
+    with PyTorch and transformers installed, a layer of the model of its type, derived.
+
+    Raises SymflopsError where none of these knows it.
+    """
+    for known in (name, name.rpartition(".")[2]):
+        try:
+            formula = formula_for_class(known)
+        except SymflopsError as error:
+            if "ambiguous" in str(error) and known == name:
+                raise
+            continue
+        package = ".".join(name.split(".")[:2])  # torch.nn.Linear is torch.nn.modules.linear.Linear
+        if known == name or any(c.startswith(package) and c.endswith(f".{known}") for c in formula.classes):
+            return formula
+    for shipped in models.model_names():
+        found = _with_class(models.load(shipped), name)
+        if found is not None:
+            return found
+    for kind in _kinds(name):
+        found = _with_class(source.derive(kind, progress=progress), name)
+        if found is not None:
+            return found
+    raise SymflopsError(f"no formula, layer or model type for the class {name[:200]!r}")
+
+
+def _kinds(name: str) -> Iterator[str]:
+    """The model types that may have a class: the one in its full name, or those that its short name begins with."""
+    full = _TRANSFORMERS.match(name)
+    if full:
+        yield full[1]
+    elif "." not in name:
+        plain = {kind: kind.replace("_", "").replace("-", "").lower() for kind in source.model_types()}
+        fitting = [kind for kind, word in plain.items() if name.lower().startswith(word)]
+        yield from sorted(fitting, key=lambda kind: -len(plain[kind]))[:2]
+
+
+def _with_class(model: Model, name: str) -> Model | None:
+    """The model if it is of a class, or its first layer of that class, run once."""
+
+    def fits(class_name: str) -> bool:
+        return class_name == name or ("." not in name and class_name.endswith(f".{name}"))
+
+    if fits(model.class_name):
+        return model
+    stack: list[tuple[str, Part]] = [(p.name, p) for p in reversed(model.root.parts)]
+    while stack:
+        path, part = stack.pop()
+        layer: Layer = part.layer
+        if fits(layer.class_name):
+            return one_layer(model, layer, path)
+        stack += [(f"{path}.{p.name}", p) for p in reversed(layer.parts)]
+    return None

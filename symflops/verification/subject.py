@@ -1,0 +1,169 @@
+"""What is compared: the closed form of a text, an expression, a Formula, a Cost or a Model, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from symflops import algebra
+from symflops.cost import METRICS, Cost, to_value
+from symflops.errors import SymflopsError, nearest
+from symflops.formula import Formula
+from symflops.layer import Layer, Part
+from symflops.model import Model
+from symflops.polynomial import Value, flat, multiply
+from symflops.tree import Tree, read
+
+MOST_TERMS = 200  # of a text that a difference is searched in
+MOST_LAYERS = 2000  # of a reference that a difference is searched in
+
+
+@dataclass(frozen=True)
+class Place:
+    """A basic layer in its place in a model: how often it runs, and what one run costs."""
+
+    path: str
+    layer: Layer
+    runs: Value
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One side of a comparison: its value of the metric and what a diagnosis may use."""
+
+    label: str
+    value: Value
+    tree: Tree  # the formula as it was given, nothing cancelled: where it has no number matters
+    metrics: Mapping[str, Value] = field(default_factory=dict)
+    model: Model | None = None
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def names(self) -> set[str]:
+        return algebra.free_symbols(self.value)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        return self.model.assumes if self.model is not None else ()
+
+    @property
+    def equations(self) -> dict[str, Value]:
+        """Symbols that the model defines by expressions."""
+        definitions = self.model.definitions if self.model is not None else {}
+        return {n: algebra.from_text(d) for n, d in definitions.items() if isinstance(d, str)}
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The values of the model's symbols."""
+        return self.model.symbols if self.model is not None else {}
+
+    @property
+    def summands(self) -> list[Value]:
+        """The terms of the formula as it was written, a product with a sum term by term."""
+        return [algebra.from_tree(tree) for tree in _summands(self.tree)]
+
+    def layers(self, metric: str) -> list[tuple[Place, Value]]:
+        """The model's basic layers and what all their runs cost; none for what is no model or a very large one."""
+        if self.model is None or len(places(self.model)) > MOST_LAYERS:
+            return []
+        return [(place, value) for place, value in _costs(self.model, metric)]
+
+
+def subject(thing: Any, metric: str) -> Subject:
+    """One side of a comparison from whatever `symflops.verify` takes.
+
+    Raises SymflopsError for a text that is no formula and for a thing that has no cost.
+    """
+    if metric not in METRICS:
+        raise SymflopsError(f"unknown metric {metric!r}; valid: {', '.join(METRICS)}")
+    if isinstance(thing, Model):
+        cost = thing.total(symbolic=True)
+        return _of_cost(thing.name, cost, metric, model=thing)
+    if isinstance(thing, Formula):
+        defaults = {name: to_value(text) for name, text in thing.defaults.items()}
+        cost = Cost(thing.canonical)
+        return _of_cost(thing.name, cost, metric, defaults=defaults)
+    if isinstance(thing, Cost):
+        return _of_cost("the cost", thing, metric)
+    value = to_value(thing)
+    tree = read(thing) if isinstance(thing, str) else flat(value)
+    text = thing if isinstance(thing, str) else repr(value)
+    return Subject(text if len(text) <= 60 else text[:57] + "...", value, tree)
+
+
+def _of_cost(label: str, cost: Cost, metric: str, **known: Any) -> Subject:
+    value = cost.value(metric)
+    return Subject(label, value, flat(value), dict(zip(METRICS, cost.values, strict=True)), **known)
+
+
+@lru_cache(maxsize=32)
+def places(model: Model) -> tuple[Place, ...]:
+    """The basic layers of a model in the order of its tree."""
+    return tuple(_walk(model.root, "", 1))
+
+
+def _walk(layer: Layer, path: str, runs: Value) -> Iterator[Place]:
+    for part in layer.parts:
+        below, times = f"{path}.{part.name}".lstrip("."), multiply(runs, part.repeat)
+        if part.layer.is_basic:
+            yield Place(below, part.layer, times)
+        else:
+            yield from _walk(part.layer, below, times)
+
+
+@lru_cache(maxsize=64)
+def _costs(model: Model, metric: str) -> tuple[tuple[Place, Value], ...]:
+    return tuple((p, multiply(p.layer.cost.value(metric), p.runs)) for p in places(model))
+
+
+def layer_of(model: Model, path: str) -> Model:
+    """One layer of a model, run once, as a model of its own; `path` is its place or the last parts of it.
+
+    Raises SymflopsError for a place that the model does not have, and where several different layers have it.
+    """
+    found: dict[str, Layer] = {}
+    stack: list[tuple[str, Layer]] = [("", model.root)]
+    while stack:
+        above, layer = stack.pop()
+        for part in layer.parts:
+            below = f"{above}.{part.name}".lstrip(".")
+            if below == path or below.endswith(f".{path}"):
+                found[below] = part.layer
+            stack.append((below, part.layer))
+    if path in found:
+        found = {path: found[path]}
+    if len({id(layer) for layer in found.values()}) != 1:
+        if found:
+            raise SymflopsError(f"{path[:100]!r} is ambiguous: {', '.join(sorted(found)[:6])}", where=model.name)
+        names = [p.path for p in places(model)]
+        tails = [".".join(n.split(".")[-(path.count(".") + 1) :]) for n in names]
+        raise SymflopsError(f"no layer {path[:100]!r}{nearest(path, tuple(dict.fromkeys(tails)))}", where=model.name)
+    where, layer = min(found.items())
+    return one_layer(model, layer, where)
+
+
+def one_layer(model: Model, layer: Layer, where: str) -> Model:
+    """A layer run once as a model, with the symbols and the conditions of the model that it is part of."""
+    root = Layer(parts=(Part(where, layer),))
+    return Model(f"{model.name}:{where}", root, model.definitions, model.assumes, class_name=layer.class_name)
+
+
+def _summands(tree: Tree) -> list[Tree]:
+    if not isinstance(tree, tuple):
+        return [tree]
+    operation, *operands = tree
+    if operation == "+":
+        return [term for operand in operands for term in _summands(operand)]
+    if operation == "-":
+        return [("-", term) for term in _summands(operands[0])]
+    if operation == "/":
+        return [("/", term, operands[1]) for term in _summands(operands[0])]
+    if operation == "*":
+        for i, operand in enumerate(operands):
+            parts = _summands(operand)
+            if len(parts) > 1:
+                others = (*operands[:i], *operands[i + 1 :])
+                return [term for part in parts for term in _summands(("*", *others, part))][:MOST_TERMS]
+    return [tree]
