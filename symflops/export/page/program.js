@@ -99,30 +99,21 @@ function evaluate(model, symbols) {
 function engineering(number, unit) {
   const noun = { FLOP: "FLOP", byte: "B", count: "" }[unit];
   const digits = String(number);
-  const scale = Math.floor((digits.length - 1) / 3);
-  if (scale === 0) return `${digits} ${noun}`.trim();
+  if (digits.length < 4) return `${digits} ${noun}`.trim();
+  const [kept, exponent] = rounded(digits);
+  const scale = Math.floor((exponent + 3) / 3);
   const prefixes = ["", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q"];
-  if (scale >= prefixes.length) return `${scientific(digits)} ${noun}`.trim();
-  return `${significant(Number(number) / 10 ** (3 * scale))} ${prefixes[scale]}${noun}`;
+  if (scale >= prefixes.length) return `${kept[0]}.${kept.slice(1)}e+${exponent + 3} ${noun}`.trim();
+  return `${Number(`${kept}e${exponent - 3 * scale}`)} ${prefixes[scale]}${noun}`;
 }
 
-// Four significant digits, a tie to the even one.
-function significant(x) {
-  const digits = x.toPrecision(80).replace(".", "");
-  const isTie = /^0*[1-9]\d{3}50*$/.test(digits);
-  const rounded = Number(x.toPrecision(4));
-  if (!isTie || Number(digits[digits.search(/[1-9]/) + 3]) % 2) return String(rounded);
-  const place = Math.floor(Math.log10(x)) - 3;
-  return String(Number((rounded - 10 ** place).toPrecision(4)));
-}
-
-function scientific(digits) {
-  const kept = BigInt(digits.slice(0, 4));
+// Four significant digits, a tie to the even one, and the power of ten that they stand before.
+function rounded(digits) {
   const rest = digits.slice(4).padEnd(1, "0");
-  const up = rest > "5" + "0".repeat(rest.length - 1) || (rest === "5" + "0".repeat(rest.length - 1) && kept % 2n === 1n);
-  const rounded = String(up ? kept + 1n : kept);
-  const exponent = digits.length - 1 + (rounded.length - 4);
-  return `${rounded[0]}.${rounded.slice(1, 4)}e+${exponent}`;
+  const kept = BigInt(digits.slice(0, 4));
+  const isUp = rest[0] > "5" || (rest[0] === "5" && (/[1-9]/.test(rest.slice(1)) || kept % 2n === 1n));
+  const text = String(kept + (isUp ? 1n : 0n));
+  return [text.slice(0, 4), digits.length - 4 + (text.length - 4)];
 }
 
 // Every digit, in groups of three.
