@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import symflops
+from symflops.analysis.generation import cache_after
 from symflops.cost import METRICS, Cost
-from symflops.decoding import cache_after
 from symflops.numeric import evaluate, with_defaults
 
 DATA = Path(__file__).parent / "data"

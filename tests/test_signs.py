@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from symflops import SymflopsError
 from symflops.algebra import from_text
+from symflops.analysis.roots import curves, roots
+from symflops.analysis.signs import signs
 from symflops.numeric import evaluate
-from symflops.roots import curves, roots
-from symflops.signs import signs
 
 TERMS = [
     "1", "n", "n**2", "n**3/7", "50*(3/4)**n", "n*(1/2)**(2*n)", "2**n/1000", "min(n, 23)", "max(n, 11, 3*n - 40)",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import symflops
-from symflops.question import question
+from symflops.analysis.question import question
 
 LLAMA = "llama-2-7b-hf"
 # Per layer and token: four projections of 4096 x 4096, 7/2 operations on each of 64 heads' 128 elements for rotary; and

@@ -10,7 +10,7 @@ from symflops.cli import answers, request
 from symflops.cli.quantities import aligned
 
 if TYPE_CHECKING:
-    from symflops.comparison import Comparison, Pair
+    from symflops.analysis.comparison import Comparison, Pair
 
 
 def compare(
@@ -39,7 +39,7 @@ def compare(
     A rule is a formula in the model's and the run symbols, with N for its parameters and D for all tokens. --set and
     --config are about the first model.
     """
-    from symflops import comparison
+    from symflops.analysis import comparison
 
     options = answers.run_options(
         batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,

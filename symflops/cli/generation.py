@@ -38,8 +38,8 @@ def generation(
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
 ) -> None:
     """A prompt and all decoding steps as one closed form, or numbers; and the KV cache after them."""
-    from symflops.decoding import NEW, PROMPT
-    from symflops.decoding import generation as generate
+    from symflops.analysis.generation import NEW, PROMPT
+    from symflops.analysis.generation import generation as generate
 
     options = answers.run_options(
         batch_size=batch_size, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes, cache_bytes=cache_bytes
@@ -65,7 +65,7 @@ def generation(
 
 def _with_cache(output: Format, shown: str, model: Model, symbolic: bool, given: dict[str, Any], cost: Cost) -> str:
     """The printed cost, and what is kept after the last step where a model says what it keeps."""
-    from symflops.decoding import cache_after
+    from symflops.analysis.generation import cache_after
 
     try:
         kept = cache_after(model, symbolic=symbolic)

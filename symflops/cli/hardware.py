@@ -11,7 +11,7 @@ from symflops.cli.quantities import aligned, engineering
 from symflops.numeric import whole
 
 if TYPE_CHECKING:
-    from symflops.hardware import Hardware
+    from symflops.analysis.hardware import Hardware
 
 _SOURCED = ("devices", "peak_tflops", "vector_tflops", "memory_gb", "bandwidth_gb_s", "link_gb_s")
 
@@ -21,7 +21,7 @@ def hardware(
     output: Annotated[answers.Format, typer.Option("--format", help="text or json")] = answers.Format.text,
 ) -> None:
     """The machines that `roofline` knows; with a name, its numbers and their sources."""
-    from symflops.hardware import hardware_names, load_hardware
+    from symflops.analysis.hardware import hardware_names, load_hardware
 
     if output is answers.Format.json:
         machines = [load_hardware(n) for n in ([name] if name else hardware_names())]

@@ -11,7 +11,7 @@ from symflops.cli.quantities import aligned
 from symflops.errors import SymflopsError
 
 if TYPE_CHECKING:
-    from symflops.growth import Regimes
+    from symflops.analysis.regimes import Regimes
 
 
 def regimes(
@@ -37,14 +37,14 @@ def regimes(
 
     Other run symbols have their defaults, batch size 1 and one token.
     """
-    from symflops import growth
+    from symflops.analysis.regimes import regimes as answer
 
     options = answers.run_options(
         batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
         cache_bytes=cache_bytes,
     )  # fmt: skip
     named, run = request.resolve(model, settings, options, causal, config)
-    found = growth.regimes(named, by, metric, symbolic=symbolic, **run)
+    found = answer(named, by, metric, symbolic=symbolic, **run)
     if at and not found.is_numeric:
         raise SymflopsError("--at needs numbers for all other symbols; leave out --symbolic")
     print(_PRINTERS[output](found, at or []))

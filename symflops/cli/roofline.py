@@ -12,8 +12,8 @@ from symflops.cli.quantities import aligned, engineering
 from symflops.numeric import evaluate, whole
 
 if TYPE_CHECKING:
-    from symflops.balance import Turning
-    from symflops.performance import Bound, Roofline
+    from symflops.analysis.balance import Turning
+    from symflops.analysis.roofline import Bound, Roofline
 
 
 def roofline(
@@ -45,16 +45,14 @@ def roofline(
 
     Without -B and -S: one sequence of 2048 tokens. Bytes are algorithmic; what devices tell each other is not counted.
     """
-    from symflops import performance
+    from symflops.analysis.roofline import roofline as answer
 
     options = answers.run_options(
         batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
         cache_bytes=cache_bytes,
     )  # fmt: skip
     named, run = request.resolve(model, settings, options, causal, config)
-    found = performance.roofline(
-        named, machine, dtype=dtype, devices=devices, unfused=unfused, measured=measured, **run
-    )
+    found = answer(named, machine, dtype=dtype, devices=devices, unfused=unfused, measured=measured, **run)
     print(_PRINTERS[output](found))
 
 

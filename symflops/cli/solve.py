@@ -9,7 +9,7 @@ import typer
 from symflops.cli import answers, request
 
 if TYPE_CHECKING:
-    from symflops.analysis import Answer, Solution
+    from symflops.analysis.solution import Answer, Solution
 
 _RELATIONS = {"==": "=", "<=": r"\le", ">=": r"\ge", "<": "<", ">": ">"}
 
@@ -44,14 +44,14 @@ def solve(
     metric(path) is what the layers cost whose place ends with the path, in one of the six metrics, weights or cache;
     without a path, the whole model. Amounts take units (80 GiB, 1.5 PFLOP). With symbols left it is a curve.
     """
-    from symflops import analysis  # here and in the others: `symflops total` shall not wait for it
+    from symflops.analysis import solution  # here and in the others: `symflops total` shall not wait for it
 
     options = answers.run_options(
         batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
         cache_bytes=cache_bytes,
     )  # fmt: skip
     named, run = request.resolve(model, settings, options, causal, config)
-    answer = analysis.solve(named, text, symbol, symbolic=symbolic, free=free or (), **run)
+    answer = solution.solve(named, text, symbol, symbolic=symbolic, free=free or (), **run)
     print(_PRINTERS[output](answer))
 
 

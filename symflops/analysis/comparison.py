@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from symflops.algebra import free_symbols, substitute
+from symflops.analysis.parts import components, run_values
+from symflops.analysis.question import lowest, measured
+from symflops.analysis.ratio import Ratio
+from symflops.analysis.signs import ranges, signs
 from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError, nearest
 from symflops.model import Model, model_names
 from symflops.numeric import RUN_SYMBOLS, check, evaluate, plain
-from symflops.parts import components, run_values
 from symflops.polynomial import Value, add, multiply, negate, symbol
-from symflops.question import lowest, measured
-from symflops.ratio import Ratio
-from symflops.signs import ranges, signs
 from symflops.source import load
 from symflops.tree import exact
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from symflops import algebra, polynomial
+from symflops.analysis.summation import calls_of
 from symflops.cost import METRICS, UNITS, Cost
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import in_order
@@ -17,7 +18,6 @@ from symflops.layer import Layer, Part
 from symflops.model import Model
 from symflops.numeric import check
 from symflops.polynomial import Value
-from symflops.summation import calls_of
 from symflops.tree import names, read
 
 QUANTITIES = {**UNITS, "weights": "byte", "cache": "byte"}  # what can be asked of a part, and its unit

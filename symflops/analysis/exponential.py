@@ -9,9 +9,9 @@ from __future__ import annotations
 from fractions import Fraction
 from math import comb
 
+from symflops.analysis.summation import linear
 from symflops.errors import SymflopsError
 from symflops.polynomial import Call, Number, Polynomial, Value, power, terms_of
-from symflops.summation import linear
 
 MAX_BITS = 512  # of the numbers searched
 MAX_TERMS = 24  # of a sum: each one more is one more round of bisections

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from symflops.algebra import substitute
+from symflops.analysis.hardware import Hardware
+from symflops.analysis.question import lowest
+from symflops.analysis.roots import curves, roots
+from symflops.analysis.signs import ranges, signs
+from symflops.analysis.summation import coefficients
 from symflops.cost import Cost
 from symflops.errors import SymflopsError
 from symflops.function import maximum
-from symflops.hardware import Hardware
 from symflops.polynomial import Value, add, multiply, negate
-from symflops.question import lowest
-from symflops.roots import curves, roots
-from symflops.signs import ranges, signs
-from symflops.summation import coefficients
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ from typing import Any
 
 from symflops import numeric
 from symflops.algebra import free_symbols, substitute
+from symflops.analysis.parts import architecture, run_values
+from symflops.analysis.question import Question, check_symbol, lowest, question
+from symflops.analysis.roots import curves, roots
+from symflops.analysis.signs import cleared, ranges, signs
+from symflops.analysis.summation import coefficients
 from symflops.errors import SymflopsError
 from symflops.function import ceil, floor
 from symflops.grouping import grouped
 from symflops.model import Model
-from symflops.parts import architecture, run_values
 from symflops.polynomial import Polynomial, Value, add, factored, is_nonnegative, multiply, negate, power
 from symflops.polynomial import symbol as symbol_value
-from symflops.question import Question, check_symbol, lowest, question
-from symflops.roots import curves, roots
-from symflops.signs import cleared, ranges, signs
 from symflops.source import load
-from symflops.summation import coefficients
 from symflops.tree import write
 
 _RELATIONS = {"==": "=", "<=": r"\le", ">=": r"\ge", "<": "<", ">": ">"}

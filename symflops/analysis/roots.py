@@ -11,6 +11,8 @@ from math import isqrt, lcm, prod
 from typing import Any
 
 from symflops.algebra import free_symbols, substitute
+from symflops.analysis.signs import Run, cleared, pieces, signs
+from symflops.analysis.summation import calls_of, coefficients
 from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
 from symflops.polynomial import (
@@ -27,8 +29,6 @@ from symflops.polynomial import (
     square_root,
     value_of,
 )
-from symflops.signs import Run, cleared, pieces, signs
-from symflops.summation import calls_of, coefficients
 from symflops.tree import exact, fold
 
 _BITS = 80  # of an irrational root, before and after the point

@@ -14,10 +14,10 @@ from fractions import Fraction
 
 from symflops import polynomial
 from symflops.algebra import ALGEBRA
+from symflops.analysis.parts import QUANTITIES, quantity
 from symflops.errors import SymflopsError, nearest
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
-from symflops.parts import QUANTITIES, quantity
 from symflops.polynomial import Value
 from symflops.tree import FUNCTIONS, NAME, exact, fold, read
 

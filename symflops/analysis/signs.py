@@ -13,8 +13,9 @@ from fractions import Fraction
 from math import lcm
 
 from symflops.algebra import free_symbols, substitute
+from symflops.analysis.exponential import Exponential, exponential, marks, sign, sign_at, sign_at_infinity
+from symflops.analysis.summation import calls_of, coefficients
 from symflops.errors import SymflopsError
-from symflops.exponential import Exponential, exponential, marks, sign, sign_at, sign_at_infinity
 from symflops.function import maximum, minimum
 from symflops.numeric import compiled
 from symflops.polynomial import (
@@ -28,7 +29,6 @@ from symflops.polynomial import (
     symbol,
     terms_of,
 )
-from symflops.summation import calls_of, coefficients
 
 MAX_PERIOD = 4096  # residue classes of floor and ceil that are looked at one by one
 MAX_ALTERNATING = 100_000  # whole numbers looked at one by one where residue classes disagree

@@ -9,16 +9,16 @@ from fractions import Fraction
 from typing import Any
 
 from symflops.algebra import ALGEBRA, free_symbols, substitute
+from symflops.analysis.parts import architecture, components, run_values
+from symflops.analysis.question import check_symbol, lowest
+from symflops.analysis.signs import Piece, pieces, signs
+from symflops.analysis.summation import calls_of, coefficients
 from symflops.cost import UNITS
 from symflops.errors import SymflopsError
 from symflops.model import Model
 from symflops.numeric import check, evaluate, plain
-from symflops.parts import architecture, components, run_values
 from symflops.polynomial import Value, add, is_nonnegative, multiply, negate, symbol, terms_of, value_of
-from symflops.question import check_symbol, lowest
-from symflops.signs import Piece, pieces, signs
 from symflops.source import load
-from symflops.summation import calls_of, coefficients
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,16 @@ from functools import cached_property
 from typing import Any
 
 from symflops.algebra import free_symbols, substitute
-from symflops.balance import Turning, balance, turning, turning_for_large_batches
+from symflops.analysis.balance import Turning, balance, turning, turning_for_large_batches
+from symflops.analysis.hardware import Hardware, load_hardware
+from symflops.analysis.parts import attends_without_cache, cache, is_recurrent, run_values
+from symflops.analysis.question import check_symbol
+from symflops.analysis.ratio import Ratio
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
-from symflops.hardware import Hardware, load_hardware
 from symflops.model import Model
 from symflops.numeric import evaluate
-from symflops.parts import attends_without_cache, cache, is_recurrent, run_values
 from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
-from symflops.question import check_symbol
-from symflops.ratio import Ratio
 from symflops.source import load
 
 _POINT = {"batch_size": 1, "seq_len": 2048}  # where nothing else is given

@@ -1,0 +1,1 @@
+"""What only algebra can answer: solve, regimes, generation, compare and roofline, and what they share."""
