@@ -268,9 +268,11 @@ def compared_with_kept(first: Model, config: Any, other: Any) -> tuple[str, str]
             bind(first, other)
         except SymflopsError as error:
             broken = re.match(r"assumption broken: (\w+) == ", error.message)
-            if broken is None or broken[1] in kept or not _keep(broken[1], config, other):
+            # What is broken may follow from a number that stayed: d_model % 6 == 0 from n_heads == 6.
+            names = [broken[1]] if broken else sorted(stayed_numbers(first) - {*kept})
+            if not names or names[0] in kept or not all(_keep(name, config, other) for name in names):
                 return None
-            kept.append(broken[1])
+            kept += names
         else:
             cell, reason = compared(first, other, derive(other))
             return f"{cell}, with the same {', '.join(kept)}", reason

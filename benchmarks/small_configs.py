@@ -193,6 +193,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "index_topk_blocks": (2, 4),
     },
     "modernbert-decoder": {"num_hidden_layers": (4, 5), "local_attention": (48, 56)},  # every third layer is global
+    "mpt": {"d_model": (48, 72)},  # a multiple of 6 heads in both: their number stays one
     "nemotron_h": {
         "layers_block_type": tuple([_LINEAR, "moe", "full_attention", "mlp", *more] for more in ([], [_LINEAR]))
     },
@@ -209,7 +210,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "attn_layers": (["local", "lsh", "local"], ["lsh", "local", "local", "lsh"]),
         "local_attn_chunk_length": (8, 12),
         "lsh_attn_chunk_length": (8, 12),
-        "axial_pos_shape": ((12, 16), (14, 16)),
+        "axial_pos_shape": ((26, 32), (28, 32)),
         "axial_pos_embds_dim": ((20, 28), (24, 40)),
     },
     "xlstm": {"ffn_round_up_to_multiple_of": (8, 12)},

@@ -19,6 +19,7 @@ Kinds = list[list[int]]  # of layers that are equal, the places
 
 _PREFIX = re.compile(r"first|dense|prefix|replace|leading")
 _SUFFIX = re.compile(r"shared_layers$")
+_NOT_OF_LAYERS = re.compile(r"_ids?$|token")
 _PLACES = re.compile(r"(^|_)(layers?|idxs?|ind(ex|ic)es|blocks)(_|$)")
 _MOST = 3  # statements that together tell kinds apart
 
@@ -43,7 +44,9 @@ class LayerLists:
         self.depths: dict[str, set[int]] = {}  # the numbers of layers in each part of the config, by its prefix
         self.part: dict[str, str] = {}  # of the config, by its prefix, that a list or a count is in
         for prefix, part in parts(config):
-            for key, value in vars(part).items():
+            for key, value in (vars(part) | _computed(part)).items():
+                if _NOT_OF_LAYERS.search(key):
+                    continue
                 name = key if key not in self.part else f"{prefix}{key}"
                 if type(value) is int and DEPTH.search(key):
                     self.depths.setdefault(prefix, set()).add(value)
@@ -115,9 +118,10 @@ class LayerLists:
         for statements in self.statements(total):
             spoken = [s for s in statements if s.key in read and s.is_list]
             others = [s for s in statements if s not in spoken]
-            for more in (some for size in range(_MOST) for some in combinations(others, size)):
+            needed = _MOST if any(len(kinds) > 1 for kinds in several) else 1  # sizes of combinations, from 0
+            for more in (some for size in range(needed) for some in combinations(others, size)):
                 chosen = [*spoken, *more]
-                said = list(zip(*(s.values for s in chosen), strict=True))
+                said = list(zip(*(s.values for s in chosen), strict=True)) or [()] * total
                 lists = {s.key for s in chosen if s.is_list}
                 if lists and all(_differ(kinds, said) for kinds in several):
                     return _choice(chosen, said), lists
@@ -131,6 +135,12 @@ class LayerLists:
             return []
         one = len(statements) == 1 and statements[0].endswith("[i]")
         return [s[0] if one else list(s) for s in zip(*(known[text] for text in statements), strict=True)]
+
+
+def _computed(part: Any) -> dict[str, Any]:
+    """What a config computes from other fields of its layers, such as layers_block_type from a pattern."""
+    names = [n for n in dir(type(part)) if isinstance(getattr(type(part), n, None), property) and n not in vars(part)]
+    return {n: getattr(part, n) for n in names if re.search(r"layers?_.*types?$", n)}
 
 
 def _differ(kinds: Kinds, said: list[tuple[Any, ...]]) -> bool:
