@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
-from math import lcm
+from math import isqrt, lcm
 from typing import TYPE_CHECKING, Any
 
 from symflops.algebra import free_symbols, from_tree
@@ -123,18 +123,38 @@ def compiled(values: Sequence[Value]) -> Evaluator:
 def _atom(name: str, bindings: Mapping[str, Number]) -> Number:
     if not isinstance(name, Call):
         raise SymflopsError(f"no value for {name}; give {name}=…")
-    value = from_tree((name.function, *(evaluate(a, bindings) for a in name.arguments)))
-    if isinstance(value, Polynomial):  # an irrational number such as sqrt(2): 512 bits are far beyond a count
-        return _irrational(name.function, [evaluate(a, bindings) for a in name.arguments])
+    arguments = [evaluate(a, bindings) for a in name.arguments]
+    if name.function in ("sqrt", "log2") or (name.function == "**" and type(arguments[1]) is not int):
+        return _real(name.function, arguments)
+    value = from_tree((name.function, *arguments))
+    assert not isinstance(value, Polynomial)  # whatever else there is of numbers is a rational number
     return value
 
 
-def _irrational(function: str, arguments: list[Number]) -> Number:
-    from mpmath import log, mp, mpf, sqrt
+def _real(function: str, arguments: list[Number]) -> Number:
+    """A root, logarithm or broken power: exact where it is rational, else to 512 bits, far beyond a count."""
+    x, *others = map(Fraction, arguments)
+    if x < 0 or (function == "log2" and not x):
+        raise SymflopsError(f"no real number: {function} of {'0' if not x else 'a negative number'}")
+    if function == "log2":
+        twos = [n.bit_length() - 1 for n in (x.numerator, x.denominator)]
+        if x == Fraction(2 ** twos[0], 2 ** twos[1]):
+            return twos[0] - twos[1]
+    elif not x and others and others[0] < 0:
+        raise SymflopsError("division by zero: a power of 0")
+    elif not others or others[0].denominator == 2:
+        roots = [isqrt(n) for n in (x.numerator, x.denominator)]
+        if x == Fraction(roots[0] ** 2, roots[1] ** 2):
+            return exact(Fraction(*roots) ** (others[0].numerator if others else 1))
+    return _irrational(function, x, *others)
+
+
+def _irrational(function: str, x: Fraction, *others: Fraction) -> Number:
+    from mpmath import log, mp, mpf, power, sqrt
 
     with mp.workprec(512):
-        x = mpf(Fraction(arguments[0]).numerator) / Fraction(arguments[0]).denominator
-        result = {"sqrt": sqrt, "log2": lambda y: log(y, 2)}[function](x)
+        base, *more = (mpf(n.numerator) / n.denominator for n in (x, *others))
+        result = {"sqrt": sqrt, "log2": lambda y: log(y, 2), "**": power}[function](base, *more)
         sign, mantissa, shift, _ = result._mpf_
     return exact(Fraction((-1) ** sign * int(mantissa)) * Fraction(2) ** int(shift))
 

@@ -220,3 +220,25 @@ def test_a_hundred_thousand_distinct_layers_are_added_up_in_seconds() -> None:
     total = symflops.load({"name": "wide", "layers": layers}).total()
     assert total.at(batch_size=1, seq_len=1).matmul_flops == 2 * 3 * 100_000 * 100_001 // 2
     assert time.perf_counter() - start < 60  # the benchmark measures; this only catches quadratic growth
+
+
+@pytest.mark.parametrize(
+    ("formula", "values", "number"),
+    [
+        ("sqrt((1 - 1/(2 + n))**(2*n) + 1)", {"n": 748}, 1),  # sqrt(exp(-2) + 1) = 1.07
+        ("8*(1 - 1/(2 + n))**(m/n)", {"n": 2, "m": 1}, 7),  # 8*sqrt(3/4) = 6.9
+        ("1000*n**(m/3)", {"n": 2, "m": 1}, 1260),  # the cube root of 2 is 1.25992
+        ("n**(m/2)", {"n": 9, "m": 3}, 27),
+        ("10*log2(n)", {"n": 10}, 33),  # log2(10) = 3.32
+        ("log2(n) + sqrt(m)", {"n": 2**70, "m": 49 * 10**200}, 70 + 7 * 10**100),
+    ],
+)
+def test_roots_logarithms_and_broken_powers_of_numbers(formula: str, values: dict[str, int], number: int) -> None:
+    assert Cost.of(flops=formula).at(**values).flops == number
+
+
+def test_what_is_no_real_number_is_one_clear_line() -> None:
+    with pytest.raises(SymflopsError, match="no real number: log2 of 0"):
+        Cost.of(flops="log2(n)").at(n=0)
+    with pytest.raises(SymflopsError, match="no real number: sqrt of a negative number"):
+        Cost.of(flops="sqrt(n - 5)").at(n=1)
