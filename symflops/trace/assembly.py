@@ -7,7 +7,6 @@ inside it is materialised when a matrix multiply or a convolution writes or read
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -104,7 +103,7 @@ class Assembly:
         first = execution.repeated or execution
         if first not in self.done:
             self.done[first] = self._layer(first)
-        data = copy.deepcopy(self.done[first])
+        data = self.done[first]  # one for all repeats: nothing below changes layers in place
         return rerun(data, execution.path) if execution.is_rerun else data
 
     def _layer(self, execution: Execution) -> Data:
