@@ -90,7 +90,7 @@ class LayerLists:
         """Names for so many layers, from one list's words or from several statements together."""
         for size in range(1, _MOST + 1):
             for statements in self.statements(total):
-                for some in combinations(statements, size):
+                for some in combinations([s for s in statements if len(set(s.values)) > 1], size):
                     if any(s.is_list for s in some):
                         yield list(some), ["_".join(words) for words in zip(*(s.labels for s in some), strict=True)]
 
