@@ -22,8 +22,9 @@ from transformers.initialization import no_init_weights
 
 from symflops.polynomial import Polynomial, Value, symbol, terms_of
 from symflops.trace import arithmetic, attention, cache, experts, repeats
-from symflops.trace.architecture import RUN_HINTS, Architecture, parts
-from symflops.trace.internals import AnyConvolution, SizeFixedError, Sizes, cheap_parameters, has_division, quiet
+from symflops.trace.architecture import RUN_HINTS, Architecture
+from symflops.trace.internals import SizeFixedError, Sizes, cheap_parameters, has_division, quiet
+from symflops.trace.patches import no_dropout, nothing_initialised, number_format, reads_noted
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
 from symflops.trace.skeleton import built_once
@@ -108,7 +109,7 @@ def build(
     result = Build(original, config, sizes, Quantities(sizes.names, values), symbols, dtype)
     with _environment(result, result.guards):
         try:
-            with no_init_weights(), _nothing_initialised(), cheap_parameters(), built_once(equal):
+            with no_init_weights(), nothing_initialised(), cheap_parameters(), built_once(equal):
                 model = model_class(config)
             model.tie_weights()
             result.model = model.eval()
@@ -145,12 +146,12 @@ def _environment(built: Build, guards: list[Guard]) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(sizes.active())
         stack.enter_context(sizes.watching_guards(lambda c, o, f: _note(sizes, guards, Guard(c, o, _by_model(), f))))
-        stack.enter_context(_reads_noted(built.config, built.reads))
-        stack.enter_context(_number_format(built.dtype))
+        stack.enter_context(reads_noted(built.config, built.reads))
+        stack.enter_context(number_format(built.dtype))
         stack.enter_context(torch.no_grad())
         stack.enter_context(arithmetic.lent())
         stack.enter_context(quiet())
-        stack.enter_context(patch.object(nn.functional, "dropout", _no_dropout))
+        stack.enter_context(patch.object(nn.functional, "dropout", no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))
         yield
 
@@ -191,27 +192,6 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
         del result.guards[asked:]
     with recorder, recorder.watching(), repeats.skipped(recorder):
         model(**inputs)
-
-
-def _no_dropout(
-    input: Any,  # noqa: A002  (torch calls it so)
-    p: float = 0.5,
-    training: bool = True,
-    inplace: bool = False,
-) -> Any:
-    """Dropout of a model that is not trained, which torch's shape rules make a copy of."""
-    return nn.functional.alpha_dropout(input, p, training) if training else input
-
-
-@contextmanager
-def _nothing_initialised() -> Iterator[None]:
-    """Initial values are of no interest, and choosing them takes square roots of sizes, which have to be numbers."""
-    kinds = (nn.Linear, nn.Bilinear, AnyConvolution, nn.RNNBase, nn.MultiheadAttention)
-    with ExitStack() as stack:
-        for kind in kinds:
-            name = "_reset_parameters" if kind is nn.MultiheadAttention else "reset_parameters"
-            stack.enter_context(patch.object(kind, name, lambda self: None))
-        yield
 
 
 def keeps_states(model_class: type[nn.Module], config: Any) -> bool:
@@ -283,35 +263,3 @@ def _by_model() -> bool:
             return "/torch/" not in file
         frame = frame.f_back
     return False
-
-
-@contextmanager
-def _number_format(dtype: torch.dtype) -> Iterator[None]:
-    """Weights and activations in a format that no source asks for by name: what is in another was meant to be."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-@contextmanager
-def _reads_noted(config: Any, reads: set[tuple[str, str]]) -> Iterator[None]:
-    """Note each field of the config that a model's source reads, as (name of the part's class, field)."""
-    changed = []
-    for prefix, part in parts(config):
-        own = type(part)
-
-        def reading(self: Any, name: str, own: Any = own, prefix: str = prefix) -> Any:
-            if not name.startswith("_") and "/models/" in sys._getframe(1).f_code.co_filename:
-                reads.add((prefix, name))
-            return own.__getattribute__(self, name)
-
-        changed.append((part, own))
-        part.__class__ = type(own.__name__, (own,), {"__getattribute__": reading, "__module__": own.__module__})
-    try:
-        yield
-    finally:
-        for part, own in changed:
-            part.__class__ = own

@@ -1,0 +1,68 @@
+"""What is put in place of torch's and transformers' own while a model's source is built and run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import nn
+
+from symflops.trace.architecture import parts
+from symflops.trace.internals import AnyConvolution
+
+
+def no_dropout(
+    input: Any,  # noqa: A002  (torch calls it so)
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+) -> Any:
+    """Dropout of a model that is not trained, which torch's shape rules make a copy of."""
+    return nn.functional.alpha_dropout(input, p, training) if training else input
+
+
+@contextmanager
+def nothing_initialised() -> Iterator[None]:
+    """Initial values are of no interest, and choosing them takes square roots of sizes, which have to be numbers."""
+    kinds = (nn.Linear, nn.Bilinear, AnyConvolution, nn.RNNBase, nn.MultiheadAttention)
+    with ExitStack() as stack:
+        for kind in kinds:
+            name = "_reset_parameters" if kind is nn.MultiheadAttention else "reset_parameters"
+            stack.enter_context(patch.object(kind, name, lambda self: None))
+        yield
+
+
+@contextmanager
+def number_format(dtype: torch.dtype) -> Iterator[None]:
+    """Weights and activations in a format that no source asks for by name: what is in another was meant to be."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
+def reads_noted(config: Any, reads: set[tuple[str, str]]) -> Iterator[None]:
+    """Note each field of the config that a model's source reads, as (name of the part's class, field)."""
+    changed = []
+    for prefix, part in parts(config):
+        own = type(part)
+
+        def reading(self: Any, name: str, own: Any = own, prefix: str = prefix) -> Any:
+            if not name.startswith("_") and "/models/" in sys._getframe(1).f_code.co_filename:
+                reads.add((prefix, name))
+            return own.__getattribute__(self, name)
+
+        changed.append((part, own))
+        part.__class__ = type(own.__name__, (own,), {"__getattribute__": reading, "__module__": own.__module__})
+    try:
+        yield
+    finally:
+        for part, own in changed:
+            part.__class__ = own
