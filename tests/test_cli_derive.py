@@ -24,6 +24,7 @@ from transformers import Llama4TextConfig, ModernBertDecoderConfig, PreTrainedCo
 import symflops
 from symflops import Model, SymflopsError
 from symflops.cli import main, request
+from symflops.expr import to_sympy, unparse
 from symflops.source import bind
 from symflops.trace.inspection import inspect
 
@@ -541,3 +542,15 @@ def test_equal_layers_are_found_whatever_a_short_list_of_the_config_says() -> No
 def test_weights_that_never_run_are_counted_below_a_module_that_runs() -> None:
     config = small_config("phi4_multimodal", 0)  # its image and audio towers hang below an embedding that runs
     assert symflops.derive(config).total().parameters == independent_count.parameters(config)
+
+
+def test_what_a_model_does_between_its_layers_is_repeated_with_them() -> None:
+    """XLM keeps its layers' parts in four lists; the model itself adds residuals and masks between them, three
+    operations per element and layer. So the FLOPs are a straight line in the depth."""
+    model = symflops.derive(small_config("xlm", 0))
+    at = [model.with_symbols({"n_layers": n}).total().at(batch_size=2, seq_len=7).flops for n in (2, 3, 9)]
+    assert at[2] - at[0] == 7 * (at[1] - at[0])
+    (symbolic,) = (row for row in model.rows(symbolic=True, groups=True) if row.path == "transformer.steps")
+    assert unparse(to_sympy(symbolic.repeat)) == "n_layers"
+    (numbers,) = (row for row in model.rows(groups=True) if row.path == "transformer.steps")
+    assert numbers.cost.at(batch_size=2, seq_len=7).flops == 3 * 2 * 7 * 48

@@ -7,7 +7,8 @@ inside it is materialised when a matrix multiply or a convolution writes or read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 import torch
 
@@ -24,7 +25,8 @@ from symflops.trace.layer_data import Data, merge_steps, parameters_only, place,
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, View
 from symflops.trace.recorder import Recorder
-from symflops.trace.steps import BARRIER_STEPS, group_name, groups
+from symflops.trace.repeats import every_parameter
+from symflops.trace.steps import BARRIER_STEPS, group_name, groups, turns
 from symflops.tree import write
 
 MANY = 8  # steps of one name in one module; more are a loop, and one layer
@@ -72,13 +74,17 @@ class Assembly:
         own: list[Operation] = []
 
         made: list[tuple[str, Data]] = []
+        turn = turns(execution)
 
         def flush() -> None:
-            for group in groups(own):
-                data = self.basic(execution, group, execution.path)
-                if data:
-                    made.append((group_name(group), data))
-                    place(layers, made[-1][0], data)
+            for of_layer, some in groupby(own, lambda o: turn.get(id(o))):
+                for group in groups(list(some)):
+                    data = self.basic(execution, group, execution.path)
+                    if data and of_layer is None:
+                        made.append((group_name(group), data))
+                        place(layers, made[-1][0], data)
+                    elif data:
+                        place(layers, f"steps.{of_layer}.{group_name(group)}", data)
             own.clear()
 
         for part in execution.parts:
@@ -217,7 +223,7 @@ class Assembly:
         again = again or "_symflops_shared" in vars(module)
         data: Data = {} if type(module) is torch.nn.ModuleList else {"class": full_name(type(module))}
         if not any(isinstance(m, torch.nn.ModuleList) and len(m) > 1 for m in module.modules()):
-            count = self.unread(_every_parameter(module), again)
+            count = self.unread(every_parameter(module), again)
             return data | parameters_only(count) if count != 0 else {}
         own = self.unread(((p, False) for p in module.parameters(recurse=False)), again)
         below = {"unused_weights": parameters_only(own)} if own != 0 else {}
@@ -289,15 +295,6 @@ def _formula(class_name: str) -> Formula | None:
         return formula_for_class(class_name)
     except SymflopsError:
         return None  # the library has none: the traced cost stands inline
-
-
-def _every_parameter(module: torch.nn.Module, shared: bool = False) -> Iterator[tuple[torch.nn.Parameter, bool]]:
-    """The parameters below a module, those of layers that share their parts once for each of them."""
-    shared = shared or "_symflops_shared" in vars(module)
-    yield from ((p, shared) for p in module._parameters.values() if p is not None)
-    for child in module._modules.values():
-        if child is not None:
-            yield from _every_parameter(child, shared)
 
 
 def _covered(views: list[View], whole: Value) -> Value:

@@ -5,8 +5,10 @@ Sizes are symbols of a `ShapeEnv`; tensors are fake, so nothing is allocated. El
 
 from __future__ import annotations
 
+import linecache
 import logging
 import numbers
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
@@ -109,8 +111,10 @@ class Sizes:
         def noted(condition: Any, *args: Any, **kwargs: Any) -> Any:
             # Torch would first try to prove it from all earlier conditions, which takes most of the time of a run and
             # replaces symbols by one another; a hint for every symbol answers at once, and leaves them alone.
-            if isinstance(condition, bool) or not condition.free_symbols or condition.free_symbols - self.hints.keys():
+            if isinstance(condition, bool) or not condition.free_symbols:
                 return decide(condition, *args, **kwargs)
+            if condition.free_symbols - self.hints.keys():  # on the values of tensors
+                return True if _is_asserted() else decide(condition, *args, **kwargs)
             outcome = condition.xreplace(self.hints)
             decided = outcome is sympy.true or outcome is sympy.false
             if not decided and not outcome.is_number:
@@ -128,6 +132,15 @@ class Sizes:
 
         with patch.object(self.environment, "evaluate_expr", noted):
             yield
+
+
+def _is_asserted() -> bool:
+    """Whether the source of a model asserts what is being decided: it says what values may be, and decides nothing."""
+    frame: Any = sys._getframe(2)
+    while frame is not None and "/transformers/models/" not in frame.f_code.co_filename:
+        frame = frame.f_back
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno) if frame is not None else ""
+    return line.lstrip().startswith("assert ")
 
 
 @contextmanager

@@ -128,3 +128,12 @@ def _call_state(recorder: Recorder, args: Any, kwargs: Any) -> Any:
          str(getattr(v, "symflops_mask", "")))
         if isinstance(v, torch.Tensor) else _plain(v, 0) for v in leaves
     )  # fmt: skip
+
+
+def every_parameter(module: torch.nn.Module, shared: bool = False) -> Iterator[tuple[torch.nn.Parameter, bool]]:
+    """The parameters below a module, those of layers that share their parts once for each of them."""
+    shared = shared or "_symflops_shared" in vars(module)
+    yield from ((p, shared) for p in module._parameters.values() if p is not None)
+    for child in module._modules.values():
+        if child is not None:
+            yield from every_parameter(child, shared)

@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import groupby
 
 from symflops.trace.operation import BARRIERS
-from symflops.trace.record import Operation
+from symflops.trace.record import Execution, Operation
 
 BARRIER_STEPS = BARRIERS | {"routed_matmul"}
 # What steps are called where the function of the source that computes them has a name that says less.
 NAMES = {"apply_rotary_pos_emb": "rotary", "apply_rotary_pos_emb_interleave": "rotary", "rotate_half": "rotary"}
+
+
+_NUMBERED = re.compile(r"(?:^|\.)(\d+)(?=\.|$)")
+
+
+def turns(execution: Execution) -> dict[int, int]:
+    """Whose turn it was, by the identity of an operation: where a composite module itself does something between the
+    calls of layer i and of layer i + 1, that is a part of layer i as far as repeats go; and so is as much after the
+    last one. Empty where it does nothing between layers."""
+    runs: list[tuple[int | None, list[Operation], int | None]] = []  # layer before, operations, layer after
+    before, seen = None, 0
+    for is_own, parts in groupby(execution.parts, lambda part: isinstance(part, Operation)):
+        if is_own:
+            runs.append((before, [p for p in parts if isinstance(p, Operation)], None))
+            continue
+        for part in parts:
+            found = _NUMBERED.search(part.path.removeprefix(execution.path)) if isinstance(part, Execution) else None
+            if found:
+                before = int(found[1])
+                runs[seen:] = [(b, operations, before) for b, operations, _ in runs[seen:]]
+                seen = len(runs)
+    between = [operations for b, operations, after in runs if None not in (b, after) and b != after]
+    if not between:
+        return {}
+    result = {id(o): b for b, operations, after in runs if b is not None and after is not None for o in operations}
+    usual = [o.name for o in between[-1]]
+    for b, operations, after in runs:
+        if b is not None and after is None and [o.name for o in operations[: len(usual)]] == usual:
+            return result | {id(o): b for o in operations[: len(usual)]}
+    return result
 
 
 def groups(operations: Sequence[Operation]) -> list[list[Operation]]:
