@@ -270,7 +270,8 @@ def compared_with_kept(first: Model, config: Any, other: Any) -> tuple[str, str]
             broken = re.match(r"assumption broken: (\w+) == ", error.message)
             # What is broken may follow from a number that stayed: d_model % 6 == 0 from n_heads == 6.
             names = [broken[1]] if broken else sorted(stayed_numbers(first) - {*kept})
-            if not names or names[0] in kept or not all(_keep(name, config, other) for name in names):
+            names = [name for name in names if name not in kept and _keep(name, config, other)]
+            if not names:
                 return None
             kept += names
         else:
@@ -456,10 +457,9 @@ Written by `make coverage` (benchmarks/derive_coverage.py); do not edit. Measure
 Two small configs of each type (benchmarks/small_configs.py) differ in every size that the type leaves free, so that a
 formula cannot be right by accident. Two choices make "bound" easier than two arbitrary configs would: the chunk length
 of a recurrence is the same in both, since it stays a number, and the number of shared experts is above 1 in both (a
-closed
-form derived where it is 1 refuses to bind where it is not). An independent count (benchmarks/independent_count.py:
-PyTorch's `FlopCounterMode`
-over fake tensors, eager attention, batched experts; it shares no code with the derivation) is made of both, at
+closed form derived where it is 1 refuses to bind where it is not). An independent count
+(benchmarks/independent_count.py: PyTorch's `FlopCounterMode` over fake tensors, eager attention, batched experts; it
+shares no code with the derivation) is made of both, at
 (batch_size, seq_len) = {points}, and of a cached call. Equal means equal as integers.
 
 - **derived**: `symflops.derive` gave a closed form at both configs.
