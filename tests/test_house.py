@@ -33,11 +33,12 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("verification", "export", "trace"),
     ("source",),
     ("reference",),
+    ("agent",),
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 HEAVY = ("torch", "transformers", "anthropic", "matplotlib", "pandas")
-MAY_IMPORT = {"trace": ("torch", "transformers")}  # what of these a room is for
+MAY_IMPORT = {"trace": ("torch", "transformers"), "agent": ("anthropic",)}  # what of these a room is for
 # Private, though no part of its name begins with an underscore.
 PRIVATE_TORCH = "torch.fx.experimental"
 

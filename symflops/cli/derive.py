@@ -32,7 +32,7 @@ def derive(
     ] = False,
 ) -> None:
     """Derive the closed forms of a config's model from its own source, as a model JSON."""
-    target = _writable(output) if output is not None else None
+    target = writable(output) if output is not None else None
     started = time.monotonic()
     with request.only_our_words(), request.progress() as progress:
         model = source.derive(config, attention=attention, allow_unknown=allow_unknown, progress=progress)
@@ -40,13 +40,13 @@ def derive(
     if target is None:
         sys.stdout.write(text)
         return
-    _write(target, text)
+    write(target, text)
     layers = sum(row.is_basic for row in model.rows(symbolic=True))
     seconds = time.monotonic() - started
     print(f"wrote {output}: {layers} layers, {len(model.symbols)} symbols, {seconds:.1f} s", file=sys.stderr)
 
 
-def _writable(output: str) -> Path:
+def writable(output: str) -> Path:
     """The file behind -o; where nothing can be written, that is said before the work and not after it."""
     target = Path(output).resolve()  # a link stays a link
     if not output or target.is_dir() or not target.parent.is_dir():
@@ -57,7 +57,7 @@ def _writable(output: str) -> Path:
     return target
 
 
-def _write(target: Path, text: str) -> None:
+def write(target: Path, text: str) -> None:
     """All of the file or, if something goes wrong, nothing of it."""
     regular = target.is_file() or not target.exists()
     beside = target.with_name(f".{target.name}.{os.getpid()}") if regular else target

@@ -10,6 +10,7 @@ import typer
 from symflops.cli import request
 from symflops.cli.quantities import aligned, engineering, exact_number, printable
 from symflops.cost import METRICS, UNITS, Cost
+from symflops.errors import one_line
 from symflops.model import Model
 
 
@@ -53,6 +54,9 @@ def total(
     if given:
         cost = request.evaluate(named, cost, given) if cost.is_complete(given) else cost.bind(**given)
     print(_PRINTERS[output](named, cost, metrics, short))
+    if output is not Format.json:
+        for doubt in named.doubts:
+            print(f"{_COMMENT[output]}unproven: {one_line(doubt)}")
 
 
 def _text(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
@@ -81,6 +85,8 @@ def _json(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> st
         "symbols": model.symbols,
         "assumes": list(model.assumes),
     }
+    if model.doubts:
+        data["unproven"] = list(model.doubts)
     if short and not cost.evaluated:
         data["legend"] = {new: name for name, new in cost.legend.items()}
     return json.dumps(data, indent=2, ensure_ascii=False)
@@ -98,4 +104,5 @@ def _python(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> 
     return python_function(cost, metrics, model.name)
 
 
+_COMMENT = {Format.text: "", Format.latex: "% ", Format.python: "# "}
 _PRINTERS = {Format.text: _text, Format.json: _json, Format.latex: _latex, Format.python: _python}

@@ -105,9 +105,9 @@ def build(
     experts.set_implementation(config, "eager", "eager")
     vars(config)["return_dict"] = True
     result = Build(original, config, sizes, Quantities(sizes.names, values), symbols, dtype)
-    with _environment(result, result.guards):
+    with environment(result, result.guards):
         try:
-            with no_init_weights(), _nothing_initialised(), cheap_parameters(), built_once(equal):
+            with no_init_weights(), nothing_initialised(), cheap_parameters(), built_once(equal):
                 model = model_class(config)
             model.tie_weights()
             result.model = model.eval()
@@ -129,7 +129,7 @@ def call(built: Build, settings: Settings) -> Run:
         return result
     recorder = Recorder(sizes, built.quantities, built.model, built.dtype, settings.allow_unknown)
     result.recorder = recorder
-    with _environment(built, result.guards), attention.caught(recorder, settings.eager), experts.caught(recorder):
+    with environment(built, result.guards), attention.caught(recorder, settings.eager), experts.caught(recorder):
         try:
             _call(result, recorder, symbols, settings)
         except Exception as error:  # as above
@@ -138,7 +138,7 @@ def call(built: Build, settings: Settings) -> Run:
 
 
 @contextmanager
-def _environment(built: Build, guards: list[Guard]) -> Iterator[None]:
+def environment(built: Build, guards: list[Guard]) -> Iterator[None]:
     """What holds while a model's source runs: fake tensors, symbols that compute, notes of what it asks and reads."""
     sizes = built.sizes
     with ExitStack() as stack:
@@ -203,7 +203,7 @@ def _no_dropout(
 
 
 @contextmanager
-def _nothing_initialised() -> Iterator[None]:
+def nothing_initialised() -> Iterator[None]:
     """Initial values are of no interest, and choosing them takes square roots of sizes, which have to be numbers."""
     kinds = (nn.Linear, nn.Bilinear, AnyConvolution, nn.RNNBase, nn.MultiheadAttention)
     with ExitStack() as stack:

@@ -1,0 +1,115 @@
+"""`agent formula`: a class's cost formula, from the library or, behind the gate, from Claude."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from symflops.agent import prompt
+from symflops.agent.client import Client
+from symflops.agent.gate import Judgement, judge, reference_of
+from symflops.agent.library import Library, file_name
+from symflops.agent.rounds import Log, converse
+from symflops.cost import METRICS, Cost
+from symflops.errors import SymflopsError, one_line
+from symflops.export.code import python_function
+from symflops.formula import Formula, shipped_for_class
+from symflops.source import extra
+
+Progress = Callable[[str], None]
+MOST_ROUNDS = 20
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of asking: the formula, None if it was not put in the library, and why; `diagnostics` is where
+    the whole conversation is written down, None if there was none."""
+
+    formula: Formula | None
+    judgement: Judgement
+    diagnostics: Path | None = None
+
+
+def write_formula(
+    class_name: str,
+    library: Library,
+    make_client: Callable[[], Client],
+    *,
+    force: bool = False,
+    accept_unproven: bool = False,
+    rounds: int = 3,
+    progress: Progress = lambda _: None,
+) -> Written:
+    """The cost formula of a class, by its full name or its name in torch.nn.
+
+    One that is in the library and verified is returned without a call, unless `force`. An answer that is equal to the
+    reference is put into the library; one that cannot be proved only with `accept_unproven`, and then it is marked so;
+    one that was shown to be different never.
+
+    Raises SymflopsError for a class that is not there, a missing key, and whatever ends a conversation.
+    """
+    if not 1 <= rounds <= MOST_ROUNDS:
+        raise SymflopsError(f"rounds = {rounds}: must be from 1 to {MOST_ROUNDS}")
+    name, source = _named(class_name)
+    known = shipped_for_class(name) or library.find(name)
+    if known is not None and not known.unproven and not force:
+        return Written(known, Judgement("equal", "in the library"))
+    client = make_client()
+    reference = reference_of(name, progress)
+    log = Log(client.model, prompt.SYSTEM, prompt.formula_prompt(name, source, reference))
+    outcome: dict[str, Any] = {}
+    try:
+        judgement, given = converse(
+            client, log, prompt.formula_tool(), lambda answer: judge(answer, reference, name), rounds, progress
+        )
+        outcome = {"status": judgement.status, "said": judgement.said}
+        stored = None
+        if judgement.status == "equal" or (judgement.status == "unproven" and accept_unproven):
+            stored = library.store(name, _file(name, given, judgement, client.model))
+            outcome["formula"] = stored.name
+    except SymflopsError as error:
+        outcome = {"status": "failed", "said": str(error)}
+        raise
+    finally:
+        noted = library.note(file_name(name), _run(name, reference.what, log, outcome))
+    return Written(stored, judgement, noted)
+
+
+def _named(class_name: str) -> tuple[str, str]:
+    """The full name of a class and its source."""
+    with extra():
+        from symflops.trace import alone
+        from symflops.trace.assembly import full_name
+    cls = alone.find_class(class_name)
+    return full_name(cls), alone.source_of(cls)
+
+
+def _file(class_name: str, given: Mapping[str, Any], judgement: Judgement, model: str) -> dict[str, Any]:
+    """The data of a formula's file: what the answer may say, and what it may not."""
+    how = one_line(judgement.said, 2000)
+    data: dict[str, Any] = {"about": given["about"]}
+    if judgement.status == "equal":
+        data["source"] = f"{model}; verified: {how}"
+    else:
+        data |= {"source": model, "unproven": how}
+    data |= {"classes": [class_name], "args": given["args"], "defaults": given.get("defaults", {})}
+    return data | {"cost": given["cost"], "cases": given["cases"]}
+
+
+def _run(class_name: str, reference: str, log: Log, outcome: Mapping[str, Any]) -> dict[str, Any]:
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return {"class": class_name, "time": when, "reference": reference, "outcome": dict(outcome), **log.to_dict()}
+
+
+def calculator(formula: Formula, class_name: str) -> str:
+    """A Python module of the standard library alone that computes a formula: one function, exact."""
+    symbols = {name: name for name in formula.args}
+    code = python_function(Cost(formula.cost(**symbols).values), METRICS, formula.name)
+    meanings = [f"{name}: {one_line(meaning, 200)}" for name, meaning in formula.args.items()]
+    defaults = [f"{name} is {text} where a layer does not say it" for name, text in formula.defaults.items()]
+    proof = f"UNPROVEN: {formula.unproven}" if formula.unproven else f"from {formula.source}"
+    said = [f"{class_name}: {formula.about}", "", *meanings, *defaults, "", proof, "written by symflops; do not edit"]
+    return "".join(f"# {one_line(line, 300)}".rstrip() + "\n" for line in said) + "\n" + code + "\n"
