@@ -95,7 +95,8 @@ class Reading:
         texts = {key: _expect(data.get(key, ""), str, key) for key in ("name", "about", "source", "unproven", "class")}
         return {
             "name": texts["name"], "root": root, "definitions": dict(symbols), "assumes": tuple(assumes),
-            "about": texts["about"], "source": texts["source"], "unproven": texts["unproven"], "class_name": texts["class"],
+            "about": texts["about"], "source": texts["source"], "class_name": texts["class"],
+            "unproven": texts["unproven"],
         }  # fmt: skip
 
     def part(self, name: str, data: Any, where: str, depth: int) -> Part:

@@ -82,6 +82,8 @@ class Client:
             raise SymflopsError(f"the API says {error.status_code}: {one_line(str(why), 200)}") from None
         except e.AnthropicError as error:
             raise SymflopsError(f"the API's answer cannot be used: {error}") from None
+        except ValueError as error:  # the SDK passes on what its JSON reader says
+            raise SymflopsError(f"the API's answer is no message: {error}") from None
 
     def _create(self, **request: Any) -> Any:
         while True:
@@ -95,20 +97,22 @@ class Client:
                 self.choice = 1
 
     def _read(self, message: Any, tool: str) -> Answer:
-        content = [block for block in getattr(message, "content", None) or [] if hasattr(block, "to_dict")]
-        if not content and getattr(message, "stop_reason", None) is None:
+        # The SDK hands over what it was sent without looking at it.
+        given = getattr(message, "content", None)
+        if not isinstance(given, list) or not isinstance(message.stop_reason, str):
             raise SymflopsError("the API's answer is no message")
+        content = [block for block in given if hasattr(block, "to_dict")]
         if message.stop_reason == "refusal":
             raise SymflopsError(f"{self.model} declined to answer")
         uses = [block for block in content if block.type == "tool_use"]
-        ours = [block for block in uses if block.name == tool]
-        usage = message.usage
+        ours = [block for block in uses if getattr(block, "name", "") == tool]
+        usage = getattr(message, "usage", None)
         return Answer(
-            ours[0].input if len(ours) == 1 else None,
-            "\n".join(str(block.text) for block in content if block.type == "text"),
-            str(message.stop_reason),
+            getattr(ours[0], "input", None) if len(uses) == len(ours) == 1 else None,
+            "\n".join(str(getattr(block, "text", "")) for block in content if block.type == "text"),
+            message.stop_reason,
             [block.to_dict() for block in content],
-            tuple(str(block.id) for block in uses),
+            tuple(str(getattr(block, "id", "")) for block in uses),
             (int(getattr(usage, "input_tokens", 0) or 0), int(getattr(usage, "output_tokens", 0) or 0)),
             str(getattr(message, "id", "")),
         )
