@@ -474,7 +474,7 @@ def test_counts_show_that_a_formula_is_wrong(api: Played, run: Any, tmp_path: Pa
 @pytest.mark.parametrize(
     ("metric", "text", "said"),
     [
-        ("flops", "2*N*width**2 - 100", "flops is negative (-98) at N=1"),
+        ("flops", "2*N*width**2 - 100", "flops is negative at dtype_bytes=2, weight_bytes=2, N=1, width=1"),
         ("flops", "2*N*width**2 + N/7", "flops is not whole"),
         ("flops", "dtype_bytes*N*width**2", "flops depends on dtype_bytes"),
         ("flops", "N*width**2", "matmul_flops is more than flops"),

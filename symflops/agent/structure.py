@@ -24,16 +24,16 @@ def misshapen(formula: Formula) -> list[str]:
     It is looked at where the formula's own cases are, and where all arguments are equal.
     """
     cost = Cost(formula.canonical)
-    wrong = list(_dependences(cost))
+    wrong = dict.fromkeys(_dependences(cost), "")  # each with the first point at which it is seen
     evaluate = compiled(cost.values)
     for point in _points(formula):
         try:
-            wrong += _at(evaluate(point), point)
-            wrong += _in_bytes(cost, evaluate, point)
-            wrong += _along_seq_len(evaluate, point)
+            here = [*_at(evaluate(point)), *_in_bytes(evaluate, point), *_along_seq_len(evaluate, point)]
         except (SymflopsError, ZeroDivisionError):
             continue  # no point of this formula
-    return list(dict.fromkeys(wrong))
+        place = " at " + ", ".join(f"{name}={value}" for name, value in point.items() if name in cost.free_symbols)
+        wrong = dict.fromkeys(here, place) | wrong
+    return [what + place for what, place in wrong.items()]
 
 
 def _dependences(cost: Cost) -> Iterator[str]:
@@ -57,18 +57,17 @@ def _points(formula: Formula) -> Iterator[dict[str, Number]]:
         yield run | dict.fromkeys(formula.args, size)
 
 
-def _at(numbers: list[Number], point: Mapping[str, Any]) -> Iterator[str]:
-    where = ", ".join(f"{name}={value}" for name, value in point.items())
+def _at(numbers: list[Number]) -> Iterator[str]:
     for metric, number in zip(METRICS, numbers, strict=True):
         if number < 0:
-            yield f"{metric} is negative ({number}) at {where}"
+            yield f"{metric} is negative"
         elif type(number) is not int:
-            yield f"{metric} is not whole ({number}) at {where}"
+            yield f"{metric} is not whole"
     if numbers[1] > numbers[0]:
-        yield f"matmul_flops is more than flops at {where}"
+        yield "matmul_flops is more than flops"
 
 
-def _in_bytes(cost: Cost, evaluate: Any, point: Mapping[str, Any]) -> Iterator[str]:
+def _in_bytes(evaluate: Any, point: Mapping[str, Any]) -> Iterator[str]:
     """Bytes are linear in the bytes of an element; ids and the like, of 8 bytes each, are a constant part."""
     none, some, twice = (evaluate({**point, **dict.fromkeys(BYTE_SYMBOLS, n)}) for n in (0, 2, 4))
     for metric in _BYTES:
