@@ -115,6 +115,44 @@ def test_a_right_answer_enters_the_library_and_is_never_asked_for_again(api: Pla
     assert "verified: equal to the trace" in out
 
 
+# By hand: three projections of 2*tokens*h*i, SiLU of 4 and the product of 1 for each of tokens*i elements.
+TOKENS = "batch_size*seq_len"
+MLP: dict[str, Any] = {
+    "about": "a gated multi-layer perceptron",
+    "args": {"hidden_size": "width", "intermediate_size": "inner width"},
+    "cost": {
+        "flops": f"{TOKENS}*intermediate_size*(6*hidden_size + 5)",
+        "matmul_flops": f"6*{TOKENS}*intermediate_size*hidden_size",
+        "read_bytes": f"dtype_bytes*{TOKENS}*(2*hidden_size + 4*intermediate_size)"
+        " + 3*weight_bytes*hidden_size*intermediate_size",
+        "write_bytes": f"dtype_bytes*{TOKENS}*(hidden_size + 4*intermediate_size)",
+        "intermediate_bytes": "0",
+        "parameters": "3*hidden_size*intermediate_size",
+    },
+    "cases": [
+        {
+            "args": {"hidden_size": 2, "intermediate_size": 3, "batch_size": 1, "seq_len": 1},
+            "flops": 51,
+            "from": "3 * 2*2*3 + 5*3",
+        }
+    ],
+}
+
+
+def test_a_class_that_needs_a_config_is_compared_with_a_layer_of_a_model(api: Played, run: Any) -> None:
+    wrong = copy.deepcopy(MLP)
+    wrong["cost"]["flops"] = f"{TOKENS}*intermediate_size*(4*hidden_size + 5)"
+    wrong["cost"]["matmul_flops"] = f"4*{TOKENS}*intermediate_size*hidden_size"
+    wrong["cases"][0]["flops"] = 39
+    api.replies = [message(use(wrong)), message(use(MLP))]
+    status, out, _ = run("agent", "formula", "transformers.models.llama.modeling_llama.LlamaMLP")
+    assert status == 0
+    assert "equal to the layer llama-2-7b-hf:model.layers.mlp" in out
+    assert "missing 2*batch_size*seq_len*hidden_size*intermediate_size" in str(api.requests[1]["messages"][2])
+    assert "_proj" in str(api.requests[1]["messages"][2])
+    assert load_formula("llama_mlp").unproven == ""
+
+
 def test_force_asks_again(api: Played, run: Any, tmp_path: Path) -> None:
     api.replies = [message(use(RIGHT))]
     run("agent", "formula", GAIN)

@@ -97,7 +97,7 @@ def reference_of(class_name: str, progress: Callable[[str], None] = lambda _: No
     if layer is None:
         return traced
     names = tuple(sorted(layer.total(symbolic=True).free_symbols - set(RUN_SYMBOLS)))
-    return Reference(f"the layer {layer.name}, derived", names, {}, (Side(layer),))
+    return Reference(f"the layer {layer.name}", names, {}, (Side(layer),))
 
 
 # ----------------------------------------------------------------------------------------------------- the judgement
