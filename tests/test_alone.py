@@ -8,6 +8,7 @@ import agent_layers
 import pytest
 from torch import nn
 
+from symflops.agent.gate import reference_of
 from symflops.algebra import from_text
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError
@@ -52,6 +53,21 @@ def test_a_cost_that_depends_on_which_sizes_are_given_is_no_closed_form() -> Non
     found = alone(Long)
     assert found is not None
     assert all(record.numbers for record in found.records)
+
+
+class VeryLong(nn.Module):
+    """As above, so far out that no size that is tried gets there."""
+
+    def forward(self, x: Any) -> Any:
+        return x * 2 if x.shape[-1] > 10**12 else x * 2 + 1
+
+
+def test_what_the_source_asks_about_sizes_is_a_condition() -> None:
+    found = alone(VeryLong)
+    assert found is not None
+    assert {record.conditions for record in found.records} == {("not length > 1000000000000",)}
+    assert not reference_of("test_alone.VeryLong").is_proof
+    assert reference_of("agent_layers.Gain").is_proof
 
 
 def test_sizes_that_must_divide_are_products() -> None:

@@ -76,7 +76,8 @@ class Client:
         except e.APITimeoutError:
             raise SymflopsError(f"no answer from the API within {self.timeout:g} s") from None
         except e.APIConnectionError as error:
-            raise SymflopsError(f"cannot reach the API at {self.sdk.base_url}: {error.__cause__ or error}") from None
+            host = self.sdk.base_url.netloc.decode()  # a URL may have a password in it
+            raise SymflopsError(f"cannot reach the API at {host}: {error.__cause__ or error}") from None
         except e.APIStatusError as error:
             why = error.api_message or error.message
             raise SymflopsError(f"the API says {error.status_code}: {one_line(str(why), 200)}") from None

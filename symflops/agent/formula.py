@@ -90,13 +90,19 @@ def _named(class_name: str) -> tuple[str, str]:
 def _file(class_name: str, given: Mapping[str, Any], judgement: Judgement, model: str) -> dict[str, Any]:
     """The data of a formula's file: what the answer may say, and what it may not."""
     how = one_line(judgement.said, 2000)
-    data: dict[str, Any] = {"about": given["about"]}
+    data: dict[str, Any] = {"about": _plain(given["about"])}
     if judgement.status == "equal":
         data["source"] = f"{model}; verified: {how}"
     else:
         data |= {"source": model, "unproven": how}
-    data |= {"classes": [class_name], "args": given["args"], "defaults": given.get("defaults", {})}
-    return data | {"cost": given["cost"], "cases": given["cases"]}
+    texts = {key: {n: _plain(t) for n, t in given.get(key, {}).items()} for key in ("args", "defaults", "cost")}
+    cases = [{k: _plain(v) if isinstance(v, str) else v for k, v in case.items()} for case in given["cases"]]
+    return data | {"classes": [class_name], **texts, "cases": cases}
+
+
+def _plain(text: str) -> str:
+    """A text without line breaks and what else a terminal would obey."""
+    return one_line(" ".join(text.split()), 10**6)
 
 
 def _run(class_name: str, reference: str, log: Log, outcome: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,12 +44,18 @@ class Reference:
     names: tuple[str, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)
     sides: tuple[Side, ...] = ()
+    conditions: tuple[str, ...] = ()  # on sizes, under which alone the sides hold
 
     @property
     def is_proof(self) -> bool:
         """Whether equality with all sides is equality for all sizes."""
         all_sizes = not any(n not in self.defaults for side in self.sides for n in side.at)
-        return bool(self.sides) and all_sizes and all(side.metrics == METRICS for side in self.sides)
+        return (
+            bool(self.sides)
+            and all_sizes
+            and not self.conditions
+            and all(side.metrics == METRICS for side in self.sides)
+        )
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,10 @@ def reference_of(class_name: str, progress: Callable[[str], None] = lambda _: No
         numbers = sorted({n for r in found.records for n in r.numbers})
         what = f"counts of {found.call} at {len(sides)} sizes of {', '.join(numbers)}"
         defaults = {name: str(default) for name, default in found.switches.items()}
-        traced = Reference(what if numbers else f"the trace of {found.call}", names, defaults, sides)
+        conditions = tuple(dict.fromkeys(c for r in found.records for c in r.conditions))
+        what = what if numbers else f"the trace of {found.call}"
+        what += f", where {', '.join(conditions)}" if conditions else ""
+        traced = Reference(what, names, defaults, sides, conditions)
     if traced.is_proof or not class_name.startswith("transformers.models."):
         return traced
     try:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+import sympy
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -52,13 +53,15 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 class Record:
     """What one call costs: as a model of one layer, traced, or as a number, counted; and in which metrics.
 
-    `switches` are the constructor's options, 0 or 1, and `numbers` the symbols that had to be numbers.
+    `switches` are the constructor's options, 0 or 1, `numbers` the symbols that had to be numbers, and `conditions` what
+    the source asked about the others: the cost is that of the path on which these hold.
     """
 
     cost: Model | Cost
     switches: Mapping[str, int] = field(default_factory=dict)
     numbers: Mapping[str, int] = field(default_factory=dict)
     metrics: tuple[str, ...] = METRICS
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -243,13 +246,19 @@ def _record(
             recorder.note(tensor, "input")
         with experts.caught(recorder), recorder, recorder.watching():
             model(*inputs)
+    asked = [(_condition(g, sizes), g.outcome) for g in guards if g.by_model and not g.fixes]
     fixed = {sizes.names[s].removesuffix("__rest") for g in guards if g.fixes for s in g.condition.free_symbols}
     if fixed:
         raise _SizeNeededError(fixed)
     symbols = {name: None for name in call.names if name not in numbers and name not in RUN_SYMBOLS}
     layers = Assembly(recorder).layers()
     layer = load({"name": cls.__name__, "class": full_name(cls), "symbols": symbols, "layers": layers})
-    return Record(layer, dict(switches), dict(numbers))
+    conditions = tuple(dict.fromkeys(text if holds else f"not {text}" for text, holds in asked))
+    return Record(layer, dict(switches), dict(numbers), conditions=conditions)
+
+
+def _condition(guard: Guard, sizes: Sizes) -> str:
+    return str(guard.condition.xreplace({s: sympy.Symbol(name) for s, name in sizes.names.items()}))
 
 
 @contextmanager
