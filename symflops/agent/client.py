@@ -8,7 +8,7 @@ from typing import Any
 
 from symflops.errors import SymflopsError, one_line
 
-# The newest model that can be made to use a tool; those after it refuse that and are asked to (see `_choices`).
+# The newest Opus that can be made to use a tool; later ones refuse that and are offered it (see `_choices`).
 DEFAULT_MODEL = "claude-opus-5"
 MAX_TOKENS = 16_000
 # US dollars per million tokens read and written, list prices of November 2026; the cost of other models is not known.

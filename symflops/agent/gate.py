@@ -49,13 +49,8 @@ class Reference:
     @property
     def is_proof(self) -> bool:
         """Whether equality with all sides is equality for all sizes."""
-        all_sizes = not any(n not in self.defaults for side in self.sides for n in side.at)
-        return (
-            bool(self.sides)
-            and all_sizes
-            and not self.conditions
-            and all(side.metrics == METRICS for side in self.sides)
-        )
+        all_sizes = not self.conditions and not any(n not in self.defaults for side in self.sides for n in side.at)
+        return bool(self.sides) and all_sizes and all(side.metrics == METRICS for side in self.sides)
 
 
 @dataclass(frozen=True)

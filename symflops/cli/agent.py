@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from symflops.agent.client import Client
     from symflops.agent.gate import Judgement
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Claude writes what cannot be traced or is not in the library; verification is the gate.",
+)
 _STATUS = {"different": 1, "invalid": 1, "unproven": 2}  # as `verify` has them; 3 is invalid input
 
 Rounds = Annotated[int, typer.Option("--rounds", help="how often an answer may be corrected")]

@@ -53,8 +53,8 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 class Record:
     """What one call costs: as a model of one layer, traced, or as a number, counted; and in which metrics.
 
-    `switches` are the constructor's options, 0 or 1, `numbers` the symbols that had to be numbers, and `conditions` what
-    the source asked about the others: the cost is that of the path on which these hold.
+    `switches` are the constructor's options, 0 or 1, `numbers` the symbols that had to be numbers, and `conditions`
+    what the source asked about the others: the cost is that of the path on which these hold.
     """
 
     cost: Model | Cost
