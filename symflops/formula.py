@@ -184,7 +184,11 @@ def _shipped(name: str) -> Formula:
 
 def _own(name: str) -> Formula:
     path = own_library() / "formulas" / f"{name}.toml"
-    return _as_it_was(path, path.stat().st_mtime_ns)
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise SymflopsError(f"cannot read: {error.strerror}", where=str(path)) from None
+    return _as_it_was(path, changed)
 
 
 @lru_cache(maxsize=1024)
@@ -276,7 +280,12 @@ def _for_class(class_name: str, names: tuple[str, ...], folder: Path, load: Call
     found: dict[str, Formula] = {}
     pattern = re.compile(rf'["\'.]{re.escape(class_name)}["\']')
     for name in names:  # only the files that mention the class are parsed
-        if not pattern.search((folder / "formulas" / f"{name}.toml").read_text("utf-8")):
+        path = folder / "formulas" / f"{name}.toml"
+        try:
+            text = path.read_text("utf-8", errors="replace")
+        except OSError as error:
+            raise SymflopsError(f"cannot read: {error.strerror}", where=str(path)) from None
+        if not pattern.search(text):
             continue
         formula = load(name)
         found |= {c: formula for c in formula.classes if c == class_name or (short and c.endswith(f".{class_name}"))}

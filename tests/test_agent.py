@@ -15,7 +15,7 @@ import pytest
 from messages_api import Played, Reply, dawdles, drops, fails, message, says, send, served, use
 
 from symflops.cli import main
-from symflops.formula import formula_for_class, load_formula, read_formula
+from symflops.formula import formula_for_class, load_formula, own_library, read_formula
 from symflops.trace import alone
 
 GAIN = "agent_layers.Gain"
@@ -212,6 +212,16 @@ def test_a_class_of_symflops_own_library_needs_no_call(api: Played, run: Any, tm
     assert (api.requests, library(tmp_path)) == ([], [])
 
 
+def test_a_formula_of_the_library_is_found_without_its_class(api: Played, run: Any) -> None:
+    """What has a formula may be on another machine, or not be installed any more."""
+    api.replies = [message(use(RIGHT))]
+    run("agent", "formula", GAIN)
+    path = own_library() / "formulas" / "gain.toml"
+    path.write_text(path.read_text().replace(GAIN, "not_here.Gain"))
+    assert run("agent", "formula", "not_here.Gain")[0] == 0
+    assert len(api.requests) == 1
+
+
 def test_a_second_class_of_the_same_name_has_a_file_of_its_own(api: Played, run: Any, tmp_path: Path) -> None:
     api.replies = [message(use(RIGHT))]
     run("agent", "formula", GAIN)
@@ -253,6 +263,7 @@ MALFORMED = {
     "a case that does not hold": (changed("cases.0.flops", 31), "flops is 31 by the case and 30 by the formula"),
     "a case of text": (changed("cases.0.flops", "30"), "cases[0]: expected whole numbers"),
     "a case with too little": (changed("cases.0.args", {"N": 2}), "cases[0]: formula the answer: argument 'length'"),
+    "a function as a name": (changed("args.min", "x"), "args: 'min' is a function and cannot name an argument"),
     "no about": (changed("about", ""), "about: expected a text"),
     "arguments of text": (changed("args", "N"), "args: expected a table"),
     "too many arguments": (changed("args", {f"a{i}": "x" for i in range(61)}), "args: more than 60"),

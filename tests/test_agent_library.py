@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import multiprocessing
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from killed_writers import data
 
 from symflops.agent.library import Library, file_name
@@ -109,6 +112,34 @@ def test_every_class_has_a_name_for_its_file(tmp_path: Path, class_name: str) ->
     Library(tmp_path).note(file_name(class_name), {})
     (written,) = (tmp_path / "diagnostics").iterdir()
     assert written.parent == tmp_path / "diagnostics"
+
+
+@given(st.text(max_size=200))
+def test_any_class_name_is_a_few_plain_letters(class_name: str) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9_]{0,79}", file_name(class_name))
+
+
+def test_a_broken_file_of_the_library_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuse: Any) -> None:
+    monkeypatch.setenv("SYMFLOPS_LIBRARY", str(tmp_path))
+    (tmp_path / "formulas").mkdir()
+    broken = tmp_path / "formulas" / "broken.toml"
+    broken.write_bytes(b'classes = ["made.Broken"]\n\xff')
+    assert refuse("formulas", "broken").startswith(f"{broken}: not a TOML file: ")
+    with pytest.raises(SymflopsError, match="not a TOML file"):
+        formula_for_class("made.Broken")
+    assert formula_for_class("Linear").name == "linear"
+    broken.unlink()
+    broken.mkdir()
+    assert refuse("formulas", "broken") == f"{broken}: cannot read: Is a directory"
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("kept")
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / ".lock").symlink_to(tmp_path / "outside")
+    with pytest.raises(SymflopsError, match="cannot write"):
+        store(Library(tmp_path / "library"), "made.Layer", 1)
+    assert (tmp_path / "outside").read_text() == "kept"
 
 
 def test_a_library_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -53,9 +54,12 @@ def write_formula(
     """
     if not 1 <= rounds <= MOST_ROUNDS:
         raise SymflopsError(f"rounds = {rounds}: must be from 1 to {MOST_ROUNDS}")
+    known = None if force else _known(class_name, library)
+    if known is not None:  # by its full name, it takes no PyTorch to find it
+        return Written(known, Judgement("equal", "in the library"))
     name, source = _named(class_name)
-    known = shipped_for_class(name) or library.find(name)
-    if known is not None and not known.unproven and not force:
+    known = None if force else _known(name, library)
+    if known is not None:
         return Written(known, Judgement("equal", "in the library"))
     client = make_client()
     reference = reference_of(name, progress)
@@ -78,6 +82,12 @@ def write_formula(
     return Written(stored, judgement, noted)
 
 
+def _known(class_name: str, library: Library) -> Formula | None:
+    """The verified formula of a class, by its full name: one that comes with symflops, or the library's."""
+    found = (shipped_for_class(class_name) or library.find(class_name)) if "." in class_name else None
+    return found if found is not None and not found.unproven else None
+
+
 def _named(class_name: str) -> tuple[str, str]:
     """The full name of a class and its source."""
     with extra():
@@ -89,7 +99,7 @@ def _named(class_name: str) -> tuple[str, str]:
 
 def _file(class_name: str, given: Mapping[str, Any], judgement: Judgement, model: str) -> dict[str, Any]:
     """The data of a formula's file: what the answer may say, and what it may not."""
-    how = one_line(judgement.said, 2000)
+    how = _plain("; ".join(judgement.said.splitlines()))
     data: dict[str, Any] = {"about": _plain(given["about"])}
     if judgement.status == "equal":
         data["source"] = f"{model}; verified: {how}"
@@ -112,8 +122,8 @@ def _run(class_name: str, reference: str, log: Log, outcome: Mapping[str, Any]) 
 
 def calculator(formula: Formula, class_name: str) -> str:
     """A Python module of the standard library alone that computes a formula: one function, exact."""
-    symbols = {name: name for name in formula.args}
-    code = python_function(Cost(formula.cost(**symbols).values), METRICS, formula.name)
+    name = f"{formula.name}_" if keyword.iskeyword(formula.name) else formula.name
+    code = python_function(Cost(formula.canonical), METRICS, name)
     meanings = [f"{name}: {one_line(meaning, 200)}" for name, meaning in formula.args.items()]
     defaults = [f"{name} is {text} where a layer does not say it" for name, text in formula.defaults.items()]
     proof = f"UNPROVEN: {formula.unproven}" if formula.unproven else f"from {formula.source}"

@@ -18,6 +18,7 @@ from symflops.formula import Formula, formula_of, shipped_for_class
 from symflops.numeric import RUN_SYMBOLS
 from symflops.reference import layer_of_class
 from symflops.source import extra
+from symflops.tree import FUNCTIONS
 from symflops.verification import Verdict, verify
 
 _ANSWER = ("about", "args", "defaults", "cost", "cases")
@@ -145,6 +146,9 @@ def read_answer(given: Any, class_name: str) -> Formula:
     for key in ("args", "cases"):
         if isinstance(given.get(key), dict | list) and len(given[key]) > MOST:
             raise SymflopsError(f"{key}: more than {MOST}")
+    for name in given["args"] if isinstance(given.get("args"), dict) else ():
+        if name in FUNCTIONS:
+            raise SymflopsError(f"args: {name!r} is a function and cannot name an argument")
     return formula_of("the answer", {**given, "classes": [class_name]})
 
 

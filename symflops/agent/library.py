@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,7 +109,8 @@ class Library:
         is the only one that writes."""
         for left in path.parent.glob(".*.part"):
             left.unlink()
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".part")
+        beside = path.parent / f".{path.stem}.{secrets.token_hex(8)}.part"
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # never what is there, such as a link
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()

@@ -89,11 +89,11 @@ def write_model(
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         run = {"config": str(config), "time": when, "outcome": outcome, **log.to_dict()}
         noted = library.note(file_name(f"model_{root.name}"), run)
-    model = None
+    model, said = None, one_line("; ".join(judgement.said.splitlines()), 2000)
     if judgement.status == "equal":
-        model = replace(read_answer(given, wanted), source=f"{client.model}; verified: {one_line(judgement.said)}")
+        model = replace(read_answer(given, wanted), source=f"{client.model}; verified: {said}")
     elif judgement.status == "unproven" and accept_unproven:
-        model = replace(read_answer(given, wanted), source=client.model, unproven=one_line(judgement.said))
+        model = replace(read_answer(given, wanted), source=client.model, unproven=said)
     return Built(model, judgement, noted)
 
 
