@@ -212,6 +212,16 @@ def test_a_class_of_symflops_own_library_needs_no_call(api: Played, run: Any, tm
     assert (api.requests, library(tmp_path)) == ([], [])
 
 
+def test_a_switch_may_be_left_as_the_constructor_has_it(api: Played, run: Any) -> None:
+    plain = json.loads(json.dumps(RIGHT).replace("(1 + shifted)*", "").replace("*(1 + shifted)", ""))
+    plain |= {"args": {n: m for n, m in RIGHT["args"].items() if n != "shifted"}, "defaults": {}}
+    api.replies = [message(use(plain))]
+    assert run("agent", "formula", GAIN, "--rounds", "1")[0] == 0
+    only_unshifted = changed("cost.flops", "N*length*width")
+    api.replies = [message(use(only_unshifted))]  # it has the argument, so it has to be right for both
+    assert run("agent", "formula", GAIN, "--rounds", "1", "--force")[0] == 1
+
+
 def test_a_formula_of_the_library_is_found_without_its_class(api: Played, run: Any) -> None:
     """What has a formula may be on another machine, or not be installed any more."""
     api.replies = [message(use(RIGHT))]
@@ -377,6 +387,14 @@ def test_without_a_key(api: Played, run: Any, tmp_path: Path, monkeypatch: pytes
     assert run("agent", "formula", GAIN) == (3, "", "symflops: error: no API key: set ANTHROPIC_API_KEY\n")
     assert list(tmp_path.iterdir()) == []
     assert run("agent", "model", "llama")[2] == "symflops: error: no API key: set ANTHROPIC_API_KEY\n"
+
+
+def test_without_the_sdk(api: Played, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "anthropic", None)
+    status, out, err = run("agent", "formula", GAIN)
+    assert (status, out, err.count("\n")) == (3, "", 1)
+    assert "needs the anthropic SDK" in err
+    assert "pip install 'symflops[agent]'" in err
 
 
 def test_a_model_that_cannot_be_made_to_use_a_tool(api: Played, run: Any) -> None:

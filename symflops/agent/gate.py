@@ -102,7 +102,8 @@ def reference_of(class_name: str, progress: Callable[[str], None] = lambda _: No
     if layer is None:
         return traced
     names = tuple(sorted(layer.total(symbolic=True).free_symbols - set(RUN_SYMBOLS)))
-    return Reference(f"the layer {layer.name}", names, {}, (Side(layer),))
+    facts = f", where {', '.join(layer.assumes)}" if layer.assumes else ""
+    return Reference(f"the layer {layer.name}{facts}", names, {}, (Side(layer),))
 
 
 # ----------------------------------------------------------------------------------------------------- the judgement
@@ -120,7 +121,8 @@ def judge(given: Any, reference: Reference, class_name: str) -> Judgement:
         wrong = misshapen(formula)
         if wrong:
             return Judgement("different", "; ".join(wrong))
-    verdicts = [verdict for side in reference.sides for verdict in _compared(formula, side)]
+    sides = [side for side in reference.sides if _is_meant(side, formula, reference)]
+    verdicts = [verdict for side in sides for verdict in _compared(formula, side)]
     data = tuple(verdict.to_dict() for verdict in verdicts)
     for status in ("different", "unproven"):
         failed = [verdict for verdict in verdicts if verdict.status == status]
@@ -129,9 +131,7 @@ def judge(given: Any, reference: Reference, class_name: str) -> Judgement:
     if not reference.is_proof:
         how = f"not different from {reference.what}" if reference.sides else f"only checked for {reference.what}"
         return Judgement("unproven", how, data)
-    assumed = list(dict.fromkeys(condition for verdict in verdicts for condition in verdict.assumed))
-    where = f", where {', '.join(assumed)}" if assumed else ""
-    return Judgement("equal", f"equal to {reference.what}{where}", data)
+    return Judgement("equal", f"equal to {reference.what}", data)
 
 
 def read_answer(given: Any, class_name: str) -> Formula:
@@ -191,6 +191,12 @@ def at(formula: Formula, numbers: Mapping[str, Any]) -> Cost:
     """The six numbers of a formula; what is no argument of it is a run symbol."""
     args = {name: value for name, value in numbers.items() if name in formula.args}
     return formula.cost(**args).at(**{name: value for name, value in numbers.items() if name not in formula.args})
+
+
+def _is_meant(side: Side, formula: Formula, reference: Reference) -> bool:
+    """Whether a formula is about this side: switches that are no argument of it are as the constructor has them."""
+    left = reference.defaults.keys() - formula.args.keys()
+    return all(str(side.at.get(name, reference.defaults[name])) == reference.defaults[name] for name in left)
 
 
 def _compared(formula: Formula, side: Side) -> Iterator[Verdict]:
