@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from messages_api import Played, Reply, dawdles, drops, fails, message, says, send, served, use
 
+from symflops.agent.gate import Reference, judge, reference_of
+from symflops.algebra import from_text
 from symflops.cli import main
 from symflops.formula import formula_for_class, load_formula, own_library, read_formula
 from symflops.trace import alone
@@ -551,6 +555,7 @@ def test_counts_show_that_a_formula_is_wrong(api: Played, run: Any, tmp_path: Pa
         ("flops", "dtype_bytes*N*width**2", "flops depends on dtype_bytes"),
         ("flops", "N*width**2", "matmul_flops is more than flops"),
         ("flops", "2*N*width**2*seq_len**3", "flops grows faster than with the square of seq_len"),
+        ("flops", "2*N*width**2*2**seq_len", "the cost of a long sequence is too large to be computed"),
         ("read_bytes", "2*N*width + 2*width**2", "read_bytes does not depend on the bytes of an element"),
         ("read_bytes", "dtype_bytes**2*N*width", "read_bytes is not proportional to the bytes of an element"),
         ("parameters", "batch_size*width**2", "parameters depends on batch_size"),
@@ -563,6 +568,41 @@ def test_structure_shows_that_a_formula_is_wrong(api: Played, run: Any, metric: 
     status, _, err = run("agent", "formula", "agent_layers.Configured", "--accept-unproven", "--rounds", "1")
     assert status == 1
     assert said in err
+
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["N", "1/0", "-N"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(data: Any, path: str = "") -> list[str]:
+    """The path of everything in JSON data that has things in it."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [p for k, v in items for p in (f"{path}.{k}".lstrip("."), *places(v, f"{path}.{k}".lstrip(".")))]
+
+
+@pytest.mark.parametrize("answer", [RIGHT, CONFIGURED], ids=["traced", "structure"])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_an_answer_is_judged_whatever_is_in_it(answer: dict[str, Any], data: Any) -> None:
+    """Nothing but a judgement comes of it; and what is judged equal is no other formula than the right one."""
+    reference = reference_of(GAIN) if answer is RIGHT else Reference("the structure that every formula has")
+    mutated, path = copy.deepcopy(answer), data.draw(st.sampled_from(places(answer)))
+    *above, last = path.split(".")
+    place: Any = mutated
+    for key in above:
+        place = place[int(key)] if isinstance(place, list) else place[key]
+    place[int(last) if isinstance(place, list) else last] = data.draw(JSON)
+    judgement = judge(mutated, reference, GAIN)
+    if judgement.status == "equal":
+        assert [from_text(t) for t in mutated["cost"].values()] == [from_text(t) for t in answer["cost"].values()]
 
 
 def test_names_that_are_only_likely_are_no_proof(api: Played, run: Any) -> None:

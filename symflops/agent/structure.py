@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from symflops.algebra import free_symbols
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
 from symflops.formula import Formula
-from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, compiled
+from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, Evaluator, compiled
 from symflops.polynomial import Number
 
 _BYTES = ("read_bytes", "write_bytes", "intermediate_bytes")
@@ -27,12 +26,12 @@ def misshapen(formula: Formula) -> list[str]:
     wrong = dict.fromkeys(_dependences(cost), "")  # each with the first point at which it is seen
     evaluate = compiled(cost.values)
     for point in _points(formula):
-        try:
-            here = [*_at(evaluate(point)), *_in_bytes(evaluate, point), *_along_seq_len(evaluate, point)]
-        except (SymflopsError, ZeroDivisionError):
-            continue  # no point of this formula
         place = " at " + ", ".join(f"{name}={value}" for name, value in point.items() if name in cost.free_symbols)
-        wrong = dict.fromkeys(here, place) | wrong
+        for check in (_at, _in_bytes, _along_seq_len):
+            try:
+                wrong = dict.fromkeys(check(evaluate, point), place) | wrong
+            except (SymflopsError, ZeroDivisionError):
+                continue  # no point of this formula
     return [what + place for what, place in wrong.items()]
 
 
@@ -57,7 +56,8 @@ def _points(formula: Formula) -> Iterator[dict[str, Number]]:
         yield run | dict.fromkeys(formula.args, size)
 
 
-def _at(numbers: list[Number]) -> Iterator[str]:
+def _at(evaluate: Evaluator, point: Mapping[str, Number]) -> Iterator[str]:
+    numbers = evaluate(point)
     for metric, number in zip(METRICS, numbers, strict=True):
         if number < 0:
             yield f"{metric} is negative"
@@ -67,7 +67,7 @@ def _at(numbers: list[Number]) -> Iterator[str]:
         yield "matmul_flops is more than flops"
 
 
-def _in_bytes(evaluate: Any, point: Mapping[str, Any]) -> Iterator[str]:
+def _in_bytes(evaluate: Evaluator, point: Mapping[str, Number]) -> Iterator[str]:
     """Bytes are linear in the bytes of an element; ids and the like, of 8 bytes each, are a constant part."""
     none, some, twice = (evaluate({**point, **dict.fromkeys(BYTE_SYMBOLS, n)}) for n in (0, 2, 4))
     for metric in _BYTES:
@@ -76,9 +76,14 @@ def _in_bytes(evaluate: Any, point: Mapping[str, Any]) -> Iterator[str]:
             yield f"{metric} is not proportional to the bytes of an element"
 
 
-def _along_seq_len(evaluate: Any, point: Mapping[str, Any]) -> Iterator[str]:
+def _along_seq_len(evaluate: Evaluator, point: Mapping[str, Number]) -> Iterator[str]:
     """From one very long sequence to twice its length, nothing grows more than fourfold."""
-    once, twice = (evaluate({**point, "seq_len": n}) for n in (_LONG, 2 * _LONG))
+    evaluate(point)
+    try:
+        once, twice = (evaluate({**point, "seq_len": n}) for n in (_LONG, 2 * _LONG))
+    except SymflopsError:  # of so many digits that they are not computed
+        yield "the cost of a long sequence is too large to be computed"
+        return
     for metric, a, b in zip(METRICS, once, twice, strict=True):
         if b > 5 * a and b > 0:
             yield f"{metric} grows faster than with the square of seq_len"
