@@ -435,6 +435,16 @@ def test_no_sentence_of_the_source_or_the_answer_is_obeyed(api: Played, run: Any
     assert run("agent", "formula", GAIN, "--force", "--rounds", "1")[0] == 1
 
 
+def test_half_a_character_is_no_trouble(api: Played, run: Any, tmp_path: Path) -> None:
+    """JSON can say half of a pair of UTF-16, which no file can hold."""
+    api.replies = [message(use(changed("about", "a\ud800b") | {"more": "\udc00"}))]
+    assert run("agent", "formula", GAIN, "--rounds", "1")[0] == 1
+    assert diagnostics(tmp_path)[0]["rounds"][0]["answer"]["more"] == "\udc00"
+    api.replies = [message(use(changed("about", "a\ud800b")))]
+    assert run("agent", "formula", GAIN, "--rounds", "1")[0] == 0
+    assert load_formula("gain").about == "a\\ud800b"
+
+
 @pytest.mark.parametrize(
     "name", ["../../evil.Class", "agent_layers./etc/passwd", "os.path.join", "agent_layers.nn", "a b"]
 )

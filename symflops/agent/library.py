@@ -111,7 +111,8 @@ class Library:
             left.unlink()
         beside = path.parent / f".{path.stem}.{secrets.token_hex(8)}.part"
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # never what is there, such as a link
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        # Half a UTF-16 pair, which JSON can say and UTF-8 cannot, is written as JSON says it.
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
