@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read
 
-_KEYS = ("about", "source", "classes", "args", "defaults", "cost", "state", "cases")
+_KEYS = ("about", "source", "unproven", "classes", "args", "defaults", "cost", "state", "cases")
 _MAX_FILE = 1_000_000
+OWN_LIBRARY = "SYMFLOPS_LIBRARY"  # the environment variable that names the user's library
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,8 @@ class Formula:
     """A function from arguments to a Cost.
 
     `args` maps each argument to its meaning, `defaults` some of them to the text of an expression, `texts` each metric
-    to its formula. Besides its arguments a formula may use the run symbols.
+    to its formula. Besides its arguments a formula may use the run symbols. `unproven` says, of a formula that somebody
+    accepted without a proof, what was tried; it is empty for all others.
 
     >>> load_formula("linear").cost(N=21, in_features=5, out_features=3).flops
     630
@@ -41,6 +44,7 @@ class Formula:
     texts: Mapping[str, str]
     cases: tuple[Mapping[str, Any], ...]
     state: str = "0"  # bytes kept for the next call: what it appends to a cache, or a recurrent state
+    unproven: str = ""
 
     def cost(self, **args: Any) -> Cost:
         """The cost for these arguments: numbers, texts or SymPy expressions; missing ones take their default.
@@ -147,18 +151,61 @@ def data_folder(kind: str) -> Path:
     return inside if inside.exists() else Path(__file__).parent.parent / kind
 
 
+def own_library() -> Path:
+    """The user's library: the folder that SYMFLOPS_LIBRARY names, else `symflops` where the platform keeps data."""
+    given = os.environ.get(OWN_LIBRARY)
+    if given:
+        return Path(given)
+    from platformdirs import user_data_path
+
+    return user_data_path("symflops", appauthor=False)
+
+
 @cache
-def formula_names() -> tuple[str, ...]:
-    """The names of all formulas of the library."""
+def shipped_names() -> tuple[str, ...]:
+    """The names of the formulas that come with symflops."""
     return tuple(sorted(path.stem for path in data_folder("formulas").glob("*.toml")))
 
 
-@cache
+def own_names() -> tuple[str, ...]:
+    """The names of the formulas in the user's library; a shipped one of the same name goes first."""
+    names = {path.stem for path in (own_library() / "formulas").glob("*.toml")}
+    return tuple(sorted(names - set(shipped_names())))
+
+
+def formula_names() -> tuple[str, ...]:
+    """The names of all formulas: those that come with symflops and those of the user's library."""
+    return tuple(sorted((*shipped_names(), *own_names())))
+
+
 def load_formula(name: str) -> Formula:
     """The formula of that name in the library, or in a TOML file when the name ends in `.toml`."""
-    path = Path(name) if name.endswith(".toml") else data_folder("formulas") / f"{name}.toml"
-    if not name.endswith(".toml") and name not in formula_names():
+    if name.endswith(".toml"):
+        return read_formula(Path(name))
+    if name in shipped_names():
+        return _shipped(name)
+    if name not in own_names():
         raise SymflopsError(f"unknown formula {name[:100]!r}{nearest(name, formula_names())}")
+    return _own(name)
+
+
+@cache
+def _shipped(name: str) -> Formula:
+    return read_formula(data_folder("formulas") / f"{name}.toml")
+
+
+def _own(name: str) -> Formula:
+    path = own_library() / "formulas" / f"{name}.toml"
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise SymflopsError(f"cannot read: {error.strerror}", where=str(path)) from None
+    return _as_it_was(path, changed)
+
+
+@lru_cache(maxsize=1024)
+def _as_it_was(path: Path, changed: int) -> Formula:
+    """A file of the user's library, read once for each time that it changed."""
     return read_formula(path)
 
 
@@ -170,15 +217,23 @@ def read_formula(path: Path) -> Formula:
         if path.stat().st_size > _MAX_FILE:
             raise SymflopsError(f"file is larger than {_MAX_FILE:,} bytes")
         data = tomllib.loads(path.read_bytes().decode())
-        formula = _formula(path.stem, data)
-        _ = formula.canonical, formula._default_values, formula._order, formula._state
-        return formula
+        return formula_of(path.stem, data)
     except SymflopsError as error:
         raise error.within(str(path)) from None
     except OSError as error:
         raise SymflopsError(f"cannot read: {error.strerror}", where=str(path)) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SymflopsError(f"not a TOML file: {error}", where=str(path)) from None
+
+
+def formula_of(name: str, data: Mapping[str, Any]) -> Formula:
+    """A formula from the data of its file, checked whole.
+
+    Raises SymflopsError naming the key and the culprit.
+    """
+    formula = _formula(name, data)
+    _ = formula.canonical, formula._default_values, formula._order, formula._state
+    return formula
 
 
 def _formula(name: str, data: Mapping[str, Any]) -> Formula:
@@ -203,11 +258,11 @@ def _formula(name: str, data: Mapping[str, Any]) -> Formula:
         raise SymflopsError("classes: expected a list of class names")
     if not isinstance(cases, list) or not all(isinstance(c, dict) for c in cases):
         raise SymflopsError("cases: expected a list of tables")
-    about, source = (str(data.get(key, "")) for key in ("about", "source"))
+    about, source, unproven = (str(data.get(key, "")) for key in ("about", "source", "unproven"))
     state = data.get("state", "0")
     if not isinstance(state, str):
         raise SymflopsError(f"state: expected a text, got {type(state).__name__}")
-    return Formula(name, about, source, tuple(classes), args, defaults, cost, tuple(cases), state)
+    return Formula(name, about, source, tuple(classes), args, defaults, cost, tuple(cases), state, unproven)
 
 
 def _table(data: Mapping[str, Any], key: str) -> dict[str, str]:
@@ -220,19 +275,35 @@ def _table(data: Mapping[str, Any], key: str) -> dict[str, str]:
     return table
 
 
-@cache
 def formula_for_class(class_name: str) -> Formula:
-    """The formula that answers for a class, by its full name or by a short name that only one class has."""
+    """The formula that answers for a class, by its full name or by a short name that only one class has; one that comes
+    with symflops before one of the user's library."""
+    formula = shipped_for_class(class_name) or _for_class(class_name, own_names(), own_library(), _own)
+    if formula is None:
+        raise SymflopsError(f'no formula for class {class_name[:200]!r}; name one with "formula" or give "cost"')
+    return formula
+
+
+@cache
+def shipped_for_class(class_name: str) -> Formula | None:
+    """The formula that comes with symflops for a class, if there is one."""
+    return _for_class(class_name, shipped_names(), data_folder("formulas").parent, _shipped)
+
+
+def _for_class(class_name: str, names: tuple[str, ...], folder: Path, load: Callable[[str], Formula]) -> Formula | None:
     short = "." not in class_name
     found: dict[str, Formula] = {}
     pattern = re.compile(rf'["\'.]{re.escape(class_name)}["\']')
-    for name in formula_names():  # only the files that mention the class are parsed
-        if not pattern.search((data_folder("formulas") / f"{name}.toml").read_text("utf-8")):
+    for name in names:  # only the files that mention the class are parsed
+        path = folder / "formulas" / f"{name}.toml"
+        try:
+            text = path.read_text("utf-8", errors="replace")
+        except OSError as error:
+            raise SymflopsError(f"cannot read: {error.strerror}", where=str(path)) from None
+        if not pattern.search(text):
             continue
-        formula = load_formula(name)
+        formula = load(name)
         found |= {c: formula for c in formula.classes if c == class_name or (short and c.endswith(f".{class_name}"))}
     if len(set(found.values())) > 1:
         raise SymflopsError(f"class {class_name!r} is ambiguous: {', '.join(sorted(found))}")
-    if not found:
-        raise SymflopsError(f'no formula for class {class_name[:200]!r}; name one with "formula" or give "cost"')
-    return next(iter(found.values()))
+    return next(iter(found.values()), None)

@@ -109,6 +109,14 @@ class Model:
     about: str = ""
     source: str = ""
     class_name: str = ""
+    unproven: str = ""
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What nobody has proved: the model itself, and formulas that it uses, where they are marked so."""
+        used = {f.name: f.unproven for layer in self.graph if (f := layer.formula) is not None and f.unproven}
+        own = [f"{self.name}: {self.unproven}"] if self.unproven else []
+        return (*own, *(f"formula {name}: {tried}" for name, tried in sorted(used.items())))
 
     @cached_property
     def symbols(self) -> dict[str, int]:
@@ -214,7 +222,9 @@ class Model:
     def to_dict(self) -> dict[str, Any]:
         """The model as the data of its JSON file."""
         data: dict[str, Any] = {"name": self.name}
-        optional = {"about": self.about, "source": self.source, "class": self.class_name}
+        optional = {
+            "about": self.about, "source": self.source, "unproven": self.unproven, "class": self.class_name,
+        }  # fmt: skip
         data |= {key: value for key, value in optional.items() if value}
         data["symbols"] = dict(self.definitions)
         if self.assumes:

@@ -20,7 +20,7 @@ from symflops.tree import NAME, names, read, write
 
 MAX_FILE = 64 * 2**20  # bytes of a model file
 MAX_DEPTH = 100  # of nested layers
-_MODEL_KEYS = ("name", "about", "source", "class", "symbols", "assumes", "layers")
+_MODEL_KEYS = ("name", "about", "source", "unproven", "class", "symbols", "assumes", "layers")
 _LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "sub_layers")
 
 
@@ -92,10 +92,11 @@ class Reading:
         for path, owner in self.ties:
             if owner not in self.paths or owner == path:
                 raise SymflopsError(f"layers.{path}.tied: no layer {owner[:100]!r}{nearest(owner, sorted(self.paths))}")
-        texts = {key: _expect(data.get(key, ""), str, key) for key in ("name", "about", "source", "class")}
+        texts = {key: _expect(data.get(key, ""), str, key) for key in ("name", "about", "source", "unproven", "class")}
         return {
             "name": texts["name"], "root": root, "definitions": dict(symbols), "assumes": tuple(assumes),
             "about": texts["about"], "source": texts["source"], "class_name": texts["class"],
+            "unproven": texts["unproven"],
         }  # fmt: skip
 
     def part(self, name: str, data: Any, where: str, depth: int) -> Part:

@@ -71,6 +71,14 @@ def of_class(name: str, progress: Callable[[str], None] = lambda _: None) -> For
         package = ".".join(name.split(".")[:2])  # torch.nn.Linear is torch.nn.modules.linear.Linear
         if known == name or any(c.startswith(package) and c.endswith(f".{known}") for c in formula.classes):
             return formula
+    found = layer_of_class(name, progress)
+    if found is None:
+        raise SymflopsError(f"no formula, layer or model type for the class {name[:200]!r}")
+    return found
+
+
+def layer_of_class(name: str, progress: Callable[[str], None] = lambda _: None) -> Model | None:
+    """A layer of that class in a shipped model or, derived, in the model of its type; or a whole model of the class."""
     for shipped in models.model_names():
         found = _with_class(models.load(shipped), name)
         if found is not None:
@@ -79,7 +87,7 @@ def of_class(name: str, progress: Callable[[str], None] = lambda _: None) -> For
         found = _with_class(source.derive(kind, progress=progress), name)
         if found is not None:
             return found
-    raise SymflopsError(f"no formula, layer or model type for the class {name[:200]!r}")
+    return None
 
 
 def _kinds(name: str) -> Iterator[str]:

@@ -204,11 +204,10 @@ parameters = "0"
 
 def test_an_ambiguous_class(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     text = FORMULA.format(defaults="", flops="N")
+    (tmp_path / "formulas").mkdir()
     for name in ("first", "second"):
-        (tmp_path / f"{name}.toml").write_text(f'classes = ["{name}.Norm"]\n{text}')
-    monkeypatch.setattr(library, "data_folder", lambda kind: tmp_path)
-    for cached in (library.formula_names, library.load_formula, library.formula_for_class):
-        monkeypatch.setattr(library, cached.__name__, cached.__wrapped__)
+        (tmp_path / "formulas" / f"{name}.toml").write_text(f'classes = ["{name}.Norm"]\n{text}')
+    monkeypatch.setenv("SYMFLOPS_LIBRARY", str(tmp_path))
     assert library.formula_for_class("second.Norm").name == "second"
     with pytest.raises(SymflopsError, match=r"^class 'Norm' is ambiguous: first\.Norm, second\.Norm$"):
         library.formula_for_class("Norm")

@@ -34,6 +34,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("verification", "export", "trace"),
     ("source",),
     ("reference", "analysis"),
+    ("agent",),
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
@@ -42,6 +43,7 @@ MAY_IMPORT = {  # what of these a room is for
     "trace": ("torch", "transformers"),
     "notebook": ("pandas",),
     "export": ("matplotlib",),
+    "agent": ("anthropic",),
 }
 # Private, though no part of its name begins with an underscore.
 PRIVATE_TORCH = "torch.fx.experimental"

@@ -62,8 +62,8 @@ def trace(build: Callable[[Any], Built]) -> Recorder:
     quantities = Quantities(sizes.names, {name: symbol(name) for name in HINTS})
     built = run.Build(config, config, sizes, quantities, symbols, torch.bfloat16)
     guards: list[run.Guard] = []
-    with run._environment(built, guards):
-        with run.no_init_weights(), run._nothing_initialised():
+    with run.environment(built, guards):
+        with run.no_init_weights(), run.nothing_initialised():
             leaf, inputs = build(SimpleNamespace(**symbols))
         model = One(leaf).eval()
         recorder = Recorder(sizes, quantities, model)

@@ -10,6 +10,7 @@ import typer
 
 from symflops import __version__
 from symflops.cli import (
+    agent,
     compare,
     derive,
     generation,
@@ -56,6 +57,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(agent.app, name="agent")
+_NAMES = (*COMMANDS, "agent")
 
 # Typer brings its own copy of click or imports click, by version; either way this is the base of its usage errors.
 _UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
@@ -72,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every mistake of the user's is one line on stderr and exit status 3."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        if not given[0].startswith("-") and given[0] not in COMMANDS:
-            raise SymflopsError(f"no such command {given[0]!r}{nearest(given[0], tuple(COMMANDS))}")
+        if not given[0].startswith("-") and given[0] not in _NAMES:
+            raise SymflopsError(f"no such command {given[0]!r}{nearest(given[0], _NAMES)}")
         status = app(given, standalone_mode=False, prog_name="symflops")
     except SymflopsError as error:
         _fail(str(error))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from symflops.cli.quantities import aligned, engineering
+from symflops.errors import one_line
 from symflops.formula import formula_names, load_formula
 from symflops.model import load, model_names
 
@@ -36,7 +37,7 @@ def formulas(
             "defaults": dict(formula.defaults),
             "cost": dict(formula.texts),
             "state": formula.state,
-        }
+        } | ({"unproven": formula.unproven} if formula.unproven else {})
         if output is Format.json:
             print(json.dumps(data, indent=2))
             return
@@ -46,12 +47,18 @@ def formulas(
         if formula.state != "0":
             print(f"kept for the next call = {formula.state}")
         print("\n" + "\n".join([f"source: {formula.source}", *(f"class: {c}" for c in formula.classes)]))
+        if formula.unproven:
+            print(f"unproven: {one_line(formula.unproven, 2000)}")
         return
     listed = [load_formula(n) for n in formula_names()]
     if output is Format.json:
-        print(json.dumps([{"name": f.name, "about": f.about, "classes": list(f.classes)} for f in listed], indent=2))
+        rows = [
+            {"name": f.name, "about": f.about, "classes": list(f.classes)} | ({"unproven": True} if f.unproven else {})
+            for f in listed
+        ]
+        print(json.dumps(rows, indent=2))
     else:
-        print(aligned([(f.name, f.about) for f in listed], (False, False)))
+        print(aligned([(f.name, one_line(f.about) + " (unproven)" * bool(f.unproven)) for f in listed], (False, False)))
 
 
 def models(output: Output = Format.text) -> None:

@@ -10,7 +10,7 @@ import typer
 from symflops.cli import request
 from symflops.cli.quantities import aligned, engineering, exact_number, printable
 from symflops.cost import METRICS, Cost
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, one_line
 from symflops.model import Model, Row
 
 
@@ -61,6 +61,9 @@ def show(
         print(_numbers(named, rows, whole, given, metrics))
     else:
         print(_formulas(rows, whole.bind(**given), given, metrics, short))
+    if output is not Format.json:
+        for doubt in named.doubts:
+            print(f"unproven: {one_line(doubt)}")
 
 
 def _place(row: Row) -> tuple[str, str]:
@@ -103,4 +106,5 @@ def _json(model: Model, rows: list[Row], given: dict[str, int], numbers: bool, m
         shown = {m: printable(cost.number(m)) if numbers else cost.text(m) for m in metrics}
         repeat = row.repeat if isinstance(row.repeat, int) else str(row.repeat)
         layers.append({"path": row.path, "class": row.class_name, "repeat": repeat, "basic": row.is_basic, **shown})
-    return json.dumps({"model": model.name, "layers": layers}, indent=2, ensure_ascii=False)
+    data = {"model": model.name, "layers": layers} | ({"unproven": list(model.doubts)} if model.doubts else {})
+    return json.dumps(data, indent=2, ensure_ascii=False)

@@ -10,7 +10,7 @@ import typer
 from symflops.cli import request
 from symflops.cli.quantities import aligned, engineering, exact_number, printable
 from symflops.cost import METRICS, UNITS, Cost
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 
 
@@ -65,6 +65,9 @@ def total(
         print(equations(cost, metrics, short=short, standalone=True))
     else:
         print(printed(output, named, cost, metrics, short))
+    if output is not Format.json:
+        for doubt in named.doubts:
+            print(f"{_COMMENT[output]}unproven: {one_line(doubt)}")
 
 
 def printed(output: Format, model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
@@ -98,6 +101,8 @@ def _json(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> st
         "symbols": model.symbols,
         "assumes": list(model.assumes),
     }
+    if model.doubts:
+        data["unproven"] = list(model.doubts)
     if short and not cost.evaluated:
         data["legend"] = {new: name for name, new in cost.legend.items()}
     return json.dumps(data, indent=2, ensure_ascii=False)
@@ -136,4 +141,8 @@ def _javascript(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool)
 _PRINTERS = {
     Format.text: _text, Format.json: _json, Format.latex: _latex, Format.python: _python, Format.c: _c,
     Format.numpy: _numpy, Format.javascript: _javascript,
+}  # fmt: skip
+_COMMENT = {
+    Format.text: "", Format.latex: "% ", Format.python: "# ", Format.c: "// ", Format.numpy: "# ",
+    Format.javascript: "// ",
 }  # fmt: skip

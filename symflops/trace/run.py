@@ -107,7 +107,7 @@ def build(
     experts.set_implementation(config, "eager", "eager")
     vars(config)["return_dict"] = True
     result = Build(original, config, sizes, Quantities(sizes.names, values), symbols, dtype)
-    with _environment(result, result.guards):
+    with environment(result, result.guards):
         try:
             with no_init_weights(), nothing_initialised(), cheap_parameters(), built_once(equal):
                 model = model_class(config)
@@ -131,7 +131,7 @@ def call(built: Build, settings: Settings) -> Run:
         return result
     recorder = Recorder(sizes, built.quantities, built.model, built.dtype, settings.allow_unknown)
     result.recorder = recorder
-    with _environment(built, result.guards), attention.caught(recorder, settings.eager), experts.caught(recorder):
+    with environment(built, result.guards), attention.caught(recorder, settings.eager), experts.caught(recorder):
         try:
             _call(result, recorder, symbols, settings)
         except Exception as error:  # as above
@@ -140,7 +140,7 @@ def call(built: Build, settings: Settings) -> Run:
 
 
 @contextmanager
-def _environment(built: Build, guards: list[Guard]) -> Iterator[None]:
+def environment(built: Build, guards: list[Guard]) -> Iterator[None]:
     """What holds while a model's source runs: fake tensors, symbols that compute, notes of what it asks and reads."""
     sizes = built.sizes
     with ExitStack() as stack:

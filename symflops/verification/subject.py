@@ -84,7 +84,8 @@ def subject(thing: Any, metric: str) -> Subject:
     if isinstance(thing, Formula):
         defaults = {name: to_value(text) for name, text in thing.defaults.items()}
         cost = Cost(thing.canonical)
-        return _of_cost(thing.name, cost, metric, defaults=defaults)
+        label = f"{thing.name} (unproven)" if thing.unproven else thing.name
+        return _of_cost(label, cost, metric, defaults=defaults)
     if isinstance(thing, Cost):
         return _of_cost("the cost", thing, metric)
     value = to_value(thing)

@@ -1,0 +1,1 @@
+"""Claude writes formulas and models; verification is the gate. The only place that imports anthropic."""
