@@ -126,8 +126,9 @@ def lengths(chunk: int, degree: int) -> list[int]:
     """
     if not chunk:
         return list(range(12, 12 + degree + 3))
-    usual = (chunk - 5, chunk - chunk // 2 - 1, chunk - 1, 2, *range(1, chunk))
-    left = list(dict.fromkeys(r % chunk for r in usual if r % chunk))[: degree + 2]
+    usual = (chunk - 5, chunk - chunk // 2 - 1, chunk - 1, 2, *range(3, chunk), 1)  # what is 1 may run otherwise
+    left = list(dict.fromkeys(r for r in usual if 0 < r < chunk))
+    left = [r for r in left if r > 1 or len(left) < degree + 2][: degree + 2]
     points = [(q, r) for i, r in enumerate(left[: degree + 1]) for q in range(2, 3 + degree - i)]
     return [chunk * q + r for q, r in [*points, (2, left[-1]), (3 + degree, left[0]), (3, 0)]]
 
