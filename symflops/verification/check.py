@@ -10,6 +10,7 @@ from typing import Any
 from symflops import deadline
 from symflops.algebra import free_symbols, from_text, substitute
 from symflops.errors import SymflopsError, nearest
+from symflops.layer import collection_paused
 from symflops.polynomial import Value, add, flat, negate
 from symflops.tree import Tree, names
 from symflops.tree import read as read_text
@@ -34,6 +35,7 @@ _USUAL = {
 _TOLERANCES = ("exact", "leading")
 
 
+@collection_paused()  # one pass over all of torch may take longer than the budget
 def verify(
     candidate: Any,
     reference: Any,
