@@ -57,7 +57,9 @@ class _Values:
         self.sizes = architecture(config, set()).numbers  # named as in a derivation
         self.depths = Depths(config)
         depths = [n for n in self.depths.fields if n in model.symbols and DEPTH.search(n)]
-        self.totals = [self.depths.fields[n] for n in depths]  # how many layers there are, or other lists of modules
+        worded = [len(words) for words in self.depths.lists.lists.values() if isinstance(words[0], str)]
+        # How many layers there are, or other lists of modules.
+        self.totals = [*(self.depths.fields[n] for n in depths), *worded]
         self.fields: dict[str, list[Any]] = {}  # what the config and those inside it have under a name
         for prefix, part in parts(config):
             for key, value in stated(part).items():
