@@ -27,7 +27,7 @@ class log2(sympy.Function):  # type: ignore[misc]  # SymPy has no stubs; functio
     nargs = 1
 
     @classmethod
-    def eval(cls, x: sympy.Expr) -> sympy.Expr | None:
+    def eval(cls, x: sympy.Expr) -> sympy.Expr | None:  # SymPy's own hook: x is an expression, never text
         if x.is_Rational and x.is_positive:
             value = function.logarithm2(exact(Fraction(int(x.p), int(x.q))))
             return None if isinstance(value, polynomial.Polynomial) else sympy.Integer(value)

@@ -1,11 +1,14 @@
-"""What tests of the command line share."""
+"""What tests of the command line and of the agent share."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from messages_api import Played, served
 
 from symflops.cli import main
 
@@ -40,3 +43,26 @@ def refuse(capsys: pytest.CaptureFixture[str]) -> Any:
         return captured.err.removeprefix("symflops: error: ").removesuffix("\n")
 
     return run
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Played]:
+    """A server that plays the Messages API, the SDK pointed at it, and an empty library."""
+    with served() as played:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "key-of-a-test")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", played.url)
+        monkeypatch.setenv("SYMFLOPS_LIBRARY", str(tmp_path / "library"))
+        yield played
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run `symflops …`; gives exit status, stdout and stderr."""
+
+    def command(*arguments: str) -> tuple[Any, str, str]:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        captured = capsys.readouterr()
+        return (stopped.value.code, captured.out, captured.err)
+
+    return command

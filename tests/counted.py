@@ -280,7 +280,7 @@ def experts(rows: Sequence[Row], choices: Sequence[Sequence[int]], shares: Seque
     return result
 
 
-def selective_scan(u, dt, a_log, b, c, d):  # type: ignore[no-untyped-def]
+def selective_scan(u, dt, a_log, b, c, d):
     """One sequence: u, dt are length x channels; b, c length x state; a_log channels x state; d channels."""
     a = [[-exp(x) for x in row] for row in a_log]
     state = [[Counted(0.0) for _ in row] for row in a]

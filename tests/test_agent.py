@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from messages_api import Played, Reply, dawdles, drops, fails, message, says, send, served, use
+from messages_api import Played, Reply, dawdles, drops, fails, message, says, send, use
 
 from symflops.agent.gate import Reference, judge, reference_of
 from symflops.algebra import from_text
-from symflops.cli import main
 from symflops.formula import formula_for_class, load_formula, own_library, read_formula
 from symflops.trace import alone
 
@@ -62,28 +61,6 @@ def traced_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(alone, "alone", functools.cache(alone.alone))
         yield
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Played]:
-    with served() as played:
-        monkeypatch.setenv("ANTHROPIC_API_KEY", "key-of-a-test")
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", played.url)
-        monkeypatch.setenv("SYMFLOPS_LIBRARY", str(tmp_path / "library"))
-        yield played
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run `symflops …`; gives exit status, stdout and stderr."""
-
-    def command(*arguments: str) -> tuple[Any, str, str]:
-        with pytest.raises(SystemExit) as stopped:
-            main(arguments)
-        captured = capsys.readouterr()
-        return (stopped.value.code, captured.out, captured.err)
-
-    return command
 
 
 def library(tmp_path: Path) -> list[str]:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from messages_api import Played, message, served, use
-from test_agent import run  # noqa: F401  (a fixture)
+from messages_api import Played, message, use
 
 import symflops
 from symflops.agent import model as agent_model
@@ -35,15 +34,6 @@ def derived_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Played]:
-    with served() as played:
-        monkeypatch.setenv("ANTHROPIC_API_KEY", "key-of-a-test")
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", played.url)
-        monkeypatch.setenv("SYMFLOPS_LIBRARY", str(tmp_path / "library"))
-        yield played
-
-
 def answer(**changes: Any) -> Any:
     return message(use(copy.deepcopy(RIGHT) | changes, name="write_model"))
 
@@ -58,7 +48,7 @@ def without(*path: str) -> dict[str, Any]:
     return layers
 
 
-def test_a_right_model_is_written(api: Played, run: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_right_model_is_written(api: Played, run: Any, tmp_path: Path) -> None:
     api.replies = [answer()]
     target = tmp_path / "llama.json"
     status, out, err = run("agent", "model", "llama", "-o", str(target))
@@ -73,7 +63,7 @@ def test_a_right_model_is_written(api: Played, run: Any, tmp_path: Path) -> None
     assert "sdpa(" in question
 
 
-def test_a_forgotten_layer_comes_back_by_name(api: Played, run: Any) -> None:  # noqa: F811
+def test_a_forgotten_layer_comes_back_by_name(api: Played, run: Any) -> None:
     api.replies = [answer(layers=without("model", "layers", "mlp", "act_fn")), answer()]
     status, out, _ = run("agent", "model", "llama")
     assert status == 0
@@ -97,7 +87,7 @@ def test_a_forgotten_layer_comes_back_by_name(api: Played, run: Any) -> None:  #
 )
 def test_a_wrong_model_is_not_written(
     api: Played,
-    run: Any,  # noqa: F811
+    run: Any,
     tmp_path: Path,
     changes: dict[str, Any],
     said: str,
@@ -110,7 +100,7 @@ def test_a_wrong_model_is_not_written(
     assert not target.exists()
 
 
-def test_conditions_of_an_answer_do_not_make_it_right(api: Played, run: Any) -> None:  # noqa: F811
+def test_conditions_of_an_answer_do_not_make_it_right(api: Played, run: Any) -> None:
     """Where seq_len is 0 no layer costs anything, and where a symbol is what another one is, wrong names are right."""
     layers = without("model", "layers", "mlp", "act_fn")
     symbols = SHIPPED["symbols"] | {"hidden_size": 1}
@@ -122,7 +112,7 @@ def test_conditions_of_an_answer_do_not_make_it_right(api: Played, run: Any) -> 
 
 def test_without_a_derivation_nothing_is_proved(
     api: Played,
-    run: Any,  # noqa: F811
+    run: Any,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -142,7 +132,7 @@ def test_without_a_derivation_nothing_is_proved(
     assert json.loads(target.read_text())["unproven"]
 
 
-def test_what_is_no_config_is_one_line(api: Played, run: Any) -> None:  # noqa: F811
+def test_what_is_no_config_is_one_line(api: Played, run: Any) -> None:
     status, out, err = run("agent", "model", "lama")
     assert (status, out) == (3, "")
     assert err == "symflops: error: lama: no such file, directory or model type; did you mean 'llama'?\n"

@@ -51,7 +51,7 @@ WRONG: dict[str, tuple[bytes, tuple[str, ...], tuple[str, ...]]] = {
     "missing metric": (model({"cost": {"flops": "1"}}), (f"{HERE}.cost", "matmul_flops is missing"), ()),
     "undeclared name": (model(cost("2*hiden_size")), (f"{HERE}.cost.flops", "undeclared name 'hiden_size'"), ()),
     "undeclared argument": (
-        model(linear(args={**LINEAR["args"], "rows": 1})),  # type: ignore[dict-item]
+        model(linear(args={**LINEAR["args"], "rows": 1})),
         (f"{HERE}.args", "formula linear has no argument 'rows'"),
         (),
     ),
@@ -122,7 +122,7 @@ WRONG: dict[str, tuple[bytes, tuple[str, ...], tuple[str, ...]]] = {
     "division by zero": (model(cost("1/(2 - 2)")), (f"{HERE}.cost.flops", "division by zero"), ()),
     "division by zero when evaluated": (model(cost("8/(seq_len - 4)")), ("block.mlp", "division by zero"), AT),
     "missing symbol when evaluated": (
-        model(linear(args={**LINEAR["args"], "N": "hidden_size"}), symbols={"hidden_size": "hidden"}),  # type: ignore[dict-item]
+        model(linear(args={**LINEAR["args"], "N": "hidden_size"}), symbols={"hidden_size": "hidden"}),
         ("symbols.hidden_size", "undeclared name 'hidden'"),
         AT,
     ),

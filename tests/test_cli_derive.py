@@ -141,7 +141,7 @@ def test_progress_is_one_line_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     with request.progress() as tell:
         tell("first")
         tell("x" * 500)
-    shown = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    shown = sys.stderr.getvalue()
     assert "first" in shown
     assert "\n" not in shown
     assert max(len(part) for part in shown.split("\r")) < 90
@@ -497,6 +497,15 @@ def test_layers_that_were_one_kind_where_a_model_was_derived_may_not_be_two_else
     assert 'layer_types[i] in ["full_attention", "sliding_attention"]' in model.assumes
     with pytest.raises(SymflopsError, match="its ModernBertDecoderLayers differ in what no list of it says"):
         bind(model, four)
+
+
+def test_a_config_that_its_own_source_cannot_build_is_not_bound() -> None:
+    # Whether its layers differ unseen can only be told from the model that it makes.
+    model = symflops.derive(small_config("llama", 0))
+    wrong = small_config("llama", 1)
+    wrong.pad_token_id = 10**6
+    with pytest.raises(SymflopsError, match=r"cannot be built: .*Padding_idx must be within num_embeddings"):
+        bind(model, wrong)
 
 
 def test_what_a_config_says_of_each_layer_may_be_said_of_other_layers() -> None:

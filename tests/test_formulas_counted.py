@@ -136,7 +136,7 @@ def test_batch_norm(affine: int) -> None:
 def test_reduction_and_gate() -> None:
     x = rows(3, 7)
     for reduce in (counted.total, counted.mean, counted.largest):
-        assert flops("reduction", N=3, width=7) == count(lambda r=reduce: [r(row) for row in x])[0]  # type: ignore[misc]
+        assert flops("reduction", N=3, width=7) == count(lambda r=reduce: [r(row) for row in x])[0]
     operations, result = count(lambda: [a * counted.sigmoid(b) for a, b in zip(x[0], x[1], strict=True)])
     assert flops("glu", n=7) == operations
     close(result, nn.functional.glu(tensor(x[0] + x[1])))

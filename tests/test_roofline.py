@@ -94,7 +94,7 @@ def test_llama_decodes_as_fast_as_its_bytes_allow() -> None:
     # Two operations per weight that multiplies, and 4*4096 per layer for each of 101 keys.
     per_token = 2 * (PARAMETERS - EMBEDDING - NORMS) + 4 * 4096 * 32 * 101
     assert found.mfu == pytest.approx(3120 * per_token / 989.4e12, rel=1e-12)
-    assert found.of_bound == pytest.approx(3120 / found.tokens_per_second)  # type: ignore[operator]
+    assert found.of_bound == pytest.approx(3120 / found.tokens_per_second)
     assert found.fits
     assert not symflops.roofline("llama-3.1-8b", "rtx-4090", batch_size=64, seq_len=1, past_len=8192).fits
 

@@ -87,7 +87,7 @@ def test_experts_read_where_their_expectation_meets_the_cache() -> None:
 
     assert answer.crossings == [(81, 82)]
     assert lead(81) > 0 > lead(82)
-    assert 81 < answer[0].value < 82  # type: ignore[operator]
+    assert 81 < answer[0].value < 82
     assert [n for n in range(1, 300) if (lead(n) > 0) != (lead(n + 1) > 0)] == [81]
 
 

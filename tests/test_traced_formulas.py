@@ -78,7 +78,7 @@ def trace(build: Callable[[Any], Built]) -> Recorder:
 def traced_costs(recorder: Recorder) -> tuple[Value, ...]:
     """The six metrics of what was recorded; no formula of the module's class is looked at."""
     (leaf,) = recorder.root.parts
-    return Assembly(recorder).costs(leaf, list(every_operation(leaf)))  # type: ignore[arg-type]
+    return Assembly(recorder).costs(leaf, list(every_operation(leaf)))
 
 
 def class_of(name: str) -> Any:

@@ -43,7 +43,12 @@ def bind(model: Model, config: Any) -> Model:
         values = _Values(model, named.config)
         bound = {name: values.of(name) for name in model.symbols}
         values.check_facts()
-        values.check_choices(equal_layers(named.model_class, named.config))
+        try:
+            equal = equal_layers(named.model_class, named.config)
+        except Exception as error:  # whatever the model's own source raises
+            text = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise SymflopsError(f"the config's model cannot be built: {one_line(text, 200)}") from None
+        values.check_choices(equal)
     except SymflopsError as error:
         raise error.within(model.name) from None
     return model.with_symbols(bound)

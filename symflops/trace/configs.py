@@ -115,7 +115,7 @@ def _default(kind: str, config_class: type) -> Any:
     table = tomllib.loads((Path(__file__).parent / "sensible.toml").read_text("utf-8"))
     try:
         return config_class(**table.get(kind, {}))
-    except Exception as error:
+    except Exception as error:  # as above: a config class validates in its own way
         raise SymflopsError(f"the defaults of {kind} are not a config: {_first_line(error)}") from None
 
 

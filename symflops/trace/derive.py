@@ -92,7 +92,10 @@ class Work:
     @cached_property
     def equal(self) -> dict[type, list[int]]:
         """Which layers are equal, so that they are built once."""
-        return equal_layers(self.named.model_class, self.named.config)
+        try:
+            return equal_layers(self.named.model_class, self.named.config)
+        except Exception:  # what is wrong shows, and is told, when the model is built with symbols
+            return {}
 
     def build(self) -> tuple[Architecture, Build]:
         """The model under what is known now; built again only when that has changed."""

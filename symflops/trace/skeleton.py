@@ -27,8 +27,8 @@ _LISTED = re.compile(r"\.(\d+)$")
 def equal_layers(model_class: type, config: Any) -> dict[type, list[int]]:
     """For each class of the layers that stand in lists: of each in the order of construction, the first that equals it.
 
-    Empty when the model cannot be built on the meta device, or where layers hold weights in common with others: then
-    every layer is built.
+    Layers that hold weights in common with others are in none of them. Raises whatever the model's own source does when
+    the model cannot be built on the meta device.
     """
     made: dict[type, list[nn.Module]] = {}
     with ExitStack() as stack:
@@ -41,10 +41,7 @@ def equal_layers(model_class: type, config: Any) -> dict[type, list[int]]:
             plain(self, *args, **kwargs)
 
         stack.enter_context(patch.object(nn.Module, "__init__", noted))
-        try:
-            model = model_class(copy.deepcopy(config))
-        except Exception:  # what is wrong shows, and is told, when the model is built with symbols
-            return {}
+        model = model_class(copy.deepcopy(config))
     places = {m: int(found.group(1)) for path, m in model.named_modules() if (found := _LISTED.search(path))}
     result: dict[type, list[int]] = {}
     for kind, modules in made.items():
