@@ -23,11 +23,6 @@ Output = Annotated[Format, typer.Option("--format", help="how to print")]
 By = Annotated[str, typer.Option("--by", metavar="SYMBOL", help="the symbol that varies")]
 
 
-def run_options(**options: str | None) -> Mapping[str, str | None]:
-    """The run symbols' options by name, as `request.resolve` takes them."""
-    return options
-
-
 def given(values: Mapping[str, Value]) -> dict[str, Any]:
     """Values that were put in, as JSON takes them."""
     return {name: jsonable(value) for name, value in sorted(values.items())}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, Pair
 
 
+@request.at_a_point()
 def compare(
     a: request.ModelName,
     b: Annotated[
@@ -23,15 +24,7 @@ def compare(
     within: Annotated[
         str | None, typer.Option("--within", metavar="PERCENT", help="where B is that close to A")
     ] = None,
-    batch_size: request.Batch = None,
-    seq_len: request.Length = None,
-    past_len: request.Past = None,
-    causal: request.Causal = False,
-    dtype_bytes: request.DtypeBytes = None,
-    weight_bytes: request.WeightBytes = None,
-    cache_bytes: request.CacheBytes = None,
-    config: request.OtherConfig = None,
-    settings: request.Set = None,
+    point: request.Point = request.ANYWHERE,
     output: answers.Output = answers.Format.text,
 ) -> None:
     """Difference and ratio by component, in closed form, and where the two sides cross.
@@ -41,12 +34,8 @@ def compare(
     """
     from symflops.analysis import comparison
 
-    options = answers.run_options(
-        batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
-        cache_bytes=cache_bytes,
-    )  # fmt: skip
-    first, run = request.resolve(a, settings, options, causal, config)
-    second = b if comparison.is_rule(b) else request.resolve(b, None, {})[0]
+    first, run = point.resolve(a)
+    second = b if comparison.is_rule(b) else request.ANYWHERE.resolve(b)[0]
     found = comparison.compare(first, second, metric, by=by, **run)
     percent = within or ("5%" if found.is_rule else None)
     print(_PRINTERS[output](found, percent))

@@ -18,20 +18,15 @@ from symflops.numeric import evaluate, whole, with_defaults
 from symflops.polynomial import Value
 
 
+@request.at_a_point(without=("seq_len", "past_len"))
 def generation(
     model: request.ModelName,
-    batch_size: request.Batch = None,
     prompt_len: Annotated[str | None, typer.Option("-p", "--prompt-len", help="tokens of the prompt")] = None,
     new_tokens: Annotated[
         str | None,
         typer.Option("-n", "--new-tokens", help="tokens generated, with the one that the prompt's pass yields"),
     ] = None,
-    causal: request.Causal = False,
-    dtype_bytes: request.DtypeBytes = None,
-    weight_bytes: request.WeightBytes = None,
-    cache_bytes: request.CacheBytes = None,
-    config: request.OtherConfig = None,
-    settings: request.Set = None,
+    point: request.Point = request.ANYWHERE,
     metric: request.Metric = None,
     symbolic: request.Symbolic = False,
     short: request.Short = False,
@@ -41,10 +36,7 @@ def generation(
     from symflops.analysis.generation import NEW, PROMPT
     from symflops.analysis.generation import generation as generate
 
-    options = answers.run_options(
-        batch_size=batch_size, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes, cache_bytes=cache_bytes
-    )
-    named, given = request.resolve(model, settings, options, causal, config)
+    named, given = point.resolve(model)
     for name, number in ((PROMPT, prompt_len), (NEW, new_tokens)):
         if number is not None:
             given[name] = request.number(number, name)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from symflops.analysis.regimes import Regimes
 
 
+@request.at_a_point()
 def regimes(
     model: request.ModelName,
     by: answers.By = "seq_len",
@@ -21,15 +22,7 @@ def regimes(
     at: Annotated[
         list[int] | None, typer.Option("--at", min=1, help="numbers at this value of SYMBOL; repeatable")
     ] = None,
-    batch_size: request.Batch = None,
-    seq_len: request.Length = None,
-    past_len: request.Past = None,
-    causal: request.Causal = False,
-    dtype_bytes: request.DtypeBytes = None,
-    weight_bytes: request.WeightBytes = None,
-    cache_bytes: request.CacheBytes = None,
-    config: request.OtherConfig = None,
-    settings: request.Set = None,
+    point: request.Point = request.ANYWHERE,
     symbolic: request.Symbolic = False,
     output: answers.Output = answers.Format.text,
 ) -> None:
@@ -39,11 +32,7 @@ def regimes(
     """
     from symflops.analysis.regimes import regimes as answer
 
-    options = answers.run_options(
-        batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
-        cache_bytes=cache_bytes,
-    )  # fmt: skip
-    named, run = request.resolve(model, settings, options, causal, config)
+    named, run = point.resolve(model)
     found = answer(named, by, metric, symbolic=symbolic, **run)
     if at and not found.is_numeric:
         raise SymflopsError("--at needs numbers for all other symbols; leave out --symbolic")

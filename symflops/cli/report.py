@@ -17,34 +17,19 @@ Models = Annotated[
 ]
 
 
+@request.at_a_point()
 def report(
     models: Models,
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="FILE", help="write the page there (default: stdout)")
     ] = None,
-    batch_size: request.Batch = None,
-    seq_len: request.Length = None,
-    past_len: request.Past = None,
-    causal: request.Causal = False,
-    dtype_bytes: request.DtypeBytes = None,
-    weight_bytes: request.WeightBytes = None,
-    cache_bytes: request.CacheBytes = None,
-    config: request.OtherConfig = None,
-    settings: request.Set = None,
+    point: request.Point = request.ANYWHERE,
     depth: Annotated[int | None, typer.Option("--depth", min=1, help="levels of the layer tree to show")] = None,
 ) -> None:
     """One HTML file, without network or server, in which the closed forms run: change a symbol, and every number and
     chart follows. The options say where the page opens."""
-    options = {
-        "batch_size": batch_size,
-        "seq_len": seq_len,
-        "past_len": past_len,
-        "dtype_bytes": dtype_bytes,
-        "weight_bytes": weight_bytes,
-        "cache_bytes": cache_bytes,
-    }
     target = output_file.writable(output) if output is not None else None
-    resolved = [request.resolve(name, settings, options, causal, config) for name in models]
+    resolved = [point.resolve(name) for name in models]
     named = [model for model, _ in resolved]
     given = resolved[0][1]
     check_names(given, set().union(*(model.total().free_symbols for model in named)))

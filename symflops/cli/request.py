@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -68,31 +71,73 @@ def evaluate(model: Model, cost: Cost, given: Mapping[str, Any]) -> Cost:
         raise
 
 
-def resolve(
-    model_name: str,
-    settings: list[str] | None,
-    options: Mapping[str, str | None],
-    causal: bool = False,
-    config: str | None = None,
-) -> tuple[Model, dict[str, Any]]:
-    """The model with the values of `--config` and `--set`, and the numbers given for run symbols."""
-    if not model_name:
-        raise SymflopsError("MODEL is empty; name a model or the path of a model JSON")
-    with only_our_words(), progress() as tell:
-        model = load(model_name, tell)
-        if config is not None:
-            model = bind(model, config)
-    run: dict[str, Any] = {name: number(text, name) for name, text in options.items() if text is not None}
-    if causal:
-        run["causal"] = 1
-    architecture: dict[str, Any] = {}
-    for setting in settings or ():
-        name, equals, text = setting.partition("=")
-        if not equals:
-            raise SymflopsError(f"--set {setting[:60]!r}: expected name=value")
-        target = run if name in RUN_SYMBOLS else architecture
-        target[name] = number(text, f"--set {name}")
-    return (model.with_symbols(architecture) if architecture else model), run
+@dataclass(frozen=True)
+class Point:
+    """What the options say of a model and of a call of it."""
+
+    run: Mapping[str, str] = field(default_factory=dict)  # run symbols, as they were typed
+    causal: bool = False
+    config: str | None = None
+    settings: tuple[str, ...] = ()
+
+    def resolve(self, model_name: str) -> tuple[Model, dict[str, Any]]:
+        """The model with the values of `--config` and `--set`, and the numbers given for run symbols."""
+        if not model_name:
+            raise SymflopsError("MODEL is empty; name a model or the path of a model JSON")
+        with only_our_words(), progress() as tell:
+            model = load(model_name, tell)
+            if self.config is not None:
+                model = bind(model, self.config)
+        run: dict[str, Any] = {name: number(text, name) for name, text in self.run.items()}
+        if self.causal:
+            run["causal"] = 1
+        architecture: dict[str, Any] = {}
+        for setting in self.settings:
+            name, equals, text = setting.partition("=")
+            if not equals:
+                raise SymflopsError(f"--set {setting[:60]!r}: expected name=value")
+            target = run if name in RUN_SYMBOLS else architecture
+            target[name] = number(text, f"--set {name}")
+        return (model.with_symbols(architecture) if architecture else model), run
+
+
+ANYWHERE = Point()
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "batch_size": (Batch, None), "seq_len": (Length, None), "past_len": (Past, None), "causal": (Causal, False),
+    "dtype_bytes": (DtypeBytes, None), "weight_bytes": (WeightBytes, None), "cache_bytes": (CacheBytes, None),
+    "config": (OtherConfig, None), "settings": (Set, None),
+}  # fmt: skip
+Command = Callable[..., None]
+
+
+def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
+    """A command whose parameter `point` is given by the options that say which model and which call of it, but for
+    those that it takes in a way of its own."""
+    options = {name: option for name, option in _OPTIONS.items() if name not in without}
+
+    def decorated(command: Command) -> Command:
+        hints = get_type_hints(command, include_extras=True)
+        parameters: list[Parameter] = []
+        for p in signature(command).parameters.values():
+            if p.name == "point":
+                kind = Parameter.POSITIONAL_OR_KEYWORD
+                parameters += [Parameter(n, kind, default=d, annotation=a) for n, (a, d) in options.items()]
+            else:
+                parameters.append(p.replace(annotation=hints[p.name]))
+
+        @wraps(command)
+        def called(**given: Any) -> None:
+            said = {name: given.pop(name) for name in options}
+            causal, config, settings = (said.pop(name) for name in ("causal", "config", "settings"))
+            run = {name: text for name, text in said.items() if text is not None}
+            command(**given, point=Point(run, causal, config, tuple(settings or ())))
+
+        # What typer reads instead of the command's own.
+        vars(called)["__signature__"] = Signature(parameters)
+        called.__annotations__ = {p.name: p.annotation for p in parameters}
+        return called
+
+    return decorated
 
 
 @contextmanager

@@ -16,21 +16,14 @@ if TYPE_CHECKING:
     from symflops.analysis.roofline import Bound, Roofline
 
 
+@request.at_a_point()
 def roofline(
     model: request.ModelName,
     machine: Annotated[
         str,
         typer.Option("--hardware", metavar="NAME|FILE", help="a machine (see `symflops hardware`), or file.toml:name"),
     ],
-    batch_size: request.Batch = None,
-    seq_len: request.Length = None,
-    past_len: request.Past = None,
-    causal: request.Causal = False,
-    dtype_bytes: request.DtypeBytes = None,
-    weight_bytes: request.WeightBytes = None,
-    cache_bytes: request.CacheBytes = None,
-    config: request.OtherConfig = None,
-    settings: request.Set = None,
+    point: request.Point = request.ANYWHERE,
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="data type of matrix products (default: by the bytes)")
     ] = None,
@@ -47,11 +40,7 @@ def roofline(
     """
     from symflops.analysis.roofline import roofline as answer
 
-    options = answers.run_options(
-        batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
-        cache_bytes=cache_bytes,
-    )  # fmt: skip
-    named, run = request.resolve(model, settings, options, causal, config)
+    named, run = point.resolve(model)
     found = answer(named, machine, dtype=dtype, devices=devices, unfused=unfused, measured=measured, **run)
     print(_PRINTERS[output](found))
 

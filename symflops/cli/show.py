@@ -19,18 +19,11 @@ class Format(StrEnum):
     json = "json"
 
 
+@request.at_a_point()
 def show(
     model: request.ModelName,
     depth: Annotated[int | None, typer.Option("--depth", min=0, help="levels of the tree to show")] = None,
-    batch_size: request.Batch = None,
-    seq_len: request.Length = None,
-    past_len: request.Past = None,
-    causal: request.Causal = False,
-    dtype_bytes: request.DtypeBytes = None,
-    weight_bytes: request.WeightBytes = None,
-    cache_bytes: request.CacheBytes = None,
-    config: request.OtherConfig = None,
-    settings: request.Set = None,
+    point: request.Point = request.ANYWHERE,
     metric: request.Metric = None,
     symbolic: request.Symbolic = False,
     short: request.Short = False,
@@ -40,15 +33,7 @@ def show(
 
     A layer's cost includes its repeats; that of a group is the sum of its parts.
     """
-    options = {
-        "batch_size": batch_size,
-        "seq_len": seq_len,
-        "past_len": past_len,
-        "dtype_bytes": dtype_bytes,
-        "weight_bytes": weight_bytes,
-        "cache_bytes": cache_bytes,
-    }
-    named, given = request.resolve(model, settings, options, causal, config)
+    named, given = point.resolve(model)
     whole = named.total(symbolic=symbolic)
     numbers = bool(given) and whole.is_complete(given)
     metrics = tuple(metric or (METRICS if numbers else METRICS[:1]))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _RELATIONS = {"==": "=", "<=": r"\le", ">=": r"\ge", "<": "<", ">": ">"}
 
 
+@request.at_a_point()
 def solve(
     model: request.ModelName,
     text: Annotated[
@@ -23,15 +24,7 @@ def solve(
         ),
     ],
     symbol: Annotated[str, typer.Option("--for", metavar="SYMBOL", help="the symbol to solve for")],
-    batch_size: request.Batch = None,
-    seq_len: request.Length = None,
-    past_len: request.Past = None,
-    causal: request.Causal = False,
-    dtype_bytes: request.DtypeBytes = None,
-    weight_bytes: request.WeightBytes = None,
-    cache_bytes: request.CacheBytes = None,
-    config: request.OtherConfig = None,
-    settings: request.Set = None,
+    point: request.Point = request.ANYWHERE,
     symbolic: request.Symbolic = False,
     free: Annotated[
         list[str] | None,
@@ -46,11 +39,7 @@ def solve(
     """
     from symflops.analysis import solution  # here and in the others: `symflops total` shall not wait for it
 
-    options = answers.run_options(
-        batch_size=batch_size, seq_len=seq_len, past_len=past_len, dtype_bytes=dtype_bytes, weight_bytes=weight_bytes,
-        cache_bytes=cache_bytes,
-    )  # fmt: skip
-    named, run = request.resolve(model, settings, options, causal, config)
+    named, run = point.resolve(model)
     answer = solution.solve(named, text, symbol, symbolic=symbolic, free=free or (), **run)
     print(_PRINTERS[output](answer))
 

@@ -35,17 +35,13 @@ class Chart(StrEnum):
 _POINTS = "128:131072:*2 (start:stop:*factor), 1:64:+1 (start:stop:+step), 1:64, 1,2,8 or 4"
 
 
+@request.at_a_point(without=("batch_size", "seq_len", "past_len"))
 def sweep(
     model: request.ModelName,
     batch_size: Annotated[str, typer.Option("-B", "--batch-size", help=f"points: {_POINTS}")] = "1",
     seq_len: Annotated[str, typer.Option("-S", "--seq-len", help="points")] = "128:131072:*2",
     past_len: Annotated[str, typer.Option("-P", "--past-len", help="points")] = "0",
-    causal: request.Causal = False,
-    dtype_bytes: request.DtypeBytes = None,
-    weight_bytes: request.WeightBytes = None,
-    cache_bytes: request.CacheBytes = None,
-    config: request.OtherConfig = None,
-    settings: request.Set = None,
+    point: request.Point = request.ANYWHERE,
     metric: request.Metric = None,
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.table,
     plot: Annotated[
@@ -60,8 +56,7 @@ def sweep(
     With --plot a picture against length: the components stacked, the cost per token or FLOPs per byte in prefill and
     decoding. Decoding is drawn after as many tokens as the axis says; the last two have a line for each -B.
     """
-    options = {"dtype_bytes": dtype_bytes, "weight_bytes": weight_bytes, "cache_bytes": cache_bytes}
-    named, given = request.resolve(model, settings, options, causal, config)
+    named, given = point.resolve(model)
     axes: dict[str, Any] = {
         "batch_size": points(batch_size, "-B"),
         "seq_len": points(seq_len, "-S"),

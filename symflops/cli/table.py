@@ -30,6 +30,7 @@ ONE = ("path", "count", "flops", "read_bytes", "write_bytes", "intermediate_byte
 SEVERAL = ("path", "count", "flops", "parameters")  # and side by side
 
 
+@request.at_a_point()
 def table(
     models: Annotated[list[str], typer.Argument(metavar="MODEL…", help="one model, or several side by side")],
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.markdown,
@@ -48,15 +49,7 @@ def table(
         typer.Option("--symbolic/--numeric", help="keep hidden_size and the like, or put the config's numbers in"),
     ] = None,
     each: Annotated[bool, typer.Option("--each", help="the cost of one run of a layer, not of all its runs")] = False,
-    batch_size: request.Batch = None,
-    seq_len: request.Length = None,
-    past_len: request.Past = None,
-    causal: request.Causal = False,
-    dtype_bytes: request.DtypeBytes = None,
-    weight_bytes: request.WeightBytes = None,
-    cache_bytes: request.CacheBytes = None,
-    config: request.OtherConfig = None,
-    settings: request.Set = None,
+    point: request.Point = request.ANYWHERE,
     units: Annotated[
         str | None,
         typer.Option("--units", help="engineering, exact, or one prefix for all numbers: k, M, G, …, Gi (of bytes)"),
@@ -78,17 +71,9 @@ def table(
     Equal layers are one row, with all their runs. Without numbers the formulas are in the architecture's symbols, and
     the legend has the config's values; with --numeric the config's numbers are in the formulas.
     """
-    options = {
-        "batch_size": batch_size,
-        "seq_len": seq_len,
-        "past_len": past_len,
-        "dtype_bytes": dtype_bytes,
-        "weight_bytes": weight_bytes,
-        "cache_bytes": cache_bytes,
-    }
     _check(output, units, digits, short, standalone, environment, width)
     chosen = _columns(columns, metric, len(models))
-    resolved = [request.resolve(name, settings, options, causal, config) for name in models]
+    resolved = [point.resolve(name) for name in models]
     given = resolved[0][1]
     for model, _ in resolved:
         model.check_assumptions(with_defaults(given))

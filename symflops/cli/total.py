@@ -24,17 +24,10 @@ class Format(StrEnum):
     javascript = "javascript"
 
 
+@request.at_a_point()
 def total(
     model: request.ModelName,
-    batch_size: request.Batch = None,
-    seq_len: request.Length = None,
-    past_len: request.Past = None,
-    causal: request.Causal = False,
-    dtype_bytes: request.DtypeBytes = None,
-    weight_bytes: request.WeightBytes = None,
-    cache_bytes: request.CacheBytes = None,
-    config: request.OtherConfig = None,
-    settings: request.Set = None,
+    point: request.Point = request.ANYWHERE,
     metric: request.Metric = None,
     symbolic: request.Symbolic = False,
     short: request.Short = False,
@@ -42,17 +35,9 @@ def total(
     standalone: Annotated[bool, typer.Option("--standalone", help="a LaTeX document that compiles as it is")] = False,
 ) -> None:
     """Total FLOPs, bytes and parameters: closed forms, or exact numbers once every symbol has a value."""
-    options = {
-        "batch_size": batch_size,
-        "seq_len": seq_len,
-        "past_len": past_len,
-        "dtype_bytes": dtype_bytes,
-        "weight_bytes": weight_bytes,
-        "cache_bytes": cache_bytes,
-    }
     if standalone and output is not Format.latex:
         raise SymflopsError(f"--standalone is for --format latex, not {output}")
-    named, given = request.resolve(model, settings, options, causal, config)
+    named, given = point.resolve(model)
     cost = named.total(symbolic=symbolic)
     metrics = tuple(metric or METRICS)
     for name in metrics:
