@@ -29,6 +29,16 @@ def one_line(text: str, limit: int = 400) -> str:
     return line if len(line) <= limit else f"{line[: limit - 40]} … {line[-36:]}"
 
 
+def reason(error: Exception, lines: int = 1) -> str:
+    """What somebody else's code raised, in its own first words: the lines that are not empty, else the error's name.
+
+    >>> reason(ValueError("no such size" + chr(10) + "a long story")), reason(KeyError())
+    ('no such size', 'KeyError')
+    """
+    said = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return one_line(" ".join(said[:lines]), 300)
+
+
 def nearest(name: str, valid: "list[str] | tuple[str, ...]") -> str:
     """A hint for a name that does not exist: `; did you mean 'x'?`, or the valid names when they are few."""
     from difflib import get_close_matches

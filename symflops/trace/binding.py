@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from symflops.assumption import choice, fact
-from symflops.errors import SymflopsError, one_line
+from symflops.errors import SymflopsError, one_line, reason
 from symflops.model import Model
 from symflops.trace.architecture import DEPTH, architecture, parts, stated
 from symflops.trace.assembly import full_name
@@ -46,8 +46,7 @@ def bind(model: Model, config: Any) -> Model:
         try:
             equal = equal_layers(named.model_class, named.config)
         except Exception as error:  # whatever the model's own source raises
-            text = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise SymflopsError(f"the config's model cannot be built: {one_line(text, 200)}") from None
+            raise SymflopsError(f"the config's model cannot be built: {reason(error)}") from None
         values.check_choices(equal)
     except SymflopsError as error:
         raise error.within(model.name) from None

@@ -11,7 +11,7 @@ import transformers
 from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING
 
-from symflops.errors import SymflopsError, nearest, one_line
+from symflops.errors import SymflopsError, nearest, reason
 
 TESTED_TRANSFORMERS = "5.23"
 MAX_FILE = 16 * 2**20
@@ -97,8 +97,8 @@ def _from_dict(data: dict[str, Any], name: str) -> Named:
         )
     try:
         config = CONFIG_MAPPING[kind].from_dict({k: v for k, v in data.items() if k != "auto_map"})
-    except Exception as error:  # a config class validates in its own way
-        raise SymflopsError(f"the {kind} config refuses these values: {_first_line(error)}") from None
+    except Exception as error:  # a config class validates in its own way, and says why on the second line
+        raise SymflopsError(f"the {kind} config refuses these values: {reason(error, 2)}") from None
     return _named(config, name)
 
 
@@ -106,7 +106,7 @@ def _from_hub(name: str) -> Named:
     try:
         config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
     except Exception as error:  # the hub's client has many ways to say that it cannot reach it
-        raise SymflopsError(f"cannot load this config from the hub: {_first_line(error)}", where=name) from None
+        raise SymflopsError(f"cannot load this config from the hub: {reason(error, 2)}", where=name) from None
     return _named(config, name.rpartition("/")[2])
 
 
@@ -116,7 +116,7 @@ def _default(kind: str, config_class: type) -> Any:
     try:
         return config_class(**table.get(kind, {}))
     except Exception as error:  # as above: a config class validates in its own way
-        raise SymflopsError(f"the defaults of {kind} are not a config: {_first_line(error)}") from None
+        raise SymflopsError(f"the defaults of {kind} are not a config: {reason(error, 2)}") from None
 
 
 def _named(config: Any, name: str) -> Named:
@@ -141,8 +141,3 @@ def _own_config(config: Any, model_class: type[PreTrainedModel]) -> Any:
         if kind == model_class.config_class:
             return getattr(config, name)
     return config
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return one_line(" ".join(lines[:2]), 300)  # config classes give the reason on the second line

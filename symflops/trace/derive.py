@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from symflops.errors import SymflopsError, one_line
+from symflops.errors import SymflopsError, reason
 from symflops.model import Model, load
 from symflops.trace import combine
 from symflops.trace.architecture import Architecture
@@ -252,7 +252,7 @@ def _explained(error: Exception) -> SymflopsError:
         return error
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "/transformers/" in f.filename]
     place = f" (in {frames[-1].name}, {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
-    text = one_line(str(error).strip().partition("\n")[0] or type(error).__name__, 200)
+    text = reason(error)
     if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
         return SymflopsError(f"the control flow depends on the values of tensors{place}: {text}")
     return SymflopsError(f"the model's own source fails with these sizes{place}: {type(error).__name__}: {text}")

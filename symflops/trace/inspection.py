@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, reason
 from symflops.formula import formula_for_class
 from symflops.trace.architecture import Architecture
 from symflops.trace.arguments import READERS
@@ -56,8 +56,7 @@ def inspect(config: Any) -> Node:
     named = find(config)
     built = build(named.model_class, named.config, Architecture())
     if built.error is not None:
-        first = (str(built.error).strip() or type(built.error).__name__).splitlines()[0]
-        raise SymflopsError(f"the model's own source cannot build it: {first}", where=named.name)
+        raise SymflopsError(f"the model's own source cannot build it: {reason(built.error)}", where=named.name)
     depths = Depths(named.config)
     whole = _data(built.model, set())
     whole["sub_layers"] = fold(whole.get("sub_layers", {}), lambda _, indices, *__: len(indices), depths.labels)

@@ -17,7 +17,7 @@ from symflops.trace.architecture import DEPTH, parts
 
 Kinds = list[list[int]]  # of layers that are equal, the places
 
-_PREFIX = re.compile(r"first|dense|prefix|replace|leading")
+LEADING = re.compile(r"first|dense|prefix|replace|leading")
 _SUFFIX = re.compile(r"shared_layers$")
 _NOT_OF_LAYERS = re.compile(r"_ids?$|token")
 _PLACES = re.compile(r"(^|_)(layers?|idxs?|ind(ex|ic)es|blocks)(_|$)")
@@ -50,7 +50,7 @@ class LayerLists:
                 name = key if key not in self.part else f"{prefix}{key}"
                 if type(value) is int and DEPTH.search(key):
                     self.depths.setdefault(prefix, set()).add(value)
-                if type(value) is int and value > 0 and (_PREFIX.search(key) or _SUFFIX.search(key)):
+                if type(value) is int and value > 0 and (LEADING.search(key) or _SUFFIX.search(key)):
                     self.counts[name], self.part[name] = value, prefix
                 elif isinstance(value, list | tuple) and value and {type(v) for v in value} <= {str, int, bool, float}:
                     self.lists[name], self.part[name] = list(value), prefix
@@ -77,8 +77,8 @@ class LayerLists:
                 found[1].append(Statement(f"i in {key}", key, among, tuple(stem if a else "other" for a in among)))
         for key, number in self.counts.items():
             if self.part[key] == prefix and number < total:
-                first = number if _PREFIX.search(key) else total - number
-                text = f"i < {key}" if _PREFIX.search(key) else f"i < n - {key}"
+                first = number if LEADING.search(key) else total - number
+                text = f"i < {key}" if LEADING.search(key) else f"i < n - {key}"
                 found[3].append(_leading(text, key, first, total))
         found[3].append(_leading("i < 1", "", 1, total))
         return [s for group in found.values() for s in group]
@@ -102,7 +102,7 @@ class LayerLists:
     def are_leading(self, kinds: Kinds) -> bool:
         """Whether there are two kinds, the first of one layer or as many as a field such as num_dense_layers says."""
         leading = list(range(len(kinds[0])))
-        counts = [1, *(n for key, n in self.counts.items() if _PREFIX.search(key))]
+        counts = [1, *(n for key, n in self.counts.items() if LEADING.search(key))]
         return len(kinds) == 2 and kinds[0] == leading and len(leading) in counts
 
     def seen(self, total: int, several: Sequence[Kinds], read: set[str]) -> tuple[str, set[str]]:

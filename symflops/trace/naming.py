@@ -8,9 +8,8 @@ from itertools import count
 from typing import Any
 
 from symflops.trace.architecture import DEPTH, parts
-from symflops.trace.layer_lists import Kinds, LayerLists
+from symflops.trace.layer_lists import LEADING, Kinds, LayerLists
 
-_PREFIX = re.compile(r"first|dense|prefix|replace|leading")
 _USUAL = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 
 
@@ -55,7 +54,7 @@ class Depths:
         if not label:
             return len(indices)
         if whole and not self._is_listed(label, total):
-            first = self._field(indices[0] if indices[-1] == total - 1 else len(indices), _PREFIX, path, other=whole)
+            first = self._field(indices[0] if indices[-1] == total - 1 else len(indices), LEADING, path, other=whole)
             if first and indices == list(range(len(indices))):
                 return self._use(first, len(indices))
             if first and indices == list(range(total - len(indices), total)):
