@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from symflops import algebra, notebook, numeric, polynomial
 from symflops.assumption import holds, is_of_config, sides
@@ -24,6 +25,14 @@ from symflops.tree import names, read, write
 
 if TYPE_CHECKING:
     from networkx import DiGraph
+
+
+class Place(NamedTuple):
+    """A layer in its place in the tree: its path, and how often it runs."""
+
+    path: str
+    layer: Layer
+    runs: Value
 
 
 @dataclass(frozen=True)
@@ -176,16 +185,36 @@ class Model:
     def _number(self, value: Value) -> Value:
         return algebra.substitute(value, self.symbols)
 
-    def places(self) -> Iterator[tuple[str, Layer, Value]]:
-        """Every place in the tree, groups before their parts: its path, the layer there, and how often it runs."""
-        stack: list[tuple[str, Layer, Value]] = [(p.name, p.layer, p.repeat) for p in reversed(self.root.parts)]
+    def places(self) -> Iterator[Place]:
+        """Every place in the tree, groups before their parts."""
+        stack = [Place(p.name, p.layer, p.repeat) for p in reversed(self.root.parts)]
         while stack:
-            path, layer, runs = stack.pop()
-            yield path, layer, runs
+            place = stack.pop()
+            yield place
             stack.extend(
-                (f"{path}.{part.name}", part.layer, polynomial.multiply(runs, part.repeat))
-                for part in reversed(layer.parts)
+                Place(f"{place.path}.{part.name}", part.layer, polynomial.multiply(place.runs, part.repeat))
+                for part in reversed(place.layer.parts)
             )
+
+    def matching(self, pattern: str) -> list[Place]:
+        """The places whose last parts are `pattern` (`mlp`, `self_attn.q_proj`, `layers.*.norm`); what lies below one
+        of them belongs to it already.
+
+        Raises SymflopsError when there is none.
+        """
+        wanted = pattern.split(".")
+        found: list[Place] = []
+        for place in self.places():
+            path = place.path.split(".")
+            below = found and place.path.startswith(f"{found[-1].path}.")
+            ends = zip(path[-len(wanted) :], wanted, strict=True) if len(path) >= len(wanted) else None
+            if not below and ends is not None and all(fnmatchcase(part, want) for part, want in ends):
+                found.append(place)
+        if not found:
+            last = sorted({place.path.rpartition(".")[2] for place in self.places()})
+            hint = nearest(wanted[-1], last) or "; symflops show lists them"
+            raise SymflopsError(f"{self.name} has no layer {pattern[:100]!r}{hint}")
+        return found
 
     def with_symbols(self, values: Mapping[str, Any]) -> Model:
         """The same model with other values for some architecture symbols; the graph is not built again.

@@ -145,8 +145,11 @@ def test_leading_terms(verify: Run) -> None:
         (("x", "--against", "nope.toml"), "nope.toml: cannot read: No such file or directory"),
         (("x", "--against", "nope.json"), "nope.json: no such model or file"),
         (("x", "--against", "lama-2-7b-hf:mlp"), "lama-2-7b-hf: no such model or file; did you mean 'llama-2-7b-hf'?"),
-        (("x", "--against", "llama-2-7b-hf:gate_prj"), "no layer 'gate_prj'; did you mean 'gate_proj'?"),
-        (("x", "--against", "mixtral-8x7b:nothing"), "mixtral-8x7b: no layer 'nothing'"),
+        (
+            ("x", "--against", "llama-2-7b-hf:gate_prj"),
+            "llama-2-7b-hf has no layer 'gate_prj'; did you mean 'gate_proj'?",
+        ),
+        (("x", "--against", "mixtral-8x7b:nothing"), "mixtral-8x7b has no layer 'nothing'"),
         (("x", "--against", "torch.nn.NoSuchClass"), "no formula, layer or model type for the class"),
         (("x", "--against", "x", "--metric", "flop"), "unknown metric 'flop'; valid: flops,"),
         (("x", "--against", "x", "--rename", "y"), "--rename 'y': expected name=value"),

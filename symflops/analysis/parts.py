@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from symflops import algebra, polynomial
 from symflops.analysis.summation import calls_of
 from symflops.cost import METRICS, UNITS, Cost
-from symflops.errors import SymflopsError, nearest
+from symflops.errors import SymflopsError
 from symflops.formula import in_order
 from symflops.function import maximum, minimum
 from symflops.graph import graph, total
 from symflops.layer import Layer, Part
-from symflops.model import Model
+from symflops.model import Model, Place
 from symflops.numeric import check
 from symflops.polynomial import Value
 from symflops.tree import names, read
 
 QUANTITIES = {**UNITS, "weights": "byte", "cache": "byte"}  # what can be asked of a part, and its unit
 _ATTENTION = ("sdpa", "sdpa_eager")
-
-Place = tuple[str, Layer, Value]  # path, layer, how often it runs
 
 
 @dataclass(frozen=True)
@@ -33,25 +30,6 @@ class Component:
     name: str
     paths: tuple[str, ...]
     cost: Cost
-
-
-def matching(model: Model, pattern: str) -> list[Place]:
-    """The places whose last parts are `pattern` (`mlp`, `self_attn.q_proj`, `layers.*.norm`); what lies below one of
-    them belongs to it already. Raises SymflopsError when there is none."""
-    wanted = pattern.split(".")
-    found: list[Place] = []
-    for place in model.places():
-        path = place[0].split(".")
-        below = found and place[0].startswith(f"{found[-1][0]}.")
-        ends = zip(path[-len(wanted) :], wanted, strict=True) if len(path) >= len(wanted) else None
-        if not below and ends is not None and all(fnmatchcase(part, want) for part, want in ends):
-            found.append(place)
-    if not found:
-        last = sorted({path.rpartition(".")[2] for path, _, _ in model.places()})
-        raise SymflopsError(
-            f"{model.name} has no layer {pattern[:100]!r}{nearest(wanted[-1], last) or '; symflops show lists them'}"
-        )
-    return found
 
 
 def quantity(model: Model, metric: str, pattern: str = "") -> Value:
@@ -67,7 +45,7 @@ def part_cost(model: Model, pattern: str = "") -> Cost:
     """What all layers that the pattern names cost together, in all symbols."""
     if not pattern:
         return model.total(symbolic=True)
-    return _together(matching(model, pattern))
+    return _together(model.matching(pattern))
 
 
 def _together(places: Iterable[Place]) -> Cost:
@@ -91,7 +69,7 @@ def components(model: Model) -> list[Component]:
         else:
             opened = bool(layer.parts) and (repeated or like_a_repeated_one or _has_repeats(layer))
         if not opened:
-            by_name.setdefault(part.name, []).append((path, layer, runs))
+            by_name.setdefault(part.name, []).append(Place(path, layer, runs))
             return
         for child in layer.parts:
             inner = inside or repeated or like_a_repeated_one
@@ -116,7 +94,7 @@ def cache(model: Model, pattern: str = "") -> Value:
     every token, or for the last `window` ones where the attention beside it sees no more. Recurrent states, which do
     not grow, are added. Raises SymflopsError when no layer says what it keeps.
     """
-    wanted = [path for path, _, _ in matching(model, pattern)] if pattern else [""]
+    wanted = [path for path, _, _ in model.matching(pattern)] if pattern else [""]
     tokens = polynomial.add(polynomial.symbol("past_len"), polynomial.symbol("seq_len"))
     groups: dict[str, Layer] = {"": model.root}
     kept: list[Value] = []

@@ -14,12 +14,13 @@ from functools import cached_property, lru_cache
 from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.cost import METRICS
+from symflops.model import Place
 from symflops.polynomial import Monomial, Value, add, multiply, negate, terms_of, value_of
 from symflops.verification.domain import Domain
 from symflops.verification.faults import Fault, Part, of_all, of_part, text_of
 from symflops.verification.fraction import leading
 from symflops.verification.names import quantity, with_quantity
-from symflops.verification.subject import Place, Subject
+from symflops.verification.subject import Subject
 from symflops.verification.verdict import Finding
 
 _STEPS = 6  # edits of the whole reference in a row

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from symflops import algebra
 from symflops.cost import METRICS, Cost, to_value
-from symflops.errors import SymflopsError, nearest
+from symflops.errors import SymflopsError
 from symflops.formula import Formula
 from symflops.layer import Layer, Part
-from symflops.model import Model
+from symflops.model import Model, Place
 from symflops.polynomial import Value, flat, multiply
 from symflops.tree import Tree, read
 
 MOST_TERMS = 200  # of a text that a difference is searched in
 MOST_LAYERS = 2000  # of a reference that a difference is searched in
-
-
-@dataclass(frozen=True)
-class Place:
-    """A basic layer in its place in a model: how often it runs, and what one run costs."""
-
-    path: str
-    layer: Layer
-    runs: Value
 
 
 @dataclass(frozen=True)
@@ -102,16 +93,7 @@ def _of_cost(label: str, cost: Cost, metric: str, **known: Any) -> Subject:
 @lru_cache(maxsize=32)
 def places(model: Model) -> tuple[Place, ...]:
     """The basic layers of a model in the order of its tree."""
-    return tuple(_walk(model.root, "", 1))
-
-
-def _walk(layer: Layer, path: str, runs: Value) -> Iterator[Place]:
-    for part in layer.parts:
-        below, times = f"{path}.{part.name}".lstrip("."), multiply(runs, part.repeat)
-        if part.layer.is_basic:
-            yield Place(below, part.layer, times)
-        else:
-            yield from _walk(part.layer, below, times)
+    return tuple(place for place in model.places() if place.layer.is_basic)
 
 
 @lru_cache(maxsize=64)
@@ -124,25 +106,13 @@ def layer_of(model: Model, path: str) -> Model:
 
     Raises SymflopsError for a place that the model does not have, and where several different layers have it.
     """
-    found: dict[str, Layer] = {}
-    stack: list[tuple[str, Layer]] = [("", model.root)]
-    while stack:
-        above, layer = stack.pop()
-        for part in layer.parts:
-            below = f"{above}.{part.name}".lstrip(".")
-            if below == path or below.endswith(f".{path}"):
-                found[below] = part.layer
-            stack.append((below, part.layer))
-    if path in found:
-        found = {path: found[path]}
-    if len({id(layer) for layer in found.values()}) != 1:
-        if found:
-            raise SymflopsError(f"{path[:100]!r} is ambiguous: {', '.join(sorted(found)[:6])}", where=model.name)
-        names = [p.path for p in places(model)]
-        tails = [".".join(n.split(".")[-(path.count(".") + 1) :]) for n in names]
-        raise SymflopsError(f"no layer {path[:100]!r}{nearest(path, tuple(dict.fromkeys(tails)))}", where=model.name)
-    where, layer = min(found.items())
-    return one_layer(model, layer, where)
+    found = model.matching(path)
+    found = [place for place in found if place.path == path] or found
+    if len({id(place.layer) for place in found}) != 1:
+        paths = sorted(place.path for place in found)
+        raise SymflopsError(f"{path[:100]!r} is ambiguous: {', '.join(paths[:6])}", where=model.name)
+    first = min(found, key=lambda place: place.path)
+    return one_layer(model, first.layer, first.path)
 
 
 def one_layer(model: Model, layer: Layer, where: str) -> Model:
