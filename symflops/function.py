@@ -11,6 +11,7 @@ from math import gcd, lcm
 
 from symflops import deadline
 from symflops.errors import SymflopsError
+from symflops.number import rational_logarithm2
 from symflops.polynomial import (
     Call,
     Monomial,
@@ -133,7 +134,7 @@ def logarithm2(a: Value) -> Value:
     if not isinstance(a, Polynomial):
         if a <= 0:
             raise SymflopsError("log2 of a number that is not positive")
-        top, bottom = Fraction(a).numerator, Fraction(a).denominator
-        if top & (top - 1) == 0 and bottom & (bottom - 1) == 0:
-            return top.bit_length() - bottom.bit_length()
+        found = rational_logarithm2(a)
+        if found is not None:
+            return found
     return atom(Call.of("log2", a))

@@ -1,8 +1,9 @@
-"""Powers of exact rational numbers, within the limits that keep them computable."""
+"""Powers, roots and logarithms of exact rational numbers, within the limits that keep them computable."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from math import isqrt
 
 from symflops.errors import SymflopsError
 from symflops.tree import MAX_BITS, exact
@@ -33,3 +34,17 @@ def _small_power(base: Fraction, exponent: int) -> Fraction:
     if shift < -16 * MAX_BITS:
         return Fraction(0)
     return Fraction((-1) ** sign * int(significand)) * Fraction(2) ** int(shift)
+
+
+def rational_root(a: Number) -> Number | None:
+    """The square root of a number that is not negative, where it is rational."""
+    top, bottom = isqrt(a.numerator), isqrt(a.denominator)
+    is_square = top * top == a.numerator and bottom * bottom == a.denominator
+    return exact(Fraction(top, bottom)) if is_square else None
+
+
+def rational_logarithm2(a: Number) -> int | None:
+    """The binary logarithm of a positive number, where it is whole; elsewhere it is not rational."""
+    if a.numerator & (a.numerator - 1) or a.denominator & (a.denominator - 1):
+        return None
+    return a.numerator.bit_length() - a.denominator.bit_length()

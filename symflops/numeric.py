@@ -10,12 +10,13 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
-from math import isqrt, lcm
+from math import lcm
 from typing import TYPE_CHECKING, Any
 
 from symflops.algebra import free_symbols, from_tree
 from symflops.errors import SymflopsError, nearest
 from symflops.grouping import grouped
+from symflops.number import rational_logarithm2, rational_root
 from symflops.polynomial import Call, Number, Polynomial, Value, terms_of
 from symflops.tree import Tree, exact, fold
 
@@ -136,17 +137,15 @@ def _real(function: str, arguments: list[Number]) -> Number:
     x, *others = map(Fraction, arguments)
     if x < 0 or (function == "log2" and not x):
         raise SymflopsError(f"no real number: {function} of {'0' if not x else 'a negative number'}")
+    found: Number | None = None
     if function == "log2":
-        twos = [n.bit_length() - 1 for n in (x.numerator, x.denominator)]
-        if x == Fraction(2 ** twos[0], 2 ** twos[1]):
-            return twos[0] - twos[1]
+        found = rational_logarithm2(x)
     elif not x and others and others[0] < 0:
         raise SymflopsError("division by zero: a power of 0")
     elif not others or others[0].denominator == 2:
-        roots = [isqrt(n) for n in (x.numerator, x.denominator)]
-        if x == Fraction(roots[0] ** 2, roots[1] ** 2):
-            return exact(Fraction(*roots) ** (others[0].numerator if others else 1))
-    return _irrational(function, x, *others)
+        root = rational_root(x)
+        found = root if root is None or not others else exact(Fraction(root) ** others[0].numerator)
+    return _irrational(function, x, *others) if found is None else found
 
 
 def _irrational(function: str, x: Fraction, *others: Fraction) -> Number:

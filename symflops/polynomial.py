@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
-from math import gcd, isqrt, lcm
+from math import gcd, lcm
 from typing import Any, Union
 
 from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.number import Number as Number
-from symflops.number import number_power
+from symflops.number import number_power, rational_root
 from symflops.tree import MAX_BITS, Tree, exact, write
 
 Value = Union[int, Fraction, "Polynomial"]
@@ -259,9 +259,9 @@ def square_root(a: Value) -> Value:
     if not isinstance(a, Polynomial):
         if a < 0:
             raise SymflopsError("square root of a negative number")
-        top, bottom = a.numerator, a.denominator
-        if isqrt(top) ** 2 == top and isqrt(bottom) ** 2 == bottom:
-            return exact(Fraction(isqrt(top), isqrt(bottom)))
+        root = rational_root(a)
+        if root is not None:
+            return root
     elif len(a.terms) == 1:
         ((monomial, coefficient),) = a.terms.items()
         # The root of a square is its base only where the base is not negative: sqrt(min(a - 5, b)**2) stays.

@@ -14,6 +14,7 @@ from fractions import Fraction
 from math import isqrt
 
 from symflops import deadline
+from symflops.number import rational_logarithm2, rational_root
 from symflops.polynomial import Number
 from symflops.tree import Tree, exact, fold
 
@@ -106,18 +107,19 @@ def _power(base: Number, exponent: Number) -> Number:
 def _root(a: Number) -> Number:
     if a < 0:
         raise UndefinedError
-    top, bottom = isqrt(a.numerator), isqrt(a.denominator)
-    if top * top != a.numerator or bottom * bottom != a.denominator:
+    root = rational_root(a)
+    if root is None:
         raise IrrationalError
-    return exact(Fraction(top, bottom))
+    return root
 
 
 def _logarithm(a: Number) -> Number:
     if a <= 0:
         raise UndefinedError
-    if a.numerator & (a.numerator - 1) or a.denominator & (a.denominator - 1):
+    found = rational_logarithm2(a)
+    if found is None:
         raise IrrationalError
-    return a.numerator.bit_length() - a.denominator.bit_length()
+    return found
 
 
 _EXACT: dict[str, Callable[..., Number]] = {
