@@ -5,6 +5,7 @@ The configs here are small; the one of Llama-2-7b has its published totals.
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -497,6 +498,18 @@ def test_layers_that_were_one_kind_where_a_model_was_derived_may_not_be_two_else
     assert 'layer_types[i] in ["full_attention", "sliding_attention"]' in model.assumes
     with pytest.raises(SymflopsError, match="its ModernBertDecoderLayers differ in what no list of it says"):
         bind(model, four)
+
+
+def test_deriving_leaves_a_program_s_frozen_objects_frozen() -> None:
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        symflops.derive(small_config("llama", 0))
+        assert gc.get_freeze_count() > frozen // 2 > 0  # some of them have died by themselves
+    finally:
+        gc.unfreeze()
+    symflops.derive(small_config("llama", 0))
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_config_that_its_own_source_cannot_build_is_not_bound() -> None:
