@@ -24,7 +24,7 @@ from transformers import PreTrainedConfig
 from transformers.initialization import no_init_weights
 
 from symflops.cost import METRICS, Cost
-from symflops.errors import SymflopsError, one_line
+from symflops.errors import SymflopsError, one_line, reason
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value, divide, symbol
@@ -106,7 +106,7 @@ def find_class(name: str) -> type[nn.Module]:
         hint = "" if module else "; give its full name, such as torch.nn.modules.normalization.GroupNorm"
         raise SymflopsError(f"no class {name[:200]!r}: {one_line(str(error), 120)}{hint}") from None
     except Exception as error:  # whatever the module does when it is imported
-        raise SymflopsError(f"importing {module!r} fails: {type(error).__name__}: {error}") from None
+        raise SymflopsError(f"importing {module!r} fails: {type(error).__name__}: {reason(error)}") from None
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise SymflopsError(f"{name[:200]!r} is no torch.nn.Module")
     return found
