@@ -57,6 +57,18 @@ def test_every_number_has_a_source_and_is_plausible(name: str) -> None:
         ("mi300x", "bf16", 304 * 4 * 256 * 2 * 2.1e9 / 1e12, 8192 / 8 * 5.2e9 / 1e12),
         # 4 arrays of 128 x 128 at 1.5 GHz.
         ("tpu-v5e", "bf16", 4 * 128 * 128 * 2 * 1.5e9 / 1e12, 0.819),
+        # 8 arrays (2 cores with 4 each) of 128 x 128 at 1.05 GHz.
+        ("tpu-v4", "bf16", 8 * 128 * 128 * 2 * 1.05e9 / 1e12, 1.2),
+        # 8 arrays of 256 x 256 at 1.75 GHz; 8 stacks of 1024 bits at 3.6 GT/s.
+        ("gaudi3", "bf16", 8 * 256 * 256 * 2 * 1.75e9 / 1e12, 8 * 1024 / 8 * 3.6e9 / 1e12),
+        # 80 SMs with 8 tensor cores of 64 multiply-adds at 1.53 GHz; 4096 bits at 1.752 GT/s.
+        ("v100-sxm2-32gb", "fp16", 80 * 8 * 64 * 2 * 1.53e9 / 1e12, 4096 / 8 * 1.752e9 / 1e12),
+        # 40 SMs with 8 tensor cores of 64 multiply-adds at 1.59 GHz; 256 bits at 10 GT/s.
+        ("t4", "fp16", 40 * 8 * 64 * 2 * 1.59e9 / 1e12, 256 / 8 * 10e9 / 1e12),
+        # 128 SMs with 4 tensor cores of 64 multiply-adds (FP32 accumulate) at 2.52 GHz; 384 bits at 21 GT/s.
+        ("rtx-4090", "bf16", 128 * 4 * 64 * 2 * 2.52e9 / 1e12, 384 / 8 * 21e9 / 1e12),
+        # AMX: a product of 16 x 32 and 32 x 16 every 16 cycles in each of 56 cores at 2 GHz.
+        ("xeon-8480", "bf16", 56 * 2 * 16 * 16 * 32 / 16 * 2.0e9 / 1e12, 8 * 8 * 4.8e9 / 1e12),
         ("epyc-9654", "fp32", 96 * 32 * 2.4e9 / 1e12, 12 * 8 * 4.8e9 / 1e12),
     ],
 )
