@@ -10,7 +10,7 @@ import logging
 import numbers
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -21,8 +21,10 @@ import torch.nn.modules.normalization
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.fx.experimental.sym_node import SymNode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 from torch.nn.modules.conv import _ConvNd as AnyConvolution
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map, tree_map_only
 
@@ -30,7 +32,7 @@ from symflops.errors import SymflopsError
 
 __all__ = [
     "AnyConvolution", "SizeFixedError", "Sizes", "TorchDispatchMode", "cheap_parameters", "check_versions", "decide",
-    "expression", "quiet", "storage_key", "tree_flatten", "tree_map", "tree_map_only",
+    "expression", "like", "quiet", "storage_key", "tree_flatten", "tree_map", "tree_map_only",
 ]  # fmt: skip
 
 TESTED_TORCH = "2.13"
@@ -65,6 +67,9 @@ def has_division(expression: sympy.Basic) -> bool:
     return bool(_divisions(expression))
 
 
+_BINARY = (
+    "_add", "_sub", "_mul", "_int_floordiv", "_mod", "_eq", "_ne", "_ge", "_gt", "_le", "_lt", "_sym_max", "_sym_min",
+)  # fmt: skip
 _DIVISIONS = ("FloorDiv", "CleanDiv", "Mod", "PythonMod")
 
 
@@ -74,9 +79,13 @@ class Sizes:
     def __init__(self) -> None:
         self.environment = ShapeEnv(duck_shape=False, specialize_zero_one=True)
         self.mode = FakeTensorMode(shape_env=self.environment, allow_non_fake_inputs=True)
+        # Its memory of operations holds for the very same sizes alone, which come again too seldom: keeping it takes
+        # as long as the operations.
+        self.mode.cache_enabled = False
         self.names: dict[sympy.Symbol, str] = {}
         self.hints: dict[sympy.Symbol, sympy.Integer] = {}
         self.run_symbols: set[str] = set()  # those that must not become numbers
+        self._results: dict[str, dict[Any, Any]] = {}  # of arithmetic on two sizes, by its name
 
     def symbol(self, name: str, hint: int) -> Any:
         """A new `SymInt`, at least 2, that behaves as `hint` wherever Python or torch insists on an answer."""
@@ -92,9 +101,32 @@ class Sizes:
         with ExitStack() as stack:
             stack.enter_context(self.mode)
             stack.enter_context(enable_python_dispatcher())
+            stack.enter_context(self._remembered())
             integral = SimpleNamespace(Integral=(numbers.Integral, torch.SymInt))
             # nn.LayerNorm asks isinstance(width, numbers.Integral) and takes anything else for a tuple.
             stack.enter_context(patch.object(torch.nn.modules.normalization, "numbers", integral))
+            yield
+
+    @contextmanager
+    def _remembered(self) -> Iterator[None]:
+        """Inside, the sum, product, comparison, … of the same two sizes is computed once: torch asks for each of them
+        again at every operation, to tell how its result lies in memory."""
+
+        def once(compute: Callable[[Any, Any], Any], known: dict[Any, Any]) -> Callable[[Any, Any], Any]:
+            def result(left: Any, right: Any) -> Any:
+                key = (left.expr, left.pytype, right.expr, right.pytype) if isinstance(right, SymNode) else None
+                if key is None or left.shape_env is not self.environment:
+                    return compute(left, right)
+                if key not in known:
+                    known[key] = compute(left, right)
+                return known[key]
+
+            return result
+
+        with ExitStack() as stack:
+            for name in _BINARY:
+                known = self._results.setdefault(name, {})
+                stack.enter_context(patch.object(SymNode, name, once(getattr(SymNode, name), known)))
             yield
 
     def _is_constant(self, size: Any, value: Any) -> bool:
@@ -107,15 +139,18 @@ class Sizes:
         """Call `note(condition, outcome, fixes)` for every condition on sizes that is decided inside; `fixes` tells
         that the size has become a number."""
         decide = self.environment.evaluate_expr
+        outcomes: dict[Any, Any] = {}
 
         def noted(condition: Any, *args: Any, **kwargs: Any) -> Any:
             # Torch would first try to prove it from all earlier conditions, which takes most of the time of a run and
             # replaces symbols by one another; a hint for every symbol answers at once, and leaves them alone.
             if isinstance(condition, bool) or not condition.free_symbols:
                 return decide(condition, *args, **kwargs)
-            if condition.free_symbols - self.hints.keys():  # on the values of tensors
-                return True if _is_asserted() else decide(condition, *args, **kwargs)
-            outcome = condition.xreplace(self.hints)
+            outcome = outcomes.get(condition)
+            if outcome is None:
+                if condition.free_symbols - self.hints.keys():  # on the values of tensors
+                    return True if _is_asserted() else decide(condition, *args, **kwargs)
+                outcome = outcomes[condition] = condition.xreplace(self.hints)
             decided = outcome is sympy.true or outcome is sympy.false
             if not decided and not outcome.is_number:
                 return decide(condition, *args, **kwargs)
@@ -171,6 +206,17 @@ def cheap_parameters() -> Iterator[None]:
 
     with patch.object(torch.nn.Parameter, "__new__", marked):
         yield
+
+
+def like(tensor: torch.Tensor) -> torch.Tensor:
+    """A new fake tensor of the same sizes in the same order in memory, without asking any rule for shapes."""
+    if not isinstance(tensor, FakeTensor):
+        return torch.empty_like(tensor)
+    environment = tensor.fake_mode.shape_env
+    with no_dispatch(), environment.suppress_guards() if environment else nullcontext():
+        # A view of another size than its storage, since nobody asks how much memory a fake tensor takes.
+        empty = torch.empty(0, dtype=tensor.dtype, device="meta").as_strided(tensor.shape, tensor.stride(), 0)
+        return FakeTensor(tensor.fake_mode, empty, tensor.device)
 
 
 def expression(size: Any) -> sympy.Expr | int | float:

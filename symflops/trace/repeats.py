@@ -9,17 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
 import torch
 
 from symflops.errors import SymflopsError
-from symflops.trace.internals import storage_key, tree_flatten, tree_map
+from symflops.trace.internals import like, storage_key, tree_flatten, tree_map
 from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
 
 INDEX = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id|name|path)$")
+_AS_THEY_ARE = (bool, int, str, torch.dtype)
 _NUMBERED = re.compile(r"\.(\d+)$")
 
 
@@ -32,7 +34,7 @@ def skipped(recorder: Recorder) -> Iterator[None]:
     """Inside, the second of two equal layers is not run: its outputs are made from those of the first."""
     first: dict[Any, tuple[Execution, Any]] = {}
     execute = recorder.execute
-    seen: dict[int, Any] = {}  # layers that were built once share their parts
+    seen: dict[Any, Any] = {}  # layers that were built once share their parts
 
     def execute_or_skip(call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
         path = recorder.paths.get(module, "")
@@ -44,7 +46,7 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         if key in first:
             with recorder.pause():
                 return _again(recorder, *first[key], module, path, args, kwargs)
-        if "_symflops_shared" in vars(module):
+        if took_over(module):
             raise SharedLayerError("a layer that equals another one by itself is called otherwise")
         before = len(recorder.stack[-1].parts)
         result = execute(call, module, args, kwargs)
@@ -69,23 +71,30 @@ def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: 
         if not isinstance(value, torch.Tensor):
             return value
         role = recorder.storages[storage_key(value)].role
-        return recorder.note(torch.empty_like(value), role)
+        return recorder.note(like(value), role)
 
     made = tree_map(fresh, result)
     execution.outputs = [recorder.view(t) for t in tree_flatten(made)[0] if isinstance(t, torch.Tensor)]
     return made
 
 
-def state(module: torch.nn.Module, index: int, seen: dict[int, Any] | None = None) -> Any:
-    """What a module is, apart from its place in a list."""
+def state(module: torch.nn.Module, index: int, seen: dict[Any, Any] | None = None) -> Any:
+    """What a module is, apart from its place in a list; `seen` remembers it for those that are asked for again."""
+    if seen is not None and took_over(module):
+        origin = vars(module)[_ORIGIN]
+        if ("configs", id(origin)) not in seen:
+            seen["configs", id(origin)] = _configs(origin)
+        place = (id(origin), tuple(_plain(config, index) for config in seen["configs", id(origin)]))
+        if place not in seen:
+            seen[place] = state(origin, index)
+        return seen[place]
     key = id(module)
     if seen is not None and key in seen:
         return seen[key]
     attributes = []
     for name, value in vars(module).items():
-        if name.startswith("_") or name == "training" or INDEX.search(name):
-            continue
-        attributes.append((name, _plain(value, index)))
+        if is_part_of_state(name):
+            attributes.append((name, _plain(value, index)))
     held = (*module._parameters.items(), *module._buffers.items())
     weights = [(n, str(tuple(p.shape)), p.dtype) for n, p in held if p is not None]
     children = [(n, state(c, index, seen)) for n, c in module._modules.items() if c is not None]
@@ -95,8 +104,34 @@ def state(module: torch.nn.Module, index: int, seen: dict[int, Any] | None = Non
     return found
 
 
+def take_over(module: torch.nn.Module, origin: torch.nn.Module) -> None:
+    """Make a module, instead of constructing it, of the parts of another one that it equals but for its place."""
+    vars(module).update({k: v.copy() if isinstance(v, dict) else v for k, v in vars(origin).items()})
+    vars(module)[_ORIGIN] = origin
+
+
+def took_over(module: torch.nn.Module) -> bool:
+    """Whether a module has its parts from another one."""
+    return _ORIGIN in vars(module)
+
+
+_ORIGIN = "_symflops_origin"
+
+
+def _configs(module: torch.nn.Module) -> list[Any]:
+    """The configs that a module and what it is made of keep."""
+    kept = [v for m in module.modules() for v in vars(m).values() if hasattr(v, "to_diff_dict")]
+    return list({id(config): config for config in kept}.values())
+
+
+@cache
+def is_part_of_state(attribute: str) -> bool:
+    """Whether an attribute says what a module is, and not where it stands or what torch keeps in it."""
+    return not (attribute.startswith("_") or attribute == "training" or INDEX.search(attribute))
+
+
 def _plain(value: Any, index: int) -> Any:
-    if value is None or isinstance(value, bool | int | str | torch.dtype):
+    if value is None or isinstance(value, _AS_THEY_ARE):
         return value
     if isinstance(value, torch.SymInt):
         return str(value.node.expr)
@@ -132,7 +167,7 @@ def _call_state(recorder: Recorder, args: Any, kwargs: Any) -> Any:
 
 def every_parameter(module: torch.nn.Module, shared: bool = False) -> Iterator[tuple[torch.nn.Parameter, bool]]:
     """The parameters below a module, those of layers that share their parts once for each of them."""
-    shared = shared or "_symflops_shared" in vars(module)
+    shared = shared or took_over(module)
     yield from ((p, shared) for p in module._parameters.values() if p is not None)
     for child in module._modules.values():
         if child is not None:

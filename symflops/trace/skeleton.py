@@ -19,7 +19,8 @@ from torch import nn
 from transformers.initialization import no_init_weights
 
 from symflops.trace.architecture import parts
-from symflops.trace.repeats import INDEX, state
+from symflops.trace.places import Made, noted
+from symflops.trace.repeats import INDEX, state, take_over
 
 _LISTED = re.compile(r"\.(\d+)$")
 
@@ -30,23 +31,15 @@ def equal_layers(model_class: type, config: Any) -> dict[type, list[int]]:
     Layers that hold weights in common with others are in none of them. Raises whatever the model's own source does when
     the model cannot be built on the meta device.
     """
-    made: dict[type, list[nn.Module]] = {}
-    with ExitStack() as stack:
-        stack.enter_context(torch.device("meta"))
-        stack.enter_context(no_init_weights())
-        plain = nn.Module.__init__
-
-        def noted(self: nn.Module, *args: Any, **kwargs: Any) -> None:
-            made.setdefault(type(self), []).append(self)
-            plain(self, *args, **kwargs)
-
-        stack.enter_context(patch.object(nn.Module, "__init__", noted))
+    made: Made = {}
+    with torch.device("meta"), no_init_weights(), noted(made):
         model = model_class(copy.deepcopy(config))
     places = {m: int(found.group(1)) for path, m in model.named_modules() if (found := _LISTED.search(path))}
     result: dict[type, list[int]] = {}
     for kind, modules in made.items():
         if len(modules) > 2 and all(m in places for m in modules) and any(True for _ in modules[0].children()):
-            states = [state(m, places[m]) for m in modules]
+            seen: dict[Any, Any] = {}
+            states = [state(m, places[m], seen) for m in modules]
             result[kind] = [states.index(s) for s in states]
     return result
 
@@ -88,13 +81,12 @@ def _sharing(construct: Any, kind: type, first: list[int]) -> Any:
         if type(self) is not kind or len(made) >= len(first) or first[len(made)] == len(made):
             construct(self, *args, **kwargs)
         else:
-            parts = vars(made[first[len(made)]])
-            vars(self).update({k: copy.copy(v) if isinstance(v, dict) else v for k, v in parts.items()})
-            vars(self)["_symflops_shared"] = True
+            origin = made[first[len(made)]]
+            take_over(self, origin)
             numbers = [a for a in (*args, *kwargs.values()) if type(a) is int]
-            vars(self).update(
-                {k: numbers[-1] for k, v in parts.items() if numbers and INDEX.search(k) and type(v) is int}
-            )
+            if numbers:
+                places = [k for k, v in vars(origin).items() if type(v) is int and INDEX.search(k)]
+                vars(self).update(dict.fromkeys(places, numbers[-1]))
         if type(self) is kind:
             made.append(self)
 

@@ -1,0 +1,145 @@
+"""Equal layers of a list are found without constructing each of them; what is expected is said beside each layer."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from symflops.trace.places import Place, noted
+from symflops.trace.skeleton import equal_layers
+
+KERNELS = [1, 1, 1, 1, 3, 3]
+DEPTH = 6
+
+
+class Config:
+    def __init__(self, **fields: Any) -> None:
+        vars(self).update(fields)
+
+
+class Plain(nn.Module):
+    """Hands its place on and keeps it: all six are equal."""
+
+    expected = (0, 0, 0, 0, 0, 0)
+
+    def __init__(self, config: Config, layer_idx: int, width: int = 4) -> None:
+        super().__init__()
+        self.layer_idx = layer_idx
+        self.inner = nn.Linear(width, width)
+
+
+class Keyword(Plain):
+    def __init__(self, layer_idx: int, config: Config) -> None:
+        super().__init__(config, layer_idx=layer_idx)
+
+
+class OddOnes(Plain):
+    expected = (0, 1, 0, 1, 0, 1)
+
+    def __init__(self, config: Config, layer_idx: int) -> None:
+        super().__init__(config, layer_idx, width=4 + layer_idx % 2)
+
+
+class FromAList(Plain):
+    expected = (0, 0, 0, 0, 4, 4)
+
+    def __init__(self, config: Config, layer_idx: int) -> None:
+        super().__init__(config, layer_idx, width=KERNELS[layer_idx])
+
+
+class LastOne(Plain):
+    expected = (0, 0, 0, 0, 0, 5)
+
+    def __init__(self, config: Config, layer_idx: int) -> None:
+        super().__init__(config, layer_idx)
+        self.bias = nn.Parameter(torch.empty(4)) if layer_idx == DEPTH - 1 else None
+
+
+class Cautious(Plain):
+    """What looking raises is caught by the layer itself."""
+
+    expected = (0, 1, 2, 3, 4, 5)
+
+    def __init__(self, config: Config, layer_idx: int) -> None:
+        try:
+            width = layer_idx + 1
+        except Exception:
+            width = 1
+        super().__init__(config, layer_idx, width)
+
+
+class KeptAsAnotherThing(Plain):
+    """`shift` is no name of a place: it is part of what the layer computes."""
+
+    expected = (0, 1, 2, 3, 4, 5)
+
+    def __init__(self, config: Config, layer_idx: int) -> None:
+        super().__init__(config, layer_idx)
+        self.shift = [layer_idx]
+
+
+def model_of(layer: Any, places: Any = range(DEPTH)) -> Any:
+    class Model(nn.Module):
+        def __init__(self, config: Config) -> None:
+            super().__init__()
+            made = [layer(layer_idx=i, config=config) if layer is Keyword else layer(config, i) for i in places]
+            self.layers = nn.ModuleList(made)
+
+    return Model
+
+
+@pytest.mark.parametrize("layer", [Plain, Keyword, OddOnes, FromAList, LastOne, Cautious, KeptAsAnotherThing])
+def test_equal_layers_are_found_by_what_they_are(layer: Any) -> None:
+    assert equal_layers(model_of(layer), Config())[layer] == list(layer.expected)
+
+
+def test_a_layer_that_never_looks_at_its_place_is_constructed_three_times() -> None:
+    ran: list[int] = []
+
+    class Counted(Plain):
+        def __init__(self, config: Config, layer_idx: int) -> None:
+            ran.append(1)
+            super().__init__(config, layer_idx)
+
+    with noted({}):
+        model = model_of(Counted, range(50))(Config())
+    assert len(ran) == 3
+    assert len(model.layers) == 50
+    assert len(list(model.layers[49].children())) == 1
+
+
+def test_other_arguments_than_the_place_are_told_apart() -> None:
+    """Widths 4, 4, 4, 8, 8, 4: the place is one of two integers, and the layers of width 8 are others."""
+
+    class Model(nn.Module):
+        def __init__(self, config: Config) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([Plain(config, i, w) for i, w in enumerate((4, 4, 4, 8, 8, 4))])
+
+    assert equal_layers(Model, Config())[Plain] == [0, 0, 0, 3, 3, 0]
+
+
+def test_the_constructors_are_their_own_again_afterwards() -> None:
+    before = Plain.__init__, nn.Module.__init__
+    equal_layers(model_of(Plain), Config())
+    assert (Plain.__init__, nn.Module.__init__) == before
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda p: p == 1, lambda p: p > 1, lambda p: p + 1, lambda p: 2 * p, lambda p: p % 2, lambda p: -p, bool, str,
+        lambda p: f"{p:02d}", lambda p: [1, 2][p], lambda p: range(p), lambda p: p in (3, 4), lambda p: {p: 1}, repr,
+        lambda p: divmod(7, p), lambda p: p & 1, int, float, copy.copy, copy.deepcopy, round,
+        lambda p: torch.empty(p), lambda p: nn.Linear(p, 2), lambda p: 2**p,
+    ],
+)  # fmt: skip
+def test_nobody_can_look_at_a_place(look: Any) -> None:
+    place = Place()
+    with pytest.raises(Exception) as refused:  # noqa: PT011  # torch makes a TypeError of it
+        look(place)
+    assert place.used or isinstance(refused.value, TypeError)
