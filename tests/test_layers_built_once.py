@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from symflops.trace.places import Place, noted
-from symflops.trace.skeleton import equal_layers
+from symflops.trace.skeleton import Skeleton
 
 KERNELS = [1, 1, 1, 1, 3, 3]
 DEPTH = 6
@@ -94,7 +94,7 @@ def model_of(layer: Any, places: Any = range(DEPTH)) -> Any:
 
 @pytest.mark.parametrize("layer", [Plain, Keyword, OddOnes, FromAList, LastOne, Cautious, KeptAsAnotherThing])
 def test_equal_layers_are_found_by_what_they_are(layer: Any) -> None:
-    assert equal_layers(model_of(layer), Config())[layer] == list(layer.expected)
+    assert Skeleton(model_of(layer), Config()).equal_layers()[layer] == list(layer.expected)
 
 
 def test_a_layer_that_never_looks_at_its_place_is_constructed_three_times() -> None:
@@ -120,12 +120,12 @@ def test_other_arguments_than_the_place_are_told_apart() -> None:
             super().__init__()
             self.layers = nn.ModuleList([Plain(config, i, w) for i, w in enumerate((4, 4, 4, 8, 8, 4))])
 
-    assert equal_layers(Model, Config())[Plain] == [0, 0, 0, 3, 3, 0]
+    assert Skeleton(Model, Config()).equal_layers()[Plain] == [0, 0, 0, 3, 3, 0]
 
 
 def test_the_constructors_are_their_own_again_afterwards() -> None:
     before = Plain.__init__, nn.Module.__init__
-    equal_layers(model_of(Plain), Config())
+    Skeleton(model_of(Plain), Config())
     assert (Plain.__init__, nn.Module.__init__) == before
 
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from symflops.algebra import free_symbols, substitute
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Polynomial, Value, add, divide, multiply, negate, symbol, terms_of, value_of
+from symflops.trace.overrides import is_heterogeneous, overrides, statement
 from symflops.tree import NAME
 
 # Fields that name a position, a version, a rhythm or a depth rather than a size.
@@ -47,7 +49,7 @@ RUN_HINTS = {"batch_size": 3, "seq_len": 677, "past_len": 409}
 class Field:
     """One integer of a config: where it is, its name as a symbol, its number, and how it is written as a product.
 
-    A list that says the same number of each layer is one integer, too.
+    A list that says the same number of each layer is one integer, too, and so is what is said of a type of layers.
     """
 
     holder: Any
@@ -58,6 +60,8 @@ class Field:
     power: int = 1  # a power of two that divides what is left
     place: int = 0  # in the config; those of inner configs come later
     entries: int = 0  # of the list, if it is one
+    kind: str = ""  # of the layers that it is of, if not of all
+    is_depth: bool = False  # how many layers there are: the number itself, wherever it decides anything
     solved: Value | None = None  # or what it is equal to, in other symbols
 
     @property
@@ -101,7 +105,8 @@ class Architecture:
 
     def hints(self) -> dict[str, int]:
         """A distinct prime for each rest, larger for larger numbers, so that no two products agree by accident."""
-        free = [f for f in self.fields if f.solved is None]
+        depths = {f.rest: f.number for f in self.fields if f.is_depth}
+        free = [f for f in self.fields if f.solved is None and not f.is_depth]
         small = [f for f in free if not _WIDTHS.search(f.key) or re.search(r"kernel|conv|chunk", f.key)]
         counts = sorted(small, key=lambda f: (f.number, f.name))
         widths = sorted((f for f in free if f not in counts), key=lambda f: (f.number, f.name))
@@ -109,12 +114,16 @@ class Architecture:
         chosen = {f.rest: prime for f, prime in zip(order, _PRIMES, strict=False)}
         limits = [f for f in free if f.rest not in chosen]
         chosen |= {f.rest: 100003 + 34 * i for i, f in enumerate(limits)}
-        return chosen | {rest: hint for rest, hint in self.raised.items() if rest in chosen}
+        return chosen | {rest: hint for rest, hint in self.raised.items() if rest in chosen} | depths
 
     def solve(self, left: Value, right: Value) -> bool:
         """Make two sizes equal by writing one of the fields in terms of the others; False if none can be."""
         for f in sorted(self.fields, key=lambda f: (len(f.divisors), -f.place)):
-            if f.solved is None and all(f.name not in (*o.divisors, *_names(o.solved)) for o in self.fields):
+            if (
+                f.solved is None
+                and not f.is_depth
+                and all(f.name not in (*o.divisors, *_names(o.solved)) for o in self.fields)
+            ):
                 found = _solution(f.name, left, right)
                 if found is not None and f.name not in free_symbols(found):
                     f.solved = found
@@ -131,7 +140,8 @@ def _names(value: Value | None) -> set[str]:
 
 
 def _is_whole(value: Value) -> bool:
-    return all(type(c) is int and all(e > 0 for _, e in m) for m, c in terms_of(value).items())
+    """Whether a value is a polynomial with whole coefficients in symbols alone: it can be computed from their hints."""
+    return all(type(c) is int and all(e > 0 and type(n) is str for n, e in m) for m, c in terms_of(value).items())
 
 
 def _solution(name: str, left: Value, right: Value) -> Value | None:
@@ -161,12 +171,12 @@ def parts(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 def stated(part: Any) -> dict[str, Any]:
     """The fields of a config, and what it says of single layers, which transformers keeps in a place of its own."""
-    overrides = part.to_diff_dict().get("per_layer_config") if getattr(part, "is_heterogeneous", False) else None
-    return dict(vars(part)) if overrides is None else {**vars(part), "per_layer_config": overrides}
+    return {**vars(part), "per_layer_config": statement(part)} if is_heterogeneous(part) else dict(vars(part))
 
 
-def architecture(config: Any, numeric: set[str]) -> Architecture:
-    """The symbols of a config; fields named in `numeric` stay numbers."""
+def architecture(config: Any, numeric: set[str], sized: Collection[tuple[str, str]] = ()) -> Architecture:
+    """The symbols of a config; fields named in `numeric` stay numbers. `sized` are the depths that sizes depend on, as
+    (part of the config, field)."""
     fields: list[Field] = []
     taken: set[str] = set(RUN_SYMBOLS)
     for prefix, part in parts(config):
@@ -176,19 +186,27 @@ def architecture(config: Any, numeric: set[str]) -> Architecture:
             number = value[0] if is_list else value
             if type(number) is not int or number < 2 or not NAME.match(key):
                 continue
-            if _CHUNK.search(key):
-                continue
-            if _NOT_SIZES.search(key.removesuffix("_per_layer") if is_list else key) and not re.search(
-                r"(rank|dim|heads)$", key
-            ):
+            is_depth = (prefix, key) in sized
+            if not _is_size(key) and not is_depth:
                 continue
             name = key if key not in taken else f"{prefix}{key}"
             if name not in taken and name not in numeric:
                 entries = len(value) if is_list else 0
-                fields.append(Field(part, key, name, number, place=len(fields), entries=entries))
+                fields.append(Field(part, key, name, number, place=len(fields), entries=entries, is_depth=is_depth))
+            taken.add(name)
+        for o in overrides(part):
+            name = o.name if o.name not in taken else f"{prefix}{o.name}"
+            if name not in taken and name not in numeric and _is_size(o.key):
+                fields.append(Field(part, o.key, name, o.number, place=len(fields), kind=o.kind))
             taken.add(name)
     _factor(fields)
     return Architecture(in_order(fields))
+
+
+def _is_size(key: str) -> bool:
+    """Whether an integer of this name can be a symbol."""
+    key = re.sub(r"_per_layer(?=_|$)", "", key)  # hidden_size_per_layer_input is a width
+    return not _CHUNK.search(key) and (not _NOT_SIZES.search(key) or bool(re.search(r"(rank|dim|heads)$", key)))
 
 
 def _factor(fields: list[Field]) -> None:
@@ -197,7 +215,7 @@ def _factor(fields: list[Field]) -> None:
     The counts need not divide it together: a quotient by one of them is exact, and that is all that is used.
     """
     counts = [f for f in fields if _COUNTS.search(f.key) and not _WIDTHS.search(f.key)]
-    for f in fields:
+    for f in (f for f in fields if not f.is_depth):
         near = [c for c in counts if c is not f and c.holder is f.holder and f.number % c.number == 0]
         if f in counts:
             # n and n_kv: the smaller divides the larger; of two equal ones the key-value heads, or the groups.

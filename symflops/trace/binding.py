@@ -15,7 +15,7 @@ from symflops.trace.assembly import full_name
 from symflops.trace.conditions import literal
 from symflops.trace.configs import find
 from symflops.trace.naming import Depths, count_name
-from symflops.trace.skeleton import equal_layers
+from symflops.trace.skeleton import Skeleton
 
 
 def bind(model: Model, config: Any) -> Model:
@@ -44,7 +44,7 @@ def bind(model: Model, config: Any) -> Model:
         bound = {name: values.of(name) for name in model.symbols}
         values.check_facts()
         try:
-            equal = equal_layers(named.model_class, named.config)
+            equal = Skeleton(named.model_class, named.config).equal_layers()
         except Exception as error:  # whatever the model's own source raises
             raise SymflopsError(f"the config's model cannot be built: {reason(error)}") from None
         values.check_choices(equal)

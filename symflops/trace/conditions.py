@@ -30,6 +30,7 @@ from symflops.polynomial import (
 )
 from symflops.trace.architecture import RUN_HINTS, Architecture, parts, stated
 from symflops.trace.naming import Depths
+from symflops.trace.overrides import overrides
 from symflops.trace.run import Guard, Run
 from symflops.tree import FUNCTIONS, NAME, write
 
@@ -200,6 +201,11 @@ def numbers_kept(run: Run, shape: Architecture, symbols: Iterable[str]) -> dict[
                 taken.add(name)
                 if key in read and name not in known:
                     found.setdefault(name, value)
+        for o in overrides(part):
+            name = o.name if o.name not in taken else f"{prefix}{o.name}"
+            taken.add(name)
+            if name not in known:
+                found.setdefault(name, o.number)
     return found
 
 

@@ -29,7 +29,7 @@ from symflops.trace.naming import Depths
 from symflops.trace.refine import Knowledge, least_needed
 from symflops.trace.repeats import SharedLayerError
 from symflops.trace.run import Build, Run, Settings, build, call, keeps_states
-from symflops.trace.skeleton import equal_layers, list_lengths
+from symflops.trace.skeleton import Skeleton, with_number
 
 MAX_RUNS = 16
 Progress = Callable[[str], None]
@@ -71,10 +71,9 @@ def derive(
     settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown)
     try:
         with _old_objects_left_alone():
-            record = _with_past(Work(named, progress), settings)
+            return _derived(Work(named, progress), settings)
     except SymflopsError as error:
         raise error.within(named.name) from None
-    return _model(named, record)
 
 
 @contextmanager
@@ -101,25 +100,52 @@ class Work:
     # A format that no source asks for by name, so that what is in another was meant to be; some kernels want float32.
     dtype: torch.dtype = torch.bfloat16
     built: tuple[str, Architecture, Build] | None = None
+    sizes_by_depth: set[tuple[str, str]] = field(default_factory=set)
+
+    @cached_property
+    def skeleton(self) -> Skeleton | None:
+        try:
+            return Skeleton(self.named.model_class, self.named.config)
+        except Exception:  # what is wrong shows, and is told, when the model is built with symbols
+            return None
 
     @cached_property
     def equal(self) -> dict[type, list[int]]:
         """Which layers are equal, so that they are built once."""
+        return {} if self.skeleton is None else self.skeleton.equal_layers()
+
+    def lengths(self, prefix: str, key: str, number: int) -> dict[str, int]:
+        """The lengths of the model's lists of modules, by path, when a field of a part of the config is another number;
+        {} where that makes no sense. A depth that sizes depend on is noted, such as one that a width is multiplied by.
+        """
         try:
-            return equal_layers(self.named.model_class, self.named.config)
-        except Exception:  # what is wrong shows, and is told, when the model is built with symbols
+            other = Skeleton(self.named.model_class, with_number(self.named.config, prefix, key, number))
+        except Exception:  # nobody asked for such a config
             return {}
+        if self.skeleton is not None and other.has_other_sizes(self.skeleton):
+            self.sizes_by_depth.add((prefix, key))
+        return other.lengths()
 
     def build(self) -> tuple[Architecture, Build]:
         """The model under what is known now; built again only when that has changed."""
         state = repr(
-            (sorted(self.known.numeric), self.known.equal, self.known.divisors, self.known.multiples, self.known.raised)
-        )
+            (sorted(self.known.numeric), self.known.equal, self.known.divisors, self.known.multiples, self.known.raised,
+             self.known.depths)
+        )  # fmt: skip
         if self.built is None or self.built[0] != state:
             shape = self.known.architecture(self.named.config)
             self.progress(f"building the model with {len(shape.fields)} symbols")
             self.built = (state, shape, build(self.named.model_class, self.named.config, shape, self.dtype, self.equal))
         return self.built[1:]
+
+
+def _derived(work: Work, settings: Settings) -> Model:
+    model = _model(work, _with_past(work, settings))
+    if not work.sizes_by_depth:
+        return model
+    work.progress(f"sizes depend on {', '.join(key for _, key in sorted(work.sizes_by_depth))}")
+    work.known.depths |= work.sizes_by_depth
+    return _model(work, _with_past(work, settings))
 
 
 def _with_past(work: Work, settings: Settings) -> Record:
@@ -274,8 +300,9 @@ def _explained(error: Exception) -> SymflopsError:
 # ----------------------------------------------------------------------------------------------------------- the model
 
 
-def _model(named: Named, record: Record) -> Model:
-    depths = Depths(named.config, partial(list_lengths, named.model_class, named.config))
+def _model(work: Work, record: Record) -> Model:
+    named = work.named
+    depths = Depths(named.config, work.lengths)
     layers = with_owners(fold(without_places(record.layers), depths.repeat, depths.labels))
     unknown = record.run.recorder.unknown if record.run.recorder else []
     numbers = record.shape.numbers

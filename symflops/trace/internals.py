@@ -85,13 +85,17 @@ class Sizes:
         self.names: dict[sympy.Symbol, str] = {}
         self.hints: dict[sympy.Symbol, sympy.Integer] = {}
         self.run_symbols: set[str] = set()  # those that must not become numbers
+        self.depths: set[sympy.Symbol] = set()
         self._results: dict[str, dict[Any, Any]] = {}  # of arithmetic on two sizes, by its name
 
-    def symbol(self, name: str, hint: int) -> Any:
-        """A new `SymInt`, at least 2, that behaves as `hint` wherever Python or torch insists on an answer."""
+    def symbol(self, name: str, hint: int, is_depth: bool = False) -> Any:
+        """A new `SymInt`, at least 2, that behaves as `hint` wherever Python or torch insists on an answer. A depth may
+        be asked for: the answer tells how many layers there are, and what is repeated tells that by itself."""
         source = ConstantSource(name)
         made = self.environment.create_symbol(hint, source, dynamic_dim=DimDynamic.DYNAMIC)
         self.names[made] = name
+        if is_depth:
+            self.depths.add(made)
         self.hints[made] = sympy.Integer(hint)
         return self.environment.create_symintnode(made, hint=hint, source=source)
 
@@ -154,6 +158,8 @@ class Sizes:
             decided = outcome is sympy.true or outcome is sympy.false
             if not decided and not outcome.is_number:
                 return decide(condition, *args, **kwargs)
+            if self.depths and condition.free_symbols <= self.depths:
+                return outcome
             if decided:
                 note(condition, bool(outcome), False)
             elif outcome.is_Integer and not self._is_constant(

@@ -59,8 +59,15 @@ def reads_noted(config: Any, reads: set[tuple[str, str]]) -> Iterator[None]:
                 reads.add((prefix, name))
             return own.__getattribute__(self, name)
 
+        def writing(self: Any, name: str, value: Any, own: Any = own) -> None:
+            if isinstance(value, torch.SymInt):  # which the config's class would refuse, since it is no int
+                vars(self)[name] = value
+            else:
+                own.__setattr__(self, name, value)
+
         changed.append((part, own))
-        part.__class__ = type(own.__name__, (own,), {"__getattribute__": reading, "__module__": own.__module__})
+        methods = {"__getattribute__": reading, "__setattr__": writing, "__module__": own.__module__}
+        part.__class__ = type(own.__name__, (own,), methods)
     try:
         yield
     finally:

@@ -32,10 +32,11 @@ class Knowledge:
     divisors: dict[str, str] = field(default_factory=dict)
     multiples: dict[str, int] = field(default_factory=dict)
     raised: dict[str, int] = field(default_factory=dict)
+    depths: set[tuple[str, str]] = field(default_factory=set)  # that sizes depend on: part of the config, field
 
     def architecture(self, config: Any) -> Architecture:
         """The symbols of a config under what is known."""
-        found = architecture(config, self.numeric)
+        found = architecture(config, self.numeric, self.depths)
         for name, divisor in self.divisors.items():
             f = found.field(name)
             if f is not None and found.field(divisor) is not None:

@@ -24,6 +24,7 @@ from symflops.polynomial import Polynomial, Value, symbol, terms_of
 from symflops.trace import arithmetic, attention, cache, experts, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.internals import SizeFixedError, Sizes, cheap_parameters, has_division, quiet
+from symflops.trace.overrides import override
 from symflops.trace.patches import no_dropout, nothing_initialised, number_format, reads_noted
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
@@ -99,11 +100,16 @@ def build(
     """The model of a config with the architecture's symbols in place of numbers, on fake tensors of this format."""
     sizes = Sizes()
     values: dict[str, Value] = architecture.rests() | {name: symbol(name) for name in RUN_HINTS}
-    symbols = {name: sizes.symbol(name, hint) for name, hint in architecture.hints().items()}
+    depths = {f.rest for f in architecture.fields if f.is_depth}
+    symbols = {name: sizes.symbol(name, hint, name in depths) for name, hint in architecture.hints().items()}
     config, twins = _copied(original)
     for f in architecture.fields:
         size = _size(architecture.factors(f), symbols)
-        vars(twins[id(f.holder)])[f.key] = [size] * f.entries if f.entries else size
+        holder = twins[id(f.holder)]
+        if f.kind:
+            override(holder, f.key, f.kind, size)
+        else:
+            vars(holder)[f.key] = [size] * f.entries if f.entries else size
     experts.set_implementation(config, "eager", "eager")
     vars(config)["return_dict"] = True
     result = Build(original, config, sizes, Quantities(sizes.names, values), symbols, dtype)

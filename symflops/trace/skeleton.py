@@ -19,36 +19,53 @@ from torch import nn
 from transformers.initialization import no_init_weights
 
 from symflops.trace.architecture import parts
+from symflops.trace.overrides import resize
 from symflops.trace.places import Made, noted
 from symflops.trace.repeats import INDEX, state, take_over
 
 _LISTED = re.compile(r"\.(\d+)$")
 
 
-def equal_layers(model_class: type, config: Any) -> dict[type, list[int]]:
-    """For each class of the layers that stand in lists: of each in the order of construction, the first that equals it.
+class Skeleton:
+    """A model on the meta device. Raises whatever its own source does when it cannot be built there."""
 
-    Layers that hold weights in common with others are in none of them. Raises whatever the model's own source does when
-    the model cannot be built on the meta device.
-    """
-    made: Made = {}
-    with torch.device("meta"), no_init_weights(), noted(made):
-        model = model_class(copy.deepcopy(config))
-    places = {m: int(found.group(1)) for path, m in model.named_modules() if (found := _LISTED.search(path))}
-    result: dict[type, list[int]] = {}
-    for kind, modules in made.items():
-        if len(modules) > 2 and all(m in places for m in modules) and any(True for _ in modules[0].children()):
-            seen: dict[Any, Any] = {}
-            states = [state(m, places[m], seen) for m in modules]
-            result[kind] = [states.index(s) for s in states]
-    return result
+    def __init__(self, model_class: type, config: Any) -> None:
+        self.made: Made = {}
+        with torch.device("meta"), no_init_weights(), noted(self.made):
+            self.model = model_class(copy.deepcopy(config))
+
+    def equal_layers(self) -> dict[type, list[int]]:
+        """For each class of the layers that stand in lists: of each in the order of construction, the first that
+        equals it. Layers that hold weights in common with others are in none of them."""
+        places = {m: int(found.group(1)) for path, m in self.model.named_modules() if (found := _LISTED.search(path))}
+        result: dict[type, list[int]] = {}
+        for kind, modules in self.made.items():
+            if len(modules) > 2 and all(m in places for m in modules) and any(True for _ in modules[0].children()):
+                seen: dict[Any, Any] = {}
+                states = [state(m, places[m], seen) for m in modules]
+                result[kind] = [states.index(s) for s in states]
+        return result
+
+    def lengths(self) -> dict[str, int]:
+        """How many modules stand in each list, by its path."""
+        return {path: len(m) for path, m in self.model.named_modules() if isinstance(m, nn.ModuleList)}
+
+    def has_other_sizes(self, other: Skeleton) -> bool:
+        """Whether weights have sizes that the same weights of the other one, of any layer, do not have."""
+        theirs = other.sizes()
+        return any(not found <= theirs.get(path, found) for path, found in self.sizes().items())
+
+    def sizes(self) -> dict[str, set[tuple[int, ...]]]:
+        """The sizes of each weight, of all layers together."""
+        found: dict[str, set[tuple[int, ...]]] = {}
+        for path, weight in self.model.named_parameters():
+            found.setdefault(re.sub(r"\.\d+(?=\.)", "", path), set()).add(tuple(weight.shape))
+        return found
 
 
-def list_lengths(model_class: type, config: Any, prefix: str, key: str, number: int) -> dict[str, int]:
-    """How many modules stand in each list, by its path, when a field of a part of the config is another number.
-
-    Lists with an entry for each layer become as long. Empty when such a model cannot be built.
-    """
+def with_number(config: Any, prefix: str, key: str, number: int) -> Any:
+    """A copy of a config in which a field of a part of it is another number; lists with an entry for each layer become
+    as long."""
     other = copy.deepcopy(config)
     part = dict(parts(other))[prefix]
     before = vars(part)[key]
@@ -56,12 +73,9 @@ def list_lengths(model_class: type, config: Any, prefix: str, key: str, number: 
         if isinstance(value, list | tuple) and len(value) == before:
             vars(part)[name] = type(value)([*value, *([value[-1]] * (number - before))][:number])
     vars(part)[key] = number
-    try:
-        with torch.device("meta"), no_init_weights():
-            model = model_class(other)
-    except Exception:  # such a config may make no sense, and nobody asked for it
-        return {}
-    return {path: len(m) for path, m in model.named_modules() if isinstance(m, nn.ModuleList)}
+    if key == "num_hidden_layers":
+        resize(part, before, number)
+    return other
 
 
 @contextmanager
