@@ -51,6 +51,8 @@ def choice(text: str) -> tuple[list[str], list[Any]] | None:
     (['layer_types[i]'], ['full_attention'])
     >>> choice('[layer_types[i], i in moe_layers] in [["full_attention", true], ["sliding_attention", false]]')
     (['layer_types[i]', 'i in moe_layers'], [['full_attention', True], ['sliding_attention', False]])
+    >>> choice("[layers_num_experts[i] > 1] in [[true], [false]]")
+    (['layers_num_experts[i] > 1'], [[True], [False]])
     """
     said, found, literal = text.partition("] in [")
     if not found:
@@ -63,7 +65,7 @@ def choice(text: str) -> tuple[list[str], list[Any]] | None:
     return (statements, choices) if all(_STATEMENT.fullmatch(s) for s in statements) else None
 
 
-_STATEMENT = re.compile(r"\w+\[i\]|i in \w+|i < (n - )?\w+")
+_STATEMENT = re.compile(r"\w+\[i\]( > 1)?|i in \w+|i < (n - )?\w+")
 
 
 def is_of_config(text: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from symflops.assumption import choice, fact
@@ -44,10 +43,10 @@ def bind(model: Model, config: Any) -> Model:
         bound = {name: values.of(name) for name in model.symbols}
         values.check_facts()
         try:
-            equal = Skeleton(named.model_class, named.config).equal_layers()
+            skeleton = Skeleton(named.model_class, named.config)
         except Exception as error:  # whatever the model's own source raises
             raise SymflopsError(f"the config's model cannot be built: {reason(error)}") from None
-        values.check_choices(equal)
+        values.check_choices(skeleton)
     except SymflopsError as error:
         raise error.within(model.name) from None
     return model.with_symbols(bound)
@@ -96,7 +95,7 @@ class _Values:
                     return counts.count(name)
         raise _unfit(f"it says nothing of {name}")
 
-    def check_choices(self, equal: Mapping[type, list[int]]) -> None:
+    def check_choices(self, skeleton: Skeleton) -> None:
         """Raise SymflopsError for the first layer of which the config says what it said of none that was seen, and
         where layers differ of which it says the same: they may have been one kind where the model was derived."""
         lists = self.depths.lists
@@ -114,9 +113,10 @@ class _Values:
                     if layer not in map(json.dumps, choices):
                         raise SymflopsError(f"assumption broken: {one_line(text, 200)} (with {one_line(layer, 120)})")
                 said.setdefault(len(layers), []).append(layers)
-        for kind, first in equal.items():
+        for kind, first in skeleton.equal_layers().items():
             kinds = [[i for i, f in enumerate(first) if f == one] for one in dict.fromkeys(first)]
-            about = said.get(len(first), ())
+            places, total = skeleton.places_of(kind)
+            about = [[layers[i] for i in places] for layers in said.get(total, ())]
             told = any(len(set(zip(layers, first, strict=True))) == len(set(layers)) for layers in about)
             if len(kinds) > 1 and not told and not lists.are_leading(kinds):
                 raise _unfit(f"its {kind.__name__}s differ in what no list of it says")

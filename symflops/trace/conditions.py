@@ -172,7 +172,8 @@ def facts(run: Run, symbols: Iterable[str], depths: Depths) -> list[str]:
     known = set(symbols)
     found = []
     reads = {id(part): _read(run, part) for _, part in parts(run.build.original)}
-    choices, covered = depths.choices(set().union(*reads.values()) - known)
+    of_layers = {key for _, key in run.build.reads} & depths.lists.lists.keys()
+    choices, covered = depths.choices(set().union(of_layers, *reads.values()) - known)
     for prefix, part in parts(run.build.original):
         fields = stated(part)
         for key in (reads[id(part)] | fields.keys() - vars(part).keys()) - known:

@@ -252,7 +252,7 @@ def _explained(error: Exception) -> SymflopsError:
 
 def _model(work: Work, record: Record) -> Model:
     named = work.named
-    depths = Depths(named.config, work.lengths)
+    depths = Depths(named.config, work.other_depth)
     layers = with_owners(fold(without_places(record.layers), depths.repeat, depths.labels))
     unknown = record.run.recorder.unknown if record.run.recorder else []
     numbers = record.shape.numbers

@@ -44,7 +44,7 @@ class LayerLists:
         self.depths: dict[str, set[int]] = {}  # the numbers of layers in each part of the config, by its prefix
         self.part: dict[str, str] = {}  # of the config, by its prefix, that a list or a count is in
         for prefix, part in parts(config):
-            for key, value in (vars(part) | _computed(part)).items():
+            for key, value in _fields(part).items():
                 if _NOT_OF_LAYERS.search(key):
                     continue
                 name = key if key not in self.part else f"{prefix}{key}"
@@ -69,6 +69,12 @@ class LayerLists:
                 continue
             stem = re.sub(r"_(layers?|idxs?|indices|indexes|blocks)$", "", key)
             if len(values) == total:
+                if _are_experts(key, values):  # how many there are is a size
+                    some = tuple(v > 1 for v in values)
+                    found[1].append(
+                        Statement(f"{key}[i] > 1", key, some, tuple("experts" if v else "one" for v in some))
+                    )
+                    continue
                 words = all(isinstance(v, str) for v in values)
                 labels = values if words else [f"{stem}_{json.dumps(v)}" for v in values]
                 found[0 if words else 2].append(Statement(f"{key}[i]", key, tuple(values), tuple(labels)))
@@ -105,13 +111,17 @@ class LayerLists:
         counts = [1, *(n for key, n in self.counts.items() if LEADING.search(key))]
         return len(kinds) == 2 and kinds[0] == leading and len(leading) in counts
 
-    def seen(self, total: int, several: Sequence[Kinds], read: set[str]) -> tuple[str, set[str]]:
+    def seen(self, total: int, several: Sequence[Kinds], read: set[str], last: bool) -> tuple[str, set[str]]:
         """What is said of any of so many layers, as a choice `layer_types[i] in ["full_attention"]` that another config
         has to make for each of its own, and the lists that it speaks of.
 
         Layers of which the same is said are to be equal in each of `several` lists of layers: else ("", set()). The
-        lists in `read` are part of it, and what else is needed to tell kinds apart.
+        lists in `read` are part of it, and what else is needed to tell kinds apart; with `last` it is known that the
+        last layer is another one.
         """
+        if last:
+            end = _end(total)
+            return _choice([end], [(value,) for value in end.values]), set()
         for statements in self.statements(total):
             spoken = [s for s in statements if s.key in read and s.is_list]
             others = [s for s in statements if s not in spoken]
@@ -127,17 +137,30 @@ class LayerLists:
     def said(self, statements: Sequence[str], total: int) -> list[Any]:
         """What these statements are of each of so many layers, as the choices of `seen` are written; [] if the config
         does not make them."""
-        known = {s.text: s.values for part in self.statements(total) for s in part}
+        known = {s.text: s.values for s in [_end(total), *(s for part in self.statements(total) for s in part)]}
         if not known.keys() >= {*statements}:
             return []
         one = len(statements) == 1 and statements[0].endswith("[i]")
         return [s[0] if one else list(s) for s in zip(*(known[text] for text in statements), strict=True)]
 
 
-def _computed(part: Any) -> dict[str, Any]:
-    """What a config computes from other fields of its layers, such as layers_block_type from a pattern."""
-    names = [n for n in dir(type(part)) if isinstance(getattr(type(part), n, None), property) and n not in vars(part)]
-    return {n: getattr(part, n) for n in names if re.search(r"layers?_.*types?$", n)}
+def _fields(part: Any) -> dict[str, Any]:
+    """The fields of a config, and what it computes from others of each of its layers, such as layers_block_type from a
+    pattern: that comes first, since a pattern may be as long as there are layers by accident."""
+    stated: dict[str, Any] = vars(part)
+    computed = {n: getattr(part, n) for n in computed_lists(type(part)) if n not in stated}
+    return {k: v for k, v in stated.items() if k == "layer_types"} | computed | stated
+
+
+def computed_lists(kind: type) -> set[str]:
+    """The properties of a class of configs that say something of each layer."""
+    names = (n for n in dir(kind) if re.search(r"layers?_.*(types?|experts)$", n))
+    return {n for n in names if isinstance(getattr(kind, n, None), property)}
+
+
+def _are_experts(key: str, values: list[Any]) -> bool:
+    """Whether a list says how many experts each layer has, none, one or several."""
+    return key.endswith("experts") and all(type(v) is int for v in values)
 
 
 def _differ(kinds: Kinds, said: list[tuple[Any, ...]]) -> bool:
@@ -148,6 +171,11 @@ def _differ(kinds: Kinds, said: list[tuple[Any, ...]]) -> bool:
 def _leading(text: str, key: str, first: int, total: int) -> Statement:
     values = tuple(i < first for i in range(total))
     return Statement(text, key, values, tuple("first" if v else "later" for v in values), is_list=False)
+
+
+def _end(total: int) -> Statement:
+    """Which layers are not the last one."""
+    return _leading("i < n - 1", "", total - 1, total)
 
 
 def _are_places(values: list[Any], total: int) -> bool:

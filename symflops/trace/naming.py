@@ -9,6 +9,7 @@ from typing import Any
 
 from symflops.trace.architecture import DEPTH, parts
 from symflops.trace.layer_lists import LEADING, Kinds, LayerLists
+from symflops.trace.skeleton import Skeleton
 
 _USUAL = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 
@@ -18,18 +19,18 @@ def count_name(label: str) -> str:
     return f"num_{re.sub(r'[^A-Za-z0-9_]', '_', label)}_layers"
 
 
-Lengths = Callable[[str, str, int], dict[str, int]]
+OtherDepth = Callable[[str, str, int], Skeleton | None]
 
 
 class Depths:
     """How often layers stand in a list, as names. `symbols` collects what was named.
 
-    `lengths(prefix, key, number)` gives the lengths of the model's lists of modules, by path, when a field of a part of
-    the config is another number: two numbers that are equal by accident are told apart by it.
+    `other_depth(prefix, key, number)` gives the model when a field of a part of the config is another number, if there
+    is such a model: two numbers that are equal by accident are told apart by it.
     """
 
-    def __init__(self, config: Any, lengths: Lengths = lambda *_: {}) -> None:
-        self.lengths = lengths
+    def __init__(self, config: Any, other_depth: OtherDepth = lambda *_: None) -> None:
+        self.other_depth = other_depth
         self.symbols: dict[str, int] = {}
         self.lists = LayerLists(config)
         self.kinds: dict[int, list[Kinds]] = {}  # the lists of layers that were folded, by their length
@@ -37,6 +38,8 @@ class Depths:
         self.sums: dict[str, list[str]] = {}  # counts by kind, by what they add up to
         self.fields: dict[str, int] = {}
         self.places: dict[str, tuple[str, str]] = {}  # of fields: the part of the config, as "vision_", and the key
+        self.last_differs: set[str] = set()  # the fields of lists whose last layer is another one at any depth
+        self.ends: set[int] = set()  # the lengths of such lists
         self.governed: dict[str, dict[str, bool]] = {}  # whether a field says how long the lists at these paths are
         for prefix, part in parts(config):
             for key, value in vars(part).items():
@@ -63,6 +66,9 @@ class Depths:
         if re.match(r"\d", label):  # nothing in the config tells these apart
             if whole and indices == list(range(1, total)) and total > 2:
                 # The first differs, as where its input has another number format.
+                return f"{self._use(whole, total)} - 1"
+            if whole and indices == list(range(total - 1)) and total > 2 and whole in self.last_differs:
+                self.ends.add(total)
                 return f"{self._use(whole, total)} - 1"
             return len(indices)  # a rhythm that another depth may go on with or not: the depth stays a number
         name = count_name(label)
@@ -95,7 +101,7 @@ class Depths:
         texts: list[str] = []
         covered: set[str] = set()
         for total, several in self.kinds.items():
-            text, keys = self.lists.seen(total, several, read | self.counted)
+            text, keys = self.lists.seen(total, several, read | self.counted, total in self.ends)
             texts += [text] if text and text not in texts else []
             covered |= keys
         return texts, covered
@@ -124,9 +130,12 @@ class Depths:
     def _governs(self, name: str, path: str) -> bool:
         """Whether the list at a path has as many modules as a field says, as far as can be seen."""
         if name not in self.governed:
-            other = next(n for n in count(3) if n not in self.fields.values())
-            lengths = self.lengths(*self.places[name], other)
+            other = next(n for n in count(4) if n not in self.fields.values())
+            skeleton = self.other_depth(*self.places[name], other)
+            lengths = {} if skeleton is None else skeleton.lengths()
             self.governed[name] = {_plain(p): n == other for p, n in lengths.items()}
+            if skeleton and any(f == [0] * (other - 1) + [other - 1] for f in skeleton.equal_layers().values()):
+                self.last_differs.add(name)
         return self.governed[name].get(_plain(path), True)
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from symflops.trace.architecture import parts
 from symflops.trace.internals import AnyConvolution
+from symflops.trace.layer_lists import computed_lists
 
 
 def no_dropout(
@@ -54,9 +55,13 @@ def reads_noted(config: Any, reads: set[tuple[str, str]]) -> Iterator[None]:
     for prefix, part in parts(config):
         own = type(part)
 
-        def reading(self: Any, name: str, own: Any = own, prefix: str = prefix) -> Any:
-            if not name.startswith("_") and "/models/" in sys._getframe(1).f_code.co_filename:
-                reads.add((prefix, name))
+        computed = computed_lists(own)
+
+        def reading(self: Any, name: str, own: Any = own, prefix: str = prefix, computed: Any = computed) -> Any:
+            if not name.startswith("_"):
+                frame = sys._getframe(1)
+                if "/models/" in frame.f_code.co_filename and not _within(frame, computed):
+                    reads.add((prefix, name))
             return own.__getattribute__(self, name)
 
         def writing(self: Any, name: str, value: Any, own: Any = own) -> None:
@@ -73,3 +78,10 @@ def reads_noted(config: Any, reads: set[tuple[str, str]]) -> Iterator[None]:
     finally:
         for part, own in changed:
             part.__class__ = own
+
+
+def _within(frame: Any, computed: set[str]) -> bool:
+    """Whether a field is read to compute a list of layers: it matters through that list."""
+    while frame.f_code.co_name.startswith("<"):  # a comprehension
+        frame = frame.f_back
+    return frame.f_code.co_name in computed

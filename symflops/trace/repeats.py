@@ -142,7 +142,8 @@ def _plain(value: Any, index: int) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_plain(v, index) for v in value)
     if hasattr(value, "to_diff_dict"):  # of a config, what its lists say of this layer: those with an entry for each
-        depth = vars(value).get(value.attribute_map.get("num_hidden_layers", "num_hidden_layers"))
+        name = value.attribute_map.get("num_hidden_layers", "num_hidden_layers")
+        depth = vars(value)[name] if name in vars(value) else getattr(value, name, 0)
         enough = max(index + 1, depth if isinstance(depth, int) else 0)
         return tuple(
             (n, _plain(v[index], index))

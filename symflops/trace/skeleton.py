@@ -11,6 +11,7 @@ import copy
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import Any
 from unittest.mock import patch
 
@@ -37,14 +38,24 @@ class Skeleton:
     def equal_layers(self) -> dict[type, list[int]]:
         """For each class of the layers that stand in lists: of each in the order of construction, the first that
         equals it. Layers that hold weights in common with others are in none of them."""
-        places = {m: int(found.group(1)) for path, m in self.model.named_modules() if (found := _LISTED.search(path))}
         result: dict[type, list[int]] = {}
         for kind, modules in self.made.items():
-            if len(modules) > 2 and all(m in places for m in modules) and any(True for _ in modules[0].children()):
+            if len(modules) > 2 and all(m in self.places for m in modules) and any(True for _ in modules[0].children()):
                 seen: dict[Any, Any] = {}
-                states = [state(m, places[m], seen) for m in modules]
+                states = [state(m, self.places[m], seen) for m in modules]
                 result[kind] = [states.index(s) for s in states]
         return result
+
+    @cached_property
+    def places(self) -> dict[nn.Module, int]:
+        """Where in their lists the modules stand that stand in one."""
+        named = self.model.named_modules()
+        return {m: int(found.group(1)) for path, m in named if (found := _LISTED.search(path))}
+
+    def places_of(self, kind: type) -> tuple[list[int], int]:
+        """The places of the layers of a class, and how many layers their list has; ([], 0) if they are in several."""
+        lists = [m for m in self.model.modules() if isinstance(m, nn.ModuleList) and any(type(c) is kind for c in m)]
+        return ([self.places[m] for m in self.made[kind]], len(lists[0])) if len(lists) == 1 else ([], 0)
 
     def lengths(self) -> dict[str, int]:
         """How many modules stand in each list, by its path."""

@@ -41,17 +41,16 @@ class Work:
         """Which layers are equal, so that they are built once."""
         return {} if self.skeleton is None else self.skeleton.equal_layers()
 
-    def lengths(self, prefix: str, key: str, number: int) -> dict[str, int]:
-        """The lengths of the model's lists of modules, by path, when a field of a part of the config is another number;
-        {} where that makes no sense. A depth that sizes depend on is noted, such as one that a width is multiplied by.
-        """
+    def other_depth(self, prefix: str, key: str, number: int) -> Skeleton | None:
+        """The model when a field of a part of the config is another number; None where that makes no sense. A depth
+        that sizes depend on is noted, such as one that a width is multiplied by."""
         try:
             other = Skeleton(self.named.model_class, with_number(self.named.config, prefix, key, number))
         except Exception:  # nobody asked for such a config
-            return {}
+            return None
         if self.skeleton is not None and other.has_other_sizes(self.skeleton):
             self.sizes_by_depth.add((prefix, key))
-        return other.lengths()
+        return other
 
     def build(self) -> tuple[Architecture, Build]:
         """The model under what is known now; built again only when that has changed."""
