@@ -92,9 +92,12 @@ def _folded(data: Data, numbered: Data, namer: Namer, labels: Labels, where: str
         ((kind, indices),) = kinds.items()
         return _with_repeat(json.loads(kind), namer(where, indices, total, ""))
     chosen = _labels(kinds, labels, total)
-    below: Data = {}
-    for (kind, indices), label in zip(kinds.items(), chosen, strict=True):
-        below[label] = _with_repeat(json.loads(kind), namer(where, indices, total, label))
+    repeats = [namer(where, i, total, label) for i, label in zip(kinds.values(), chosen, strict=True)]
+    if len(kinds) == 2 and chosen[0][0].isdigit() and any(isinstance(times, str) for times in repeats):
+        chosen = ["first", "later"] if chosen[0] == "0" else ["earlier", "last"]  # at any depth
+    below: Data = {
+        label: _with_repeat(json.loads(kind), times) for kind, label, times in zip(kinds, chosen, repeats, strict=True)
+    }
     return {**data, "sub_layers": below | others}
 
 

@@ -72,7 +72,7 @@ class LayerLists:
                 if _are_experts(key, values):  # how many there are is a size
                     some = tuple(v > 1 for v in values)
                     found[1].append(
-                        Statement(f"{key}[i] > 1", key, some, tuple("experts" if v else "one" for v in some))
+                        Statement(f"{key}[i] > 1", key, some, tuple("experts" if v else "dense" for v in some))
                     )
                     continue
                 words = all(isinstance(v, str) for v in values)
