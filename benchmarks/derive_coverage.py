@@ -302,7 +302,7 @@ def fixed_sizes(model: Model, config: Any) -> str:
     fixed = []
     for role, names in ROLES.items():
         name, number, symbols = _field(model, config, names)
-        if role == "depth" and _layers_counted(model) >= number > 0:
+        if role == "depth" and _layers_counted(model) >= number > 0 and f"{name} == {number}" not in model.assumes:
             continue
         if (name or role == "depth") and not any(_varies(model, s) for s in symbols):
             fixed.append(f"{role} ({name})" if name else role)

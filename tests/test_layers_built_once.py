@@ -123,6 +123,24 @@ def test_other_arguments_than_the_place_are_told_apart() -> None:
     assert Skeleton(Model, Config()).equal_layers()[Plain] == [0, 0, 0, 3, 3, 0]
 
 
+def test_layers_inside_layers_are_left_to_those_that_hold_them() -> None:
+    """Of six layers, three and three equal, two are constructed: their nine experts come in another order than all."""
+
+    class Layer(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.experts = nn.ModuleList([Plain(Config(), i, width) for i in range(3)])
+
+    class Model(nn.Module):
+        def __init__(self, config: Config) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([Layer(w) for w in (4, 4, 4, 8, 8, 8)])
+
+    skeleton = Skeleton(Model, Config())
+    assert skeleton.equal_layers(outermost=True) == {Layer: [0, 0, 0, 3, 3, 3]}
+    assert skeleton.equal_layers().keys() == {Layer, Plain}
+
+
 def test_the_constructors_are_their_own_again_afterwards() -> None:
     before = Plain.__init__, nn.Module.__init__
     Skeleton(model_of(Plain), Config())

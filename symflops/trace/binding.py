@@ -13,6 +13,7 @@ from symflops.trace.architecture import DEPTH, architecture, parts, stated
 from symflops.trace.assembly import full_name
 from symflops.trace.conditions import literal
 from symflops.trace.configs import find
+from symflops.trace.layer_lists import layer_fields
 from symflops.trace.naming import Depths, count_name
 from symflops.trace.skeleton import Skeleton
 
@@ -47,9 +48,14 @@ def bind(model: Model, config: Any) -> Model:
         except Exception as error:  # whatever the model's own source raises
             raise SymflopsError(f"the config's model cannot be built: {reason(error)}") from None
         values.check_choices(skeleton)
+        result = model.with_symbols(bound)
+        # Whatever else the two models differ in: weights that the closed form does not have are seen here.
+        counted, there = int(result.total().parameters), skeleton.parameters()
+        if counted != there:
+            raise _unfit(f"its model has {there:,} parameters, not {counted:,} as the closed form")
     except SymflopsError as error:
         raise error.within(model.name) from None
-    return model.with_symbols(bound)
+    return result
 
 
 class _Values:
@@ -65,7 +71,7 @@ class _Values:
         self.totals = [*(self.depths.fields[n] for n in depths), *worded]
         self.fields: dict[str, list[Any]] = {}  # what the config and those inside it have under a name
         for prefix, part in parts(config):
-            for key, value in stated(part).items():
+            for key, value in (layer_fields(part) | stated(part)).items():
                 for name in dict.fromkeys((key, f"{prefix}{key}")):
                     self.fields.setdefault(name, []).append(value)
         self.in_costs = {name for row in model.rows(symbolic=True) for name in row.cost.free_symbols}

@@ -29,6 +29,7 @@ from symflops.polynomial import (
     value_of,
 )
 from symflops.trace.architecture import RUN_HINTS, Architecture, parts, stated
+from symflops.trace.layer_lists import computed_lists, layer_fields
 from symflops.trace.naming import Depths
 from symflops.trace.overrides import overrides
 from symflops.trace.run import Guard, Run
@@ -175,8 +176,9 @@ def facts(run: Run, symbols: Iterable[str], depths: Depths) -> list[str]:
     of_layers = {key for _, key in run.build.reads} & depths.lists.lists.keys()
     choices, covered = depths.choices(set().union(of_layers, *reads.values()) - known)
     for prefix, part in parts(run.build.original):
-        fields = stated(part)
-        for key in (reads[id(part)] | fields.keys() - vars(part).keys()) - known:
+        fields = layer_fields(part) | stated(part)
+        computed = {key for key in computed_lists(type(part)) if (prefix, key) in run.build.reads}
+        for key in (reads[id(part)] | computed | stated(part).keys() - vars(part).keys()) - known:
             value = fields[key]
             if isinstance(value, list | tuple) and any(
                 name in covered and list(value) == depths.lists.lists[name] for name in (key, f"{prefix}{key}")

@@ -128,7 +128,10 @@ def _named(config: Any, name: str) -> Named:
     mapping = MODEL_FOR_CAUSAL_LM_MAPPING if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING else MODEL_MAPPING
     if type(config) not in mapping:
         raise SymflopsError(f"transformers has no model for the type {config.model_type!r}")
-    mapped: Any = mapping[type(config)]
+    try:
+        mapped: Any = mapping[type(config)]
+    except Exception as error:  # a class whose own module cannot be imported, or that transformers has lost
+        raise SymflopsError(f"transformers cannot load the model of {config.model_type!r}: {reason(error)}") from None
     model_class = mapped[0] if isinstance(mapped, tuple) else mapped
     return Named(_own_config(config, model_class), model_class, name)
 

@@ -91,11 +91,15 @@ def _old_objects_left_alone() -> Iterator[None]:
 
 def _derived(work: Work, settings: Settings) -> Model:
     model = _model(work, _with_past(work, settings))
-    if not work.sizes_by_depth:
-        return model
-    work.progress(f"sizes depend on {', '.join(key for _, key in sorted(work.sizes_by_depth))}")
-    work.known.depths |= work.sizes_by_depth
-    return _model(work, _with_past(work, settings))
+    if work.sizes_by_depth:
+        work.progress(f"sizes depend on {', '.join(key for _, key in sorted(work.sizes_by_depth))}")
+        work.known.depths |= work.sizes_by_depth
+        model = _model(work, _with_past(work, settings))
+    counted = int(model.total().parameters)
+    if work.skeleton is not None and counted != (there := work.skeleton.parameters()):
+        counts = f"{counted:,} parameters, the model has {there:,}"
+        raise SymflopsError(f"the closed form that was found is wrong: it has {counts}; please report it")
+    return model
 
 
 def _with_past(work: Work, settings: Settings) -> Record:
@@ -268,6 +272,8 @@ def _model(work: Work, record: Record) -> Model:
         *(f"{name} == {number}" for name, number in kept.items()),
         *facts(record.run, symbols, depths),
     ]
+    if record.run.build.rhythms:  # another depth may go on with the rhythm or not
+        stayed += [f"{name} == {number}" for name, number in depths.symbols.items() if name in depths.fields]
     symbols |= kept
     return load({
         "name": named.name,

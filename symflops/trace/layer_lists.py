@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from symflops.errors import SymflopsError, reason
 from symflops.trace.architecture import DEPTH, parts
 
 Kinds = list[list[int]]  # of layers that are equal, the places
@@ -44,7 +46,7 @@ class LayerLists:
         self.depths: dict[str, set[int]] = {}  # the numbers of layers in each part of the config, by its prefix
         self.part: dict[str, str] = {}  # of the config, by its prefix, that a list or a count is in
         for prefix, part in parts(config):
-            for key, value in _fields(part).items():
+            for key, value in layer_fields(part).items():
                 if _NOT_OF_LAYERS.search(key):
                     continue
                 name = key if key not in self.part else f"{prefix}{key}"
@@ -120,8 +122,9 @@ class LayerLists:
         last layer is another one.
         """
         if last:
-            end = _end(total)
-            return _choice([end], [(value,) for value in end.values]), set()
+            known = [s for part in self.statements(total) for s in part if s.key in read and s.is_list]
+            chosen = [*{s.text: s for s in known}.values(), _end(total)]
+            return _choice(chosen, list(zip(*(s.values for s in chosen), strict=True))), {s.key for s in known}
         for statements in self.statements(total):
             spoken = [s for s in statements if s.key in read and s.is_list]
             others = [s for s in statements if s not in spoken]
@@ -144,18 +147,28 @@ class LayerLists:
         return [s[0] if one else list(s) for s in zip(*(known[text] for text in statements), strict=True)]
 
 
-def _fields(part: Any) -> dict[str, Any]:
+def layer_fields(part: Any) -> dict[str, Any]:
     """The fields of a config, and what it computes from others of each of its layers, such as layers_block_type from a
     pattern: that comes first, since a pattern may be as long as there are layers by accident."""
     stated: dict[str, Any] = vars(part)
-    computed = {n: getattr(part, n) for n in computed_lists(type(part)) if n not in stated}
+    try:
+        computed = {n: getattr(part, n) for n in computed_lists(type(part)) if n not in stated}
+    except Exception as error:  # whatever the config's own source raises, such as for a period of 0
+        raise SymflopsError(
+            f"the config computes no list of its layers: {type(error).__name__}: {reason(error)}"
+        ) from None
     return {k: v for k, v in stated.items() if k == "layer_types"} | computed | stated
 
 
-def computed_lists(kind: type) -> set[str]:
+def computed_lists(kind: type) -> frozenset[str]:
     """The properties of a class of configs that say something of each layer."""
-    names = (n for n in dir(kind) if re.search(r"layers?_.*(types?|experts)$", n))
-    return {n for n in names if isinstance(getattr(kind, n, None), property)}
+    if kind not in _COMPUTED:
+        names = (n for n in dir(kind) if re.search(r"layers?_.*(types?|experts)$", n))
+        _COMPUTED[kind] = frozenset(n for n in names if isinstance(getattr(kind, n, None), property))
+    return _COMPUTED[kind]
+
+
+_COMPUTED: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
 
 
 def _are_experts(key: str, values: list[Any]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -49,8 +50,11 @@ def number_format(dtype: torch.dtype) -> Iterator[None]:
 
 
 @contextmanager
-def reads_noted(config: Any, reads: set[tuple[str, str]]) -> Iterator[None]:
-    """Note each field of the config that a model's source reads, as (name of the part's class, field)."""
+def reads_noted(
+    config: Any, reads: set[tuple[str, str]], rhythms: set[tuple[str, str]] | None = None
+) -> Iterator[None]:
+    """Note each field of the config that a model's source reads, as (the part's prefix, field); in `rhythms` those by
+    which what holds the layers does something every few of them."""
     changed = []
     for prefix, part in parts(config):
         own = type(part)
@@ -62,6 +66,8 @@ def reads_noted(config: Any, reads: set[tuple[str, str]]) -> Iterator[None]:
                 frame = sys._getframe(1)
                 if "/models/" in frame.f_code.co_filename and not _within(frame, computed):
                     reads.add((prefix, name))
+                    if rhythms is not None and _RHYTHM.search(name) and _holds_layers(frame.f_locals.get("self")):
+                        rhythms.add((prefix, name))
             return own.__getattribute__(self, name)
 
         def writing(self: Any, name: str, value: Any, own: Any = own) -> None:
@@ -80,8 +86,15 @@ def reads_noted(config: Any, reads: set[tuple[str, str]]) -> Iterator[None]:
             part.__class__ = own
 
 
-def _within(frame: Any, computed: set[str]) -> bool:
+def _within(frame: Any, computed: Set[str]) -> bool:
     """Whether a field is read to compute a list of layers: it matters through that list."""
     while frame.f_code.co_name.startswith("<"):  # a comprehension
         frame = frame.f_back
     return frame.f_code.co_name in computed
+
+
+_RHYTHM = re.compile(r"(^|_)(every|intervals?|periods?|freq|frequency)(_|$)")
+
+
+def _holds_layers(owner: Any) -> bool:
+    return isinstance(owner, nn.Module) and any(isinstance(child, nn.ModuleList) for child in owner.children())

@@ -17,6 +17,7 @@ import torch
 
 from symflops.errors import SymflopsError
 from symflops.trace.internals import like, storage_key, tree_flatten, tree_map
+from symflops.trace.layer_lists import layer_fields
 from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
 
@@ -110,6 +111,12 @@ def take_over(module: torch.nn.Module, origin: torch.nn.Module) -> None:
     vars(module)[_ORIGIN] = origin
 
 
+def taken_from(module: torch.nn.Module) -> torch.nn.Module | None:
+    """The module that this one has its parts from, if it has."""
+    origin: torch.nn.Module | None = vars(module).get(_ORIGIN)
+    return origin
+
+
 def took_over(module: torch.nn.Module) -> bool:
     """Whether a module has its parts from another one."""
     return _ORIGIN in vars(module)
@@ -147,7 +154,7 @@ def _plain(value: Any, index: int) -> Any:
         enough = max(index + 1, depth if isinstance(depth, int) else 0)
         return tuple(
             (n, _plain(v[index], index))
-            for n, v in vars(value).items()
+            for n, v in layer_fields(value).items()
             if isinstance(v, list | tuple) and len(v) >= enough
         )
     return getattr(value, "__qualname__", type(value).__qualname__)

@@ -67,6 +67,7 @@ class Build:
     dtype: torch.dtype  # of weights and activations: the one whose bytes are a symbol
     guards: list[Guard] = field(default_factory=list)
     reads: set[tuple[str, str]] = field(default_factory=set)
+    rhythms: set[tuple[str, str]] = field(default_factory=set)  # of what is done between layers, every few of them
     model: Any = None
     error: Exception | None = None
 
@@ -137,7 +138,11 @@ def call(built: Build, settings: Settings) -> Run:
         return result
     recorder = Recorder(sizes, built.quantities, built.model, built.dtype, settings.allow_unknown)
     result.recorder = recorder
-    with environment(built, result.guards), attention.caught(recorder, settings.eager), experts.caught(recorder):
+    with (
+        environment(built, result.guards, built.rhythms),
+        attention.caught(recorder, settings.eager),
+        experts.caught(recorder),
+    ):
         try:
             _call(result, recorder, symbols, settings)
         except Exception as error:  # as above
@@ -146,13 +151,13 @@ def call(built: Build, settings: Settings) -> Run:
 
 
 @contextmanager
-def environment(built: Build, guards: list[Guard]) -> Iterator[None]:
+def environment(built: Build, guards: list[Guard], rhythms: set[tuple[str, str]] | None = None) -> Iterator[None]:
     """What holds while a model's source runs: fake tensors, symbols that compute, notes of what it asks and reads."""
     sizes = built.sizes
     with ExitStack() as stack:
         stack.enter_context(sizes.active())
         stack.enter_context(sizes.watching_guards(lambda c, o, f: _note(sizes, guards, Guard(c, o, _by_model(), f))))
-        stack.enter_context(reads_noted(built.config, built.reads))
+        stack.enter_context(reads_noted(built.config, built.reads, rhythms))
         stack.enter_context(number_format(built.dtype))
         stack.enter_context(torch.no_grad())
         stack.enter_context(arithmetic.lent())
@@ -206,8 +211,8 @@ def keeps_states(model_class: type[nn.Module], config: Any) -> bool:
         return False
     try:
         return cache.is_recurrent(DynamicCache(config=plain_text_config(config)))
-    except AttributeError:
-        return False  # a config without layers of its own: the call with a cache says so
+    except Exception:  # a config without layers of its own, or that cannot list them: the call with a cache says so
+        return False
 
 
 def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder: Recorder) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from transformers.initialization import no_init_weights
 from symflops.trace.architecture import parts
 from symflops.trace.overrides import resize
 from symflops.trace.places import Made, noted
-from symflops.trace.repeats import INDEX, state, take_over
+from symflops.trace.repeats import INDEX, state, take_over, taken_from
 
 _LISTED = re.compile(r"\.(\d+)$")
 
@@ -35,16 +35,36 @@ class Skeleton:
         with torch.device("meta"), no_init_weights(), noted(self.made):
             self.model = model_class(copy.deepcopy(config))
 
-    def equal_layers(self) -> dict[type, list[int]]:
+    def equal_layers(self, outermost: bool = False) -> dict[type, list[int]]:
         """For each class of the layers that stand in lists: of each in the order of construction, the first that
-        equals it. Layers that hold weights in common with others are in none of them."""
+        equals it. With `outermost`, none of those inside another layer, which are constructed as often as that is."""
         result: dict[type, list[int]] = {}
         for kind, modules in self.made.items():
             if len(modules) > 2 and all(m in self.places for m in modules) and any(True for _ in modules[0].children()):
                 seen: dict[Any, Any] = {}
                 states = [state(m, self.places[m], seen) for m in modules]
                 result[kind] = [states.index(s) for s in states]
-        return result
+        if not outermost or len(result) < 2:
+            return result
+        inside = {id(m) for kind in result for layer in self.made[kind] for m in layer.modules() if m is not layer}
+        return {kind: first for kind, first in result.items() if all(id(m) not in inside for m in self.made[kind])}
+
+    def parameters(self) -> int:
+        """How many parameters the model has, those that are shared once."""
+        self.model.tie_weights()
+        counted: dict[int, int] = {}  # by layer
+        seen: set[int] = set()
+
+        def count(module: nn.Module) -> int:
+            if (origin := taken_from(module)) is not None and id(origin) in counted:
+                return counted[id(origin)]
+            own = [p for p in module._parameters.values() if p is not None and id(p) not in seen]
+            seen.update(map(id, own))
+            below = sum(count(child) for child in module._modules.values() if child is not None)
+            counted[id(module)] = sum(p.numel() for p in own) + below
+            return counted[id(module)]
+
+        return count(self.model)
 
     @cached_property
     def places(self) -> dict[nn.Module, int]:

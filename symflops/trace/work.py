@@ -39,7 +39,7 @@ class Work:
     @cached_property
     def equal(self) -> dict[type, list[int]]:
         """Which layers are equal, so that they are built once."""
-        return {} if self.skeleton is None else self.skeleton.equal_layers()
+        return {} if self.skeleton is None else self.skeleton.equal_layers(outermost=True)
 
     def other_depth(self, prefix: str, key: str, number: int) -> Skeleton | None:
         """The model when a field of a part of the config is another number; None where that makes no sense. A depth
