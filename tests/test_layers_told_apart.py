@@ -124,3 +124,12 @@ def test_layers_of_two_parts_with_the_same_names_are_never_counted_for_one_anoth
         assert "\n" not in str(error)  # noqa: PT017  # either is right
     else:
         assert bound.total().parameters == sum(p.numel() for p in made.parameters())
+
+
+def test_a_refusal_names_the_model_once(derived: symflops.Model) -> None:
+    other = japanese(3)
+    other.hidden_size = 26  # no multiple of four heads
+    with pytest.raises(symflops.SymflopsError) as refused:
+        bind(derived, other)
+    assert str(refused.value).startswith("gpt_neox_japanese: ")
+    assert str(refused.value).count("gpt_neox_japanese") == 1

@@ -25,7 +25,7 @@ from symflops.trace.layer_data import Data, merge_steps, parameters_only, place,
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, View
 from symflops.trace.recorder import Recorder
-from symflops.trace.repeats import every_parameter, took_over
+from symflops.trace.repeats import every_parameter, taken_from
 from symflops.trace.steps import BARRIER_STEPS, group_name, groups, turns
 from symflops.tree import write
 
@@ -210,7 +210,7 @@ class Assembly:
         if module in self.run:
             return []
         if not any(m in self.run for m in module.modules()):
-            data = self._all_unread(module, took_over(module))
+            data = self._all_unread(module, taken_from(module) is not None)
             return [(name, data)] if data else []
         own = self.unread((p, False) for p in module.parameters(recurse=False))
         found = [(f"{name}.unused_weights", parameters_only(own))] if own != 0 else []
@@ -220,7 +220,7 @@ class Assembly:
 
     def _all_unread(self, module: torch.nn.Module, again: bool) -> Data:
         """A module nothing of which runs: its weights, of the layers in its lists one by one, so that they fold."""
-        again = again or took_over(module)
+        again = again or taken_from(module) is not None
         data: Data = {} if type(module) is torch.nn.ModuleList else {"class": full_name(type(module))}
         if not any(isinstance(m, torch.nn.ModuleList) and len(m) > 1 for m in module.modules()):
             count = self.unread(every_parameter(module), again)

@@ -48,13 +48,13 @@ def bind(model: Model, config: Any) -> Model:
         except Exception as error:  # whatever the model's own source raises
             raise SymflopsError(f"the config's model cannot be built: {reason(error)}") from None
         values.check_choices(skeleton)
-        result = model.with_symbols(bound)
-        # Whatever else the two models differ in: weights that the closed form does not have are seen here.
-        counted, there = int(result.total().parameters), skeleton.parameters()
-        if counted != there:
-            raise _unfit(f"its model has {there:,} parameters, not {counted:,} as the closed form")
     except SymflopsError as error:
         raise error.within(model.name) from None
+    result = model.with_symbols(bound)
+    # Whatever else the two models differ in: weights that the closed form does not have are seen here.
+    counted, there = int(result.total().parameters), skeleton.parameters()
+    if counted != there:
+        raise _unfit(f"its model has {there:,} parameters, not {counted:,} as the closed form").within(model.name)
     return result
 
 

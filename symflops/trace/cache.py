@@ -61,6 +61,7 @@ def recorded(config: Any, recorder: Recorder, past: Any) -> Cache:
     cache = DynamicCache(config=config)
     cache.layers = [_recorded(layer, recorder, past) for layer in cache.layers]
     if not cache.layers:
+        # Declared as a class, and only ever called.
         cache.layer_class_to_replicate = lambda: _Recorded(recorder, past, False)  # type: ignore[assignment]
     return cache
 

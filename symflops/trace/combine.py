@@ -69,7 +69,7 @@ def _joined(group: list[Data | None], join: Callable[[list[Value]], Value], join
     keys = [list(data["args"]) if data and "args" in data else None for data in group]
     if join_arguments and all(h == heads[0] for h in heads) and keys[0] and all(k == keys[0] for k in keys):
         args = {k: text(join([as_value(data["args"][k]) for data in group if data])) for k in keys[0]}
-        return {**heads[0], "args": args}  # type: ignore[dict-item]
+        return {**heads[0], "args": args}  # type: ignore[dict-item]  # not None: all heads are equal, and one is data
     rows = [costs(data) for data in group]
     joined = [join(list(column)) if len(set(column)) > 1 else column[0] for column in zip(*rows, strict=True)]
     joined[-1] = rows[0][-1]  # what a model owns does not depend on how it is called: the first record says where
@@ -141,6 +141,7 @@ def whole_chunks(chunk: int, degree: int) -> list[int]:
 def basis(chunk: int, degree: int, chunks: Callable[[int], int]) -> list[Callable[[int], int]]:
     """Monomials of the length and, with a chunk, of the number of chunks."""
     if not chunk:
+        # A default binds the loop's value; mypy knows no type for such a lambda, here and below.
         return [lambda s, d=d: s**d for d in range(degree + 1)]  # type: ignore[misc]
     return [
         lambda s, a=a, b=b: s**a * chunks(s) ** b  # type: ignore[misc]

@@ -44,7 +44,7 @@ def statement(part: Any) -> dict[str, Any]:
     }
 
 
-def override(part: Any, key: str, kind: str, value: Any) -> None:
+def assign(part: Any, key: str, kind: str, value: Any) -> None:
     """Let all layers of a type have a field with this value."""
     for place, fields in _stated(part).items():
         if part.layer_types[place] == kind:

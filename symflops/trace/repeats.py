@@ -47,7 +47,7 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         if key in first:
             with recorder.pause():
                 return _again(recorder, *first[key], module, path, args, kwargs)
-        if took_over(module):
+        if taken_from(module) is not None:
             raise SharedLayerError("a layer that equals another one by itself is called otherwise")
         before = len(recorder.stack[-1].parts)
         result = execute(call, module, args, kwargs)
@@ -81,8 +81,7 @@ def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: 
 
 def state(module: torch.nn.Module, index: int, seen: dict[Any, Any] | None = None) -> Any:
     """What a module is, apart from its place in a list; `seen` remembers it for those that are asked for again."""
-    if seen is not None and took_over(module):
-        origin = vars(module)[_ORIGIN]
+    if seen is not None and (origin := taken_from(module)) is not None:
         if ("configs", id(origin)) not in seen:
             seen["configs", id(origin)] = _configs(origin)
         place = (id(origin), tuple(_plain(config, index) for config in seen["configs", id(origin)]))
@@ -112,14 +111,9 @@ def take_over(module: torch.nn.Module, origin: torch.nn.Module) -> None:
 
 
 def taken_from(module: torch.nn.Module) -> torch.nn.Module | None:
-    """The module that this one has its parts from, if it has."""
+    """The module that this one took its parts over from; None if it was constructed."""
     origin: torch.nn.Module | None = vars(module).get(_ORIGIN)
     return origin
-
-
-def took_over(module: torch.nn.Module) -> bool:
-    """Whether a module has its parts from another one."""
-    return _ORIGIN in vars(module)
 
 
 _ORIGIN = "_symflops_origin"
@@ -175,7 +169,7 @@ def _call_state(recorder: Recorder, args: Any, kwargs: Any) -> Any:
 
 def every_parameter(module: torch.nn.Module, shared: bool = False) -> Iterator[tuple[torch.nn.Parameter, bool]]:
     """The parameters below a module, those of layers that share their parts once for each of them."""
-    shared = shared or took_over(module)
+    shared = shared or taken_from(module) is not None
     yield from ((p, shared) for p in module._parameters.values() if p is not None)
     for child in module._modules.values():
         if child is not None:

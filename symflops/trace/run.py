@@ -24,7 +24,7 @@ from symflops.polynomial import Polynomial, Value, symbol, terms_of
 from symflops.trace import arithmetic, attention, cache, experts, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.internals import SizeFixedError, Sizes, cheap_parameters, has_division, quiet
-from symflops.trace.overrides import override
+from symflops.trace.overrides import assign
 from symflops.trace.patches import no_dropout, nothing_initialised, number_format, reads_noted
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
@@ -108,7 +108,7 @@ def build(
         size = _size(architecture.factors(f), symbols)
         holder = twins[id(f.holder)]
         if f.kind:
-            override(holder, f.key, f.kind, size)
+            assign(holder, f.key, f.kind, size)
         else:
             vars(holder)[f.key] = [size] * f.entries if f.entries else size
     experts.set_implementation(config, "eager", "eager")
