@@ -41,7 +41,7 @@ from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.model import Model
 from symflops.numeric import RUN_SYMBOLS
-from symflops.trace.architecture import parts
+from symflops.trace.architecture import DEPTH, parts
 from symflops.trace.binding import bind
 from symflops.trace.configs import find
 from symflops.trace.derive import derive
@@ -271,6 +271,9 @@ def compared_with_kept(first: Model, config: Any, other: Any) -> tuple[str, str]
             # What is broken may follow from a number that stayed: d_model % 6 == 0 from n_heads == 6.
             names = [broken[1]] if broken else sorted(stayed_numbers(first) - {*kept})
             names = [name for name in names if name not in kept and _keep(name, config, other)]
+            if not names and "differ in what no list" in error.message and "depth" not in kept:
+                _keep_layers(config, other)
+                names = ["depth"]
             if not names:
                 return None
             kept += names
@@ -289,6 +292,16 @@ def _keep(name: str, config: Any, other: Any) -> bool:
             vars(changed)[key] = vars(part)[key]
             return True
     return False
+
+
+def _keep_layers(config: Any, other: Any) -> None:
+    """Give the other config as many layers as this one has, and the same kinds of them."""
+    for (_, part), (_, changed) in zip(parts(config), parts(other), strict=True):
+        depths = {key for key, value in vars(part).items() if type(value) is int and DEPTH.search(key)}
+        totals = {vars(part)[key] for key in depths}
+        for key, value in vars(part).items():
+            if key in depths or (isinstance(value, list | tuple) and len(value) in totals):
+                vars(changed)[key] = value
 
 
 def fixed_lengths(model: Model) -> str:

@@ -42,7 +42,7 @@ _RULES: dict[str, Pair] = {
         "num_key_value_heads num_kv_heads kv_n_heads": KV_HEADS,
         "swa_num_key_value_heads": (4, 2),
         "head_dim kv_channels dim_head d_head attention_head_size d_kv": (16, 24),
-        "swa_head_dim": (24, 40),
+        "swa_head_dim": (32, 48),
         "num_hidden_layers n_layer n_layers num_layers decoder_layers num_decoder_layers num_blocks depth": DEPTH,
         "encoder_layers num_encoder_layers": DEPTH,  # caches of decoders alone are sized by it
         "intermediate_size ffn_dim d_inner dim_ff dff d_ff ffn_hidden_size feed_forward_size": (104, 136),
@@ -120,6 +120,7 @@ _GROUPED_EXPERTS: dict[str, Pair] = {
 """Group-limited routing, applied where a type has it on (more than one group by default)."""
 
 _LINEAR, _HYBRID = "linear_attention", "hybrid"
+_SLIDING_AND_FULL = ["sliding_attention", "full_attention"]
 _FULL_AND_SLIDING = ["full_attention", "sliding_attention"] * 2
 
 _OVERRIDES: dict[str, dict[str, Pair]] = {
@@ -142,21 +143,18 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "swa_num_key_value_heads": (4, 2),
         "swa_q_lora_rank": (24, 36),
         "swa_kv_lora_rank": (22, 30),
-        "swa_head_dim": (20, 28),  # the sum of the next two
-        "swa_qk_nope_head_dim": (14, 18),
-        "swa_qk_rope_head_dim": (6, 10),
+        "swa_head_dim": (32, 48),  # the sum of the next two, whose ratio is a number of the config: the rotary share
+        "swa_qk_nope_head_dim": (28, 42),
+        "swa_qk_rope_head_dim": (4, 6),
         "swa_v_head_dim": (16, 12),
     },
     "falcon_h1": {"mamba_d_ssm": (96, 128)},
-    "gemma3n_text": {  # the last layers reuse keys and values, so each kind of layer appears before them
-        "num_hidden_layers": (4, 6),
+    "gemma3n_text": {  # in both, of each type a layer that keeps its keys and values, one that shares, one that reuses
+        "num_hidden_layers": (6, 8),
         "num_kv_shared_layers": (2, 3),
-        "layer_types": (
-            ["sliding_attention", "full_attention"] * 2,
-            ["sliding_attention", "sliding_attention", "full_attention"] * 2,
-        ),
-        "intermediate_size": ([104] * 4, [136] * 6),
-        "activation_sparsity_pattern": ([0.95, 0.95, 0.0, 0.0], [0.95, 0.95, 0.95, 0.0, 0.0, 0.0]),
+        "layer_types": (_SLIDING_AND_FULL * 3, [*_SLIDING_AND_FULL, "full_attention", *_SLIDING_AND_FULL * 3][:8]),
+        "intermediate_size": ([104] * 6, [136] * 8),
+        "activation_sparsity_pattern": ([0.95] * 2 + [0.0] * 4, [0.95] * 3 + [0.0] * 5),
     },
     "gemma4_text": {"global_head_dim": (32, 40)},
     "gemma4_unified_text": {"global_head_dim": (32, 40)},

@@ -65,7 +65,7 @@ def choice(text: str) -> tuple[list[str], list[Any]] | None:
     return (statements, choices) if all(_STATEMENT.fullmatch(s) for s in statements) else None
 
 
-_STATEMENT = re.compile(r"\w+\[i\]( > 1)?|i in \w+|i < (n - )?\w+")
+_STATEMENT = re.compile(r'\w+\[i\]( > 1)?|i in \w+|i < (n - )?\w+|i == \w+\.index\("\w+"\)')
 
 
 def is_of_config(text: str) -> bool:

@@ -8,12 +8,15 @@ from small_configs import model_types
 
 SAMPLE = (
     "llama", "gpt2", "opt", "gemma3_text", "mixtral", "deepseek_v3",
-    "gpt_oss", "lfm2", "mamba", "falcon", "bloom", "bert",
+    "gpt_oss", "lfm2", "mamba", "falcon", "bloom", "bert", "ernie4_5_moe", "jetmoe", "blt", "deepseek_v4",
 )  # fmt: skip
-"""Rotary, learned and ALiBi positions, two layer types, experts, latent attention, a hybrid, a scan, an encoder."""
+"""Rotary, learned and ALiBi positions, two layer types, experts, latent attention, a hybrid, a scan, an encoder, a last
+layer that a field names, rows in the order of their experts, four models in one, heads in groups."""
 
 LIMITS: dict[str, dict[str, str]] = {
     "bloom": {"sizes": "numbers: heads (n_head)"},
+    "deepseek_v4": {"cache": "past_len is no symbol"},  # its compressed keys and values have a cache of their own
+    "jetmoe": {"sizes": "numbers: heads (num_attention_heads)"},  # key-value heads times experts, both symbols
 }
 """What is known not to hold of a type, and a part of the reason; an entry that has become wrong fails its test too."""
 

@@ -10,15 +10,19 @@ from typing import Any
 import pytest
 import torch
 from transformers import (
+    Ernie4_5_MoeConfig,
+    Gemma3nTextConfig,
     GPTNeoXJapaneseConfig,
     GPTNeoXJapaneseForCausalLM,
     JambaConfig,
     Lfm3VlConfig,
     RecurrentGemmaConfig,
     RwkvConfig,
+    Zamba2Config,
 )
 
 import symflops
+from symflops.assumption import choice
 from symflops.trace.binding import bind
 from symflops.trace.configs import find
 from symflops.trace.layer_lists import LayerLists
@@ -41,6 +45,65 @@ def test_a_list_that_a_config_computes_from_periods_tells_layers_apart() -> None
 def test_a_pattern_that_is_as_long_as_there_are_layers_is_no_list_of_them() -> None:
     config = RecurrentGemmaConfig(num_hidden_layers=3, block_types=["recurrent", "recurrent", "attention"])
     assert next(iter(said(config, 3))) == "layers_block_type[i]"
+
+
+def test_a_list_that_a_config_computes_may_say_nothing_of_a_layer() -> None:
+    """The last two of five layers reuse keys and values; before them, the last one of each type stores its own."""
+    types = ["sliding_attention", "full_attention", "sliding_attention", "sliding_attention", "full_attention"]
+    config = Gemma3nTextConfig(
+        num_hidden_layers=5, num_kv_shared_layers=2, layer_types=types, intermediate_size=[104] * 5,
+        activation_sparsity_pattern=[0.0] * 5,
+    )  # fmt: skip
+    assert said(config, 5)["kv_sharing_modes[i]"] == (None, "store", "store", "reuse", "reuse")
+
+
+def zamba2(types: list[str]) -> Any:
+    return Zamba2Config(num_hidden_layers=len(types), layers_block_type=types)
+
+
+L, H = "linear_attention", "hybrid"
+
+
+def test_the_first_of_its_kind_is_told_apart_where_it_is_another_one() -> None:
+    """All hybrid layers share the weights of one block: the first of them owns it."""
+    lists = LayerLists(zamba2([L, H, L, H, H]))
+    labels, about = lists.labels([[0, 2], [1], [3, 4]], 5)
+    assert labels == ["linear_attention", "hybrid_first", "hybrid_later"]
+    assert about == {"layers_block_type"}
+    text, _ = lists.seen(5, [[[0, 2], [1], [3, 4]]], {"layers_block_type"}, last=False)
+    statements, choices = choice(text) or ([], [])
+    assert statements == ["layers_block_type[i]", 'i == layers_block_type.index("hybrid")']
+    assert choices == [[L, False], [H, True], [H, False]]
+    others = LayerLists(zamba2([L, L, L, H]))
+    assert others.said(statements, 4) == [[L, False], [L, False], [L, False], [H, True]]
+
+
+def test_the_first_of_its_kind_is_nothing_to_speak_of_where_it_is_like_the_others() -> None:
+    lists = LayerLists(zamba2([L, H, L, H]))
+    assert lists.labels([[0, 2], [1, 3]], 4)[0] == [L, H]
+    text, _ = lists.seen(4, [[[0, 2], [1, 3]]], {"layers_block_type"}, last=False)
+    assert "index" not in text
+
+
+def ernie(depth: int, last: int) -> Any:
+    return Ernie4_5_MoeConfig(
+        vocab_size=90, hidden_size=24, num_attention_heads=4, num_key_value_heads=2, num_hidden_layers=depth,
+        intermediate_size=40, moe_intermediate_size=20, moe_num_experts=6, moe_layer_start_index=1,
+        moe_layer_end_index=last,
+    )  # fmt: skip
+
+
+def test_a_field_that_names_the_last_layer_moves_with_the_depth() -> None:
+    """All layers but the first have experts; in the second config two dense ones come after them."""
+    model = symflops.derive(ernie(3, 2))
+    assert "moe_layer_end_index == num_hidden_layers - 1" in model.assumes
+    deeper = ernie(7, 6)
+    with torch.device("meta"):
+        made = find(deeper).model_class(deeper)
+    made.tie_weights()
+    assert bind(model, deeper).total().parameters == sum(p.numel() for p in made.parameters())
+    with pytest.raises(symflops.SymflopsError, match="its Ernie4_5_MoeDecoderLayers differ in what no list of it says"):
+        bind(model, ernie(7, 4))
 
 
 def japanese(depth: int) -> Any:

@@ -30,6 +30,7 @@ _NOT_SIZES = re.compile(
     r"return|output|beams?|pretraining_tp|tp|truncate|cycles?|layers?|depth|every|offset|block_size|block_length|"
     r"chunk_size_feed_forward|mtp|loops?)(_|$)|^n_layers?$|layers|^_|transformers|^is_|^use_|axial"
 )
+_SIZES = re.compile(r"(rank|dim|heads|output_size)$")  # and what is a size all the same
 DEPTH = re.compile(r"(^|_)(layers?|depth|blocks)$|^n_layers?$|_layers?_")  # fields that say how many layers there are
 # The length of the pieces in which a recurrence runs: with a symbol for it, every size of the recurrence would be a
 # quotient of two symbols, rounded up.
@@ -206,7 +207,7 @@ def architecture(config: Any, numeric: set[str], sized: Collection[tuple[str, st
 def _is_size(key: str) -> bool:
     """Whether an integer of this name can be a symbol."""
     key = re.sub(r"_per_layer(?=_|$)", "", key)  # hidden_size_per_layer_input is a width
-    return not _CHUNK.search(key) and (not _NOT_SIZES.search(key) or bool(re.search(r"(rank|dim|heads)$", key)))
+    return not _CHUNK.search(key) and (not _NOT_SIZES.search(key) or _SIZES.search(key) is not None)
 
 
 def _factor(fields: list[Field]) -> None:

@@ -91,15 +91,16 @@ class _Values:
 
     def _layers_counted(self, name: str) -> int:
         """How many layers of a type there are, by what the config says of each."""
+        missing: list[str] = []
         for total in self.totals:
             for _, types in self.depths.lists.labellings(total):
-                counts = [count_name(kind) for kind in types]
-                if name in counts:
-                    for kind, count in zip(types, counts, strict=True):
-                        if count not in self.model.definitions:
-                            raise _unfit(f"the model has no layers of the type {kind!r}")
-                    return counts.count(name)
-        raise _unfit(f"it says nothing of {name}")
+                counts = {kind: count_name(kind) for kind in types}
+                if name in counts.values():
+                    others = [kind for kind, count in counts.items() if count not in self.model.definitions]
+                    if not others:
+                        return sum(counts[kind] == name for kind in types)
+                    missing += others
+        raise _unfit(f"the model has no layers of the type {missing[0]!r}" if missing else f"it says nothing of {name}")
 
     def check_choices(self, skeleton: Skeleton) -> None:
         """Raise SymflopsError for the first layer of which the config says what it said of none that was seen, and
@@ -119,13 +120,12 @@ class _Values:
                     if layer not in map(json.dumps, choices):
                         raise SymflopsError(f"assumption broken: {one_line(text, 200)} (with {one_line(layer, 120)})")
                 said.setdefault(len(layers), []).append(layers)
-        for kind, first in skeleton.equal_layers().items():
+        for name, places, first, total in skeleton.lists():
             kinds = [[i for i, f in enumerate(first) if f == one] for one in dict.fromkeys(first)]
-            places, total = skeleton.places_of(kind)
             about = [[layers[i] for i in places] for layers in said.get(total, ())]
             told = any(len(set(zip(layers, first, strict=True))) == len(set(layers)) for layers in about)
             if len(kinds) > 1 and not told and not lists.are_leading(kinds):
-                raise _unfit(f"its {kind.__name__}s differ in what no list of it says")
+                raise _unfit(f"its {name}s differ in what no list of it says")
 
     def check_facts(self) -> None:
         """Raise SymflopsError for the first choice that is another one in this config."""

@@ -146,7 +146,7 @@ def _any_length(work: Work, settings: Settings) -> Record:
         return _record(work, settings)
     except SizeFixedError as fixed:
         if fixed.symbol != "seq_len":
-            raise SymflopsError(f"{fixed.symbol} cannot stay a symbol: {fixed.message}") from None
+            raise
         pieces = fixed.symbolic_chunks & work.known.architecture(work.named.config).numbers.keys()
         if pieces:
             work.known.numeric |= pieces
@@ -269,7 +269,7 @@ def _model(work: Work, record: Record) -> Model:
     symbols = {n: v for n, v in (numbers | depths.symbols).items() if n in used | mentioned | depths.symbols.keys()}
     kept = numbers_kept(record.run, record.shape, symbols)
     stayed = [
-        *(f"{name} == {number}" for name, number in kept.items()),
+        *(depths.stays(name, number) for name, number in kept.items()),
         *facts(record.run, symbols, depths),
     ]
     if record.run.build.rhythms:  # another depth may go on with the rhythm or not

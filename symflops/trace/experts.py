@@ -11,8 +11,9 @@ from unittest.mock import patch
 from torch.nn import Parameter
 from transformers.integrations.moe import ExpertsInterface, _default_apply_gate
 
+from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, divide, multiply, negate, power
-from symflops.trace.internals import storage_key
+from symflops.trace.internals import lists_left_tensors, storage_key
 from symflops.trace.operation import Work
 from symflops.trace.quantity import product
 from symflops.trace.recorder import Recorder
@@ -25,7 +26,7 @@ def caught(recorder: Recorder) -> Iterator[None]:
     """Experts inside are two routed matrix multiplies with the model's own activation, gate and weighting between."""
 
     def routed(x: Any, weight: Any, bias: Any, ids: Any, top_k: Any, transposed: bool) -> Any:
-        """Each of the N*k rows of x times the weight matrix of its own expert."""
+        """Each of the N*k rows of x times the weight matrix of its own expert, which `ids` says."""
         with recorder.pause():
             width = weight.shape[-1] if transposed else weight.shape[-2]
             out = x.new_empty((*x.shape[:-1], width))
@@ -33,11 +34,12 @@ def caught(recorder: Recorder) -> Iterator[None]:
             of = recorder.quantities.value
             rows, inner, outer = of(x.shape[0]), of(x.shape[-1]), of(width)
             matmul = multiply(2, rows, inner, outer)
-            tensors = [x, weight, ids] if bias is None else [x, weight, bias, ids]
+            weights = [weight] if bias is None else [weight, bias]
+            tensors = [x, *weights, ids]
             work = Work(matmul if bias is None else add(matmul, multiply(rows, outer)), matmul)
             step = recorder.record("routed_matmul", work, [recorder.view(t) for t in tensors], [recorder.view(out)])
             share = expected_share(of(weight.shape[0]), of(top_k), divide(rows, of(top_k)))
-            for t in tensors[1 : len(tensors) - 1]:
+            for t in weights:
                 step.gathered[storage_key(t)] = multiply(product(recorder.quantities.shape(t.shape)), share)
         return out
 
@@ -60,8 +62,21 @@ def caught(recorder: Recorder) -> Iterator[None]:
         y = (y * weights.unsqueeze(-1)).view(tokens, top_k, hidden_states.size(-1)).sum(dim=1)
         return y.to(hidden_states.dtype)
 
+    def sorted_rows(module: Any, inputs: Any, expert_size: Any) -> Any:
+        """Rows in the order of their experts: how many each expert has are values, and what is computed is not."""
+        beside = recorder.root.module.get_submodule(recorder.paths[module].rpartition(".")[0]).modules()
+        top_k = next((m.top_k for m in beside if hasattr(m, "top_k")), None)
+        if top_k is None:
+            raise SymflopsError("nothing beside these experts says how many of them a token chooses")
+        return routed(inputs, module.weight, None, expert_size, top_k, False)
+
     unprepared = {type(m) for m in recorder.paths if _is_unprepared(m)}
+    by_size = {type(m) for m in recorder.paths if _takes_sizes(m)}
     with ExitStack() as stack:
+        for kind in by_size:
+            stack.enter_context(patch.object(kind, "forward", sorted_rows))
+        if by_size:  # nothing looks at how many rows each expert has
+            stack.enter_context(lists_left_tensors())
         stack.enter_context(patch.dict(ExpertsInterface._global_mapping, {NAME: experts}))
         for kind in unprepared:
             stack.enter_context(patch.object(kind, "forward", experts))
@@ -74,6 +89,13 @@ def _is_unprepared(module: Any) -> bool:
         return False
     stacked = all(isinstance(w, Parameter) and w.dim() == 3 for w in (module.gate_up_proj, module.down_proj))
     return stacked and list(signature(type(module).forward).parameters)[1:] == _ARGUMENTS
+
+
+def _takes_sizes(module: Any) -> bool:
+    """Whether a module is one matrix for each expert, called with rows in their order and how many each one has."""
+    weight = getattr(module, "weight", None)
+    arguments = list(signature(type(module).forward).parameters)[1:]
+    return isinstance(weight, Parameter) and weight.dim() == 3 and arguments == ["inputs", "expert_size"]
 
 
 _ARGUMENTS = ["hidden_states", "top_k_index", "top_k_weights"]

@@ -50,7 +50,7 @@ class SizeFixedError(SymflopsError):
     """The model's source needs a number for a run symbol, such as a loop over the sequence does."""
 
     def __init__(self, name: str, condition: Any, names: Mapping[sympy.Symbol, str]) -> None:
-        super().__init__(f"the source fixes {name} ({condition})")
+        super().__init__(f"the source needs a number for {name}, as a loop over it does")
         self.symbol = name
         # A loop over pieces of the sequence asks for their number: the lengths of the pieces, numbers or symbols.
         divisors = [e.args[1] for e in _divisions(condition)]
@@ -196,6 +196,13 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def lists_left_tensors() -> Iterator[None]:
+    """Inside, the list of a fake tensor's values, which it has none of, is the tensor itself."""
+    with patch.object(FakeTensor, "tolist", lambda tensor: tensor):
+        yield
 
 
 @contextmanager

@@ -21,8 +21,9 @@ Kinds = list[list[int]]  # of layers that are equal, the places
 
 LEADING = re.compile(r"first|dense|prefix|replace|leading")
 _SUFFIX = re.compile(r"shared_layers$")
-_NOT_OF_LAYERS = re.compile(r"_ids?$|token")
+_NOT_OF_LAYERS = re.compile(r"(?<!layer)_ids?$|token")
 _PLACES = re.compile(r"(^|_)(layers?|idxs?|ind(ex|ic)es|blocks)(_|$)")
+_SAID = {str, int, bool, float, type(None)}
 _MOST = 3  # statements that together tell kinds apart
 
 
@@ -35,6 +36,11 @@ class Statement:
     values: tuple[Any, ...]
     labels: tuple[str, ...]
     is_list: bool = True  # and not a number of layers, which is a size of its own
+    is_order: bool = False  # which layer is the first of its kind: said only where that makes it another one
+
+    def is_spoken(self, read: set[str]) -> bool:
+        """Whether it is of one of the lists that were read, and part of what these say of each layer."""
+        return self.key in read and self.is_list and not self.is_order
 
 
 class LayerLists:
@@ -54,7 +60,7 @@ class LayerLists:
                     self.depths.setdefault(prefix, set()).add(value)
                 if type(value) is int and value > 0 and (LEADING.search(key) or _SUFFIX.search(key)):
                     self.counts[name], self.part[name] = value, prefix
-                elif isinstance(value, list | tuple) and value and {type(v) for v in value} <= {str, int, bool, float}:
+                elif isinstance(value, list | tuple) and value and {type(v) for v in value} <= _SAID:
                     self.lists[name], self.part[name] = list(value), prefix
 
     def statements(self, total: int) -> list[list[Statement]]:
@@ -65,7 +71,7 @@ class LayerLists:
         return [self._of_part(prefix, total) for prefix in known]
 
     def _of_part(self, prefix: str, total: int) -> list[Statement]:
-        found: dict[int, list[Statement]] = {0: [], 1: [], 2: [], 3: []}
+        found: dict[int, list[Statement]] = {0: [], 1: [], 2: [], 3: [], 4: []}
         for key, values in self.lists.items():
             if self.part[key] != prefix:
                 continue
@@ -77,9 +83,11 @@ class LayerLists:
                         Statement(f"{key}[i] > 1", key, some, tuple("experts" if v else "dense" for v in some))
                     )
                     continue
-                words = all(isinstance(v, str) for v in values)
-                labels = values if words else [f"{stem}_{json.dumps(v)}" for v in values]
+                words = all(isinstance(v, str | None) for v in values) and any(values)
+                labels = [v or "other" for v in values] if words else [f"{stem}_{json.dumps(v)}" for v in values]
                 found[0 if words else 2].append(Statement(f"{key}[i]", key, tuple(values), tuple(labels)))
+                if words and len(set(values)) > 1:
+                    found[4] += [_first_of(key, values, word) for word in dict.fromkeys(values) if word]
             elif _PLACES.search(key) and _are_places(values, total):
                 among = tuple(i in values for i in range(total))
                 found[1].append(Statement(f"i in {key}", key, among, tuple(stem if a else "other" for a in among)))
@@ -96,8 +104,9 @@ class LayerLists:
         for size in range(1, _MOST + 1):
             for statements in self.statements(total):
                 for some in combinations([s for s in statements if len(set(s.values)) > 1], size):
-                    if any(s.is_list for s in some):
-                        yield list(some), ["_".join(words) for words in zip(*(s.labels for s in some), strict=True)]
+                    names = ["_".join(filter(None, words)) for words in zip(*(s.labels for s in some), strict=True)]
+                    if any(s.is_list for s in some) and all(names):
+                        yield list(some), names
 
     def labels(self, kinds: Kinds, total: int) -> tuple[list[str], set[str]]:
         """A name for each kind of layer and the lists that it comes from; none if nothing tells the kinds apart."""
@@ -122,11 +131,11 @@ class LayerLists:
         last layer is another one.
         """
         if last:
-            known = [s for part in self.statements(total) for s in part if s.key in read and s.is_list]
+            known = [s for part in self.statements(total) for s in part if s.is_spoken(read)]
             chosen = [*{s.text: s for s in known}.values(), _end(total)]
             return _choice(chosen, list(zip(*(s.values for s in chosen), strict=True))), {s.key for s in known}
         for statements in self.statements(total):
-            spoken = [s for s in statements if s.key in read and s.is_list]
+            spoken = [s for s in statements if s.is_spoken(read)]
             others = [s for s in statements if s not in spoken]
             needed = _MOST if any(len(kinds) > 1 for kinds in several) else 1  # sizes of combinations, from 0
             for more in (some for size in range(needed) for some in combinations(others, size)):
@@ -163,7 +172,7 @@ def layer_fields(part: Any) -> dict[str, Any]:
 def computed_lists(kind: type) -> frozenset[str]:
     """The properties of a class of configs that say something of each layer."""
     if kind not in _COMPUTED:
-        names = (n for n in dir(kind) if re.search(r"layers?_.*(types?|experts)$", n))
+        names = (n for n in dir(kind) if re.search(r"layers?_.*(types?|experts)$|_modes$", n))
         _COMPUTED[kind] = frozenset(n for n in names if isinstance(getattr(kind, n, None), property))
     return _COMPUTED[kind]
 
@@ -184,6 +193,13 @@ def _differ(kinds: Kinds, said: list[tuple[Any, ...]]) -> bool:
 def _leading(text: str, key: str, first: int, total: int) -> Statement:
     values = tuple(i < first for i in range(total))
     return Statement(text, key, values, tuple("first" if v else "later" for v in values), is_list=False)
+
+
+def _first_of(key: str, values: list[str], word: str) -> Statement:
+    """Which layer is the first of which a list says a word."""
+    are_first = tuple(i == values.index(word) for i in range(len(values)))
+    labels = tuple(("first" if f else "later") if v == word else "" for v, f in zip(values, are_first, strict=True))
+    return Statement(f'i == {key}.index("{word}")', key, are_first, labels, is_order=True)
 
 
 def _end(total: int) -> Statement:

@@ -9,7 +9,7 @@ from typing import Any
 
 from symflops.trace.architecture import DEPTH, parts
 from symflops.trace.layer_lists import LEADING, Kinds, LayerLists
-from symflops.trace.skeleton import Skeleton
+from symflops.trace.skeleton import Skeleton, names_last
 
 _USUAL = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 
@@ -40,6 +40,7 @@ class Depths:
         self.places: dict[str, tuple[str, str]] = {}  # of fields: the part of the config, as "vision_", and the key
         self.last_differs: set[str] = set()  # the fields of lists whose last layer is another one at any depth
         self.ends: set[int] = set()  # the lengths of such lists
+        self.irregular: set[str] = set()  # the fields of lists where not the first layer alone differs at another depth
         self.governed: dict[str, dict[str, bool]] = {}  # whether a field says how long the lists at these paths are
         for prefix, part in parts(config):
             for key, value in vars(part).items():
@@ -64,7 +65,7 @@ class Depths:
                 self._use(first, self.fields[first])
                 return f"{self._use(whole, total)} - {first}"
         if re.match(r"\d", label):  # nothing in the config tells these apart
-            if whole and indices == list(range(1, total)) and total > 2:
+            if whole and indices == list(range(1, total)) and total > 2 and whole not in self.irregular:
                 # The first differs, as where its input has another number format.
                 return f"{self._use(whole, total)} - 1"
             if whole and indices == list(range(total - 1)) and total > 2 and whole in self.last_differs:
@@ -106,6 +107,14 @@ class Depths:
             covered |= keys
         return texts, covered
 
+    def stays(self, name: str, number: int) -> str:
+        """What a field that is no symbol has to be, as an assumption: its number, or for one that names the last layer
+        `moe_layer_end_index == num_hidden_layers - 1`."""
+        for depth in (d for d in self.symbols if name in self.places and d in self.places):
+            if self.places[depth][0] == self.places[name][0] and names_last(name, number, self.symbols[depth]):
+                return f"{name} == {depth} - 1"
+        return f"{name} == {number}"
+
     def _is_listed(self, label: str, total: int) -> bool:
         return any(label in labels for _, labels in self.lists.labellings(total))
 
@@ -134,8 +143,11 @@ class Depths:
             skeleton = self.other_depth(*self.places[name], other)
             lengths = {} if skeleton is None else skeleton.lengths()
             self.governed[name] = {_plain(p): n == other for p, n in lengths.items()}
-            if skeleton and any(f == [0] * (other - 1) + [other - 1] for f in skeleton.equal_layers().values()):
-                self.last_differs.add(name)
+            for first in skeleton.equal_layers().values() if skeleton else ():
+                if first == [0] * (other - 1) + [other - 1]:
+                    self.last_differs.add(name)
+                if len(first) == other and set(first[1:]) not in ({0}, {1}):
+                    self.irregular.add(name)
         return self.governed[name].get(_plain(path), True)
 
 

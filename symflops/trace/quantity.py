@@ -10,14 +10,34 @@ import sympy
 
 from symflops import algebra, function, polynomial
 from symflops.errors import SymflopsError
-from symflops.polynomial import Value
+from symflops.polynomial import Call, Value
 from symflops.trace.internals import expression
 from symflops.tree import exact
+
+
+def _maximum(*values: Value) -> Value:
+    """The largest. Strides are asked for as max(1, size), since a size may be 0; those that are symbols are not."""
+    sizes = [v for v in values if v != 1]
+    return function.maximum(*(sizes if any(map(_is_positive, sizes)) else values))
+
+
+def _is_positive(value: Value) -> bool:
+    """Whether a value is above 0 for all sizes of at least 1, as far as its form shows."""
+    terms = polynomial.terms_of(value)
+    return polynomial.is_nonnegative(value) and any(all(_is_above_0(n) for n, _ in m) for m in terms)
+
+
+def _is_above_0(name: str) -> bool:
+    if not isinstance(name, Call):
+        return name != "past_len"  # all other sizes are at least 1
+    positive = [_is_positive(a) for a in name.arguments]
+    return all(positive) if name.function in ("ceil", "min") else name.function == "max" and any(positive)
+
 
 _PLAIN: Mapping[str, Callable[..., Value]] = {
     "FloorDiv": function.divide_floor, "CleanDiv": polynomial.divide, "IntTrueDiv": polynomial.divide,
     "FloatTrueDiv": polynomial.divide, "CeilDiv": lambda a, b: function.ceil(polynomial.divide(a, b)),
-    "Mod": function.modulo, "PythonMod": function.modulo, "Max": function.maximum, "Min": function.minimum,
+    "Mod": function.modulo, "PythonMod": function.modulo, "Max": _maximum, "Min": function.minimum,
     "ToFloat": lambda a: a, "Identity": lambda a: a, "TruncToInt": function.floor, "FloorToInt": function.floor,
     "CeilToInt": function.ceil, "floor": function.floor, "ceiling": function.ceil, "FloatPow": polynomial.power,
     "PowByNatural": polynomial.power, "LShift": lambda a, b: polynomial.multiply(a, polynomial.power(2, b)),

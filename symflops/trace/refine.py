@@ -40,7 +40,8 @@ class Knowledge:
         for name, divisor in self.divisors.items():
             f = found.field(name)
             if f is not None and found.field(divisor) is not None:
-                f.divisors, f.power = (*f.divisors, divisor), 1
+                f.divisors = (*f.divisors, divisor)
+                f.power = math.gcd(f.power, f.number // math.lcm(*(found.numbers[d] for d in f.divisors)))
         for name, number in self.multiples.items():
             f = found.field(name)
             if f is not None:
@@ -61,9 +62,10 @@ class Knowledge:
             return False
         condition = wrong.condition
         names = self._names(run, condition) & shape.numbers.keys()
-        if isinstance(condition, sympy.Eq | sympy.Ne) and wrong.outcome is isinstance(condition, sympy.Ne):
-            if self._divides(run, condition, shape):
-                return True
+        differs = wrong.outcome is isinstance(condition, sympy.Ne)
+        if isinstance(condition, sympy.Eq | sympy.Ne | sympy.Or) and differs and self._divides(run, condition, shape):
+            return True
+        if isinstance(condition, sympy.Eq | sympy.Ne) and differs:
             try:
                 left, right = (run.quantities.read(side) for side in condition.args)
             except SymflopsError:
@@ -113,14 +115,20 @@ class Knowledge:
         for e in sympy.preorder_traversal(condition):
             if type(e).__name__ not in ("FloorDiv", "Mod", "PythonMod"):
                 continue
-            if self._is_multiple(run, sympy.cancel(e.args[0] / e.args[1]), shape):
+            quotient = sympy.cancel(e.args[0] / e.args[1])
+            if self._is_multiple(run, quotient, shape):
                 return True
-            f, by = (shape.field(str(run.quantities.read(a))) for a in e.args)
-            if f is None or by is None or f.solved is not None:
+            whole, by = (shape.field(str(run.quantities.read(part))) for part in e.args)
+            above, below = sympy.fraction(quotient)
+            by = by or shape.field(str(run.quantities.read(below)))
+            if by is None or quotient.is_Add:
                 continue
-            if f.number % by.number == 0 and by.name not in f.divisors and by is not f:
-                self.divisors[f.name] = by.name
-                return True
+            names = {whole.name} if whole else self._names(run, above)  # of a product, one that it divides
+            fields = sorted((f for f in shape.fields if f.name in names), key=lambda f: (len(f.divisors), f.number))
+            for f in fields:
+                if f.solved is None and f.number % by.number == 0 and by.name not in f.divisors and by is not f:
+                    self.divisors[f.name] = by.name
+                    return True
         return False
 
     def _is_multiple(self, run: Run, quotient: sympy.Expr, shape: Architecture) -> bool:
@@ -145,7 +153,7 @@ def first_wrong(run: Run, shape: Architecture) -> Guard | None:
     if run.error is not None:
         asked = run.guards[:-5:-1] + asked
     for guard in asked:
-        known = numbers | (run_numbers if isinstance(guard.condition, sympy.Eq | sympy.Ne) else {})
+        known = numbers | (run_numbers if isinstance(guard.condition, sympy.Eq | sympy.Ne | sympy.Or) else {})
         if guard.condition.free_symbols <= known.keys() and guard.condition.free_symbols & numbers.keys():
             truth = decide(guard.condition, known)
             if truth in (True, False) and bool(truth) is not guard.outcome:

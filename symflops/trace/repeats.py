@@ -21,7 +21,7 @@ from symflops.trace.layer_lists import layer_fields
 from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
 
-INDEX = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id|name|path)$")
+INDEX = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id|seed|name|path)$")
 _AS_THEY_ARE = (bool, int, str, torch.dtype)
 _NUMBERED = re.compile(r"\.(\d+)$")
 

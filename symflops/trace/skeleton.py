@@ -24,6 +24,7 @@ from symflops.trace.overrides import resize
 from symflops.trace.places import Made, noted
 from symflops.trace.repeats import INDEX, state, take_over, taken_from
 
+_LAST = re.compile(r"(^|_)(end|last)(_|$)")
 _LISTED = re.compile(r"\.(\d+)$")
 
 
@@ -72,10 +73,17 @@ class Skeleton:
         named = self.model.named_modules()
         return {m: int(found.group(1)) for path, m in named if (found := _LISTED.search(path))}
 
-    def places_of(self, kind: type) -> tuple[list[int], int]:
-        """The places of the layers of a class, and how many layers their list has; ([], 0) if they are in several."""
-        lists = [m for m in self.model.modules() if isinstance(m, nn.ModuleList) and any(type(c) is kind for c in m)]
-        return ([self.places[m] for m in self.made[kind]], len(lists[0])) if len(lists) == 1 else ([], 0)
+    def lists(self) -> Iterator[tuple[str, list[int], list[int], int]]:
+        """For each class of the layers in each list: its name, their places, of each the first that equals it, and how
+        many modules the list has."""
+        for listed in self.model.modules():
+            if isinstance(listed, nn.ModuleList | nn.Sequential):
+                for kind in dict.fromkeys(map(type, listed)):
+                    places = [i for i, m in enumerate(listed) if type(m) is kind]
+                    if len(places) > 1 and any(True for _ in listed[places[0]].children()):
+                        seen: dict[Any, Any] = {}
+                        states = [state(listed[i], i, seen) for i in places]
+                        yield kind.__name__, places, [states.index(s) for s in states], len(listed)
 
     def lengths(self) -> dict[str, int]:
         """How many modules stand in each list, by its path."""
@@ -96,17 +104,24 @@ class Skeleton:
 
 def with_number(config: Any, prefix: str, key: str, number: int) -> Any:
     """A copy of a config in which a field of a part of it is another number; lists with an entry for each layer become
-    as long."""
+    as long, and what names the last layer names the new one."""
     other = copy.deepcopy(config)
     part = dict(parts(other))[prefix]
     before = vars(part)[key]
     for name, value in vars(part).items():
         if isinstance(value, list | tuple) and len(value) == before:
             vars(part)[name] = type(value)([*value, *([value[-1]] * (number - before))][:number])
+        elif names_last(name, value, before):
+            vars(part)[name] = number - 1
     vars(part)[key] = number
     if key == "num_hidden_layers":
         resize(part, before, number)
     return other
+
+
+def names_last(key: str, value: Any, depth: int) -> bool:
+    """Whether a field such as moe_layer_end_index names the last of so many layers."""
+    return type(value) is int and value == depth - 1 and _LAST.search(key) is not None
 
 
 @contextmanager

@@ -14,33 +14,40 @@ BARRIER_STEPS = BARRIERS | {"routed_matmul"}
 NAMES = {"apply_rotary_pos_emb": "rotary", "apply_rotary_pos_emb_interleave": "rotary", "rotate_half": "rotary"}
 
 
+Listed = tuple[str, int]  # a layer: the path of its list, and its place there
 _NUMBERED = re.compile(r"(?:^|\.)(\d+)(?=\.|$)")
 
 
 def turns(execution: Execution) -> dict[int, int]:
     """Whose turn it was, by the identity of an operation: where a composite module itself does something between the
-    calls of layer i and of layer i + 1, that is a part of layer i as far as repeats go; and so is as much after the
-    last one. Empty where it does nothing between layers."""
-    runs: list[tuple[int | None, list[Operation], int | None]] = []  # layer before, operations, layer after
-    before, seen = None, 0
+    calls of layer i and of layer i + 1, or of layers i of two lists, that is a part of layer i as far as repeats go;
+    and so is as much after the last one. Empty where it does nothing between layers."""
+    runs: list[tuple[Listed | None, list[Operation], Listed | None]] = []  # layer before, operations, layer after
+    before: Listed | None = None
+    seen = 0
     for is_own, parts in groupby(execution.parts, lambda part: isinstance(part, Operation)):
         if is_own:
             runs.append((before, [p for p in parts if isinstance(p, Operation)], None))
             continue
         for part in parts:
-            found = _NUMBERED.search(part.path.removeprefix(execution.path)) if isinstance(part, Execution) else None
-            if found:
-                before = int(found[1])
+            path = part.path.removeprefix(execution.path) if isinstance(part, Execution) else ""
+            if found := _NUMBERED.search(path):
+                before = path[: found.start()], int(found[1])
                 runs[seen:] = [(b, operations, before) for b, operations, _ in runs[seen:]]
                 seen = len(runs)
-    between = [operations for b, operations, after in runs if None not in (b, after) and b != after]
-    if not between:
+    if all(b is None or after is None or b == after for b, _, after in runs):
         return {}
-    result = {id(o): b for b, operations, after in runs if b is not None and after is not None for o in operations}
-    usual = [o.name for o in between[-1]]
+    result: dict[int, int] = {}
+    usual: dict[str, list[str]] = {}  # what is done after a layer of each list, but the last one
     for b, operations, after in runs:
-        if b is not None and after is None and [o.name for o in operations[: len(usual)]] == usual:
-            return result | {id(o): b for o in operations[: len(usual)]}
+        if b is not None and after is not None:
+            result |= {id(o): b[1] for o in operations}
+            if b != after:
+                usual[b[0]] = [o.name for o in operations]
+        elif b is not None and b[0] in usual:
+            last = operations[: len(usual[b[0]])]
+            if [o.name for o in last] == usual[b[0]]:
+                result |= {id(o): b[1] for o in last}
     return result
 
 
