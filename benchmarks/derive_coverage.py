@@ -468,9 +468,10 @@ Written by `make coverage` (benchmarks/derive_coverage.py); do not edit. Measure
 ## How a type is verified
 
 Two small configs of each type (benchmarks/small_configs.py) differ in every size that the type leaves free, so that a
-formula cannot be right by accident. Two choices make "bound" easier than two arbitrary configs would: the chunk length
-of a recurrence is the same in both, since it stays a number, and the number of shared experts is above 1 in both (a
-closed form derived where it is 1 refuses to bind where it is not). An independent count
+formula cannot be right by accident. Three choices make "bound" easier than two arbitrary configs would: the chunk
+length of a recurrence is the same in both, since it stays a number; the number of shared experts is above 1 in both (a
+closed form derived where it is 1 refuses to bind where it is not); and every kind of layer that one of them has the
+other has, too, and the share of a head that is rotated is the same in both. An independent count
 (benchmarks/independent_count.py: PyTorch's `FlopCounterMode` over fake tensors, eager attention, batched experts; it
 shares no code with the derivation) is made of both, at
 (batch_size, seq_len) = {points}, and of a cached call. Equal means equal as integers.
@@ -483,7 +484,8 @@ shares no code with the derivation) is made of both, at
   symbols. `at points`: not the same polynomial, but the same number at every point tried. `refused`: the second config
   breaks an assumption of the first's closed form, so that no number is given; that is no wrong result, but a limit.
   `with the same …`: refused as they are, so the second config was given the first one's values of the fields named,
-  which the closed form holds as numbers or choices, and derived anew.
+  which the closed form holds as numbers or choices, and derived anew; `depth` stands for as many layers of the same
+  kinds.
 - **lengths**: batch_size and seq_len are symbols at both configs. `interpolated`: the type's source loops over time;
   the closed form goes through records at several lengths and was checked at further ones.
 - **sizes**: hidden width, attention heads (if the type has any), vocabulary and depth are all symbols at both configs:

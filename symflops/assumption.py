@@ -51,6 +51,8 @@ def choice(text: str) -> tuple[list[str], list[Any]] | None:
     (['layer_types[i]'], ['full_attention'])
     >>> choice('[layer_types[i], i in moe_layers] in [["full_attention", true], ["sliding_attention", false]]')
     (['layer_types[i]', 'i in moe_layers'], [['full_attention', True], ['sliding_attention', False]])
+    >>> choice('[kinds[i], i == kinds.index("slow")] in [["slow", true], ["slow", false]]')
+    (['kinds[i]', 'i == kinds.index("slow")'], [['slow', True], ['slow', False]])
     >>> choice("[layers_num_experts[i] > 1] in [[true], [false]]")
     (['layers_num_experts[i] > 1'], [[True], [False]])
     """
@@ -65,7 +67,7 @@ def choice(text: str) -> tuple[list[str], list[Any]] | None:
     return (statements, choices) if all(_STATEMENT.fullmatch(s) for s in statements) else None
 
 
-_STATEMENT = re.compile(r'\w+\[i\]( > 1)?|i in \w+|i < (n - )?\w+|i == \w+\.index\("\w+"\)')
+_STATEMENT = re.compile(r'\w+\[i\]( > 1)?|i in \w+|i < (n - )?\w+|i == \w+\.index\("[^",]+"\)')
 
 
 def is_of_config(text: str) -> bool:
