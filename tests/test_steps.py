@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
+from symflops.trace.internals import Sizes
 from symflops.trace.operation import Work
+from symflops.trace.quantity import Quantities
 from symflops.trace.record import Execution, Operation
+from symflops.trace.recorder import Recorder
 from symflops.trace.steps import turns
 
 
@@ -39,3 +42,22 @@ def test_as_much_after_the_last_layer_is_a_part_of_it() -> None:
 
 def test_around_all_layers_only() -> None:
     assert turns_in("embed", "+", "layers.0", "layers.1", "norm", "+") == [None, None]
+
+
+def compute(recorder: Recorder) -> None:
+    recorder.record("add", Work(1), [], [])
+
+
+class Repeating(nn.Module):
+    def forward(self, recorder: Recorder) -> None:
+        for _ in range(20):
+            compute(recorder)
+
+
+def test_each_call_of_a_function_is_another_one() -> None:
+    """Python puts the frame of a call where that of the last one was."""
+    sizes, model = Sizes(), Repeating()
+    recorder = Recorder(sizes, Quantities(sizes.names, {}), model)
+    model(recorder)
+    calls = [part.call for part in recorder.root.parts if isinstance(part, Operation)]
+    assert len(set(calls)) == 20

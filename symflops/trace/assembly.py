@@ -45,12 +45,16 @@ class Assembly:
         self.traced: set[str] = set()
         self.done: dict[Execution, Data] = {}
         self.run: set[torch.nn.Module] = set()
+        self.read_again: set[int] = set()  # weights that only repeated executions read
         self.outputs = {v.storage for v in recorder.root.outputs}
         self.taken = self._taken(recorder.root)
 
     def _taken(self, execution: Execution) -> set[int]:
         """Memory that a repeated execution reads: its operations are not in the record."""
-        found = {v.storage for v in execution.inputs} if execution.repeated else set()
+        found: set[int] = set()
+        if execution.repeated:
+            found |= {v.storage for v in execution.inputs}
+            self.read_again |= {storage_key(p) for p in execution.module.parameters()}
         self.run.add(execution.module)
         for part in execution.parts:
             if isinstance(part, Execution):
@@ -236,7 +240,8 @@ class Assembly:
         for parameter, shared in parameters:
             key = storage_key(parameter)
             storage = self.recorder.storages.get(key)
-            if (storage is None or not storage.readers) and (again or shared or key not in self.owners):
+            is_read = key in self.read_again or (storage is not None and storage.readers)
+            if not is_read and (again or shared or key not in self.owners):
                 self.owners[key] = "unused"
                 total = add(total, product(self.quantities.shape(parameter.shape)))
         return total

@@ -45,7 +45,7 @@ class Operation:
     reads: list[View]
     writes: list[View]
     function: str
-    frame: int
+    call: int  # which call of it; 0 in a module's own forward
     owner: Execution
     formula: str = ""
     args: dict[str, Value] = field(default_factory=dict)

@@ -50,6 +50,8 @@ class Recorder(TorchDispatchMode):
         self.ran: set[torch.nn.Module] = set()
         self.root = Execution(model, "")
         self.stack = [self.root]
+        self.frame: Any = None  # of the function that the last operation stands in; one that is kept is no other
+        self.calls = 0  # of such functions
         self.weights: dict[int, torch.Tensor] = {}  # those of repeated layers are never looked at
         for tensor in [*model.parameters(), *model.buffers()]:
             self.weights.setdefault(storage_key(tensor), tensor)
@@ -190,7 +192,10 @@ class Recorder(TorchDispatchMode):
 
     def record(self, name: str, found: Work, reads: list[View], writes: list[View]) -> Operation:
         function, frame = source_function(self.stack[-1].module)
-        operation = Operation(name, found, reads, writes, function, frame, self.stack[-1])
+        if frame is not self.frame:
+            self.frame, self.calls = frame, self.calls + 1
+        call = 0 if frame is None else self.calls
+        operation = Operation(name, found, reads, writes, function, call, self.stack[-1])
         if self.silent:
             return operation
         for view in reads:
@@ -291,10 +296,11 @@ def _base_elements(tensor: torch.Tensor) -> Any:
     return tensor.untyped_storage().nbytes() // tensor.dtype.itemsize
 
 
-def source_function(module: torch.nn.Module) -> tuple[str, int]:
-    """The function that a module's forward called to compute this, and which call of it; ("forward", 0) for itself."""
+def source_function(module: torch.nn.Module) -> tuple[str, Any]:
+    """The function that a module's forward called to compute this, and the frame of the call; ("forward", None) for
+    itself."""
     frame: Any = sys._getframe(2)
-    function, call = "forward", 0
+    function, call = "forward", None
     while frame is not None:
         code = frame.f_code
         if (
@@ -304,6 +310,6 @@ def source_function(module: torch.nn.Module) -> tuple[str, int]:
         ):
             if code.co_name == "forward" and frame.f_locals.get("self") is module:
                 return function, call
-            function, call = code.co_name, id(frame)
+            function, call = code.co_name, frame
         frame = frame.f_back
-    return "forward", 0
+    return "forward", None

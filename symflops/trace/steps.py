@@ -68,9 +68,9 @@ def _belongs(o: Operation, group: list[Operation]) -> bool:
     last = group[-1]
     if o.formula or last.formula:
         return False
-    if o.frame and o.frame == last.frame:
+    if o.call and o.call == last.call:
         return True
-    if o.frame != last.frame or o.name in BARRIER_STEPS or last.name in BARRIER_STEPS:
+    if o.call != last.call or o.name in BARRIER_STEPS or last.name in BARRIER_STEPS:
         return False
     written = {v.storage for g in group for v in g.writes}
     return any(v.storage in written for v in o.reads)
@@ -80,7 +80,7 @@ def group_name(group: list[Operation]) -> str:
     first = group[0]
     if first.formula:
         return first.name
-    if first.frame:
+    if first.call:
         return NAMES.get(first.function, first.function.strip("_"))
     working = [o for o in group if o.work.flops != 0]
     last = working[-1] if working else group[-1]
