@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from transformers import PreTrainedConfig
 
+import symflops
+from symflops.polynomial import symbol
+from symflops.trace.assembly import Assembly
+from symflops.trace.internals import Sizes
 from symflops.trace.places import Place, noted
+from symflops.trace.quantity import Quantities
+from symflops.trace.recorder import Recorder
+from symflops.trace.repeats import skipped
+from symflops.trace.run import Build, environment
 from symflops.trace.skeleton import Skeleton
 
 KERNELS = [1, 1, 1, 1, 3, 3]
@@ -161,3 +170,51 @@ def test_nobody_can_look_at_a_place(look: Any) -> None:
     with pytest.raises(Exception) as refused:  # noqa: PT011  # torch makes a TypeError of it
         look(place)
     assert place.used or isinstance(refused.value, TypeError)
+
+
+class Adapter(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(8, 4, bias=False), nn.Linear(4, 8, bias=False))
+
+
+class SharedBlock(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.adapters = nn.ModuleList(Adapter() for _ in range(3))
+
+    def forward(self, x: torch.Tensor, turn: int) -> torch.Tensor:
+        return self.adapters[turn](x)
+
+
+class Turns(nn.Module):
+    """Three blocks of the same weights, each of which uses another adapter of them, as in Zamba 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(SharedBlock() for _ in range(3))
+        for block in self.layers[1:]:
+            for mine, first in zip(block.modules(), self.layers[0].modules(), strict=True):
+                if isinstance(mine, nn.Linear) and isinstance(first, nn.Linear):
+                    mine.weight = first.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for turn, layer in enumerate(self.layers):
+            x = layer(x, turn)
+        return x
+
+
+def test_weights_that_a_repeated_layer_alone_reads_are_counted_once() -> None:
+    """3 adapters of 8*4 + 4*8 weights."""
+    sizes, config = Sizes(), PreTrainedConfig()
+    batch = sizes.symbol("batch_size", 3)
+    quantities = Quantities(sizes.names, {"batch_size": symbol("batch_size")})
+    with environment(Build(config, config, sizes, quantities, {}, torch.bfloat16), []):
+        model = Turns()
+        recorder = Recorder(sizes, quantities, model)
+        x = recorder.note(torch.empty(batch, 8), "input")
+        with recorder, recorder.watching(), skipped(recorder):
+            model(x)
+    layers = Assembly(recorder).layers()
+    total = symflops.load({"name": "turns", "layers": layers}).total()
+    assert total.parameters == 3 * (8 * 4 + 4 * 8)
+    assert total.at(batch_size=5).matmul_flops == 3 * 2 * 5 * (8 * 4 + 4 * 8)
