@@ -7,7 +7,7 @@ inside it is materialised when a matrix multiply or a convolution writes or read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import torch
@@ -54,12 +54,23 @@ class Assembly:
         found: set[int] = set()
         if execution.repeated:
             found |= {v.storage for v in execution.inputs}
-            self.read_again |= {storage_key(p) for p in execution.module.parameters()}
+            self.read_again |= {storage_key(p) for p in self._read_by(execution, execution.repeated)}
         self.run.add(execution.module)
         for part in execution.parts:
             if isinstance(part, Execution):
                 found |= self._taken(part)
         return found
+
+    def _read_by(self, again: Execution, first: Execution) -> Iterator[torch.nn.Parameter]:
+        """The weights of a repeated execution that are what the first one read of its own."""
+        own = dict(first.module.named_parameters(remove_duplicate=False))
+        for name, parameter in again.module.named_parameters(remove_duplicate=False):
+            if self.is_read(own[name]):
+                yield parameter
+
+    def is_read(self, parameter: torch.nn.Parameter) -> bool:
+        storage = self.recorder.storages.get(storage_key(parameter))
+        return storage_key(parameter) in self.read_again or (storage is not None and bool(storage.readers))
 
     # ------------------------------------------------------------------------------------------------ the tree
 
@@ -239,9 +250,7 @@ class Assembly:
         total: Value = 0
         for parameter, shared in parameters:
             key = storage_key(parameter)
-            storage = self.recorder.storages.get(key)
-            is_read = key in self.read_again or (storage is not None and storage.readers)
-            if not is_read and (again or shared or key not in self.owners):
+            if not self.is_read(parameter) and (again or shared or key not in self.owners):
                 self.owners[key] = "unused"
                 total = add(total, product(self.quantities.shape(parameter.shape)))
         return total
