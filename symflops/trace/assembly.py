@@ -12,18 +12,16 @@ from itertools import groupby
 
 import torch
 
-from symflops.algebra import free_symbols
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.formula import Formula, formula_for_class, load_formula
 from symflops.grouping import grouped
-from symflops.numeric import evaluate
-from symflops.polynomial import Number, Value, add, multiply
+from symflops.polynomial import Value, add, multiply
 from symflops.trace.arguments import READERS, Traced
 from symflops.trace.internals import storage_key
 from symflops.trace.layer_data import Data, merge_steps, parameters_only, place, rerun, text
 from symflops.trace.quantity import Quantities, product
-from symflops.trace.record import Execution, Operation, View
+from symflops.trace.record import Execution, Operation, View, covered
 from symflops.trace.recorder import Recorder
 from symflops.trace.repeats import every_parameter, taken_from
 from symflops.trace.steps import BARRIER_STEPS, group_name, groups, turns
@@ -276,7 +274,7 @@ class Assembly:
             overwritten |= {v.storage for v in o.writes}
         read: Value = 0
         for key, views in reads.items():
-            read = add(read, multiply(storages[key].unit, _covered(views, storages[key].elements)))
+            read = add(read, multiply(storages[key].unit, covered(views, storages[key].elements)))
         for key, elements in gathered.items():
             if key not in reads and key not in overwritten - set(reads):
                 read = add(read, multiply(storages[key].unit, elements))
@@ -285,7 +283,7 @@ class Assembly:
         for key in dict.fromkeys(v.storage for o in operations for v in o.writes):
             storage = storages[key]
             views = [v for o in operations for v in o.writes if v.storage == key]
-            size = multiply(storage.unit, _covered(views, storage.elements))
+            size = multiply(storage.unit, covered(views, storage.elements))
             if storage.role == "constant":
                 continue  # made once, from sizes alone
             leaves = key in returned or any(r not in inside for r in storage.readers)
@@ -309,23 +307,6 @@ def _formula(class_name: str) -> Formula | None:
         return formula_for_class(class_name)
     except SymflopsError:
         return None  # the library has none: the traced cost stands inline
-
-
-def _covered(views: list[View], whole: Value) -> Value:
-    """How many elements of some memory these views touch: each distinct part once, never more than there are."""
-    distinct = {v.place: v.elements for v in views}
-    total = add(0, *distinct.values())
-    if whole in distinct.values() or len(distinct) == 1:
-        return whole if whole in distinct.values() else total
-    starts: dict[Value, list[Value]] = {}
-    for v in views:  # of parts that begin at the same place, the largest holds the others
-        starts.setdefault(v.place[-1], []).append(v.elements)
-    return add(0, *(max(sizes, key=_size_somewhere) for sizes in starts.values()))
-
-
-def _size_somewhere(elements: Value) -> Number:
-    """The size of a part where every symbol is 97: which of two is larger does not depend on where one looks."""
-    return evaluate(elements, dict.fromkeys(free_symbols(elements), 97))
 
 
 def full_name(cls: type) -> str:

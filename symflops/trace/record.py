@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from symflops.polynomial import Value
+from symflops.algebra import free_symbols
+from symflops.numeric import evaluate
+from symflops.polynomial import Number, Value, add
 from symflops.trace.operation import Work
 
 
@@ -67,3 +69,20 @@ class Execution:
     output_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     repeated: Execution | None = None  # the earlier execution that this one equals
     is_rerun: bool = False  # the same module as before, so that its weights are counted already
+
+
+def covered(views: list[View], whole: Value) -> Value:
+    """How many elements of some memory these views touch: each distinct part once, never more than there are."""
+    distinct = {v.place: v.elements for v in views}
+    total = add(0, *distinct.values())
+    if whole in distinct.values() or len(distinct) == 1:
+        return whole if whole in distinct.values() else total
+    starts: dict[Value, list[Value]] = {}
+    for v in views:  # of parts that begin at the same place, the largest holds the others
+        starts.setdefault(v.place[-1], []).append(v.elements)
+    return add(0, *(max(sizes, key=_size_somewhere) for sizes in starts.values()))
+
+
+def _size_somewhere(elements: Value) -> Number:
+    """The size of a part where every symbol is 97: which of two is larger does not depend on where one looks."""
+    return evaluate(elements, dict.fromkeys(free_symbols(elements), 97))
