@@ -20,7 +20,7 @@ import independent_count
 import pytest
 import torch
 from small_configs import small_config
-from transformers import Llama4TextConfig, ModernBertDecoderConfig, PreTrainedConfig, PreTrainedModel
+from transformers import DeepseekV4Config, Llama4TextConfig, ModernBertDecoderConfig, PreTrainedConfig, PreTrainedModel
 
 import symflops
 from symflops import Model, SymflopsError
@@ -568,3 +568,17 @@ def test_what_a_model_does_between_its_layers_is_repeated_with_them() -> None:
     assert unparse(to_sympy(symbolic.repeat)) == "n_layers"
     (numbers,) = (row for row in model.rows(groups=True) if row.path == "transformer.steps")
     assert numbers.cost.at(batch_size=2, seq_len=7).flops == 3 * 2 * 7 * 48
+
+
+def test_a_length_below_which_another_way_is_taken_is_an_assumption() -> None:
+    """An indexer chooses 512 blocks of 4 tokens: all there are, up to 2048 tokens. No short record stands for the long
+    sequences, in which one layer also has a key for every 128 tokens."""
+    config = DeepseekV4Config(
+        vocab_size=77, hidden_size=48, num_hidden_layers=4, num_attention_heads=8, o_groups=4, num_key_value_heads=1,
+        head_dim=32, q_lora_rank=20, o_lora_rank=12, moe_intermediate_size=20, n_routed_experts=6,
+        num_experts_per_tok=2, index_n_heads=3, index_head_dim=16, index_topk=512,
+    )  # fmt: skip
+    model = symflops.derive(config)
+    assert "floor(seq_len/4) >= 512" in model.assumes
+    counted = independent_count.count(config, 1, 2100)
+    assert model.total().at(batch_size=1, seq_len=2100, causal=0).matmul_flops == counted

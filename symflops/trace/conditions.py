@@ -123,7 +123,8 @@ def _text(run: Run, guard: Guard) -> str:
     if sign in ("<", "<=", ">", ">="):
         gap = difference if sign in (">", ">=") else negate(difference)
         gap = add(gap, -1) if sign in ("<", ">") else gap
-        if _always(gap) or not names - RUN_HINTS.keys() or _holds_for_long(run, guard):
+        expected = not names - RUN_HINTS.keys() or _holds_for_long(run, guard)
+        if _always(gap) or (expected and not _is_of_long_only(run, guard)):
             return ""
     text = _compared(difference, sign)
     return "" if sign == "!=" and set(re.findall(r"[A-Za-z_]\w*", text)) <= {*RUN_HINTS, *FUNCTIONS} else text
@@ -141,6 +142,13 @@ def _holds_for_long(run: Run, guard: Guard) -> bool:
         return False
     longer = guard.condition.xreplace(run.sizes.hints | lengths)
     return longer in (True, False) and bool(longer) is guard.outcome
+
+
+def _is_of_long_only(run: Run, guard: Guard) -> bool:
+    """Whether a condition would be decided otherwise at the usual length, and had to be met with a longer one."""
+    usual = {s: sympy.Integer(RUN_HINTS[n]) for s, n in run.sizes.names.items() if n == "seq_len"}
+    shorter = guard.condition.xreplace(run.sizes.hints | usual)
+    return shorter in (True, False) and bool(shorter) is not guard.outcome
 
 
 def _without_quotients(difference: Value) -> Value:

@@ -26,6 +26,7 @@ from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import SizeFixedError, check_versions
 from symflops.trace.layer_data import Data
 from symflops.trace.naming import Depths
+from symflops.trace.origin import is_transformers
 from symflops.trace.refine import least_needed
 from symflops.trace.repeats import SharedLayerError
 from symflops.trace.run import Run, Settings, call, keeps_states
@@ -151,6 +152,14 @@ def _any_length(work: Work, settings: Settings) -> Record:
         if pieces:
             work.known.numeric |= pieces
             return _any_length(work, settings)
+        if (
+            fixed.long_enough
+        ):  # a length that decides which way the source takes, such as one of top-k tokens, or a loop
+            work.progress(f"for long sequences: seq_len = {fixed.long_enough}")
+            try:
+                return _record(work, replace(settings, hints={"seq_len": fixed.long_enough}))
+            except SizeFixedError as again:
+                work.progress(again.message)
         chunks = fixed.chunks
     return _interpolated(work, settings, chunks)
 
@@ -243,7 +252,7 @@ def _explained(error: Exception) -> SymflopsError:
     """What the model's source or torch raised, as one line that says where."""
     if isinstance(error, SymflopsError):
         return error
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "/transformers/" in f.filename]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if is_transformers(f.filename)]
     place = f" (in {frames[-1].name}, {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
     text = reason(error)
     if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:

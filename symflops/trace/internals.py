@@ -29,6 +29,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map, tree_map_only
 
 from symflops.errors import SymflopsError
+from symflops.trace.origin import is_model
 
 __all__ = [
     "AnyConvolution", "SizeFixedError", "Sizes", "TorchDispatchMode", "cheap_parameters", "check_versions", "decide",
@@ -49,9 +50,10 @@ def check_versions() -> None:
 class SizeFixedError(SymflopsError):
     """The model's source needs a number for a run symbol, such as a loop over the sequence does."""
 
-    def __init__(self, name: str, condition: Any, names: Mapping[sympy.Symbol, str]) -> None:
+    def __init__(self, name: str, condition: Any, names: Mapping[sympy.Symbol, str], long_enough: int = 0) -> None:
         super().__init__(f"the source needs a number for {name}, as a loop over it does")
         self.symbol = name
+        self.long_enough = long_enough  # a length on the other side of the condition, if it may be no loop
         # A loop over pieces of the sequence asks for their number: the lengths of the pieces, numbers or symbols.
         divisors = [e.args[1] for e in _divisions(condition)]
         self.chunks = sorted({int(d) for d in divisors if d.is_Integer and d > 1})
@@ -178,7 +180,7 @@ class Sizes:
 def _is_asserted() -> bool:
     """Whether the source of a model asserts what is being decided: it says what values may be, and decides nothing."""
     frame: Any = sys._getframe(2)
-    while frame is not None and "/transformers/models/" not in frame.f_code.co_filename:
+    while frame is not None and not is_model(frame.f_code.co_filename):
         frame = frame.f_back
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno) if frame is not None else ""
     return line.lstrip().startswith("assert ")

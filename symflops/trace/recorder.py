@@ -19,6 +19,7 @@ from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, divide, multiply, symbol
 from symflops.trace.internals import Sizes, TorchDispatchMode, storage_key, tree_flatten, tree_map_only
 from symflops.trace.operation import Call, Work, work
+from symflops.trace.origin import is_between, is_torch
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, Storage, View
 
@@ -303,11 +304,8 @@ def source_function(module: torch.nn.Module) -> tuple[str, Any]:
     function, call = "forward", None
     while frame is not None:
         code = frame.f_code
-        if (
-            "/torch/" not in code.co_filename
-            and "/symflops/" not in code.co_filename
-            and "contextlib" not in code.co_filename
-        ):
+        file = code.co_filename
+        if not (is_torch(file) or is_between(file)):
             if code.co_name == "forward" and frame.f_locals.get("self") is module:
                 return function, call
             function, call = code.co_name, frame

@@ -148,7 +148,7 @@ class Knowledge:
 def first_wrong(run: Run, shape: Architecture) -> Guard | None:
     """The first condition that the config's own numbers decide otherwise; torch's only where the run failed on one."""
     numbers = real_numbers(run, shape)
-    run_numbers = {s: sympy.Integer(RUN_HINTS[n]) for s, n in run.sizes.names.items() if n in RUN_HINTS}
+    run_numbers = {s: hint for s, hint in run.sizes.hints.items() if run.sizes.names.get(s) in RUN_HINTS}
     asked = [g for g in run.guards if g.by_model]
     if run.error is not None:
         asked = run.guards[:-5:-1] + asked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from symflops.polynomial import Polynomial, Value, symbol, terms_of
 from symflops.trace import arithmetic, attention, cache, experts, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.internals import SizeFixedError, Sizes, cheap_parameters, has_division, quiet
+from symflops.trace.origin import is_between, is_torch
 from symflops.trace.overrides import assign
 from symflops.trace.patches import no_dropout, nothing_initialised, number_format, reads_noted
 from symflops.trace.quantity import Quantities
@@ -43,6 +43,7 @@ class Settings:
     continued: bool = False  # the cache comes from an earlier call, so recurrent states are filled
     streams: int = 1  # rows of ids for each sequence: some audio models take one for each of their codebooks
     lengths: dict[str, int] = field(default_factory=dict)  # run symbols that are numbers in this run
+    hints: dict[str, int] = field(default_factory=dict)  # of run symbols that are not as short as usual
 
 
 @dataclass
@@ -131,7 +132,8 @@ def build(
 def call(built: Build, settings: Settings) -> Run:
     """Call a built model once and record what it does."""
     sizes = built.sizes
-    symbols = {n: settings.lengths.get(n) or sizes.symbol(n, hint) for n, hint in RUN_HINTS.items()}
+    hints = RUN_HINTS | settings.hints
+    symbols = {n: settings.lengths.get(n) or sizes.symbol(n, hint) for n, hint in hints.items()}
     sizes.run_symbols = set(RUN_HINTS) - settings.lengths.keys()
     result = Run(built, list(built.guards), error=built.error)
     if built.error is not None:
@@ -180,7 +182,14 @@ def _note(sizes: Sizes, guards: list[Guard], guard: Guard) -> None:
                 longer |= {s: 10**10 * n for s, n in sizes.hints.items() if sizes.names.get(s) not in RUN_HINTS}
             outcome = condition.xreplace(longer)
             if outcome in (True, False) and bool(outcome) is not guard.outcome:
-                raise SizeFixedError("seq_len", condition, sizes.names)
+                beyond = 0 if guard.fixes else _beyond(condition, longer, length, outcome)
+                raise SizeFixedError("seq_len", condition, sizes.names, beyond)
+
+
+def _beyond(condition: Relational, hints: dict[Any, Any], length: sympy.Symbol, outcome: Any) -> int:
+    """The first of some lengths at which a condition is decided as it is for very long ones; 0 if none is."""
+    lengths = (int(sympy.nextprime(RUN_HINTS["seq_len"] * 2**k)) for k in range(1, 8))
+    return next((n for n in lengths if condition.xreplace(hints | {length: sympy.Integer(n)}) == outcome), 0)
 
 
 def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Settings) -> None:
@@ -268,9 +277,7 @@ def _by_model() -> bool:
     frame: Any = sys._getframe(3)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not re.search(
-            r"symbolic_shapes|sym_node|recording|/torch/__init__|/symflops/|functools|contextlib|mock", file
-        ):
-            return "/torch/" not in file
+        if not is_between(file):
+            return not is_torch(file)
         frame = frame.f_back
     return False

@@ -1,0 +1,43 @@
+"""Whose source a file is: told by where the packages lie, and never by what the folders above them are called."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import torch
+import transformers
+
+import symflops
+
+_TORCH, _TRANSFORMERS, _OURS = (os.path.dirname(str(p.__file__)) + os.sep for p in (torch, transformers, symflops))
+_MODELS = f"{_TRANSFORMERS}models{os.sep}"
+_STANDARD = os.path.dirname(os.__file__) + os.sep
+# What lies between a question about sizes and the source that asks it.
+_BETWEEN = re.compile(r"symbolic_shapes|sym_node|recording|^__init__\.py|functools|contextlib|mock")
+_TOOLS = re.compile(r"functools\.py|contextlib\.py|unittest.mock\.py")
+
+
+def is_torch(file: str) -> bool:
+    return file.startswith(_TORCH)
+
+
+def is_transformers(file: str) -> bool:
+    return file.startswith(_TRANSFORMERS)
+
+
+def is_model(file: str) -> bool:
+    """Whether a file is the source of one of transformers' models."""
+    return file.startswith(_MODELS)
+
+
+def is_between(file: str) -> bool:
+    """Whether a file is neither a model's source nor torch's rules for shapes, but on the way between the two."""
+    if is_torch(file):
+        return bool(_BETWEEN.search(file.removeprefix(_TORCH)))
+    return is_ours(file) or bool(_TOOLS.fullmatch(file.removeprefix(_STANDARD)))
+
+
+def is_ours(file: str) -> bool:
+    """Whether a file is this package's own."""
+    return file.startswith(_OURS)
