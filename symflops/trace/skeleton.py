@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
@@ -42,9 +42,7 @@ class Skeleton:
         result: dict[type, list[int]] = {}
         for kind, modules in self.made.items():
             if len(modules) > 2 and all(m in self.places for m in modules) and any(True for _ in modules[0].children()):
-                seen: dict[Any, Any] = {}
-                states = [state(m, self.places[m], seen) for m in modules]
-                result[kind] = [states.index(s) for s in states]
+                result[kind] = _first_equal(modules, [self.places[m] for m in modules])
         if not outermost or len(result) < 2:
             return result
         inside = {id(m) for kind in result for layer in self.made[kind] for m in layer.modules() if m is not layer}
@@ -81,9 +79,7 @@ class Skeleton:
                 for kind in dict.fromkeys(map(type, listed)):
                     places = [i for i, m in enumerate(listed) if type(m) is kind]
                     if len(places) > 1 and any(True for _ in listed[places[0]].children()):
-                        seen: dict[Any, Any] = {}
-                        states = [state(listed[i], i, seen) for i in places]
-                        yield kind.__name__, places, [states.index(s) for s in states], len(listed)
+                        yield kind.__name__, places, _first_equal([listed[i] for i in places], places), len(listed)
 
     def lengths(self) -> dict[str, int]:
         """How many modules stand in each list, by its path."""
@@ -100,6 +96,13 @@ class Skeleton:
         for path, weight in self.model.named_parameters():
             found.setdefault(re.sub(r"\.\d+(?=\.)", "", path), set()).add(tuple(weight.shape))
         return found
+
+
+def _first_equal(modules: Sequence[nn.Module], places: Sequence[int]) -> list[int]:
+    """Of each module the first that equals it, apart from their places in a list."""
+    seen: dict[Any, Any] = {}
+    states = [state(module, place, seen) for module, place in zip(modules, places, strict=True)]
+    return [states.index(one) for one in states]
 
 
 def with_number(config: Any, prefix: str, key: str, number: int) -> Any:
