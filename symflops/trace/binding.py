@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from symflops.assumption import choice, fact
+from symflops.cost import METRICS
 from symflops.errors import SymflopsError, one_line, reason
 from symflops.model import Model
 from symflops.trace.architecture import DEPTH, architecture, parts, stated
@@ -120,7 +121,10 @@ class _Values:
                     if layer not in map(json.dumps, choices):
                         raise SymflopsError(f"assumption broken: {one_line(text, 200)} (with {one_line(layer, 120)})")
                 said.setdefault(len(layers), []).append(layers)
-        for name, places, first, total in skeleton.lists():
+        unread = tuple(f"{r.path}." for r in self.model.rows(symbolic=True) if not any(map(r.cost.value, METRICS[:-1])))
+        for path, name, places, first, total in skeleton.lists():
+            if f"{path}.".startswith(unread):
+                continue  # in a module that never runs: it costs its weights, which are counted
             kinds = [[i for i, f in enumerate(first) if f == one] for one in dict.fromkeys(first)]
             about = [[layers[i] for i in places] for layers in said.get(total, ())]
             told = any(len(set(zip(layers, first, strict=True))) == len(set(layers)) for layers in about)

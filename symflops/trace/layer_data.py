@@ -47,13 +47,20 @@ def parameters_only(count: Value) -> Data:
 
 
 def place(layers: Data, path: str, data: Data) -> None:
-    """Put a layer under its path; a name that is taken gets a number."""
+    """Put a layer under its path; a name that is taken gets a number. A module of which a part ran before it is one
+    layer with that part, such as a decoder whose embedding another module calls."""
     head, dot, tail = path.partition(".")
     if dot:
         inner = layers.setdefault(head, {"sub_layers": {}})
         if "sub_layers" not in inner:
             return place(layers, path.replace(".", "_"), data)
         return place(inner["sub_layers"], tail, data)
+    earlier = layers.get(head, {})
+    if earlier.keys() == {"sub_layers"} and "class" in data and "sub_layers" in data:
+        layers[head] = {**data, "sub_layers": dict(earlier["sub_layers"])}
+        for name, below in data["sub_layers"].items():
+            place(layers[head]["sub_layers"], name, below)
+        return None
     name, count = head, 2
     while name in layers:
         name, count = f"{head}_{count}", count + 1

@@ -71,15 +71,16 @@ class Skeleton:
         named = self.model.named_modules()
         return {m: int(found.group(1)) for path, m in named if (found := _LISTED.search(path))}
 
-    def lists(self) -> Iterator[tuple[str, list[int], list[int], int]]:
-        """For each class of the layers in each list: its name, their places, of each the first that equals it, and how
-        many modules the list has."""
-        for listed in self.model.modules():
+    def lists(self) -> Iterator[tuple[str, str, list[int], list[int], int]]:
+        """For each class of the layers in each list: the list's path, the class's name, their places, of each the first
+        that equals it, and how many modules the list has."""
+        for path, listed in self.model.named_modules():
             if isinstance(listed, nn.ModuleList | nn.Sequential):
                 for kind in dict.fromkeys(map(type, listed)):
                     places = [i for i, m in enumerate(listed) if type(m) is kind]
                     if len(places) > 1 and any(True for _ in listed[places[0]].children()):
-                        yield kind.__name__, places, _first_equal([listed[i] for i in places], places), len(listed)
+                        first = _first_equal([listed[i] for i in places], places)
+                        yield path, kind.__name__, places, first, len(listed)
 
     def lengths(self) -> dict[str, int]:
         """How many modules stand in each list, by its path."""
