@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from symflops import numeric
 from symflops.trace.combine import NoPolynomialError, interpolate, lengths, whole_chunks
+from symflops.trace.derive import _alike
 
 
 def blocks(length: int, chunk: int, cost: Callable[[int], int]) -> int:
@@ -73,3 +76,29 @@ def test_whole_numbers_of_chunks_may_be_another_case(chunk: int, degree: int) ->
     form = interpolate(points, [cost(p) for p in points], chunk, degree)
     for length in range(1, 5 * chunk + 2):
         assert numeric.evaluate(form, {"seq_len": length}) == cost(length)
+
+
+def test_what_a_later_record_teaches_makes_the_earlier_ones_anew() -> None:
+    """The second call teaches something the first time; after that nothing is made again."""
+    told: list[str] = []
+    made_at: list[tuple[str, int]] = []
+    known = 0
+
+    class Learning:
+        progress = staticmethod(told.append)
+
+        @property
+        def state(self) -> int:
+            return known
+
+    def make(settings: Any) -> Any:
+        nonlocal known
+        if settings == "long":
+            known = 1
+        made_at.append((settings, known))
+        return SimpleNamespace(state=known, name=settings)
+
+    found = _alike(Learning(), make, {"at 5": "short", "at 90": "long"}, {})
+    assert [record.name for record in found] == ["short", "long"]
+    assert made_at == [("short", 0), ("long", 1), ("short", 1)]
+    assert told == ["at 5", "at 90", "at 5"]

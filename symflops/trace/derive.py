@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import gc
-import math
 import re
-import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
-
-from symflops.errors import SymflopsError, reason
+from symflops.errors import SymflopsError
 from symflops.model import Model, load
 from symflops.trace import combine
 from symflops.trace.architecture import Architecture
@@ -26,13 +21,8 @@ from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import SizeFixedError, check_versions
 from symflops.trace.layer_data import Data
 from symflops.trace.naming import Depths
-from symflops.trace.origin import is_transformers
-from symflops.trace.refine import least_needed
-from symflops.trace.repeats import SharedLayerError
-from symflops.trace.run import Run, Settings, call, keeps_states
+from symflops.trace.run import Run, Settings, keeps_states
 from symflops.trace.work import Progress, Work
-
-MAX_RUNS = 16
 
 
 @dataclass
@@ -42,6 +32,7 @@ class Record:
     layers: Data
     run: Run
     shape: Architecture
+    state: tuple[object, ...]  # what was known when it was made
     notes: tuple[str, ...] = ()  # what the file says about how it was derived
     without_past: bool = False
 
@@ -111,14 +102,10 @@ def _with_past(work: Work, settings: Settings) -> Record:
             record = _any_length(work, settings)
             if not _asks_for_past(record.run):
                 return record
-        while True:  # until both records were made under the same knowledge
-            known = copy.deepcopy(work.known)
-            work.progress("with an empty cache")
-            fresh = _any_length(work, replace(settings, past="empty"))
-            work.progress("with the states of an earlier call" if recurrent else "with cached tokens")
-            later = _any_length(work, replace(settings, continued=recurrent))
-            if work.known == known:
-                return replace(later, layers=combine.switched(fresh.layers, later.layers))
+        cached = "with the states of an earlier call" if recurrent else "with cached tokens"
+        calls = {"with an empty cache": replace(settings, past="empty"), cached: replace(settings, continued=recurrent)}
+        fresh, later = _alike(work, partial(_any_length, work), calls, {})
+        return replace(later, layers=combine.switched(fresh.layers, later.layers))
     except SymflopsError as error:
         work.progress(f"with a cache: {error}")
     try:
@@ -152,13 +139,11 @@ def _any_length(work: Work, settings: Settings) -> Record:
         if pieces:
             work.known.numeric |= pieces
             return _any_length(work, settings)
-        if (
-            fixed.long_enough
-        ):  # a length that decides which way the source takes, such as one of top-k tokens, or a loop
+        if fixed.long_enough:  # a length may decide which way the source takes, such as one of top-k tokens, or a loop
             work.progress(f"for long sequences: seq_len = {fixed.long_enough}")
             try:
                 return _record(work, replace(settings, hints={"seq_len": fixed.long_enough}))
-            except SizeFixedError as again:
+            except SymflopsError as again:  # or the model refuses such a length
                 work.progress(again.message)
         chunks = fixed.chunks
     return _interpolated(work, settings, chunks)
@@ -166,27 +151,24 @@ def _any_length(work: Work, settings: Settings) -> Record:
 
 def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
     """Records at several lengths, as few as the simplest closed form through them needs, and two more to check."""
-    records: dict[int, Record] = {}
-
-    def layers_at(point: int) -> Data:
-        if point not in records:
-            work.progress(f"the source loops over time: seq_len = {point}")
-            at = replace(settings, lengths={"seq_len": point})
-            records[point] = _record(work, at, merge=True)
-        return records[point].layers
-
+    made: dict[str, Record] = {}
     for chunk in chunks or [0]:
         for degree in (1, 2, 3):
             points = combine.lengths(chunk, degree)
             for more in ([], combine.whole_chunks(chunk, degree)):
-                points += more
+                points = list(dict.fromkeys(points + more))
+                calls = {
+                    f"the source loops over time: seq_len = {point}": replace(settings, lengths={"seq_len": point})
+                    for point in points
+                }
+                records = _alike(work, partial(_record, work, merge=True), calls, made)
                 through = partial(combine.interpolate, tuple(points), chunk=chunk, degree=degree)
                 try:
-                    layers = combine.combined([layers_at(p) for p in points], through, join_arguments=True)
+                    layers = combine.combined([record.layers for record in records], through, join_arguments=True)
                 except combine.NoPolynomialError:
                     continue
                 note = f"in seq_len the closed form goes through records at {', '.join(map(str, points))}"
-                return replace(records[points[-1]], layers=layers, notes=(note,))
+                return replace(records[-1], layers=layers, notes=(note,))
     raise SymflopsError("the source loops over time, and its cost is not a polynomial of the length")
 
 
@@ -194,70 +176,20 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
 
 
 def _record(work: Work, settings: Settings, merge: bool = False) -> Record:
-    result, shape = _refined(work, settings)
-    if result.error is not None:
-        result, shape = _fewer_symbols(work, settings, result)
+    result, shape = work.run(settings)
     assert result.recorder is not None
-    return Record(Assembly(result.recorder, merge).layers(), result, shape)
+    return Record(Assembly(result.recorder, merge).layers(), result, shape, work.state)
 
 
-def _refined(work: Work, settings: Settings) -> tuple[Run, Architecture]:
-    """Runs until one took the path that the config takes; the last one, with its error if it failed."""
-    for _ in range(MAX_RUNS):
-        shape, built = work.build()
-        result = call(built, settings)
-        if isinstance(result.error, SizeFixedError):
-            raise result.error
-        if isinstance(result.error, SharedLayerError):
-            work.equal, work.built = {}, None
-            continue
-        if work.dtype != torch.float32 and re.search(r"scalar type|same dtype|dtype.*float", str(result.error)):
-            work.dtype, work.built = torch.float32, None
-            continue
-        if not work.known.learn(result, shape):
-            break
-    return result, shape
-
-
-def _fewer_symbols(work: Work, settings: Settings, failed: Run) -> tuple[Run, Architecture]:
-    """The model could not be run with all its integers as symbols: keep numbers, the least needed first, then see
-    which of them were needed after all."""
-    names = {f.name for f in work.known.architecture(work.named.config).fields}
-    order: list[str] = []
-    while names:
-        order.append(least_needed(names))
-        names.discard(order[-1])
-    before = set(work.known.numeric)
-    for share in (3, 1.5, 1):
-        kept = order[: math.ceil(len(order) / share)]
-        work.known.numeric = before | set(kept)
-        result, shape = _refined(work, settings)
-        if result.error is None:
-            break
-    else:
-        work.known.numeric = before
-        raise _explained(failed.error if failed.error is not None else RuntimeError("failed"))
-    for name in kept[:-9:-1]:
-        good = copy.deepcopy(work.known)
-        work.known.numeric.discard(name)
-        tried, tried_shape = _refined(work, settings)
-        if tried.error is None and name not in work.known.numeric:
-            result, shape = tried, tried_shape
-        else:
-            work.known = good
-    return result, shape
-
-
-def _explained(error: Exception) -> SymflopsError:
-    """What the model's source or torch raised, as one line that says where."""
-    if isinstance(error, SymflopsError):
-        return error
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if is_transformers(f.filename)]
-    place = f" (in {frames[-1].name}, {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
-    text = reason(error)
-    if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
-        return SymflopsError(f"the control flow depends on the values of tensors{place}: {text}")
-    return SymflopsError(f"the model's own source fails with these sizes{place}: {type(error).__name__}: {text}")
+def _alike(
+    work: Work, make: Callable[[Settings], Record], calls: Mapping[str, Settings], made: dict[str, Record]
+) -> list[Record]:
+    """A record of each call, all under the same knowledge: what one teaches makes those before it anew. `made` keeps
+    them; a call's name is what is told before it is made."""
+    while stale := [name for name in calls if name not in made or made[name].state != work.state]:
+        work.progress(stale[0])
+        made[stale[0]] = make(calls[stale[0]])
+    return [made[name] for name in calls]
 
 
 # ----------------------------------------------------------------------------------------------------------- the model

@@ -30,7 +30,7 @@ from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
 from symflops.trace.skeleton import built_once
 
-EARLIER = 61  # tokens of the earlier call that fills recurrent states
+EARLIER = 7  # tokens of the earlier call that fills recurrent states; few, as the source may loop over them
 
 
 @dataclass

@@ -1,20 +1,30 @@
-"""One derivation: what is derived, what earlier runs have shown, and the model that was built last."""
+"""One derivation: what is derived, what its runs have shown, and runs that take the path that the config takes."""
 
 from __future__ import annotations
 
+import copy
+import math
+import re
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 
+from symflops.errors import SymflopsError, reason
 from symflops.trace.architecture import Architecture
 from symflops.trace.configs import Named
-from symflops.trace.refine import Knowledge
-from symflops.trace.run import Build, build
+from symflops.trace.internals import SizeFixedError
+from symflops.trace.origin import is_transformers
+from symflops.trace.refine import Knowledge, least_needed
+from symflops.trace.repeats import SharedLayerError
+from symflops.trace.run import Build, Run, Settings, build, call
 from symflops.trace.skeleton import Skeleton, with_number
 
 Progress = Callable[[str], None]
+
+MAX_RUNS = 16
 
 
 @dataclass
@@ -26,7 +36,7 @@ class Work:
     known: Knowledge = field(default_factory=Knowledge)
     # A format that no source asks for by name, so that what is in another was meant to be; some kernels want float32.
     dtype: torch.dtype = torch.bfloat16
-    built: tuple[str, Architecture, Build] | None = None
+    built: tuple[tuple[object, ...], Architecture, Build] | None = None
     sizes_by_depth: set[tuple[str, str]] = field(default_factory=set)
 
     @cached_property
@@ -52,14 +62,81 @@ class Work:
             self.sizes_by_depth.add((prefix, key))
         return other
 
+    @property
+    def state(self) -> tuple[object, ...]:
+        """All that decides how the model is built: records that were made in two states do not go together."""
+        return copy.deepcopy(self.known), self.dtype, self.equal
+
+    def run(self, settings: Settings) -> tuple[Run, Architecture]:
+        """A run that took the path that the config takes, with as many symbols as it could be made with.
+
+        Raises SymflopsError when no such run gets to its end.
+        """
+        result, shape = self._refined(settings)
+        return (result, shape) if result.error is None else self._fewer_symbols(settings, result)
+
     def build(self) -> tuple[Architecture, Build]:
         """The model under what is known now; built again only when that has changed."""
-        state = repr(
-            (sorted(self.known.numeric), self.known.equal, self.known.divisors, self.known.multiples, self.known.raised,
-             sorted(self.known.depths))
-        )  # fmt: skip
-        if self.built is None or self.built[0] != state:
+        if self.built is None or self.built[0] != self.state:
             shape = self.known.architecture(self.named.config)
             self.progress(f"building the model with {len(shape.fields)} symbols")
-            self.built = (state, shape, build(self.named.model_class, self.named.config, shape, self.dtype, self.equal))
+            made = build(self.named.model_class, self.named.config, shape, self.dtype, self.equal)
+            self.built = (self.state, shape, made)
         return self.built[1:]
+
+    def _refined(self, settings: Settings) -> tuple[Run, Architecture]:
+        """Runs until one took the path that the config takes; the last one, with its error if it failed."""
+        for _ in range(MAX_RUNS):
+            shape, built = self.build()
+            result = call(built, settings)
+            if isinstance(result.error, SizeFixedError):
+                raise result.error
+            if isinstance(result.error, SharedLayerError):
+                self.equal = {}
+                continue
+            if self.dtype != torch.float32 and re.search(r"scalar type|same dtype|dtype.*float", str(result.error)):
+                self.dtype = torch.float32
+                continue
+            if not self.known.learn(result, shape):
+                break
+        return result, shape
+
+    def _fewer_symbols(self, settings: Settings, failed: Run) -> tuple[Run, Architecture]:
+        """The model could not be run with all its integers as symbols: keep numbers, the least needed first, then see
+        which of them were needed after all."""
+        names = {f.name for f in self.known.architecture(self.named.config).fields}
+        order: list[str] = []
+        while names:
+            order.append(least_needed(names))
+            names.discard(order[-1])
+        before = set(self.known.numeric)
+        for share in (3, 1.5, 1):
+            kept = order[: math.ceil(len(order) / share)]
+            self.known.numeric = before | set(kept)
+            result, shape = self._refined(settings)
+            if result.error is None:
+                break
+        else:
+            self.known.numeric = before
+            raise _explained(failed.error if failed.error is not None else RuntimeError("failed"))
+        for name in kept[:-9:-1]:
+            good = copy.deepcopy(self.known)
+            self.known.numeric.discard(name)
+            tried, tried_shape = self._refined(settings)
+            if tried.error is None and name not in self.known.numeric:
+                result, shape = tried, tried_shape
+            else:
+                self.known = good
+        return result, shape
+
+
+def _explained(error: Exception) -> SymflopsError:
+    """What the model's source or torch raised, as one line that says where."""
+    if isinstance(error, SymflopsError):
+        return error
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if is_transformers(f.filename)]
+    place = f" (in {frames[-1].name}, {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
+    text = reason(error)
+    if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
+        return SymflopsError(f"the control flow depends on the values of tensors{place}: {text}")
+    return SymflopsError(f"the model's own source fails with these sizes{place}: {type(error).__name__}: {text}")
