@@ -26,6 +26,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,9 @@ POINTS = ((1, 16), (3, 40), (2, 7))
 
 CACHED = (2, 3, 5)
 """(batch, length, past) of the cached call."""
+
+OPTIONAL = ("timm", "torchvision")
+"""Packages that some type's towers need; the table names those that a row was made with."""
 
 MEMORY = 12 * 2**30
 """The address space that one type may take, in bytes; what needs more fails alone."""
@@ -100,6 +104,7 @@ def examine(model_type: str, known: Sequence[Row] = (), tell: Callable[[Row, str
     _cell(row, "cache", "no" if any(takes_cache(counts) for counts in row["counts"]) else "-")
     if len(derived) == 2:
         _judge(row, derived, configs)
+    row["packages"] = [f"{name} {metadata.version(name)}" for name in OPTIONAL if name in sys.modules]
     return row
 
 
@@ -559,9 +564,10 @@ def read_table(text: str) -> list[dict[str, str]]:
 
 
 def _line(row: Row) -> dict[str, str]:
-    reasons = "; ".join(f"{column}: {row['reasons'][column]}" for column in CHECKS if column in row["reasons"])
+    said = [f"{column}: {row['reasons'][column]}" for column in CHECKS if column in row["reasons"]]
+    said += [f"with {', '.join(row['packages'])}"] if row.get("packages") else []
     seconds = " + ".join(f"{s:.1f}" for s in row["seconds"])
-    beyond = (row["class"], ", ".join(row["numbers"]), seconds, str(row.get("mib", "")), reasons)
+    beyond = (row["class"], ", ".join(row["numbers"]), seconds, str(row.get("mib", "")), "; ".join(said))
     named = dict(zip(("class", *_COLUMNS[-4:]), beyond, strict=True))
     return {"type": row["type"]} | row["cells"] | {name: _escaped(text) for name, text in named.items()}
 

@@ -30,6 +30,7 @@ class Storage:
     unit: Value
     elements: Value
     role: str
+    value: bool | int | float | None = None  # of all its elements, where it was made from constants alone
     classes: Value = 0  # of how many things its elements each choose one
     maker: Execution | None = None  # the module that made a constant from nothing, as arange and zeros do
     is_hits: bool = False  # the experts that some token chose, in order

@@ -16,12 +16,13 @@ from unittest.mock import patch
 import torch
 
 from symflops.errors import SymflopsError
-from symflops.polynomial import Value, add, divide, multiply, symbol
+from symflops.polynomial import Value, multiply, symbol
 from symflops.trace.internals import Sizes, TorchDispatchMode, storage_key, tree_flatten, tree_map_only
 from symflops.trace.operation import Call, Work, work
 from symflops.trace.origin import is_between, is_torch
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, Storage, View
+from symflops.trace.values import Values
 
 
 class Recorder(TorchDispatchMode):
@@ -45,6 +46,7 @@ class Recorder(TorchDispatchMode):
         self.has_cache = False  # keys and values are kept in a cache, in its own number format
         self.silent = False  # in a call before the one that is recorded
         self.storages: dict[int, Storage] = {}
+        self.known = Values(self.storages, sizes, quantities)
         self.paths: dict[torch.nn.Module, str] = {}
         for path, module in model.named_modules():
             self.paths.setdefault(module, path)
@@ -92,11 +94,13 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if function._schema.name == "aten::nonzero" and not self.paused:
-            with self.pause():
-                return self.routed(args[0])
-        if function._schema.name == "aten::_local_scalar_dense" and self._is_hit(args[0]):
-            return int(args[0].storage_offset())  # the loop over experts has come to this one
+        name = function._schema.name.partition("::")[2]
+        if name == "nonzero" and not self.paused:
+            return self.places(args[0])
+        if name == "_local_scalar_dense" and (number := self.known.number(args[0])) is not None:
+            return number
+        if name in ("index", "index_put", "index_put_") and not self.paused:
+            args = (args[0], self._places_of_masks(args[1]), *args[2:])
         result = function(*args, **kwargs)
         if not self.paused:
             self.paused += 1
@@ -109,7 +113,7 @@ class Recorder(TorchDispatchMode):
     def operation(self, function: Any, args: Any, kwargs: Any, result: Any) -> None:
         inputs = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
         outputs = [t for t in tree_flatten(result)[0] if isinstance(t, torch.Tensor)]
-        if not outputs:
+        if not outputs or all(_is_empty(t) for t in outputs):
             return
         schema = function._schema
         if not schema.is_mutable:
@@ -117,14 +121,20 @@ class Recorder(TorchDispatchMode):
             if all(storage_key(t) in known for t in outputs):  # a view
                 return
         reads = [self.view(t) for t in inputs]
-        if schema.is_mutable and function._schema.name.split("::")[1].rstrip("_") in ("copy", "fill", "zero"):
-            reads = reads[1:]  # what is overwritten is not read
         name = schema.name.split("::")[1]
+        if schema.is_mutable and name.rstrip("_") in ("copy", "fill", "zero"):
+            reads = reads[1:]  # what is overwritten is not read
+        if name in ("index_put", "index_put_") and len(args) > 2 and _is_empty(args[2]):
+            return  # nothing is put anywhere
         if all(self.storages[v.storage].role == "constant" for v in reads):
             for tensor in outputs:
                 if storage_key(tensor) not in self.storages:
                     self.note(tensor, "constant")
                     self.storages[storage_key(tensor)].maker = None if reads else self.stack[-1]
+            value = self.known.constant(name, args, kwargs, outputs[0]) if len(outputs) == 1 else None
+            for tensor in outputs:
+                storage = self.storages[storage_key(tensor)]
+                storage.value = value if self.view(tensor).elements == storage.elements else None
             if reads:
                 self.record(name, Work(0), reads, [self.view(t) for t in outputs]).is_constant = True
             return
@@ -148,45 +158,28 @@ class Recorder(TorchDispatchMode):
                 self.storages[key] = self.storage(tensor, "temporary")
         written = [self.view(t) for t in outputs]
         operation = self.record(name, found, reads, written)
-        self.classify(name, inputs, outputs, args)
+        self.known.follow(name, inputs, outputs, args)
         operation.same_shape = len(shapes) > 1 and shapes[0] == shapes[1]
         if name in ("embedding", "index", "index_select", "gather") and reads:
             operation.gathered[reads[0].storage] = written[0].elements
 
-    def routed(self, mask: torch.Tensor) -> torch.Tensor:
-        """The places of the true elements of a mask that says which tokens chose one of `classes` experts: as many as
-        there are on the average. The experts together get exactly the tokens times top_k."""
-        storage = self.storages.get(storage_key(mask))
-        if storage is None or not storage.classes:
-            raise SymflopsError("the number of elements depends on the values of a tensor (nonzero)")
-        if mask.dim() == 1 and storage.elements in (storage.classes, add(storage.classes, 1)):
-            hits = self.note(
-                mask.new_empty(
-                    (mask.shape[0] if storage.elements == storage.classes else mask.shape[0] - 1, 1), dtype=torch.long
-                ),
-                "temporary",
-            )
-            self.storages[storage_key(hits)].is_hits = True
-            return hits  # every expert has some token
-        name = f"routed_{len(self.sizes.names)}"
-        self.quantities.values[name] = divide(self.quantities.value(mask.numel()), storage.classes)
-        return self.note(mask.new_empty((self.sizes.symbol(name, 6007), mask.dim()), dtype=torch.long), "temporary")
+    def places(self, mask: torch.Tensor) -> torch.Tensor:
+        """The places of the true elements of a mask, as a tensor that is no operation's."""
+        with self.pause():
+            found, are_hits = self.known.places(mask)
+            self.note(found, "temporary")
+            self.storages[storage_key(found)].is_hits = are_hits
+        return found
 
-    def _is_hit(self, tensor: torch.Tensor) -> bool:
-        storage = self.storages.get(storage_key(tensor))
-        return storage is not None and storage.is_hits
-
-    def classify(self, name: str, inputs: list[torch.Tensor], outputs: list[torch.Tensor], args: Any) -> None:
-        """Follow the choice of experts from `topk` through one-hot codes and comparisons."""
-        if name == "topk":
-            dim = args[2] if len(args) > 2 else -1
-            self.storages[storage_key(outputs[-1])].classes = self.quantities.value(inputs[0].shape[dim])
-            return
-        if not outputs[0].dtype.is_floating_point:
-            for tensor in inputs:
-                found = self.storages[storage_key(tensor)]
-                if found.classes:
-                    self.storages[storage_key(outputs[0])].classes = found.classes
+    def _places_of_masks(self, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
+        """Indices in which masks of one known value are the places of their true elements."""
+        result: list[torch.Tensor | None] = []
+        for index in indices:
+            if index is not None and index.dtype == torch.bool and self.known.number(index) is not None:
+                result += self.places(index).unbind(1)
+            else:
+                result.append(index)
+        return result
 
     def _valued(self, tree: Any) -> Any:
         return tree_map_only(torch.SymInt, self.quantities.value, tree)
@@ -287,6 +280,10 @@ def _tensors(tree: Any) -> list[torch.Tensor]:
     if hasattr(tree, "to_tuple"):
         tree = tree.to_tuple()
     return [t for t in tree_flatten(tree)[0] if isinstance(t, torch.Tensor)]
+
+
+def _is_empty(tensor: torch.Tensor) -> bool:
+    return any(type(size) is int and size == 0 for size in tensor.shape)
 
 
 def _is_zero(stride: Any) -> bool:

@@ -1,0 +1,101 @@
+"""What is known of the values of tensors, though they are fake.
+
+Of a tensor made from constants alone, such as a mask of ones: that all its elements are one number. Of ids that `topk`
+chose: of how many things each chooses one, so that masks made from them have so many true elements on the average.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from symflops.errors import SymflopsError
+from symflops.polynomial import add, divide
+from symflops.trace.internals import Sizes, storage_key
+from symflops.trace.quantity import Quantities
+from symflops.trace.record import Storage
+
+_MADE = {"ones": 1, "ones_like": 1, "new_ones": 1, "zeros": 0, "zeros_like": 0, "new_zeros": 0, "zero_": 0}
+_FILLED = {"full": 1, "full_like": 1, "new_full": 2, "fill_": 1}  # where the number stands among the arguments
+_SAME = {"_to_copy", "clone", "repeat", "all", "any", "amax", "amin", "copy_"}
+_ELEMENTWISE: dict[str, Callable[..., Any]] = {
+    "add": operator.add, "sub": operator.sub, "rsub": lambda a, b: b - a, "mul": operator.mul,
+    "logical_not": operator.not_, "bitwise_not": lambda a: not a if type(a) is bool else ~a,
+    "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
+    "logical_and": lambda a, b: bool(a) and bool(b), "logical_or": lambda a, b: bool(a) or bool(b),
+}  # fmt: skip
+
+
+_NUMBERS = (bool, int, float)  # a size is none of these
+
+
+class Values:
+    """Follows values through the operations of one run, in the storages of its record."""
+
+    def __init__(self, storages: Mapping[int, Storage], sizes: Sizes, quantities: Quantities) -> None:
+        self.storages, self.sizes, self.quantities = storages, sizes, quantities
+
+    def number(self, tensor: torch.Tensor) -> bool | int | float | None:
+        """The value of a tensor's one element, or of all of them; None where it is not known."""
+        storage = self.storages.get(storage_key(tensor))
+        if storage is None:
+            return None
+        return int(tensor.storage_offset()) if storage.is_hits else storage.value  # a loop has come to this expert
+
+    def places(self, mask: torch.Tensor) -> tuple[torch.Tensor, bool]:
+        """The places of the true elements of a mask, and whether they are the experts that some token chose.
+
+        Of a mask that says which tokens chose one of some experts, they are as many as there are on the average: the
+        experts together get exactly the tokens times top_k.
+        """
+        storage = self.storages.get(storage_key(mask))
+        if storage is not None and storage.value is not None:
+            return mask.new_empty((mask.numel() if storage.value else 0, mask.dim()), dtype=torch.long), False
+        if storage is None or not storage.classes:
+            raise SymflopsError("the number of elements depends on the values of a tensor (nonzero)")
+        if mask.dim() == 1 and storage.elements in (storage.classes, add(storage.classes, 1)):
+            every = mask.shape[0] if storage.elements == storage.classes else mask.shape[0] - 1
+            return mask.new_empty((every, 1), dtype=torch.long), True  # every expert has some token
+        name = f"routed_{len(self.sizes.names)}"
+        self.quantities.values[name] = divide(self.quantities.value(mask.numel()), storage.classes)
+        return mask.new_empty((self.sizes.symbol(name, 6007), mask.dim()), dtype=torch.long), False
+
+    def constant(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], output: torch.Tensor) -> Any:
+        """The one number that all elements of `output` are when this operation made it; None where it is not known."""
+        found: Any = None
+        if name in _MADE:
+            found = _MADE[name]
+        elif name in _FILLED:
+            found = args[_FILLED[name]]
+        elif name in _SAME:
+            found = self._of(args[1 if name == "copy_" else 0])
+        elif name.rstrip("_") in _ELEMENTWISE and len(args) < 3 and not kwargs:  # a third is a factor
+            numbers = [self._of(arg) for arg in args]
+            if all(type(n) in _NUMBERS for n in numbers):
+                found = _ELEMENTWISE[name.rstrip("_")](*numbers)
+        if type(found) not in _NUMBERS or not math.isfinite(found):
+            return None
+        return _kind(output.dtype)(found)
+
+    def _of(self, argument: Any) -> Any:
+        return self.number(argument) if isinstance(argument, torch.Tensor) else argument
+
+    def follow(self, name: str, inputs: list[torch.Tensor], outputs: list[torch.Tensor], args: Sequence[Any]) -> None:
+        """Follow the choice of experts from `topk` through one-hot codes and comparisons."""
+        if name == "topk":
+            dim = args[2] if len(args) > 2 else -1
+            self.storages[storage_key(outputs[-1])].classes = self.quantities.value(inputs[0].shape[dim])
+            return
+        if not outputs[0].dtype.is_floating_point:
+            for tensor in inputs:
+                found = self.storages[storage_key(tensor)]
+                if found.classes:
+                    self.storages[storage_key(outputs[0])].classes = found.classes
+
+
+def _kind(dtype: torch.dtype) -> type:
+    return bool if dtype == torch.bool else float if dtype.is_floating_point else int

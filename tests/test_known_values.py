@@ -1,0 +1,134 @@
+"""What a model makes of constants alone has values that a derivation knows: masks of ones, the index of a language.
+
+Expected are the FLOPs that torch counts when the same model runs on real tensors, and the bytes of a run by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import PreTrainedConfig, PreTrainedModel, XmodConfig
+from transformers.models.xmod.modeling_xmod import XmodForCausalLM
+
+import symflops
+
+Mask = Callable[[torch.Tensor], torch.Tensor]
+
+
+class MaskedConfig(PreTrainedConfig):
+    model_type = "masked"
+
+    def __init__(self, vocab_size: int = 64, hidden_size: int = 32, **others: Any) -> None:
+        self.vocab_size, self.hidden_size = vocab_size, hidden_size
+        super().__init__(**others)
+
+
+class Masked(PreTrainedModel):
+    """A Linear over the sequences that a mask leaves, and another one where the mask says so."""
+
+    config_class = MaskedConfig
+    mask: ClassVar[Mask]
+
+    def __init__(self, config: MaskedConfig) -> None:
+        super().__init__(config)
+        self.emb = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.proj = nn.Linear(config.hidden_size, 3 * config.hidden_size)
+        self.rest = nn.Linear(config.hidden_size, 5 * config.hidden_size)
+        self.post_init()
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        x = self.emb(input_ids)
+        mask = type(self).mask(input_ids)
+        left = self.proj(x[mask])
+        return self.rest(left[..., :32]) if mask.all() else left
+
+
+def with_mask(made: Mask) -> type[Masked]:
+    return type("Masked", (Masked,), {"mask": staticmethod(made)})
+
+
+def counted(model: PreTrainedModel, batch: int, length: int) -> int:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.eval()(torch.ones((batch, length), dtype=torch.long))
+    return counter.get_total_flops()
+
+
+STEPS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
+    "plus": lambda t, n: t + n,
+    "minus": lambda t, n: t - n,
+    "from": lambda t, n: n - t,
+    "times": lambda t, n: t * n,
+    "above": lambda t, n: (t > n).long(),
+    "not": lambda t, _: (~(t != 0)).long(),
+    "filled": lambda t, n: t.clone().fill_(n),
+    "doubled in place": lambda t, _: t.clone().mul_(2),
+    "of itself": lambda t, _: t * t.clone(),
+    "of zeros": lambda t, n: torch.zeros_like(t) + n,
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    start=st.integers(-2, 2),
+    steps=st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.sampled_from([-1, 0, 1, 2, 0.5])), max_size=4),
+    last=st.sampled_from([torch.eq, torch.ne, torch.lt, torch.le, torch.gt, torch.ge]),
+    against=st.integers(-1, 2),
+)
+def test_a_mask_of_constants_is_what_it_is_on_real_tensors(
+    start: int, steps: list[tuple[str, float]], last: Callable[..., torch.Tensor], against: int
+) -> None:
+    def mask(ids: torch.Tensor) -> torch.Tensor:
+        found = torch.full((ids.shape[0],), start)
+        for step, number in steps:
+            found = STEPS[step](found, number)
+        return last(found, against)
+
+    model = with_mask(mask)
+    total = symflops.derive(model).total()
+    assert total.at(batch_size=3, seq_len=5).matmul_flops == counted(model(MaskedConfig()), 3, 5)
+    assert total.parameters == sum(p.numel() for p in model(MaskedConfig()).parameters())
+
+
+def first_changed(ids: torch.Tensor) -> torch.Tensor:
+    mask = torch.ones((ids.shape[0],), dtype=torch.bool)
+    mask[:1] = False
+    return mask
+
+
+def of_the_input(ids: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(ids[:, 0]) * ids[:, 0] > 0
+
+
+def by_place(ids: torch.Tensor) -> torch.Tensor:
+    return torch.arange(ids.shape[0]) > 0
+
+
+@pytest.mark.parametrize("mask", [first_changed, of_the_input, by_place])
+def test_a_mask_that_is_not_everywhere_the_same_is_not_known(mask: Mask) -> None:
+    with pytest.raises(symflops.SymflopsError, match="depends on the values of"):
+        symflops.derive(with_mask(mask))
+
+
+def test_xmod_runs_the_adapter_of_its_language_and_owns_all() -> None:
+    config = XmodConfig(
+        vocab_size=90, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=40,
+        adapter_reduction_factor=3, languages=("de_DE", "en_XX", "fr_XX"), default_language="en_XX", is_decoder=True,
+    )  # fmt: skip
+    model = symflops.derive(config)
+    built = XmodForCausalLM._from_config(config, attn_implementation="eager")  # torch counts no other on a CPU
+    assert model.total().at(batch_size=2, seq_len=7, causal=0).matmul_flops == counted(built, 2, 7)
+    assert model.total().parameters == sum(p.numel() for p in built.parameters())
+    adapters = [row for row in model.rows() if "adapter_modules" in row.path]
+    read = {name: sum(r.cost.at(batch_size=1, seq_len=1).read_bytes for r in adapters if name in r.path)
+            for name in ("de_DE", "en_XX", "fr_XX")}  # fmt: skip
+    assert read["de_DE"] == read["fr_XX"] == 0
+    # Two Linears from 24 to 8 and back, each of one row: their weights and biases and what goes in, at 2 bytes.
+    assert read["en_XX"] >= 2 * (24 * 8 + 8 + 24 + 8 * 24 + 24 + 8)
+    assert any("default_language" in text for text in model.assumes)
