@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from inspect import signature
 from typing import Any
 from unittest.mock import patch
 
@@ -18,6 +19,7 @@ import torch
 from symflops.errors import SymflopsError
 from symflops.trace.internals import like, storage_key, tree_flatten, tree_map
 from symflops.trace.layer_lists import layer_fields
+from symflops.trace.own_place import decides_by_place
 from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
 
@@ -36,6 +38,8 @@ def skipped(recorder: Recorder) -> Iterator[None]:
     first: dict[Any, tuple[Execution, Any]] = {}
     execute = recorder.execute
     seen: dict[Any, Any] = {}  # layers that were built once share their parts
+    shared = shared_parameters(recorder.root.module)
+    used: set[int] = set()  # of these: who uses them first counts them
 
     def execute_or_skip(call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
         path = recorder.paths.get(module, "")
@@ -43,7 +47,18 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         if recorder.paused or not place:
             return execute(call, module, args, kwargs)
         with recorder.pause():
-            key = (state(module, int(place.group(1)), seen), _call_state(recorder, args, kwargs))
+            index = int(place.group(1))
+            of_others = [id(p) for p in module.parameters() if id(p) in shared] if shared else []
+            kinds: set[Any] = {type(m) for m in module.modules()}
+            # In what it shares, a layer may choose by its place.
+            told = (args, kwargs) if of_others else _without_place(module, index, args, kwargs)
+            key = (
+                state(module, index, seen),
+                _call_state(recorder, *told),
+                tuple((p, p in used) for p in of_others),
+                index if any(decides_by_place(kind) for kind in kinds) else None,
+            )
+            used.update(of_others)
         if key in first:
             with recorder.pause():
                 return _again(recorder, *first[key], module, path, args, kwargs)
@@ -110,6 +125,23 @@ def take_over(module: torch.nn.Module, origin: torch.nn.Module) -> None:
     vars(module)[_ORIGIN] = origin
 
 
+def shared_parameters(model: torch.nn.Module) -> set[int]:
+    """The parameters, by identity, that stand in more than one place of the model's source, apart from layers that took
+    over another one's parts."""
+    once: set[int] = set()
+    more: set[int] = set()
+
+    def collect(module: torch.nn.Module) -> None:
+        for parameter in module._parameters.values():
+            (more if id(parameter) in once else once).add(id(parameter))
+        for child in module._modules.values():
+            if child is not None and taken_from(child) is None:
+                collect(child)
+
+    collect(model)
+    return more - {id(None)}
+
+
 def taken_from(module: torch.nn.Module) -> torch.nn.Module | None:
     """The module that this one took its parts over from; None if it was constructed."""
     origin: torch.nn.Module | None = vars(module).get(_ORIGIN)
@@ -156,6 +188,17 @@ def _plain(value: Any, index: int) -> Any:
 
 def _tensor(tensor: torch.Tensor, recorder: Recorder) -> Any:
     return recorder.quantities.shape(tensor.shape), tensor.dtype
+
+
+def _without_place(module: torch.nn.Module, index: int, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """The arguments of a call without the layer's own place, which some models tell each of their layers."""
+
+    def plain(name: str, value: Any) -> Any:
+        return "its place" if type(value) is int and value == index and INDEX.search(name) else value
+
+    names = list(signature(type(module).forward).parameters)[1:]
+    named = (*names, *[""] * (len(args) - len(names)))  # what is left goes into *args
+    return tuple(map(plain, named, args)), {name: plain(name, value) for name, value in kwargs.items()}
 
 
 def _call_state(recorder: Recorder, args: Any, kwargs: Any) -> Any:

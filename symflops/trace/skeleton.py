@@ -22,7 +22,7 @@ from transformers.initialization import no_init_weights
 from symflops.trace.architecture import parts
 from symflops.trace.overrides import resize
 from symflops.trace.places import Made, noted
-from symflops.trace.repeats import INDEX, state, take_over, taken_from
+from symflops.trace.repeats import INDEX, shared_parameters, state, take_over, taken_from
 
 _LAST = re.compile(r"(^|_)(end|last)(_|$)")
 _LISTED = re.compile(r"\.(\d+)$")
@@ -40,8 +40,12 @@ class Skeleton:
         """For each class of the layers that stand in lists: of each in the order of construction, the first that
         equals it. With `outermost`, none of those inside another layer, which are constructed as often as that is."""
         result: dict[type, list[int]] = {}
+        self.model.tie_weights()
+        shared = shared_parameters(self.model)  # layers that share some are several all the same
         for kind, modules in self.made.items():
-            if len(modules) > 2 and all(m in self.places for m in modules) and any(True for _ in modules[0].children()):
+            listed = len(modules) > 2 and all(m in self.places for m in modules)
+            alone = not any(id(p) in shared for m in modules for p in m.parameters())
+            if listed and alone and any(True for _ in modules[0].children()):
                 result[kind] = _first_equal(modules, [self.places[m] for m in modules])
         if not outermost or len(result) < 2:
             return result
