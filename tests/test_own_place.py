@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedConfig, PreTrainedModel
 
 import symflops
-from symflops.trace.own_place import decides_by_place
+from symflops.trace.own_place import decisions
 
 
 class StackConfig(PreTrainedConfig):
@@ -111,21 +111,27 @@ class Stack(PreTrainedModel):
 
 
 @pytest.mark.parametrize(
-    ("layer", "decides"),
-    [(Layer, False), (ByAttribute, True), (ByArgument, True), (ByTest, True), (Inside, True)],
+    ("layer", "ran"),
+    [
+        (Layer, {0}),
+        (ByAttribute, {*range(6)}),
+        (ByArgument, {0, 2, 3, 4, 5}),  # below, at and above 3, and what is next to it: layers may be counted from 1
+        (ByTest, {*range(6)}),
+        (Inside, {*range(6)}),
+    ],
 )
-def test_a_layer_that_is_told_its_place(layer: type[Layer], decides: bool) -> None:
+def test_a_layer_that_is_told_its_place(layer: type[Layer], ran: set[int]) -> None:
     model_class = type("Stack", (Stack,), {"layer": layer})
     total = symflops.derive(model_class).total()
-    ran = {*RAN}
+    assert {*RAN} == ran
     model = model_class(StackConfig()).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(torch.ones((2, 5), dtype=torch.long))
     assert total.at(batch_size=2, seq_len=5).matmul_flops == counter.get_total_flops()
     assert total.parameters == sum(p.numel() for p in model.parameters())
-    assert ran == ({*range(6)} if decides else {0})
 
 
 def test_what_a_class_decides_by_is_seen_in_its_source() -> None:
-    assert [decides_by_place(c) for c in (Layer, ByAttribute, ByArgument, ByTest, Inside.Part)] == [False, *[True] * 4]
-    assert not decides_by_place(nn.Linear)
+    assert decisions(Layer) == frozenset() == decisions(nn.Linear)
+    assert decisions(ByArgument) == {3}
+    assert [decisions(kind) for kind in (ByAttribute, ByTest, Inside.Part)] == [None] * 3

@@ -1,4 +1,4 @@
-"""Whether a layer's source decides something by the layer's own place: then no two layers of a list are alike."""
+"""What a layer's source decides by the layer's own place: layers for which it comes out otherwise are not alike."""
 
 from __future__ import annotations
 
@@ -10,35 +10,61 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
+from torch import nn
+
 from symflops.trace.origin import is_model, is_torch, is_transformers
 
 _OWN = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id)$")  # an attribute of a module
 _TOLD = re.compile(r"^layer_(idx|index|id|number|num)$")  # an argument
 
 
+def by_place(module: nn.Module, index: int) -> Any:
+    """What a layer at this place, and what it is made of, may decide otherwise than one at another place."""
+    kinds: set[Any] = {type(m) for m in module.modules()}
+    found = [decisions(kind) for kind in kinds]
+    if None in found:
+        return index
+    # On which side of each number it is; some count their layers from 1.
+    numbers = {number + d for some in found for number in some or () for d in (-1, 0, 1)}
+    return tuple((index > number) - (index < number) for number in sorted(numbers))
+
+
 @cache
-def decides_by_place(kind: Any) -> bool:
-    """Whether a method of a class of modules, but its constructor, compares the layer's place, tests it, or takes what
-    stands there in a list. Keys and values in a cache are no such thing.
+def decisions(kind: Any) -> frozenset[int] | None:
+    """The numbers with which methods of a class of modules, but its constructor, compare the layer's place; None where
+    they do anything else by it: test it, compare it with something else, or take what stands there in a list. Keys and
+    values in a cache are no such thing.
 
     >>> from transformers.models.llama.modeling_llama import LlamaAttention
     >>> from transformers.models.rwkv.modeling_rwkv import RwkvBlock
-    >>> decides_by_place(LlamaAttention), decides_by_place(RwkvBlock)
-    (False, True)
+    >>> sorted(decisions(LlamaAttention)), sorted(decisions(RwkvBlock))
+    ([], [0])
     """
     methods = (m for base in kind.__mro__ for name, m in vars(base).items() if not name.startswith("__"))
     own = (m for m in map(_plain, methods) if m is not None and _is_of_a_model(m.__code__.co_filename))
-    return any(_decides(node) for m in own for node in ast.walk(_parsed(m)))
+    deciding = [node for m in own for node in ast.walk(_parsed(m)) if _decides(node)]
+    numbers = [_number(node) for node in deciding]
+    return None if None in numbers else frozenset(n for n in numbers if n is not None)
 
 
-def _is_of_a_model(file: str) -> bool:
-    return is_model(file) or not (is_torch(file) or is_transformers(file))
+def _number(node: ast.AST) -> int | None:
+    """The number that a place itself is compared with, if that is all that a node does."""
+    if isinstance(node, ast.Compare) and len(node.ops) == 1 and not isinstance(node.ops[0], ast.In | ast.NotIn):
+        sides = (node.left, node.comparators[0])
+        numbers = [side.value for side in sides if isinstance(side, ast.Constant) and type(side.value) is int]
+        if len(numbers) == 1 and any(isinstance(side, ast.Attribute | ast.Name) for side in sides):
+            return numbers[0]
+    return None
 
 
 def _plain(method: Any) -> FunctionType | None:
     """The function that decorators are wrapped around."""
     found = inspect.unwrap(method) if callable(method) else None
     return found if isinstance(found, FunctionType) else None
+
+
+def _is_of_a_model(file: str) -> bool:
+    return is_model(file) or not (is_torch(file) or is_transformers(file))
 
 
 def _parsed(method: FunctionType) -> ast.AST:

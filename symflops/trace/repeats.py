@@ -19,7 +19,7 @@ import torch
 from symflops.errors import SymflopsError
 from symflops.trace.internals import like, storage_key, tree_flatten, tree_map
 from symflops.trace.layer_lists import layer_fields
-from symflops.trace.own_place import decides_by_place
+from symflops.trace.own_place import by_place
 from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
 
@@ -49,14 +49,13 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         with recorder.pause():
             index = int(place.group(1))
             of_others = [id(p) for p in module.parameters() if id(p) in shared] if shared else []
-            kinds: set[Any] = {type(m) for m in module.modules()}
             # In what it shares, a layer may choose by its place.
             told = (args, kwargs) if of_others else _without_place(module, index, args, kwargs)
             key = (
                 state(module, index, seen),
                 _call_state(recorder, *told),
                 tuple((p, p in used) for p in of_others),
-                index if any(decides_by_place(kind) for kind in kinds) else None,
+                by_place(module, index),
             )
             used.update(of_others)
         if key in first:

@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from symflops.trace.architecture import parts
@@ -35,12 +36,13 @@ class Skeleton:
         self.made: Made = {}
         with torch.device("meta"), no_init_weights(), noted(self.made):
             self.model = model_class(copy.deepcopy(config))
+        if isinstance(self.model, PreTrainedModel):
+            self.model.tie_weights()
 
     def equal_layers(self, outermost: bool = False) -> dict[type, list[int]]:
         """For each class of the layers that stand in lists: of each in the order of construction, the first that
         equals it. With `outermost`, none of those inside another layer, which are constructed as often as that is."""
         result: dict[type, list[int]] = {}
-        self.model.tie_weights()
         shared = shared_parameters(self.model)  # layers that share some are several all the same
         for kind, modules in self.made.items():
             listed = len(modules) > 2 and all(m in self.places for m in modules)
@@ -54,7 +56,6 @@ class Skeleton:
 
     def parameters(self) -> int:
         """How many parameters the model has, those that are shared once."""
-        self.model.tie_weights()
         counted: dict[int, int] = {}  # by layer
         seen: set[int] = set()
 
