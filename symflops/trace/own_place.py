@@ -80,7 +80,8 @@ def _decides(node: ast.AST) -> bool:
     if isinstance(node, ast.If | ast.IfExp | ast.While):
         return isinstance(node.test, ast.BinOp | ast.UnaryOp | ast.Attribute | ast.Name) and _mentions(node.test)
     if isinstance(node, ast.Subscript):
-        return _mentions(node.slice) and not re.search("past|cache", ast.unparse(node.value))
+        part = isinstance(node.slice, ast.Tuple)  # of a tensor: as large at every place
+        return not part and _mentions(node.slice) and not re.search("past|cache", ast.unparse(node.value))
     return False
 
 
