@@ -502,9 +502,9 @@ shares no code with the derivation) is made of both, at
 - **seconds**: to derive at the first and at the second config. **MiB**: peak memory of the type's process, everything
   included (about 300 MiB of it from importing torch and transformers).
 
-gemma3n's vision tower needs timm and torchvision. Its row was made with torchvision's compiled operators (nms, roi_align,
-…) declared and not built, since none fits the CPU build of torch; the model calls none of them. Without timm it cannot
-be built.
+gemma3n's vision tower needs timm and torchvision; without them the type cannot be built. Its row was made with
+torchvision's compiled operators (nms, roi_align, …) declared and not built, since none fits the CPU build of torch; the
+model calls none of them.
 
 ## The types
 """
