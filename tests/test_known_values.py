@@ -96,6 +96,22 @@ def test_a_mask_of_constants_is_what_it_is_on_real_tensors(
     assert total.parameters == sum(p.numel() for p in model(MaskedConfig()).parameters())
 
 
+class PutAside(Masked):
+    """Nothing is put into a copy, which is computed with all the same."""
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        x = self.emb(input_ids)
+        none = torch.zeros(input_ids.shape[0], dtype=torch.bool)
+        return self.proj(torch.index_put(x, (none,), x[none]) * 2)
+
+
+def test_a_copy_into_which_nothing_is_put_is_no_constant() -> None:
+    """3*5 rows: a matrix of 32 by 96 with its bias, after 32 products each."""
+    total = symflops.derive(PutAside).total().at(batch_size=3, seq_len=5)
+    assert total.matmul_flops == 15 * 2 * 32 * 96
+    assert total.flops == 15 * (2 * 32 * 96 + 96 + 32)
+
+
 def first_changed(ids: torch.Tensor) -> torch.Tensor:
     mask = torch.ones((ids.shape[0],), dtype=torch.bool)
     mask[:1] = False

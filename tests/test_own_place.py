@@ -93,6 +93,34 @@ class Inside(Layer):
         return self.proj(self.part(x))
 
 
+class CountedFromOne(Layer):
+    def __init__(self, config: StackConfig, layer_idx: int) -> None:
+        super().__init__(config, layer_idx)
+        self.layer_number = layer_idx + 1
+
+    def forward(self, x: torch.Tensor, layer_idx: int, past_key_values: Any = None) -> torch.Tensor:
+        RAN.append(self.layer_idx)
+        return self.rare(self.proj(x)) if self.layer_number == 2 else self.proj(x)
+
+
+class Nested(Layer):
+    """The parts stand in a list of their own, at the same places in each layer, and decide by the layer's."""
+
+    class Part(ByAttribute):
+        def forward(self, x: torch.Tensor, layer_idx: int = 0, past_key_values: Any = None) -> torch.Tensor:
+            return self.rare(self.proj(x)) if self.layer_idx % 3 == 0 else self.proj(x)
+
+    def __init__(self, config: StackConfig, layer_idx: int) -> None:
+        super().__init__(config, layer_idx)
+        self.parts = nn.ModuleList(Nested.Part(config, layer_idx) for _ in range(2))
+
+    def forward(self, x: torch.Tensor, layer_idx: int, past_key_values: Any = None) -> torch.Tensor:
+        RAN.append(self.layer_idx)
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
 class Stack(PreTrainedModel):
     config_class = StackConfig
     layer: ClassVar[type[Layer]] = Layer
@@ -115,9 +143,11 @@ class Stack(PreTrainedModel):
     [
         (Layer, {0}),
         (ByAttribute, {*range(6)}),
-        (ByArgument, {0, 2, 3, 4, 5}),  # below, at and above 3, and what is next to it: layers may be counted from 1
+        (ByArgument, {0, 3, 4}),  # below, at and above 3
+        (CountedFromOne, {*range(4)}),  # before, at and behind each place that 2 may mean
         (ByTest, {*range(6)}),
         (Inside, {*range(6)}),
+        (Nested, {*range(6)}),
     ],
 )
 def test_a_layer_that_is_told_its_place(layer: type[Layer], ran: set[int]) -> None:

@@ -18,15 +18,18 @@ _OWN = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id)$")
 _TOLD = re.compile(r"^layer_(idx|index|id|number|num)$")  # an argument
 
 
-def by_place(module: nn.Module, index: int) -> Any:
-    """What a layer at this place, and what it is made of, may decide otherwise than one at another place."""
-    kinds: set[Any] = {type(m) for m in module.modules()}
-    found = [decisions(kind) for kind in kinds]
-    if None in found:
-        return index
-    # On which side of each number it is; some count their layers from 1.
-    numbers = {number + d for some in found for number in some or () for d in (-1, 0, 1)}
-    return tuple((index > number) - (index < number) for number in sorted(numbers))
+def by_place(module: nn.Module, index: int) -> tuple[int, ...]:
+    """What a layer at this place of its list, and what it is made of, decide by it and by the places that they keep."""
+    deciding = [(m, found) for m in module.modules() if (found := decisions(_class(m))) != frozenset()]
+    kept = [v for m, _ in deciding for name, v in vars(m).items() if _OWN.search(name) and type(v) is int]
+    numbers = sorted({number for _, found in deciding for number in found or ()})
+    if any(found is None for _, found in deciding):
+        return (index, *kept)
+    return tuple((place > number) - (place < number) for place in (index, *kept) for number in numbers)
+
+
+def _class(module: nn.Module) -> Any:
+    return type(module)
 
 
 @cache

@@ -124,7 +124,7 @@ class Recorder(TorchDispatchMode):
         name = schema.name.split("::")[1]
         if schema.is_mutable and name.rstrip("_") in ("copy", "fill", "zero"):
             reads = reads[1:]  # what is overwritten is not read
-        if name in ("index_put", "index_put_") and len(args) > 2 and _is_empty(args[2]):
+        if name == "index_put_" and len(args) > 2 and _is_empty(args[2]):
             return  # nothing is put anywhere
         if all(self.storages[v.storage].role == "constant" for v in reads):
             for tensor in outputs:

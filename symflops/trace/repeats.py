@@ -131,14 +131,14 @@ def shared_parameters(model: torch.nn.Module) -> set[int]:
     more: set[int] = set()
 
     def collect(module: torch.nn.Module) -> None:
-        for parameter in module._parameters.values():
+        for parameter in filter(lambda p: p is not None, module._parameters.values()):
             (more if id(parameter) in once else once).add(id(parameter))
         for child in module._modules.values():
             if child is not None and taken_from(child) is None:
                 collect(child)
 
     collect(model)
-    return more - {id(None)}
+    return more
 
 
 def taken_from(module: torch.nn.Module) -> torch.nn.Module | None:
