@@ -56,7 +56,7 @@ class Solution:
         if self.closed is None:
             import sympy
 
-            return sympy.sympify(self.value)
+            return sympy.sympify(self.value, strict=True)  # a number: text would be refused
         return expr.to_sympy(self.closed)
 
 

@@ -75,8 +75,9 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
             recorder.note(made, "constant")
         words = set(_function_names(mask_function))
         causal = any("causal" in w for w in words)
-        # An attribute of our own on a tensor: it travels with the tensor to where attention is caught.
-        made.symflops_mask = Mask(causal, local_size, any("chunked" in w for w in words))  # type: ignore[attr-defined]
+        mask = Mask(causal, local_size, any("chunked" in w for w in words))
+        # It travels with the tensor to where attention is caught.
+        made.symflops_mask = mask  # type: ignore[attr-defined]  # an attribute of our own on a tensor
         return made
 
     plain = torch.nn.functional.scaled_dot_product_attention

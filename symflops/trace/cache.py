@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer, LinearAttentionCacheLayerMixin
@@ -61,8 +62,8 @@ def recorded(config: Any, recorder: Recorder, past: Any) -> Cache:
     cache = DynamicCache(config=config)
     cache.layers = [_recorded(layer, recorder, past) for layer in cache.layers]
     if not cache.layers:
-        # Declared as a class, and only ever called.
-        cache.layer_class_to_replicate = lambda: _Recorded(recorder, past, False)  # type: ignore[assignment]
+        layer = partial(_Recorded, recorder, past, False)
+        cache.layer_class_to_replicate = layer  # type: ignore[assignment]  # declared as a class, and only ever called
     return cache
 
 

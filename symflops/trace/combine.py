@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 
 from symflops.algebra import substitute
 from symflops.cost import METRICS
@@ -141,12 +142,14 @@ def whole_chunks(chunk: int, degree: int) -> list[int]:
 def basis(chunk: int, degree: int, chunks: Callable[[int], int]) -> list[Callable[[int], int]]:
     """Monomials of the length and, with a chunk, of the number of chunks."""
     if not chunk:
-        # A default binds the loop's value; mypy knows no type for such a lambda, here and below.
-        return [lambda s, d=d: s**d for d in range(degree + 1)]  # type: ignore[misc]
-    return [
-        lambda s, a=a, b=b: s**a * chunks(s) ** b  # type: ignore[misc]
-        for a in range(degree + 1) for b in range(degree + 1 - a)
-    ]  # fmt: skip
+        return [partial(pow, exp=d) for d in range(degree + 1)]
+    powers = [(a, b) for a in range(degree + 1) for b in range(degree + 1 - a)]
+    return [partial(_monomial, chunks, a, b) for a, b in powers]
+
+
+def _monomial(chunks: Callable[[int], int], a: int, b: int, s: int) -> int:
+    power: int = s**a * chunks(s) ** b
+    return power
 
 
 def monomials(chunk: int, degree: int, chunks: Value) -> list[Value]:
