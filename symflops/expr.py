@@ -19,6 +19,7 @@ from symflops.errors import SymflopsError, nearest
 from symflops.grouping import grouped
 from symflops.polynomial import Value
 from symflops.tree import NAME, Tree, exact, fold, read, write
+from symflops.vocabulary import is_whole
 
 
 class log2(sympy.Function):  # type: ignore[misc]  # SymPy has no stubs; functions are named as they print
@@ -43,14 +44,19 @@ class log2(sympy.Function):  # type: ignore[misc]  # SymPy has no stubs; functio
 
 @lru_cache(maxsize=4096)
 def symbol(name: str) -> sympy.Symbol:
-    """The symbol of that name: a nonnegative integer. Every symbol comes from here, so equal names are equal symbols.
+    """The symbol of that name: a nonnegative integer, or a nonnegative rational number for the bytes of an element.
+
+    Every symbol comes from here, so equal names are equal symbols.
 
     >>> symbol("seq_len").is_nonnegative, symbol("seq_len").is_integer
     (True, True)
+    >>> symbol("dtype_bytes").is_rational, symbol("dtype_bytes").is_integer
+    (True, None)
     """
     if not isinstance(name, str) or not NAME.match(name):
         raise SymflopsError(f"{name!r} is not a name (letters, digits and _, not starting with a digit)")
-    return sympy.Symbol(name, integer=True, nonnegative=True)
+    kind = {"integer": True} if is_whole(name) else {"rational": True}
+    return sympy.Symbol(name, nonnegative=True, **kind)
 
 
 def parse(text: str) -> sympy.Expr:

@@ -1,7 +1,7 @@
 """The functions of the language on canonical values: rounding, extremes, roots and logarithms.
 
 Each function returns one canonical form for the arguments that it can decide about and an opaque `Call` otherwise.
-The rules hold because every symbol is a nonnegative integer.
+The rules hold because every symbol is a nonnegative number; a rounding is dropped only where its argument is whole.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def _round(a: Value, function: str) -> Value:
         return negate(_round(negate(a), "ceil" if function == "floor" else "floor"))
     whole = {m: w for m, c in a.terms.items() if is_integral(m) and (w := c.__floor__())}
     inside = add(a, negate(value_of(dict(whole))))
-    return add(value_of(dict(whole)), atom(Call.of(function, inside)) if isinstance(inside, Polynomial) else 0)
+    if not isinstance(inside, Polynomial) or (whole and all(c < 0 for c in inside.terms.values())):
+        return add(value_of(dict(whole)), _round(inside, function))
+    return add(value_of(dict(whole)), atom(Call.of(function, inside)))
 
 
 def _floor_quotient(numerators: dict[Monomial, int], d: int) -> Value:

@@ -19,12 +19,12 @@ from symflops.grouping import grouped
 from symflops.number import rational_logarithm2, rational_root
 from symflops.polynomial import Call, Number, Polynomial, Value, terms_of
 from symflops.tree import Tree, exact, fold
+from symflops.vocabulary import BYTE_SYMBOLS as BYTE_SYMBOLS
+from symflops.vocabulary import RUN_SYMBOLS as RUN_SYMBOLS
 
 if TYPE_CHECKING:
     import numpy as np
 
-BYTE_SYMBOLS = ("dtype_bytes", "weight_bytes", "cache_bytes")
-RUN_SYMBOLS = ("batch_size", "seq_len", "past_len", "causal", *BYTE_SYMBOLS)
 
 
 def check(name: str, value: Any) -> Number:
@@ -181,7 +181,8 @@ def column(value: Value, axes: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray
     if missing:
         raise SymflopsError(f"no value for {missing[0]}; give {missing[0]}=…")
     highest = {name: max(1, int(array.max(initial=0))) for name, array in axes.items()}
-    exactly = _is_integer_computable(value) and 4 * _bound(value, highest) < 2**63
+    is_whole = all(axes[name].dtype.kind in "iu" for name in used)  # bytes may be 0.5
+    exactly = is_whole and _is_integer_computable(value) and 4 * _bound(value, highest) < 2**63
     dtype = np.int64 if exactly else np.float64
     arrays = {name: array.astype(dtype, copy=False) for name, array in axes.items() if name in used}
     result = fold(grouped(value), _arrays(exactly), lambda leaf: _array_leaf(leaf, arrays, exactly))

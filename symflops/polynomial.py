@@ -4,8 +4,8 @@ A `Value` is an `int`, a `Fraction` or a `Polynomial`. A polynomial maps monomia
 sorted tuple of (atom, exponent), exponents may be negative. An atom is a symbol's name or a `Call`: a function
 (`min`, `floor`, a power with a symbol in its exponent, ...) of values that are canonical themselves. Two expressions
 that agree as polynomials in their atoms are therefore the same dictionary, adding is merging dictionaries, and a sum
-over 100,000 layers is linear. Every symbol stands for a nonnegative integer; the rules for `min`, `max`, `floor` and
-`ceil` rely on it.
+over 100,000 layers is linear. Every symbol stands for a nonnegative number, which is whole unless
+`vocabulary.is_whole` says otherwise; the rules for `min`, `max`, `floor` and `ceil` rely on it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from symflops.errors import SymflopsError
 from symflops.number import Number as Number
 from symflops.number import number_power, rational_root
 from symflops.tree import MAX_BITS, Tree, exact, write
+from symflops.vocabulary import is_whole
 
 Value = Union[int, Fraction, "Polynomial"]
 Monomial = tuple[tuple[str, int], ...]
@@ -46,7 +47,7 @@ class Call(str):
 
     @property
     def is_integer(self) -> bool:
-        """Whether its value is a whole number whenever its symbols are."""
+        """Whether its value is a whole number at all numbers that its symbols stand for."""
         if self.function in ("floor", "ceil"):
             return True
         if self.function == "**" and not is_nonnegative(self.arguments[1]):  # 2**(-n) is a fraction
@@ -287,12 +288,12 @@ def is_sure(name: str) -> bool:
 
 
 def is_integer(a: Value) -> bool:
-    """Whether a value is a whole number for all nonnegative whole symbols, as far as its form shows."""
+    """Whether a value is a whole number at all numbers that its symbols stand for, as far as its form shows."""
     return all(type(c) is int and is_integral(m) for m, c in terms_of(a).items())
 
 
 def is_integral(monomial: Monomial) -> bool:
-    return all(e > 0 and (not isinstance(name, Call) or name.is_integer) for name, e in monomial)
+    return all(e > 0 and (name.is_integer if isinstance(name, Call) else is_whole(name)) for name, e in monomial)
 
 
 def flat(value: Value) -> Tree:

@@ -35,12 +35,18 @@ ODD = Cost.of(
     intermediate_bytes="max(n, m)/2 + (n - m)*(n - m)/4 + floor(sqrt(n))",
     parameters="(n + 1)//2 + (7*n) % (m + 1) + ceil(n/(m + 1))",
 )
+# Roundings over bytes, which may be fractions, are not dropped.
+ROUNDED = Cost.of(
+    read_bytes="1000*ceil(n*dtype_bytes) + 100*floor(weight_bytes + m) + 10*(n*cache_bytes // 3)",
+    write_bytes="1000*floor(min(n, dtype_bytes)) + (dtype_bytes*n) % 64",
+    intermediate_bytes="64*ceil(n*m*dtype_bytes/64) - ceil(0 - weight_bytes)",
+)
 
 
 def cases() -> dict[str, Cost]:
     models = {name: symflops.load(name) for name in symflops.model_names()}
     numeric = {name: model.total() for name, model in models.items()}
-    return numeric | {"odd": ODD, f"{LLAMA}-symbolic": models[LLAMA].total(symbolic=True)}
+    return numeric | {"odd": ODD, "rounded": ROUNDED, f"{LLAMA}-symbolic": models[LLAMA].total(symbolic=True)}
 
 
 CASES = cases()

@@ -176,3 +176,16 @@ def test_a_bound_total_has_no_arguments(say: Any, tmp_path: Path) -> None:
     (numbers,) = run(source, [{}], tmp_path)
     assert isinstance(numbers, dict)
     assert numbers["matmul_flops"] == 29_261_612_187_648
+
+
+def test_roundings_over_bytes_are_kept(tmp_path: Path) -> None:
+    cost = Cost.of(
+        read_bytes="1000*ceil(n*dtype_bytes) + 100*floor(weight_bytes + n) + 10*(n*cache_bytes // 3)",
+        write_bytes="1000*floor(min(n, dtype_bytes)) + (dtype_bytes*n) % 64 + ceil(max(0, n - weight_bytes))",
+    )
+    rng = random.Random(1)
+    points = [random_point({"n", *BYTES}, rng, 12) for _ in range(POINTS)]
+    found = run(javascript_function(cost, ["read_bytes", "write_bytes"], "cost"), [texts(p) for p in points], tmp_path)
+    for point, numbers in zip(points, found, strict=True):
+        at = cost.at(**point)
+        assert numbers == {m: at.number(m) for m in numbers}, point
