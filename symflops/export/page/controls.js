@@ -14,6 +14,24 @@ function stops(symbol) {
   return found;
 }
 
+// What may stand behind a number, as on the command line: 128k is 128,000, and 128Ki is 131,072.
+const FACTORS = { "": 1n, K: 1000n };
+["k", "M", "G", "T", "P", "E"].forEach((prefix, i) => {
+  FACTORS[prefix] = 1000n ** BigInt(i + 1);
+  FACTORS[`${prefix.toUpperCase()}i`] = 1024n ** BigInt(i + 1);
+});
+
+// The plain digits of a number that somebody wrote: 2_048, 2k, 2Ki, 1e6. A comma makes a list on the command line, so that
+// 1,8 must not become 18 here.
+function written(value) {
+  if (value.includes(",")) throw new RangeError("a comma separates numbers, and one is wanted here");
+  const [, number, prefix] = /^(.*?\d\.?)\s*([A-Za-z]*)$/.exec(value) ?? [, value, ""];
+  const digits = number.replace(/(\d)_(?=\d)/g, "$1");
+  if (!prefix || FACTORS[prefix] === undefined) return digits + prefix;
+  const exact = times(decimal(digits) ?? fraction(0n, 1n), FACTORS[prefix]);
+  return decimal(digits) !== undefined && typeof exact === "bigint" ? String(exact) : value;
+}
+
 class Control {
   constructor(symbol, place, changed) {
     Object.assign(this, { symbol, changed, value: symbol.value });
@@ -27,7 +45,7 @@ class Control {
       place.append(element("div", { class: "control switch" }, this.field, label, about, this.error));
     } else {
       const mode = { inputmode: symbol.fraction ? "decimal" : "numeric", autocomplete: "off", spellcheck: "false" };
-      this.field = element("input", { id, type: "text", ...mode, ...describe, oninput: () => this.set(this.field.value.trim()) });
+      this.field = element("input", { id, type: "text", ...mode, ...describe, oninput: () => this.set(this.field.value.trim()), onchange: () => this.set(this.field.value.trim()) });
       this.stops = stops(symbol);
       const range = { min: 0, max: this.stops.length - 1, step: 1, "aria-label": `${symbol.name}, slider` };
       this.slider = element("input", { id: `slider-${symbol.name}`, type: "range", ...range, oninput: () => this.set(this.stops[this.slider.value]) });
@@ -35,16 +53,20 @@ class Control {
     }
   }
 
-  // Takes a text as the value; one that cannot stand for the symbol is refused beside the field and changes nothing.
+  // Takes a text as the value. One that cannot stand for the symbol is refused beside the field, and until it is mended
+  // the page shows no numbers: those of the last good value would stand below a field that says something else.
   set(value) {
     const error = this.fault(value);
-    this.error.textContent = error;
-    this.field.setAttribute("aria-invalid", String(Boolean(error)));
-    if (error) return false;
-    this.value = value;
+    if (!error) this.value = value;
+    this.judge(error);
     this.show();
     this.changed();
-    return true;
+  }
+
+  judge(error) {
+    this.isInvalid = Boolean(error);
+    this.error.textContent = error;
+    this.field.setAttribute("aria-invalid", String(this.isInvalid));
   }
 
   fault(value) {
@@ -54,20 +76,21 @@ class Control {
       return "";
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      return value === "" ? "a number is needed; the last one still counts" : `${error.message.replace(/^.*?: /, "")}; not applied`;
+      return value === "" ? "a number is needed" : error.message.replace(/^.*?: /, "");
     }
   }
 
   parse(value) {
-    return (this.symbol.fraction ? bytes : count)(this.symbol.name, value.replace(/[\s,_]/g, ""));
+    return (this.symbol.fraction ? bytes : count)(this.symbol.name, written(value));
   }
 
-  // What the formulas get: an exact number, or nothing where the symbol follows another or has no value.
+  // What the formulas get: an exact number, or nothing where the symbol follows another, has no value or a wrong one.
   get exact() {
-    return this.value === "" || this.value === null ? undefined : this.parse(this.value);
+    return this.isInvalid || !this.value ? undefined : this.parse(this.value);
   }
 
   show() {
+    if (this.isInvalid) return; // the field keeps what was typed
     if (this.symbol.name === "causal") {
       this.field.checked = this.value === "1";
       return;
@@ -98,7 +121,8 @@ const toNumber = (x) => Number(numerator(x)) / Number(denominator(x));
 function values(controls) {
   const found = Object.create(null); // a symbol may be called constructor
   for (const { symbol, exact } of controls) if (exact !== undefined) found[symbol.name] = exact;
-  for (const { symbol } of controls) if (symbol.follows && found[symbol.name] === undefined) found[symbol.name] = found[FOLLOW];
+  if (found[FOLLOW] === undefined) return found;
+  for (const { symbol, isInvalid } of controls) if (symbol.follows && !isInvalid) found[symbol.name] ??= found[FOLLOW];
   return found;
 }
 
@@ -120,8 +144,8 @@ function fromHash(hash, controls, view, initial) {
     const said = words.get(symbol.name);
     control.value = symbol.value;
     if (said !== null && control.fault(said) === "") control.value = said;
+    control.judge("");
     control.error.textContent = said !== null && control.value !== said ? `the address says ${said.slice(0, 40)}: not applied` : "";
-    control.field.setAttribute("aria-invalid", "false");
     control.show();
   }
   for (const [name, value] of Object.entries(initial)) {

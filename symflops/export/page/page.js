@@ -45,7 +45,7 @@ function settle() {
 function update() {
   const symbols = values(controls);
   for (const control of controls) {
-    if (control.symbol.follows) control.follow(`${text(symbols[FOLLOW])} (${FOLLOW})`);
+    if (control.symbol.follows) control.follow(symbols[FOLLOW] === undefined ? FOLLOW : `${text(symbols[FOLLOW])} (${FOLLOW})`);
   }
   const results = MODELS.map((model, i) => attempt(model, symbols, find(`trouble-${i}`)));
   showTotals(results);
@@ -94,7 +94,7 @@ const ratio = (number, first) => (number === undefined || !first ? "" : `× ${Nu
 
 // The point in words, for paper.
 function showPoint() {
-  const words = controls.filter(({ value }) => value).map(({ symbol, value }) => `${symbol.name} = ${value}`);
+  const words = controls.filter(({ exact }) => exact !== undefined).map(({ symbol, value }) => `${symbol.name} = ${value}`);
   find("point").textContent = words.join(", ");
 }
 
@@ -149,6 +149,7 @@ let remembering = 0;
 // The address follows: not at once, since browsers refuse hundreds of changes in a few seconds.
 function remember() {
   clearTimeout(remembering);
+  if (controls.some(({ isInvalid }) => isInvalid)) return; // no point to keep
   remembering = setTimeout(() => {
     const hash = toHash(controls, view, INITIAL);
     if (hash !== location.hash.slice(1)) history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
