@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from symflops.function import ceil, divide_floor, floor, logarithm2, maximum, minimum, modulo
@@ -57,6 +57,16 @@ def free_symbols(value: Value) -> set[str]:
             else:
                 found.add(name)
     return found
+
+
+def calls_of(value: Value, name: str) -> Iterator[Call]:
+    """The functions of `name` in a value, also those inside others."""
+    for monomial in terms_of(value):
+        for factor, _ in monomial:
+            if isinstance(factor, Call) and any(name in free_symbols(a) for a in factor.arguments):
+                yield factor
+                for argument in factor.arguments:
+                    yield from calls_of(argument, name)
 
 
 def substitute(value: Value, bindings: Mapping[str, Value]) -> Value:

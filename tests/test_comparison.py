@@ -64,6 +64,21 @@ def test_the_range_in_which_a_rule_is_good_enough() -> None:
     assert symflops.compare("mixtral-8x7b", "2*N*D").at(batch_size=1, seq_len=1)["error"] > 2.6
 
 
+def test_short_names_are_those_of_all_commands_and_said(say: Any) -> None:
+    """46.7e9 parameters, of which a token uses 12,879,925,248: attention, two of eight experts, router, norms, tables:
+    32*(4096*(2*32 + 2*8)*128 + 2*3*4096*14336 + 8*4096 + 2*4096) + 2*32000*4096 + 4096, as the config has it."""
+    active = 32 * (4096 * (2 * 32 + 2 * 8) * 128 + 2 * 3 * 4096 * 14336 + 8 * 4096 + 2 * 4096) + 2 * 32000 * 4096 + 4096
+    found = symflops.compare("mixtral-8x7b", "2*N_act*D")
+    assert found.at(batch_size=3, seq_len=7)["b"] == 2 * active * 21
+    assert found.taken == {"D": "tokens", "N_act": "active_parameters"}
+    written_out = symflops.compare("mixtral-8x7b", "2*active_parameters*batch_size*seq_len")
+    assert (written_out.total.b, written_out.taken) == (found.total.b, {})
+    assert symflops.compare(LLAMA, "2*B*S*h*V").total.b == symflops.compare(LLAMA, f"2*B*S*4096*{32000}").total.b
+    said = say("compare", LLAMA, "2*N per token")
+    assert said.splitlines()[-1] == "names taken: N = parameters"
+    assert json.loads(say("compare", LLAMA, "6*N*D", "--format", "json"))["names"] == {"D": "tokens", "N": "parameters"}
+
+
 def test_a_papers_formula_in_the_models_symbols() -> None:
     # L*S*(4nd^2 + 2n^2 d + 2ndm) of multiply-accumulates, published with a paper: 0.39 of what it costs.
     text = "num_hidden_layers*(4*D*hidden_size**2 + 2*D*seq_len*hidden_size + 2*D*hidden_size*intermediate_size)"
@@ -76,7 +91,13 @@ def test_a_papers_formula_in_the_models_symbols() -> None:
     ("a", "b", "options", "message"),
     [
         (LLAMA, "2*weights", {}, "'2*weights' is in byte, flops in FLOP"),
-        (LLAMA, "2*n_params", {}, "2*n_params: llama-2-7b-hf has no symbol 'n_params'"),
+        (LLAMA, "2*n_parms", {}, "2*n_parms: llama-2-7b-hf has no symbol 'n_parms'"),
+        (
+            LLAMA,
+            "2*N*T",
+            {},
+            "2*N*T: 'T' may mean num_hidden_layers, seq_len or tokens: write out the one that is meant",
+        ),
         (LLAMA, "lama", {}, "lama: no such model or file"),
         (LLAMA, "2*N*D", {"metric": "flop"}, "unknown metric 'flop'; did you mean 'flops'?"),
         (LLAMA, "2*N*D", {"by": "seq_le"}, "cannot compare along 'seq_le'; did you mean 'seq_len'?"),

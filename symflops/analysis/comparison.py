@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -12,15 +12,16 @@ from typing import Any
 
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis.parts import components, run_values
-from symflops.analysis.question import lowest, measured
+from symflops.analysis.question import Quantity, lowest, measured
 from symflops.analysis.ratio import Ratio
 from symflops.analysis.signs import ranges, signs
 from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError, nearest
 from symflops.model import Model, model_names
 from symflops.numeric import RUN_SYMBOLS, check, evaluate, plain
-from symflops.polynomial import Value, add, multiply, negate, symbol
+from symflops.polynomial import Value, add, multiply, negate
 from symflops.source import load
+from symflops.storage import amount
 from symflops.tree import exact
 
 _PER_TOKEN = "per token"
@@ -65,6 +66,7 @@ class Comparison:
     components: tuple[Pair, ...]
     values: Mapping[str, Value]
     is_rule: bool
+    taken: Mapping[str, str] = field(default_factory=dict)  # what the short names of a rule were taken for
 
     @property
     def difference(self) -> Any:
@@ -151,8 +153,9 @@ Ranges = list[tuple[int, int | None]]
 def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **values: Any) -> Comparison:
     """A model against another, or against a rule of thumb.
 
-    A rule is a formula in the model's symbols and the run symbols, with N for its parameters and D for the tokens of
-    all sequences, such as `6*N*D`; `2*N per token` is multiplied by D. past_len, causal and the bytes per element
+    A rule is a formula in the model's symbols and the run symbols, such as `6*N*D`, with N for its parameters (N_act:
+    those that a token uses) and D for the tokens of all sequences; `2*N per token` is multiplied by D. `taken` says
+    what its short names were taken for. past_len, causal and the bytes per element
     have their usual defaults.
 
     >>> rule = compare("llama-2-7b-hf", "2*N*D")
@@ -174,8 +177,9 @@ def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **val
         raise SymflopsError(f"{by} has a value and is to vary")
     run = run_values(values, {by})
     if is_rule(b):
-        total = Pair("total", _cost(first, metric, run), substitute(_rule(first, b, metric), {**run, **first.symbols}))
-        return Comparison(first.name, b.strip(), metric, by, total, (), run, True)
+        rule = _rule(first, b, metric)
+        total = Pair("total", _cost(first, metric, run), substitute(rule.value, {**run, **first.symbols}))
+        return Comparison(first.name, b.strip(), metric, by, total, (), run, True, rule.taken)
     second = load(b)
     names = [second.name, f"{second.name} (2)"][second.name == first.name]
     total = Pair("total", _cost(first, metric, run), _cost(second, metric, run))
@@ -197,17 +201,14 @@ def is_rule(b: Any) -> bool:
     return b.strip().endswith(_PER_TOKEN) or any(c in b for c in "*+/() ")
 
 
-def _rule(model: Model, text: str, metric: str) -> Value:
-    """The closed form of a rule of thumb, in the symbols of the model and of a run."""
-    tokens = multiply(symbol("batch_size"), symbol("seq_len"))
-    usual = {"N": model.total(symbolic=True).value("parameters"), "D": tokens}
+def _rule(model: Model, text: str, metric: str) -> Quantity:
+    """The quantity of a rule of thumb, for all tokens, in the symbols of the model and of a run."""
     formula = text.strip()
     per_token = formula.endswith(_PER_TOKEN)
-    extra = {name: value for name, value in usual.items() if name not in model.definitions}
-    found = measured(model, formula.removesuffix(_PER_TOKEN), extra)
+    found = measured(model, formula.removesuffix(_PER_TOKEN), per_token)
     if found.unit not in ("", UNITS[metric]):
         raise SymflopsError(f"{text[:100]!r} is in {found.unit}, {metric} in {UNITS[metric]}")
-    return multiply(found.value, tokens) if per_token else found.value
+    return replace(found, value=multiply(found.value, amount(model, "tokens"))) if per_token else found
 
 
 def _percentage(percent: Any) -> Value:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from symflops.algebra import substitute
-from symflops.analysis.parts import attends_without_cache, cache
+from symflops.analysis.parts import attends_without_cache
 from symflops.analysis.summation import summed
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
 from symflops.model import Model
 from symflops.polynomial import Value, add, symbol
 from symflops.source import load
+from symflops.storage import cache
 
 PROMPT, NEW = "prompt_len", "new_tokens"
 

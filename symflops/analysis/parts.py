@@ -7,20 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from symflops import algebra, polynomial
-from symflops.analysis.summation import calls_of
-from symflops.cost import METRICS, UNITS, Cost
-from symflops.errors import SymflopsError
+from symflops.cost import METRICS, Cost
 from symflops.formula import in_order
-from symflops.function import maximum, minimum
 from symflops.graph import graph, total
 from symflops.layer import Layer, Part
 from symflops.model import Model, Place
 from symflops.numeric import check
 from symflops.polynomial import Value
+from symflops.storage import ATTENTION, cache
 from symflops.tree import names, read
-
-QUANTITIES = {**UNITS, "weights": "byte", "cache": "byte"}  # what can be asked of a part, and its unit
-_ATTENTION = ("sdpa", "sdpa_eager")
 
 
 @dataclass(frozen=True)
@@ -84,69 +79,9 @@ def _has_repeats(layer: Layer) -> bool:
     return any(p.layer.parts and (p.repeat != 1 or _has_repeats(p.layer)) for p in layer.parts)
 
 
-# ---------------------------------------------------------------------------------------------------- cache, symbols
-
-
-def cache(model: Model, pattern: str = "") -> Value:
-    """The bytes that are kept for the next call once `past_len + seq_len` tokens have been fed, in all symbols.
-
-    What is appended to a KV cache, for grouped, multi-query and latent attention as the model file says, is kept for
-    every token, or for the last `window` ones where the attention beside it sees no more. Recurrent states, which do
-    not grow, are added. Raises SymflopsError when no layer says what it keeps.
-    """
-    wanted = [path for path, _, _ in model.matching(pattern)] if pattern else [""]
-    tokens = polynomial.add(polynomial.symbol("past_len"), polynomial.symbol("seq_len"))
-    groups: dict[str, Layer] = {"": model.root}
-    kept: list[Value] = []
-    for path, layer, runs in model.places():
-        groups[path] = layer
-        if not any(not w or path == w or path.startswith(f"{w}.") for w in wanted):
-            continue
-        if layer.formula is None or layer.formula.state == "0":
-            if layer.is_basic and _has_state(layer):
-                raise SymflopsError(
-                    "the file does not say how large its recurrent state is", where=f"{model.name}: {path}"
-                )
-            continue
-        state = layer.formula.state_bytes(dict(layer.args))
-        if "seq_len" in algebra.free_symbols(state):
-            per_token = algebra.substitute(state, {"seq_len": 1})
-            if state != polynomial.multiply(per_token, polynomial.symbol("seq_len")):
-                raise SymflopsError("what it keeps is not proportional to seq_len", where=f"{model.name}: {path}")
-            window = _window(groups[path.rpartition(".")[0]])
-            seen = tokens if window is None else minimum(window, tokens)
-            state = polynomial.multiply(per_token, seen)
-        kept.append(polynomial.multiply(runs, state))
-    if not kept:
-        raise SymflopsError("no layer keeps a KV cache or a state", where=f"{model.name}{pattern and f': {pattern}'}")
-    return polynomial.add(0, *kept)
-
-
-def _window(group: Layer) -> Value | None:
-    """How far back the attention of a group sees, if that is limited."""
-    windows = [
-        dict(p.layer.args).get("window")
-        for p in group.parts
-        if p.layer.formula is not None and p.layer.formula.name in _ATTENTION
-    ]
-    limited = [w for w in windows if w is not None]
-    return maximum(*limited) if limited and len(limited) == len(windows) else None
-
-
-def _has_state(layer: Layer) -> bool:
-    """Whether a cost asks if there was a call before, `min(past_len, 1)`, as layers with a recurrent state do."""
-    calls = (call for value in layer.cost.values for call in calls_of(value, "past_len"))
-    return any(call.function == "min" and 1 in call.arguments for call in calls)
-
-
-def is_recurrent(model: Model) -> bool:
-    """Whether some layer has a recurrent state that the file does not describe."""
-    return any(layer.is_basic and _has_state(layer) for layer in model.graph)
-
-
 def attends_without_cache(model: Model) -> bool:
     """Whether the model has attention but nothing depends on earlier tokens: an encoder, which does not generate."""
-    attention = any(layer.formula is not None and layer.formula.name in _ATTENTION for layer in model.graph)
+    attention = any(layer.formula is not None and layer.formula.name in ATTENTION for layer in model.graph)
     return attention and "past_len" not in model.total(symbolic=True).free_symbols
 
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from symflops import polynomial
 from symflops.algebra import ALGEBRA
-from symflops.analysis.parts import QUANTITIES, quantity
+from symflops.analysis.parts import quantity
 from symflops.errors import SymflopsError, nearest
+from symflops.meaning import AMOUNTS, Known, reading
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
 from symflops.polynomial import Value
-from symflops.tree import FUNCTIONS, NAME, exact, fold, read
+from symflops.storage import QUANTITIES, amount
+from symflops.tree import FUNCTIONS, NAME, exact, fold, names, read
 
 _CALL = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*\(\s*(?P<path>[^()]*?)\s*\)")
 _AMOUNT = re.compile(r"(?<![\w.])(?P<number>(?>\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?))\s*(?P<unit>[A-Za-z]\w*)")
@@ -49,6 +51,7 @@ class Quantity:
     value: Value
     dimension: Dimension
     text: str
+    taken: Mapping[str, str] = field(default_factory=dict)  # what short names were taken for
 
     @property
     def unit(self) -> str:
@@ -72,6 +75,11 @@ class Question:
     right: Quantity
 
     @property
+    def taken(self) -> Mapping[str, str]:
+        """What short names were taken for."""
+        return {**self.left.taken, **self.right.taken}
+
+    @property
     def difference(self) -> Value:
         return polynomial.add(self.left.value, polynomial.negate(self.right.value))
 
@@ -91,18 +99,21 @@ def question(model: Model, text: str) -> Question:
     return Question(text.strip(), left, signs[0], right)
 
 
-def measured(model: Model, text: str, extra: Mapping[str, Value] | None = None) -> Quantity:
-    """The quantity of a text without a comparison; `extra` are names that it may use besides those of the model."""
-    return _Reading(model, text, extra or {}).read()
+def measured(model: Model, text: str, per_token: bool = False) -> Quantity:
+    """The quantity of a text without a comparison, or of one token. Short names mean what `symflops.meaning` says."""
+    return _Reading(model, text, per_token).read()
 
 
 class _Reading:
     """One text being read: what its placeholders stand for."""
 
-    def __init__(self, model: Model, text: str, extra: Mapping[str, Value]) -> None:
+    def __init__(self, model: Model, text: str, per_token: bool = False) -> None:
         self.model = model
         self.text = text.strip()
-        self.extra = extra
+        self.known = Known(
+            frozenset((*RUN_SYMBOLS, *model.definitions)), amounts=frozenset(AMOUNTS.values()), per_token=per_token
+        )
+        self.taken: dict[str, str] = {}
         self.placeholders: dict[str, Quantity] = {}
 
     def read(self) -> Quantity:
@@ -110,13 +121,15 @@ class _Reading:
             raise SymflopsError(f"names may not begin with _ and a digit here: {clash[0][:60]!r}")
         source = _AMOUNT.sub(self.amount, _CALL.sub(self.call, self.text))
         try:
-            found: Quantity = fold(read(source), self.algebra(), self.leaf)
+            tree = read(source)
+            self.taken = reading(names(("", tree)) - self.placeholders.keys() - QUANTITIES.keys(), self.known)
+            found: Quantity = fold(tree, self.algebra(), self.leaf)
         except SymflopsError as error:
             message = str(error)
             for name, meant in self.placeholders.items():
                 message = message.replace(name, meant.text)
             raise SymflopsError(message, where=self.text[:100]) from None
-        return Quantity(found.value, found.dimension, self.text)
+        return Quantity(found.value, found.dimension, self.text, {n: m for n, m in self.taken.items() if n != m})
 
     def placeholder(self, whole: str, value: Value, unit: str) -> str:
         name = f"_{len(self.placeholders)}".ljust(len(whole), "_")[:100]  # as long as before: columns stay right
@@ -147,15 +160,23 @@ class _Reading:
             return Quantity(leaf, _NONE, str(leaf))
         if leaf in self.placeholders:
             return self.placeholders[leaf]
-        if leaf in self.extra:
-            return Quantity(self.extra[leaf], _NONE, leaf)
+        if leaf in self.taken:
+            return self.meant(leaf)
         if leaf in self.model.definitions or leaf in RUN_SYMBOLS:
             per_element = leaf in BYTE_SYMBOLS
             return Quantity(polynomial.symbol(leaf), _DIMENSIONS["byte" if per_element else "count"], leaf)
         if leaf in QUANTITIES:
             return Quantity(quantity(self.model, leaf), _DIMENSIONS[QUANTITIES[leaf]], leaf)
-        known = (*self.extra, *QUANTITIES, *RUN_SYMBOLS, *self.model.definitions)
+        known = (*AMOUNTS.values(), *QUANTITIES, *RUN_SYMBOLS, *self.model.definitions)
         raise SymflopsError(f"{self.model.name} has no symbol {leaf[:100]!r}{nearest(leaf, known)}")
+
+    def meant(self, name: str) -> Quantity:
+        """The quantity that a short name was taken for."""
+        meaning = self.taken[name]
+        if meaning in AMOUNTS.values():
+            return Quantity(amount(self.model, meaning), _NONE, name)
+        per_element = meaning in BYTE_SYMBOLS
+        return Quantity(polynomial.symbol(meaning), _DIMENSIONS["byte" if per_element else "count"], name)
 
     def algebra(self) -> dict[str, Callable[..., Quantity]]:
         def combined(operation: str, rule: Callable[..., Dimension]) -> Callable[..., Quantity]:

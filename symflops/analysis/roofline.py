@@ -18,7 +18,7 @@ from typing import Any
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis.balance import Turning, balance, turning, turning_for_large_batches
 from symflops.analysis.hardware import Hardware, load_hardware
-from symflops.analysis.parts import attends_without_cache, cache, is_recurrent, run_values
+from symflops.analysis.parts import attends_without_cache, run_values
 from symflops.analysis.question import check_symbol
 from symflops.analysis.ratio import Ratio
 from symflops.cost import METRICS, Cost
@@ -27,6 +27,7 @@ from symflops.model import Model
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
 from symflops.source import load
+from symflops.storage import cache, is_recurrent
 
 _POINT = {"batch_size": 1, "seq_len": 2048}  # where nothing else is given
 _SPEED = re.compile(r"\s*(?P<number>\d[\d_,]*(?:\.\d+)?(?:[eE]\+?\d+)?)\s*(?:(?:tok|tokens?)\s*/\s*s(?:ec)?)?\s*\Z")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -75,6 +75,7 @@ class Answer:
     solutions: tuple[Solution, ...]
     difference: Value  # left minus right, after the values were put in
     values: Mapping[str, Value]
+    taken: Mapping[str, str] = field(default_factory=dict)  # what short names were taken for
 
     def __iter__(self) -> Iterator[Solution]:
         return iter(self.solutions)
@@ -172,7 +173,7 @@ def solve(
     difference, used = _in_values(named, asked, symbol, symbolic, free, values)
     difference = _without_common_factors(difference, symbol)
     status, solutions = _solved(difference, symbol, asked.sign)
-    return Answer(named.name, asked.text, asked.sign, symbol, status, tuple(solutions), difference, used)
+    return Answer(named.name, asked.text, asked.sign, symbol, status, tuple(solutions), difference, used, asked.taken)
 
 
 def _in_values(

@@ -7,10 +7,10 @@ split it into whole blocks of d and a rest. Everything holds for symbolic bounds
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from math import comb
 
+from symflops.algebra import calls_of as calls_of
 from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
 from symflops.function import ceil, floor, maximum, minimum
@@ -81,16 +81,6 @@ def _group(value: Value, name: str, first: Value, last: Value) -> Value:
 
 def _no_closed_form(value: Value, name: str) -> SymflopsError:
     return SymflopsError(f"no closed form for the sum of {str(value)[:120]} over {name}")
-
-
-def calls_of(value: Value, name: str) -> Iterator[Call]:
-    """The functions of `name` in a value, also those inside others."""
-    for monomial in terms_of(value):
-        for factor, _ in monomial:
-            if isinstance(factor, Call) and name in _symbols(factor):
-                yield factor
-                for argument in factor.arguments:
-                    yield from calls_of(argument, name)
 
 
 def _symbols(call: Call) -> set[str]:

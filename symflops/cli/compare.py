@@ -8,6 +8,7 @@ import typer
 
 from symflops.cli import answers, request
 from symflops.cli.quantities import aligned
+from symflops.meaning import in_words
 
 if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, Pair
@@ -29,8 +30,8 @@ def compare(
 ) -> None:
     """Difference and ratio by component, in closed form, and where the two sides cross.
 
-    A rule is a formula in the model's and the run symbols, with N for its parameters and D for all tokens. --set and
-    --config are about the first model.
+    A rule is a formula in the model's and the run symbols, with N for its parameters, N_act for those that a token
+    uses and D for all tokens; what short names were taken for is printed. --set and --config are about the first model.
     """
     from symflops.analysis import comparison
 
@@ -55,7 +56,8 @@ def _text(found: Comparison, percent: str | None) -> str:
         shown = [p for p in found.components if p.a != 0 or p.b != 0]
         table = aligned([header, *(_row(p) for p in (*shown, found.total))], (False, False, False))
     with_values = [f"with {answers.assumed(found.values)}"] if found.values else []
-    return "\n".join([*lines, "", table, *with_values])
+    taken = [f"names taken: {in_words(found.taken)}"] if found.taken else []
+    return "\n".join([*lines, "", table, *with_values, *taken])
 
 
 def _row(pair: Pair) -> tuple[str, str, str]:
@@ -80,6 +82,7 @@ def _json(found: Comparison, percent: str | None) -> str:
         "crossings": [list(pair) for pair in found.crossings],
         "sentence": found.sentence,
         "values": answers.given(found.values),
+        "names": dict(found.taken),
     }
     if percent is not None:
         data["within"] = {"percent": percent, "ranges": [list(r) for r in found.within(percent)]}

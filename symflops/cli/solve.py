@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflops.cli import answers, request
+from symflops.meaning import in_words
 
 if TYPE_CHECKING:
     from symflops.analysis.solution import Answer, Solution
@@ -50,6 +51,8 @@ def _text(answer: Answer) -> str:
         lines += [f"the sides change places between {a:,} and {b:,}" for a, b in answer.crossings if b == a + 1]
     if answer.values:
         lines.append(f"with {answers.assumed(answer.values)}")
+    if answer.taken:
+        lines.append(f"names taken: {in_words(answer.taken)}")
     return "\n".join(lines)
 
 
@@ -63,6 +66,7 @@ def _json(answer: Answer) -> str:
         "crossings": [list(pair) for pair in answer.crossings],
         "sentence": answer.sentence,
         "values": answers.given(answer.values),
+        "names": dict(answer.taken),
     })  # fmt: skip
 
 

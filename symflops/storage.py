@@ -1,0 +1,122 @@
+"""What a model stores: its parameters and those that a token uses, the bytes of its weights, the KV cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from symflops import algebra, polynomial
+from symflops.algebra import calls_of, free_symbols, substitute
+from symflops.cost import UNITS
+from symflops.errors import SymflopsError
+from symflops.function import maximum, minimum
+from symflops.layer import Layer
+from symflops.meaning import with_quantity
+from symflops.model import Model, Place
+from symflops.polynomial import Value
+
+QUANTITIES = {**UNITS, "weights": "byte", "cache": "byte"}  # what can be asked of a model or a part, and its unit
+ATTENTION = ("sdpa", "sdpa_eager")
+
+
+def weights_of(place: Place) -> Value:
+    """The bytes of a layer's weights, all its runs together."""
+    own = place.layer.cost.value("parameters")
+    return polynomial.multiply(own, polynomial.symbol("weight_bytes"), place.runs)
+
+
+def amount(model: Model, name: str) -> Value:
+    """One of the amounts that people write a letter for: parameters, active_parameters, or the tokens of a call."""
+    if name == "tokens":
+        return polynomial.multiply(polynomial.symbol("batch_size"), polynomial.symbol("seq_len"))
+    return model.total(symbolic=True).value("parameters") if name == "parameters" else active_parameters(model)
+
+
+def active_parameters(model: Model) -> Value:
+    """The parameters that one token uses: of a mixture of experts those of the experts that it is routed to.
+
+    >>> from symflops.model import load
+    >>> load("gpt2").total(symbolic=True).value("parameters") == active_parameters(load("gpt2"))
+    True
+
+    Raises SymflopsError where a model has experts and no layer whose weights are theirs.
+    """
+    found = model.total(symbolic=True).value("parameters")
+    seen = False
+    for place in model.places():
+        if not place.layer.is_basic:
+            continue
+        own, products = (place.layer.cost.value(metric) for metric in ("parameters", "matmul_flops"))
+        used = free_symbols(products)
+        experts = with_quantity(free_symbols(own), "experts")
+        chosen = with_quantity(used, "experts of a token")
+        if experts and chosen and experts not in used:  # a router multiplies by all of its weights
+            seen = True
+            less = polynomial.add(substitute(own, {experts: polynomial.symbol(chosen)}), polynomial.negate(own))
+            found = polynomial.add(found, polynomial.multiply(less, place.runs))
+    if not seen and with_quantity(set(model.definitions), "experts of a token"):
+        raise SymflopsError("its layers do not show which parameters a token uses", where=model.name)
+    return found
+
+
+def cache(model: Model, pattern: str = "") -> Value:
+    """The bytes that are kept for the next call once `past_len + seq_len` tokens have been fed, in all symbols.
+
+    What is appended to a KV cache, for grouped, multi-query and latent attention as the model file says, is kept for
+    every token, or for the last `window` ones where the attention beside it sees no more. Recurrent states, which do
+    not grow, are added. Raises SymflopsError when no layer says what it keeps.
+    """
+    wanted = [path for path, _, _ in model.matching(pattern)] if pattern else [""]
+    kept = kept_by_layers(model, lambda path: any(not w or path == w or path.startswith(f"{w}.") for w in wanted))
+    if not kept:
+        raise SymflopsError("no layer keeps a KV cache or a state", where=f"{model.name}{pattern and f': {pattern}'}")
+    return polynomial.add(0, *(value for _, value in kept))
+
+
+def kept_by_layers(model: Model, wanted: Callable[[str], bool] = lambda _: True) -> list[tuple[Place, Value]]:
+    """The layers that keep something for the next call, and the bytes that all runs of each keep."""
+    tokens = polynomial.add(polynomial.symbol("past_len"), polynomial.symbol("seq_len"))
+    groups: dict[str, Layer] = {"": model.root}
+    kept: list[tuple[Place, Value]] = []
+    for place in model.places():
+        path, layer, runs = place
+        groups[path] = layer
+        if not wanted(path):
+            continue
+        if layer.formula is None or layer.formula.state == "0":
+            if layer.is_basic and _has_state(layer):
+                raise SymflopsError(
+                    "the file does not say how large its recurrent state is", where=f"{model.name}: {path}"
+                )
+            continue
+        state = layer.formula.state_bytes(dict(layer.args))
+        if "seq_len" in algebra.free_symbols(state):
+            per_token = algebra.substitute(state, {"seq_len": 1})
+            if state != polynomial.multiply(per_token, polynomial.symbol("seq_len")):
+                raise SymflopsError("what it keeps is not proportional to seq_len", where=f"{model.name}: {path}")
+            window = _window(groups[path.rpartition(".")[0]])
+            seen = tokens if window is None else minimum(window, tokens)
+            state = polynomial.multiply(per_token, seen)
+        kept.append((place, polynomial.multiply(runs, state)))
+    return kept
+
+
+def _window(group: Layer) -> Value | None:
+    """How far back the attention of a group sees, if that is limited."""
+    windows = [
+        dict(p.layer.args).get("window")
+        for p in group.parts
+        if p.layer.formula is not None and p.layer.formula.name in ATTENTION
+    ]
+    limited = [w for w in windows if w is not None]
+    return maximum(*limited) if limited and len(limited) == len(windows) else None
+
+
+def _has_state(layer: Layer) -> bool:
+    """Whether a cost asks if there was a call before, `min(past_len, 1)`, as layers with a recurrent state do."""
+    calls = (call for value in layer.cost.values for call in calls_of(value, "past_len"))
+    return any(call.function == "min" and 1 in call.arguments for call in calls)
+
+
+def is_recurrent(model: Model) -> bool:
+    """Whether some layer has a recurrent state that the file does not describe."""
+    return any(layer.is_basic and _has_state(layer) for layer in model.graph)
