@@ -14,6 +14,7 @@ from transformers.activations import ACT2CLS
 
 from symflops.cost import METRICS
 from symflops.formula import Formula, formula_for_class, formula_names, load_formula
+from symflops.numeric import evaluate, with_defaults
 
 FORMULAS = [load_formula(name) for name in formula_names()]
 every_formula = pytest.mark.parametrize("formula", FORMULAS, ids=lambda f: f.name)
@@ -53,9 +54,20 @@ def test_cases_hold(formula: Formula) -> None:
     for case in formula.cases:
         expected = {metric: case[metric] for metric in METRICS if metric in case}
         assert expected.keys() >= {"flops"}
-        assert set(case) <= {"args", "from", *METRICS}
+        assert set(case) <= {"args", "from", "state", *METRICS}
         numbers = run(formula, case["args"])
         assert {metric: numbers[metric] for metric in expected} == expected, case
+
+
+@pytest.mark.parametrize("name", [formula.name for formula in FORMULAS if formula.state != "0"])
+def test_cases_say_what_is_kept_for_the_next_call(name: str) -> None:
+    formula = load_formula(name)
+    cases = [case for case in formula.cases if "state" in case]
+    assert cases
+    for case in cases:
+        args = {name: value for name, value in case["args"].items() if name in formula.args}
+        symbols = {name: value for name, value in case["args"].items() if name not in formula.args}
+        assert evaluate(formula.state_bytes(args), with_defaults(symbols)) == case["state"], case
 
 
 @every_formula
