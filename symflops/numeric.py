@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-
 def check(name: str, value: Any) -> Number:
     """A number that may stand for this symbol: a nonnegative integer (for bytes per element also 0.5 and the like)."""
     if isinstance(value, bool):

@@ -62,7 +62,7 @@ def cache(model: Model, pattern: str = "") -> Value:
     """The bytes that are kept for the next call once `past_len + seq_len` tokens have been fed, in all symbols.
 
     What is appended to a KV cache, for grouped, multi-query and latent attention as the model file says, is kept for
-    every token, or for the last `window` ones where the attention beside it sees no more. Recurrent states, which do
+    every token, or for the last `window - 1` where the attention beside it sees no more. Recurrent states, which do
     not grow, are added. Raises SymflopsError when no layer says what it keeps.
     """
     wanted = [path for path, _, _ in model.matching(pattern)] if pattern else [""]
@@ -94,18 +94,19 @@ def kept_by_layers(model: Model, wanted: Callable[[str], bool] = lambda _: True)
             if state != polynomial.multiply(per_token, polynomial.symbol("seq_len")):
                 raise SymflopsError("what it keeps is not proportional to seq_len", where=f"{model.name}: {path}")
             window = _window(groups[path.rpartition(".")[0]])
-            seen = tokens if window is None else minimum(window, tokens)
+            seen = tokens if window is None else minimum(polynomial.add(window, -1), tokens)
             state = polynomial.multiply(per_token, seen)
         kept.append((place, polynomial.multiply(runs, state)))
     return kept
 
 
 def _window(group: Layer) -> Value | None:
-    """How far back the attention of a group sees, if that is limited."""
+    """How far back the attention of a group sees, if that is limited and no more is kept."""
+    attention = [p.layer for p in group.parts if p.layer.formula is not None and p.layer.formula.name in ATTENTION]
     windows = [
-        dict(p.layer.args).get("window")
-        for p in group.parts
-        if p.layer.formula is not None and p.layer.formula.name in ATTENTION
+        None if args.get("kv_read") == args["kv_len"] else args.get("window")
+        for layer in attention
+        if (args := dict(layer.args))
     ]
     limited = [w for w in windows if w is not None]
     return maximum(*limited) if limited and len(limited) == len(windows) else None

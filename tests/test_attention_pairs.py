@@ -37,9 +37,23 @@ def test_windowed_pairs(attention: Cost) -> None:
         assert pairs(attention, q=q, kv=kv, w=w, causal=1) == sum(map(len, visible(q, kv, w))), (q, kv, w)
 
 
-def test_without_a_mask_every_pair_counts(attention: Cost) -> None:
+def kept(q_len: int, kv_len: int, window: int) -> list[int]:
+    """The keys that a call has: its own, and of the earlier ones those that stay when all but the last window - 1
+    are dropped after each token."""
+    cache: list[int] = []
+    for key in range(kv_len - q_len):
+        cache = [*cache, key][1 - window :] if window > 1 else []
+    return [*cache, *range(kv_len - q_len, kv_len)]
+
+
+def test_without_a_mask_every_pair_of_the_call_counts(attention: Cost) -> None:
     for q, kv, w in SIZES:
-        assert pairs(attention, q=q, kv=kv, w=w) == q * kv
+        assert pairs(attention, q=q, kv=kv, w=w) == q * len(kept(q, kv, w)), (q, kv, w)
+
+
+def test_what_a_window_keeps_holds_every_pair_that_its_mask_leaves() -> None:
+    for q, kv, w in SIZES:
+        assert set().union(*visible(q, kv, w)) == set(kept(q, kv, w)), (q, kv, w)
 
 
 @pytest.mark.parametrize("name", ["sdpa", "sdpa_eager"])
@@ -57,18 +71,16 @@ def test_without_a_window_pairs_are_a_polynomial() -> None:
     assert "min" not in cost.text("read_bytes")
 
 
-def test_keys_read_in_a_window() -> None:
-    """The fused kernel reads the keys that any query sees; the eager one reads all."""
+@pytest.mark.parametrize("causal", [0, 1])
+def test_keys_read_in_a_window(causal: int) -> None:
+    """Either kernel reads the keys that the call has, whether or not the mask counts."""
     shape = {"batch": 1, "q_len": "q", "kv_len": "kv", "num_heads": 1, "num_kv_heads": 1, "head_dim": 1, "window": "w"}
     run = compiled(
         [load_formula(name).cost(**shape, kv_bytes=1).value("read_bytes") for name in ("sdpa", "sdpa_eager")]
     )
     for q, kv, w in SIZES:
-        fused, eager = run(with_defaults({"q": q, "kv": kv, "w": w, "causal": 1, "dtype_bytes": 0}))
-        assert fused == 2 * len(set().union(*visible(q, kv, w))), (q, kv, w)
-        assert eager == 2 * kv
-        fused, eager = run(with_defaults({"q": q, "kv": kv, "w": w, "causal": 0, "dtype_bytes": 0}))
-        assert fused == eager == 2 * kv
+        fused, eager = run(with_defaults({"q": q, "kv": kv, "w": w, "causal": causal, "dtype_bytes": 0}))
+        assert fused == eager == 2 * len(kept(q, kv, w)), (q, kv, w)
 
 
 def test_masked_can_be_fixed() -> None:

@@ -39,9 +39,9 @@ def test_steps_windows_and_experts() -> None:
     with pytest.raises(symflops.SymflopsError, match="rises in steps"):
         _ = steps.elasticity
     window = symflops.regimes("mistral-7b", causal=1)
-    # In the window each further token sees 4096 keys in 32 layers of 32 heads, at 4*128 + 6 each; the rest is linear.
-    linear = symflops.regimes("mistral-7b", causal=1, sliding_window=0).limit
-    assert window.limit - linear == 32 * 32 * 4096 * (4 * 128 + 6)
+    # In the window each further token sees 4096 keys in 32 layers of 32 heads, at 4*128 + 6 each; of 1 itself.
+    itself = symflops.regimes("mistral-7b", causal=1, sliding_window=1).limit
+    assert window.limit - itself == 32 * 32 * 4095 * (4 * 128 + 6)
     experts = symflops.regimes("mixtral-8x7b", "batch_size", "read_bytes", seq_len=1, past_len=0)
     assert experts.degree == 1  # the expected experts are bounded: what grows is linear
 

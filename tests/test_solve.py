@@ -92,10 +92,11 @@ def test_experts_read_where_their_expectation_meets_the_cache() -> None:
 
 
 def test_a_window_keeps_the_cache_from_growing() -> None:
-    # 2*32*8*128*2 = 131,072 bytes per token and sequence: 8,192 tokens fill 1 GiB, of which two sequences keep 4,096.
-    assert symflops.solve("mistral-7b", "cache == 1 GiB", "seq_len", batch_size=1).status == "never"
-    full = symflops.solve("mistral-7b", "cache == 1 GiB", "seq_len", batch_size=2)
-    assert full.sentence == "seq_len >= 4,096"
+    # 2*32*8*128*2 = 131,072 bytes per token and sequence. A sequence keeps 4,095 tokens at most, two of them
+    # 8,190*131,072 = 1,073,479,680 bytes, which is less than the 8,192*131,072 of 1 GiB.
+    assert symflops.solve("mistral-7b", "cache == 1 GiB", "seq_len", batch_size=2).status == "never"
+    full = symflops.solve("mistral-7b", "cache == 1073479680", "seq_len", batch_size=2)
+    assert full.sentence == "seq_len >= 4,095"
     assert symflops.solve("mistral-7b", "cache <= 1 GiB", "seq_len", batch_size=2).status == "always"
 
 

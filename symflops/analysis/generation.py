@@ -69,7 +69,7 @@ def kv_cache(model: Any, *, symbolic: bool = False) -> Any:
     expression. Grouped, multi-query and latent caches are what the model appends; a window limits what is kept.
 
     >>> kv_cache("mistral-7b")
-    65536*batch_size*cache_bytes*Min(4096, past_len + seq_len)
+    65536*batch_size*cache_bytes*Min(4095, past_len + seq_len)
 
     Raises SymflopsError for a model that keeps nothing, and for a traced recurrent one that does not say how much.
     """

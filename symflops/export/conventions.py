@@ -28,7 +28,8 @@ CONVENTIONS = (
     "Bytes are algorithmic, not measurements of DRAM traffic: each layer reads its inputs and weights once and writes "
     "its outputs once. A fused execution moves read_bytes + write_bytes; an unfused one also writes and reads back the "
     "intermediate_bytes, each counted once, when written.",
-    "Attention counts every (query, key) pair; with causal = 1 exactly the unmasked ones.",
+    "Attention counts every (query, key) pair of the call; with causal = 1 exactly the unmasked ones. A sliding window "
+    "keeps the last window - 1 tokens.",
     "seq_len tokens are fed in this call, past_len are already in the KV cache: prefill is past_len = 0, decoding is "
     "seq_len = 1.",
     "A mixture of experts reads the expected number of distinct experts under uniform routing. Numbers are exact; "

@@ -16,7 +16,7 @@ import torch
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
 
-from symflops.function import divide_floor, modulo
+from symflops.function import divide_floor, minimum, modulo
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol
 from symflops.trace.recorder import Recorder
 
@@ -47,7 +47,7 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
                 mask = Mask(bool(causal), options.get("sliding_window"))
             elif mask.size is None and options.get("sliding_window") is not None and mask.causal:
                 mask = Mask(True, options["sliding_window"])
-            args = arguments(recorder, query, key, value, mask)
+            args = arguments(recorder, query, key, value, mask, not eager)
             ops = 3 * (options.get("softcap") is not None)
             reads = [query, key, value]
             for name in ("s_aux", "position_bias", "attention_bias"):
@@ -90,12 +90,12 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
         yield
 
 
-def arguments(recorder: Recorder, query: Any, key: Any, value: Any, mask: Mask) -> dict[str, Value]:
+def arguments(recorder: Recorder, query: Any, key: Any, value: Any, mask: Mask, is_fused: bool) -> dict[str, Value]:
     """The arguments of the `sdpa` formula for these tensors, (batch, heads, length, width) each."""
     of = recorder.quantities.value
-    q_len, kv_len = of(query.shape[2]), of(key.shape[2])
+    q_len, keys = of(query.shape[2]), of(key.shape[2])
     args = {
-        "batch": of(query.shape[0]), "q_len": q_len, "kv_len": kv_len, "num_heads": of(query.shape[1]),
+        "batch": of(query.shape[0]), "q_len": q_len, "kv_len": keys, "num_heads": of(query.shape[1]),
         "num_kv_heads": of(key.shape[1]), "head_dim": of(query.shape[3]),
     }  # fmt: skip
     if (width := of(value.shape[3])) != args["head_dim"]:
@@ -104,14 +104,25 @@ def arguments(recorder: Recorder, query: Any, key: Any, value: Any, mask: Mask) 
         args["kv_bytes"] = symbol("dtype_bytes")
     if not mask.causal:
         args["masked"] = 0
-    elif mask.size is not None and mask.chunked:
-        past = add(kv_len, negate(q_len))
-        seen = add(chunked_pairs(kv_len, of(mask.size)), negate(chunked_pairs(past, of(mask.size))))
-        causal = symbol("causal")
-        args["pairs"] = add(multiply(q_len, kv_len, add(1, negate(causal))), multiply(causal, seen))
-        args["window"] = of(mask.size)
     elif mask.size is not None:
-        args["window"] = of(mask.size)
+        size, past = of(mask.size), recorder.past if keys != q_len else 0
+        args |= {"kv_len": add(q_len, past), "window": size}
+        if keys != add(q_len, minimum(past, add(size, -1))):
+            args["kv_read"] = keys  # a cache that keeps all of them, or none at all
+        if mask.chunked:
+            args |= _chunked(q_len, past, keys, size, is_fused)
+    return args
+
+
+def _chunked(q_len: Value, past: Value, keys: Value, size: Value, is_fused: bool) -> dict[str, Value]:
+    """Which pairs a mask of chunks leaves, and which keys they are of: a fused kernel reads those from the start of the
+    first query's chunk on."""
+    causal = symbol("causal")
+    seen = add(chunked_pairs(add(past, q_len), size), negate(chunked_pairs(past, size)))
+    every = add(1, negate(causal))
+    args = {"pairs": add(multiply(q_len, keys, every), multiply(causal, seen))}
+    if is_fused:
+        args["kv_read"] = add(multiply(keys, every), multiply(causal, add(q_len, modulo(past, size))))
     return args
 
 

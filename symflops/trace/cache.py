@@ -1,23 +1,31 @@
-"""A KV cache whose update is one recorded step, and whose length is a symbol."""
+"""A KV cache whose update is one recorded step, and whose length is a symbol; a window limits what a layer keeps."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
-from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer, LinearAttentionCacheLayerMixin
+from transformers.cache_utils import (
+    Cache,
+    CacheLayerMixin,
+    DynamicCache,
+    DynamicLayer,
+    LinearAttentionCacheLayerMixin,
+    get_layer_types_and_kwargs,
+)
 
-from symflops.polynomial import multiply
+from symflops.function import minimum
+from symflops.polynomial import Value, add, multiply
 from symflops.trace.quantity import product
 from symflops.trace.recorder import Recorder
 
 
 class _Recorded(DynamicLayer):
-    """Keys and values of one layer: `past` of them from before, then those of each update."""
+    """Keys and values of one layer: those `kept` of the `past` tokens before, then those of each update."""
 
-    def __init__(self, recorder: Recorder, past: Any, sliding: bool) -> None:
+    def __init__(self, recorder: Recorder, past: Any, kept: Any, sliding: bool) -> None:
         super().__init__()
-        self.recorder, self.past, self.is_sliding = recorder, past, sliding
+        self.recorder, self.past, self.kept, self.is_sliding = recorder, past, kept, sliding
 
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         keys, values = (self._longer(t) for t in (key_states, value_states))
@@ -47,35 +55,60 @@ class _Recorded(DynamicLayer):
 
     def _longer(self, new: Any) -> Any:
         with self.recorder.pause():
-            shape = (*new.shape[:-2], new.shape[-2] + self.past, new.shape[-1])
+            shape = (*new.shape[:-2], new.shape[-2] + self.kept, new.shape[-1])
             return self.recorder.note(new.new_empty(shape), "cache")
 
     def get_seq_length(self) -> Any:
         return self.past
 
-    def get_mask_sizes(self, query_length: Any) -> tuple[Any, int]:
-        return self.past + query_length, 0
+    def get_mask_sizes(self, query_length: Any) -> tuple[Any, Any]:
+        return self.kept + query_length, self.past - self.kept
 
 
-def recorded(config: Any, recorder: Recorder, past: Any) -> Cache:
-    """The cache that a model of this config takes, its attention layers recorded and `past` tokens long."""
-    cache = DynamicCache(config=config)
-    cache.layers = [_recorded(layer, recorder, past) for layer in cache.layers]
+class _Windows:
+    """How many of the `past` tokens layers keep: all, or the last `window - 1`, which is a size of its own."""
+
+    def __init__(self, recorder: Recorder, past: Any) -> None:
+        self.recorder, self.past = recorder, past
+        self.kept: dict[Value, Any] = {}
+
+    def of(self, window: Any) -> Any:
+        if window is None or (type(self.past) is int and self.past == 0):
+            return self.past
+        sizes, quantities = self.recorder.sizes, self.recorder.quantities
+        value = minimum(quantities.value(self.past), add(quantities.value(window), -1))
+        if type(value) is int:
+            return value
+        if value not in self.kept:
+            name = f"kept_{len(sizes.names)}"
+            quantities.values[name] = value
+            self.kept[value] = sizes.symbol(name, max(2, min(sizes.number(self.past), sizes.number(window) - 1)))
+        return self.kept[value]
+
+
+def recorded(original: Any, config: Any, recorder: Recorder, past: Any) -> Cache:
+    """The cache that a model takes, its attention layers recorded and `past` tokens long; `config` is the original one
+    with symbols for sizes."""
+    recorder.past = recorder.quantities.value(past)
+    cache = DynamicCache(config=original)
+    kept = _Windows(recorder, past).of
+    windows = [options.get("sliding_window") for options in get_layer_types_and_kwargs(config)[1]]
+    cache.layers = [_recorded(c, recorder, past, kept(w)) for c, w in zip(cache.layers, windows, strict=True)]
     if not cache.layers:
-        layer = partial(_Recorded, recorder, past, False)
+        layer = partial(_Recorded, recorder, past, past, False)
         cache.layer_class_to_replicate = layer  # type: ignore[assignment]  # declared as a class, and only ever called
     return cache
 
 
-def _recorded(layer: Any, recorder: Recorder, past: Any) -> Any:
+def _recorded(layer: Any, recorder: Recorder, past: Any, kept: Any) -> Any:
     if isinstance(layer, LinearAttentionCacheLayerMixin):
         if isinstance(layer, CacheLayerMixin):
-            attention = _Recorded(recorder, past, layer.is_sliding)
+            attention = _Recorded(recorder, past, kept, layer.is_sliding)
             for name in ("update", "get_seq_length", "get_mask_sizes"):
                 setattr(layer, name, getattr(attention, name))
         return layer
     if isinstance(layer, DynamicLayer):
-        return _Recorded(recorder, past, layer.is_sliding)
+        return _Recorded(recorder, past, kept, layer.is_sliding)
     return layer
 
 

@@ -101,6 +101,10 @@ class Sizes:
         self.hints[made] = sympy.Integer(hint)
         return self.environment.create_symintnode(made, hint=hint, source=source)
 
+    def number(self, size: Any) -> int:
+        """A size where every symbol is its hint."""
+        return int(decide(sympy.sympify(expression(size)), self.hints))
+
     @contextmanager
     def active(self) -> Iterator[None]:
         """Tensors made inside are fake; every operation has a shape rule that understands symbols."""

@@ -44,6 +44,7 @@ class Recorder(TorchDispatchMode):
         self.unknown: list[str] = []
         self.paused = 0
         self.has_cache = False  # keys and values are kept in a cache, in its own number format
+        self.past: Value = 0  # how many tokens have been fed to it
         self.silent = False  # in a call before the one that is recorded
         self.storages: dict[int, Storage] = {}
         self.known = Values(self.storages, sizes, quantities)

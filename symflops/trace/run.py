@@ -240,7 +240,9 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
     if settings.past != "none" and "past_key_values" in accepted and not is_encoder:
         recorder.has_cache = True
         past = symbols["past_len"] if settings.past == "symbol" else 0
-        inputs["past_key_values"] = cache.recorded(plain_text_config(built.original), recorder, past)
+        inputs["past_key_values"] = cache.recorded(
+            plain_text_config(built.original), plain_text_config(config), recorder, past
+        )
     if "use_cache" in accepted:
         inputs["use_cache"] = "past_key_values" in inputs
     return inputs
