@@ -582,3 +582,13 @@ def test_a_length_below_which_another_way_is_taken_is_an_assumption() -> None:
     assert "floor(seq_len/4) >= 512" in model.assumes
     counted = independent_count.count(config, 1, 2100)
     assert model.total().at(batch_size=1, seq_len=2100, causal=0).matmul_flops == counted
+
+
+@pytest.mark.parametrize("padding", [None, 3, 1_500, 31_999, 200_000, 1_999_999])
+def test_a_vocabulary_is_a_symbol_whatever_the_id_of_its_padding_token(padding: int | None) -> None:
+    """torch asks that the id lies within the table; gpt-oss, GLM, Phi and Granite use one of the last."""
+    config = LlamaConfig(**SMALL | {"vocab_size": 2_000_000, "pad_token_id": padding})
+    model = symflops.derive(config)
+    other = model.with_symbols({"vocab_size": 2_000_100})
+    # The table of the embedding and the head: a row of hidden_size for each token in both.
+    assert other.total().parameters - model.total().parameters == 2 * 100 * config.hidden_size

@@ -22,6 +22,9 @@ from symflops.trace.arithmetic import RoundedError
 from symflops.trace.internals import decide
 from symflops.trace.run import Guard, Run
 
+# Hints that are tried where a larger one is needed; a vocabulary has to be larger than the id of its padding token.
+_LARGER = (1009, 20_011, 300_007, 4_000_037)
+
 
 @dataclass
 class Knowledge:
@@ -100,14 +103,15 @@ class Knowledge:
 
     def _raises(self, run: Run, wrong: Guard) -> bool:
         """An inequality that the config's numbers decide the other way: a larger hint for one of the fields in it."""
-        larger = 1009 + 2 * len(self.raised)
-        for symbol in sorted(wrong.condition.free_symbols, key=str):
-            rest = run.sizes.names.get(symbol, "")
-            if rest in run.build.symbols and rest not in self.raised:
-                decided = decide(wrong.condition, run.sizes.hints | {symbol: sympy.Integer(larger)})
-                if decided in (True, False) and bool(decided) is not wrong.outcome:
-                    self.raised[rest] = larger
-                    return True
+        for least in _LARGER:
+            larger = least + 2 * len(self.raised)
+            for symbol in sorted(wrong.condition.free_symbols, key=str):
+                rest = run.sizes.names.get(symbol, "")
+                if rest in run.build.symbols and self.raised.get(rest, 0) < least:
+                    decided = decide(wrong.condition, run.sizes.hints | {symbol: sympy.Integer(larger)})
+                    if decided in (True, False) and bool(decided) is not wrong.outcome:
+                        self.raised[rest] = larger
+                        return True
         return False
 
     def _divides(self, run: Run, condition: Any, shape: Architecture) -> bool:
