@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import independent_count
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import PreTrainedConfig, PreTrainedModel, XmodConfig
+from transformers import LlamaConfig, PreTrainedConfig, PreTrainedModel, XmodConfig
 from transformers.models.xmod.modeling_xmod import XmodForCausalLM
 
 import symflops
@@ -148,3 +149,92 @@ def test_xmod_runs_the_adapter_of_its_language_and_owns_all() -> None:
     # Two Linears from 24 to 8 and back, each of one row: their weights and biases and what goes in, at 2 bytes.
     assert read["en_XX"] >= 2 * (24 * 8 + 8 + 24 + 8 * 24 + 24 + 8)
     assert any("default_language" in text for text in model.assumes)
+
+
+class LimitedConfig(MaskedConfig):
+    model_type = "limited"
+
+    def __init__(self, max_len: int = 17, **others: Any) -> None:
+        self.max_len = max_len
+        super().__init__(**others)
+
+
+def limited(made: Mask) -> type[Masked]:
+    """A model that computes one thing more where the largest position that it made is beyond a limit of its config."""
+
+    def forward(self: Any, input_ids: torch.Tensor) -> torch.Tensor:
+        left = self.proj(self.emb(input_ids))
+        return self.rest(left[..., :32]) if torch.max(made(input_ids)) + 1 > self.config.max_len else left
+
+    return type("Limited", (Masked,), {"config_class": LimitedConfig, "forward": forward})
+
+
+def starting_at(start: int) -> Mask:
+    return lambda ids: torch.arange(start, ids.shape[1] + start)
+
+
+def written_into(ids: torch.Tensor) -> torch.Tensor:
+    positions = torch.arange(ids.shape[1])
+    positions[0] = 50
+    return positions
+
+
+KNOWN: dict[str, Mask] = {
+    "arange": lambda ids: torch.arange(ids.shape[1]),
+    "of each sequence": lambda ids: torch.arange(ids.shape[1])[None].expand(ids.shape[0], -1),
+    "written out": lambda ids: torch.arange(ids.shape[1]).repeat(ids.shape[0], 1),
+    "from 4": starting_at(4),
+    "4 more": lambda ids: torch.arange(ids.shape[1]) + 4,
+    "3 less": lambda ids: torch.arange(ids.shape[1]) - 3,
+    "as many more": lambda ids: torch.arange(ids.shape[1]).clone() + ids.shape[1],
+}
+UNKNOWN: dict[str, Mask] = {
+    "every other": lambda ids: torch.arange(0, ids.shape[1], 2),
+    "but the last": lambda ids: torch.arange(ids.shape[1])[:-1],
+    "doubled": lambda ids: torch.arange(ids.shape[1]) * 2,
+    "doubled in place": lambda ids: torch.arange(ids.shape[1]).mul_(2),
+    "twice as many more": lambda ids: torch.add(torch.arange(ids.shape[1]), ids.shape[1], alpha=2),
+    "subtracted": lambda ids: ids.shape[1] - torch.arange(ids.shape[1]),
+    "written into": written_into,
+    "of the input": lambda ids: ids * torch.arange(ids.shape[1]),
+}
+
+
+def holds(model: symflops.Model, length: int) -> bool:
+    try:
+        model.check_assumptions({"batch_size": 3, "seq_len": length, "past_len": 0})
+    except symflops.SymflopsError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", [*KNOWN, *UNKNOWN])
+def test_what_a_source_decides_by_the_largest_position_is_what_it_decides_on_real_tensors(name: str) -> None:
+    """At every length the FLOPs that torch counts, or a refusal; never those of the other way."""
+    model = limited({**KNOWN, **UNKNOWN}[name])
+    if name in UNKNOWN:
+        with pytest.raises(symflops.SymflopsError, match="depends on the values of"):
+            symflops.derive(model)
+        return
+    derived = symflops.derive(model)
+    lengths = [n for n in (*range(2, 40), 400) if holds(derived, n)]
+    for length in lengths:
+        at = derived.total().at(batch_size=3, seq_len=length)
+        assert at.matmul_flops == counted(model(LimitedConfig()), 3, length), length
+    assert lengths
+
+
+@pytest.mark.parametrize("rope", ["dynamic", "longrope"])
+def test_rotary_frequencies_that_depend_on_the_largest_position(rope: str) -> None:
+    """Scaling moves angles and multiplies no matrix: the products are those that torch counts for the same model."""
+    scaling: dict[str, Any] = {"rope_type": rope, "rope_theta": 1e4, "factor": 4.0}
+    if rope == "longrope":
+        scaling |= {"original_max_position_embeddings": 16, "long_factor": [1.0] * 4, "short_factor": [1.0] * 4}
+    config = LlamaConfig(
+        vocab_size=90, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=40,
+        max_position_embeddings=64, rope_parameters=scaling,
+    )  # fmt: skip
+    total = symflops.derive(config).total()
+    for batch, length, past in ((1, 17, 0), (3, 5, 9), (2, 1, 40)):
+        at = total.at(batch_size=batch, seq_len=length, past_len=past)
+        assert at.matmul_flops == independent_count.count(config, batch, length, past)

@@ -30,7 +30,8 @@ class Storage:
     unit: Value
     elements: Value
     role: str
-    value: bool | int | float | None = None  # of all its elements, where it was made from constants alone
+    value: Any = None  # of all its elements, where it was made from constants alone: a number or a torch size
+    largest: Any = None  # its largest element, of positions 0, 1, …: a number or a torch size
     classes: Value = 0  # of how many things its elements each choose one
     maker: Execution | None = None  # the module that made a constant from nothing, as arange and zeros do
     is_hits: bool = False  # the experts that some token chose, in order

@@ -22,7 +22,7 @@ from symflops.trace.operation import Call, Work, work
 from symflops.trace.origin import is_between, is_torch
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, Storage, View
-from symflops.trace.values import Values
+from symflops.trace.values import Values, is_zero
 
 
 class Recorder(TorchDispatchMode):
@@ -63,7 +63,7 @@ class Recorder(TorchDispatchMode):
     # ---------------------------------------------------------------------------------------------------- memory
 
     def storage(self, tensor: torch.Tensor, role: str) -> Storage:
-        whole = tensor.storage_offset() == 0 and not any(_is_zero(t) for t in tensor.stride()) and tensor._base is None
+        whole = tensor.storage_offset() == 0 and not any(is_zero(t) for t in tensor.stride()) and tensor._base is None
         elements = (
             product(self.quantities.shape(tensor.shape)) if whole else self.quantities.value(_base_elements(tensor))
         )
@@ -86,7 +86,7 @@ class Recorder(TorchDispatchMode):
             self.note(self.weights[key], "weight")
         if key not in self.storages:
             self.note(tensor, "constant")
-        pairs = [(s, t) for s, t in zip(tensor.shape, tensor.stride(), strict=True) if not _is_zero(t)]
+        pairs = [(s, t) for s, t in zip(tensor.shape, tensor.stride(), strict=True) if not is_zero(t)]
         sizes = [self.quantities.value(s) for s, _ in pairs]
         place = (*sizes, *(self.quantities.value(t) for _, t in pairs), self.quantities.value(tensor.storage_offset()))
         return View(key, product(sizes), place)
@@ -135,7 +135,9 @@ class Recorder(TorchDispatchMode):
             value = self.known.constant(name, args, kwargs, outputs[0]) if len(outputs) == 1 else None
             for tensor in outputs:
                 storage = self.storages[storage_key(tensor)]
-                storage.value = value if self.view(tensor).elements == storage.elements else None
+                is_whole = self.view(tensor).elements == storage.elements
+                storage.value = value if is_whole else None
+                storage.largest = self.known.largest(name, args, kwargs) if is_whole else None
             if reads:
                 self.record(name, Work(0), reads, [self.view(t) for t in outputs]).is_constant = True
             return
@@ -285,10 +287,6 @@ def _tensors(tree: Any) -> list[torch.Tensor]:
 
 def _is_empty(tensor: torch.Tensor) -> bool:
     return any(type(size) is int and size == 0 for size in tensor.shape)
-
-
-def _is_zero(stride: Any) -> bool:
-    return type(stride) is int and stride == 0
 
 
 def _base_elements(tensor: torch.Tensor) -> Any:

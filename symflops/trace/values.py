@@ -1,7 +1,9 @@
 """What is known of the values of tensors, though they are fake.
 
-Of a tensor made from constants alone, such as a mask of ones: that all its elements are one number. Of ids that `topk`
-chose: of how many things each chooses one, so that masks made from them have so many true elements on the average.
+Of a tensor made from constants alone, such as a mask of ones: that all its elements are one number. Of positions, an
+`arange`: which is the largest, so that a source can ask how long the sequence is by `max(position_ids) + 1`. Of ids
+that `topk` chose: of how many things each chooses one, so that masks made from them have so many true elements on
+the average.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 import torch
 
 from symflops.errors import SymflopsError
-from symflops.polynomial import add, divide
+from symflops.polynomial import add, divide, multiply
 from symflops.trace.internals import Sizes, storage_key
 from symflops.trace.quantity import Quantities
 from symflops.trace.record import Storage
@@ -30,7 +32,10 @@ _ELEMENTWISE: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-_NUMBERS = (bool, int, float)  # a size is none of these
+_NUMBERS = (bool, int, float)
+_SIZES = (torch.SymInt, torch.SymBool)  # of the largest position, and of what was compared with it
+_SHIFTS = {"add": operator.add, "sub": operator.sub}
+_COPIES = {"_to_copy", "clone", "repeat", "copy_"}  # of the same elements
 
 
 class Values:
@@ -39,8 +44,8 @@ class Values:
     def __init__(self, storages: Mapping[int, Storage], sizes: Sizes, quantities: Quantities) -> None:
         self.storages, self.sizes, self.quantities = storages, sizes, quantities
 
-    def number(self, tensor: torch.Tensor) -> bool | int | float | None:
-        """The value of a tensor's one element, or of all of them; None where it is not known."""
+    def number(self, tensor: torch.Tensor) -> Any:
+        """The value of a tensor's one element, or of all of them: a number or a torch size; None if unknown."""
         storage = self.storages.get(storage_key(tensor))
         if storage is None:
             return None
@@ -67,7 +72,9 @@ class Values:
     def constant(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], output: torch.Tensor) -> Any:
         """The one number that all elements of `output` are when this operation made it; None where it is not known."""
         found: Any = None
-        if name in _MADE:
+        if name == "max" and len(args) == 1:
+            found = self._largest_of(args[0])
+        elif name in _MADE:
             found = _MADE[name]
         elif name in _FILLED:
             found = args[_FILLED[name]]
@@ -75,11 +82,32 @@ class Values:
             found = self._of(args[1 if name == "copy_" else 0])
         elif name.rstrip("_") in _ELEMENTWISE and len(args) < 3 and not kwargs:  # a third is a factor
             numbers = [self._of(arg) for arg in args]
-            if all(type(n) in _NUMBERS for n in numbers):
+            if all(type(n) in (*_NUMBERS, *_SIZES) for n in numbers):
                 found = _ELEMENTWISE[name.rstrip("_")](*numbers)
+        if type(found) in _SIZES and not output.dtype.is_floating_point:
+            return found
         if type(found) not in _NUMBERS or not math.isfinite(found):
             return None
         return _kind(output.dtype)(found)
+
+    def largest(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The largest element of what this operation made of positions; None where it is not known."""
+        if name == "arange" and len(args) < 3:  # a third is the step
+            return args[-1] - 1 if all(type(n) in (int, torch.SymInt) for n in args) else None
+        if name in _SHIFTS and len(args) == 2 and not kwargs and type(args[1]) in (int, torch.SymInt):
+            found = self._largest_of(args[0])
+            return None if found is None else _SHIFTS[name](found, args[1])
+        return self._largest_of(args[1 if name == "copy_" else 0]) if name in _COPIES else None
+
+    def _largest_of(self, tensor: Any) -> Any:
+        """Of a tensor that has all elements of some positions, perhaps more than once."""
+        if not isinstance(tensor, torch.Tensor):
+            return None
+        storage = self.storages.get(storage_key(tensor))
+        if storage is None or storage.largest is None:
+            return None
+        sizes = [self.quantities.value(s) for s, t in zip(tensor.shape, tensor.stride(), strict=True) if not is_zero(t)]
+        return storage.largest if multiply(1, *sizes) == storage.elements else None
 
     def _of(self, argument: Any) -> Any:
         return self.number(argument) if isinstance(argument, torch.Tensor) else argument
@@ -95,6 +123,11 @@ class Values:
                 found = self.storages[storage_key(tensor)]
                 if found.classes:
                     self.storages[storage_key(outputs[0])].classes = found.classes
+
+
+def is_zero(stride: Any) -> bool:
+    """Whether elements along a dimension are one element of the memory, as `expand` makes them."""
+    return type(stride) is int and stride == 0
 
 
 def _kind(dtype: torch.dtype) -> type:
