@@ -119,6 +119,7 @@ class Model:
     source: str = ""
     class_name: str = ""
     unproven: str = ""
+    notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, to be said beside every number
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -256,8 +257,7 @@ class Model:
         }  # fmt: skip
         data |= {key: value for key, value in optional.items() if value}
         data["symbols"] = dict(self.definitions)
-        if self.assumes:
-            data["assumes"] = list(self.assumes)
+        data |= {key: list(texts) for key, texts in (("assumes", self.assumes), ("notes", self.notes)) if texts}
         data["layers"] = {part.name: dump(part) for part in self.root.parts}
         return data
 

@@ -20,7 +20,7 @@ from symflops.tree import NAME, names, read, write
 
 MAX_FILE = 64 * 2**20  # bytes of a model file
 MAX_DEPTH = 100  # of nested layers
-_MODEL_KEYS = ("name", "about", "source", "unproven", "class", "symbols", "assumes", "layers")
+_MODEL_KEYS = ("name", "about", "source", "unproven", "class", "symbols", "assumes", "notes", "layers")
 _LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "sub_layers")
 
 
@@ -87,6 +87,9 @@ class Reading:
                 continue
             for side in sides(text)[::2]:
                 self.check_names(side, f"assumes[{i}]")
+        notes = [
+            _expect(text, str, f"notes[{i}]") for i, text in enumerate(_expect(data.get("notes", []), list, "notes"))
+        ]
         layers = _expect(data.get("layers"), dict, "layers")
         root = Layer(parts=tuple(self.part(name, layer, "layers", 0) for name, layer in layers.items()))
         for path, owner in self.ties:
@@ -96,7 +99,7 @@ class Reading:
         return {
             "name": texts["name"], "root": root, "definitions": dict(symbols), "assumes": tuple(assumes),
             "about": texts["about"], "source": texts["source"], "class_name": texts["class"],
-            "unproven": texts["unproven"],
+            "unproven": texts["unproven"], "notes": tuple(notes),
         }  # fmt: skip
 
     def part(self, name: str, data: Any, where: str, depth: int) -> Part:

@@ -36,10 +36,10 @@ def compare(
     from symflops.analysis import comparison
 
     first, run = point.resolve(a)
-    second = b if comparison.is_rule(b) else request.ANYWHERE.resolve(b)[0]
+    second = b if comparison.is_rule(b) else point.other(b)
     found = comparison.compare(first, second, metric, by=by, **run)
     percent = within or ("5%" if found.is_rule else None)
-    print(_PRINTERS[output](found, percent))
+    point.say(_PRINTERS[output](found, percent), output is answers.Format.json)
 
 
 def _text(found: Comparison, percent: str | None) -> str:

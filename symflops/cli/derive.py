@@ -36,8 +36,10 @@ def derive(
         text = model.dumps()
     if target is None:
         sys.stdout.write(text)
+        request.print_notes(model.notes)
         return
     output_file.write(target, text)
+    request.print_notes(model.notes)
     layers = sum(row.is_basic for row in model.rows(symbolic=True))
     seconds = time.monotonic() - started
     print(f"wrote {output}: {layers} layers, {len(model.symbols)} symbols, {seconds:.1f} s", file=sys.stderr)

@@ -52,7 +52,7 @@ def generation(
     if given:
         cost = cost.at(**given) if cost.is_complete(given) else cost.bind(**given)
     shown = printed(output, named, cost, metrics, short)
-    print(_with_cache(output, shown, named, symbolic, given, cost))
+    point.say(_with_cache(output, shown, named, symbolic, given, cost), output is Format.json)
 
 
 def _with_cache(output: Format, shown: str, model: Model, symbolic: bool, given: dict[str, Any], cost: Cost) -> str:

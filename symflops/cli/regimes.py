@@ -36,7 +36,7 @@ def regimes(
     found = answer(named, by, metric, symbolic=symbolic, **run)
     if at and not found.is_numeric:
         raise SymflopsError("--at needs numbers for all other symbols; leave out --symbolic")
-    print(_PRINTERS[output](found, at or []))
+    point.say(_PRINTERS[output](found, at or []), output is answers.Format.json)
 
 
 def _text(found: Regimes, at: list[int]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
@@ -79,6 +80,22 @@ class Point:
     causal: bool = False
     config: str | None = None
     settings: tuple[str, ...] = ()
+    resolved: list[Model] = field(default_factory=list)  # the models of this command, in order
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said beside the numbers of this command's models."""
+        return list(dict.fromkeys(f"{model.name}: {one_line(note)}" for model in self.resolved for note in model.notes))
+
+    def say(self, text: str, as_json: bool) -> None:
+        """Print an answer, in JSON with the notes as a key of it."""
+        if as_json and self.notes:
+            text = json.dumps({**json.loads(text), "notes": self.notes}, indent=2, ensure_ascii=False)
+        print(text)
+
+    def other(self, model_name: str) -> Model:
+        """A further model of the command, as it stands."""
+        return Point(resolved=self.resolved).resolve(model_name)[0]
 
     def resolve(self, model_name: str) -> tuple[Model, dict[str, Any]]:
         """The model with the values of `--config` and `--set`, and the numbers given for run symbols."""
@@ -98,7 +115,9 @@ class Point:
                 raise SymflopsError(f"--set {setting[:60]!r}: expected name=value")
             target = run if name in RUN_SYMBOLS else architecture
             target[name] = number(text, f"--set {name}")
-        return (model.with_symbols(architecture) if architecture else model), run
+        model = model.with_symbols(architecture) if architecture else model
+        self.resolved.append(model)
+        return model, run
 
 
 ANYWHERE = Point()
@@ -130,7 +149,9 @@ def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
             said = {name: given.pop(name) for name in options}
             causal, config, settings = (said.pop(name) for name in ("causal", "config", "settings"))
             run = {name: text for name, text in said.items() if text is not None}
-            command(**given, point=Point(run, causal, config, tuple(settings or ())))
+            point = Point(run, causal, config, tuple(settings or ()))
+            command(**given, point=point)
+            print_notes(point.notes)
 
         # What typer reads instead of the command's own.
         vars(called)["__signature__"] = Signature(parameters)
@@ -138,6 +159,13 @@ def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
         return called
 
     return decorated
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """One line on stderr for each, below the answer wherever both go."""
+    for note in notes:
+        sys.stdout.flush()
+        print(f"note: {one_line(note)}", file=sys.stderr)
 
 
 @contextmanager

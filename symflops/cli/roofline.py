@@ -42,7 +42,7 @@ def roofline(
 
     named, run = point.resolve(model)
     found = answer(named, machine, dtype=dtype, devices=devices, unfused=unfused, measured=measured, **run)
-    print(_PRINTERS[output](found))
+    point.say(_PRINTERS[output](found), output is answers.Format.json)
 
 
 def seconds(time: Fraction | float | None) -> str:

@@ -41,7 +41,7 @@ def show(
         whole.value(name)
     rows = [row for row in named.rows(symbolic=symbolic, groups=True) if depth is None or row.depth < depth]
     if output is Format.json:
-        print(_json(named, rows, given, numbers, metrics))
+        point.say(_json(named, rows, given, numbers, metrics), as_json=True)
     elif numbers:
         print(_numbers(named, rows, whole, given, metrics))
     else:

@@ -42,7 +42,7 @@ def solve(
 
     named, run = point.resolve(model)
     answer = solution.solve(named, text, symbol, symbolic=symbolic, free=free or (), **run)
-    print(_PRINTERS[output](answer))
+    point.say(_PRINTERS[output](answer), output is answers.Format.json)
 
 
 def _text(answer: Answer) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from enum import StrEnum
 from itertools import product
@@ -74,7 +75,7 @@ def sweep(
     elif chart is not None:
         raise SymflopsError("--chart is for --plot FILE")
     else:
-        _PRINTERS[output](swept, [*names, *(metric or METRICS)])
+        point.say(_PRINTERS[output](swept, [*names, *(metric or METRICS)]), output is Format.json)
 
 
 def _plot(
@@ -143,28 +144,29 @@ def _rows(swept: Sweep, names: list[str]) -> list[list[Any]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _table(swept: Sweep, names: list[str]) -> None:
+def _table(swept: Sweep, names: list[str]) -> str:
     rows = [[f"{cell:,}" if isinstance(cell, int) else f"{cell:,.6g}" for cell in row] for row in _rows(swept, names)]
-    print(aligned([names, *rows], [True] * len(names)))
     dtypes = {name: str(swept[name].dtype) for name in names}
     distinct = set(dtypes.values())
     stated = distinct.pop() if len(distinct) == 1 else ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
-    print(f"dtype: {stated}")
+    return f"{aligned([names, *rows], [True] * len(names))}\ndtype: {stated}"
 
 
-def _csv(swept: Sweep, names: list[str]) -> None:
+def _csv(swept: Sweep, names: list[str]) -> str:
     import csv
 
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     writer.writerows(_rows(swept, names))
+    return text.getvalue().removesuffix("\n")
 
 
-def _json(swept: Sweep, names: list[str]) -> None:
+def _json(swept: Sweep, names: list[str]) -> str:
     import json
 
     columns = {name: swept[name].tolist() for name in names}
-    print(json.dumps({"dtypes": {name: str(swept[name].dtype) for name in names}, "columns": columns}))
+    return json.dumps({"dtypes": {name: str(swept[name].dtype) for name in names}, "columns": columns})
 
 
 _PRINTERS = {Format.table: _table, Format.csv: _csv, Format.json: _json}

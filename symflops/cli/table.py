@@ -106,7 +106,8 @@ def table(
             else:
                 printer = plain.jsonable if output is Format.json else plain.comma_separated
                 text = printer(built, short=bool(short))
-    print(text.encode("utf-8", "backslashreplace").decode())  # a name may hold half of a surrogate pair
+    text = text.encode("utf-8", "backslashreplace").decode()  # a name may hold half of a surrogate pair
+    point.say(text, output is Format.json)
 
 
 def _check(

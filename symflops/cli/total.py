@@ -49,7 +49,7 @@ def total(
 
         print(equations(cost, metrics, short=short, standalone=True))
     else:
-        print(printed(output, named, cost, metrics, short))
+        point.say(printed(output, named, cost, metrics, short), output is Format.json)
     if output is not Format.json:
         for doubt in named.doubts:
             print(f"{_COMMENT[output]}unproven: {one_line(doubt)}")

@@ -21,6 +21,7 @@ from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import SizeFixedError, check_versions
 from symflops.trace.layer_data import Data
 from symflops.trace.naming import Depths
+from symflops.trace.notes import never_run
 from symflops.trace.run import Run, Settings, keeps_states
 from symflops.trace.work import Progress, Work
 
@@ -222,6 +223,7 @@ def _model(work: Work, record: Record) -> Model:
         "class": full_name(named.model_class),
         "symbols": {**symbols, **dict.fromkeys(unknown)},  # null: nobody knows
         "assumes": [*assumes, *depths.adding_up(), *(["past_len == 0"] if record.without_past else []), *stayed],
+        "notes": never_run(trial),
         "layers": layers,
     })  # fmt: skip
 
