@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from symflops import algebra, notation, notebook, numeric, polynomial
+from symflops.domain import NO_CONDITIONS, Domain
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped, renamed, short_names
-from symflops.polynomial import Polynomial, Value
+from symflops.polynomial import Number, Polynomial, Value
 from symflops.tree import exact, write
 from symflops.units import METRICS as METRICS
 from symflops.units import UNITS as UNITS
@@ -39,7 +40,9 @@ def to_value(quantity: Any) -> Value:
 class Cost:
     """What something costs: FLOPs, matmul FLOPs, bytes read, written and materialised in between, and parameters.
 
-    Build one with `Cost.of`; every metric is then a SymPy expression, of a Cost made by `at` a Python int.
+    Build one with `Cost.of`; every metric is then a SymPy expression, of a Cost made by `at` a Python int. `domain` is
+    where the closed forms hold: `at`, `sweep` and `bind` refuse numbers outside of it, and sums and products carry it
+    on. `dtype_bytes` are the bytes per element where a call does not give them.
 
     >>> linear = Cost.of(flops="2*N*h*h", read_bytes="dtype_bytes*(N*h + h*h)")
     >>> (linear * "L").flops
@@ -50,6 +53,8 @@ class Cost:
 
     values: tuple[Value, ...]
     evaluated: bool = False
+    domain: Domain = NO_CONDITIONS
+    dtype_bytes: Number | None = None  # nothing was said of it: 2
 
     @staticmethod
     def of(**metrics: Any) -> Cost:
@@ -62,12 +67,25 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         if not isinstance(other, Cost):
             return NotImplemented
-        return Cost(tuple(polynomial.add(a, b) for a, b in zip(self.values, other.values, strict=True)))
+        values = tuple(polynomial.add(a, b) for a, b in zip(self.values, other.values, strict=True))
+        return Cost(values, domain=self.domain & other.domain, dtype_bytes=self._common_dtype_bytes(other))
+
+    def _common_dtype_bytes(self, other: Cost) -> Number | None:
+        mine, theirs = (cost.dtype_bytes or 2 if cost.has_bytes else None for cost in (self, other))
+        if None not in (mine, theirs) and mine != theirs:
+            shown = " and ".join(str(numeric.plain(n)) for n in (mine, theirs) if n is not None)
+            raise SymflopsError(f"two costs with other dtype_bytes by default, {shown}: bind all bytes before adding")
+        return self.dtype_bytes if mine is not None else other.dtype_bytes
+
+    @cached_property
+    def has_bytes(self) -> bool:
+        """Whether bytes per element are still open."""
+        return not self.free_symbols.isdisjoint(numeric.BYTE_SYMBOLS)
 
     def __mul__(self, repeat: Any) -> Cost:
         """The cost of doing it `repeat` times; parameters are multiplied too (repeated layers own their weights)."""
         times = to_value(repeat)
-        return Cost(tuple(polynomial.multiply(value, times) for value in self.values))
+        return replace(self, values=tuple(polynomial.multiply(value, times) for value in self.values))
 
     __rmul__ = __mul__
 
@@ -138,25 +156,40 @@ class Cost:
         return found.union(*(algebra.free_symbols(value) for value in self.values))
 
     def bind(self, **values: Any) -> Cost:
-        """The same cost with numbers in place of some symbols, still a closed form in the others."""
-        numeric.check_names(values, self.free_symbols)
+        """The same cost with numbers in place of some symbols, still a closed form in the others.
+
+        Raises SymflopsError as `at` does, and for numbers with which a condition of the domain cannot hold any more.
+        """
+        numeric.check_names(values, self.free_symbols | self.domain.free_symbols)
         numbers = {name: numeric.check(name, value) for name, value in values.items()}
-        return Cost(tuple(algebra.substitute(value, numbers) for value in self.values))
+        dtype_bytes = numbers.get("dtype_bytes", self.dtype_bytes)  # weights and cache follow what is put in
+        return replace(self.substitute(numbers), dtype_bytes=dtype_bytes)
+
+    def substitute(self, values: Mapping[str, Value]) -> Cost:
+        """The same cost with canonical values in place of some symbols, and so its domain."""
+        substituted = tuple(algebra.substitute(value, values) for value in self.values)
+        return replace(self, values=substituted, domain=self.domain.substitute(values))
 
     def at(self, **values: Any) -> Cost:
         """The exact Python ints at one point.
 
         past_len and causal default to 0, dtype_bytes to 2, weight_bytes and cache_bytes to dtype_bytes; every other
         symbol needs a value. A closed form that is not whole there (an expected number of experts) is rounded to the
-        nearest integer. Raises SymflopsError for a missing, unknown, negative or fractional value, and where a metric
-        would be negative, which is outside of what its formula describes.
+        nearest integer. Raises SymflopsError for a missing, unknown, negative or fractional value, for values outside
+        of the domain, and where a metric would be negative, which is outside of what its formula describes.
         """
-        numeric.check_names(values, self.free_symbols)
-        numbers = [numeric.whole(n) for n in self._evaluator(numeric.with_defaults(values))]
+        numeric.check_names(values, self.free_symbols | self.domain.free_symbols)
+        point = self.with_defaults(values)
+        self.domain.check(point)
+        numbers = [numeric.whole(n) for n in self._evaluator(point)]
         for metric, number in zip(METRICS, numbers, strict=True):
             if number < 0:
-                raise SymflopsError(f"{metric} is negative at this point: the formula or a repeat does not hold here")
+                raise _negative(metric)
         return Cost(tuple(numbers), evaluated=True)
+
+    def with_defaults(self, values: Mapping[str, Any]) -> dict[str, Number]:
+        """Checked numbers for symbols, completed by the defaults of the run symbols."""
+        return numeric.with_defaults(values, 2 if self.dtype_bytes is None else self.dtype_bytes)
 
     @cached_property
     def _evaluator(self) -> numeric.Evaluator:
@@ -164,7 +197,7 @@ class Cost:
 
     def is_complete(self, values: Mapping[str, Any]) -> bool:
         """Whether these values and the defaults of the run symbols are enough for `at`."""
-        return self.free_symbols <= numeric.with_defaults(values).keys()
+        return self.free_symbols <= self.with_defaults(values).keys()
 
     def number(self, metric: str) -> int:
         """One metric of an evaluated Cost as an int."""
@@ -203,15 +236,16 @@ class Cost:
         """The cost over a grid: columns of NumPy arrays, computed when asked for.
 
         Each keyword is a number or a sequence of numbers; the grid is their product, the first keyword slowest. A
-        column is int64 when a bound proves that it cannot overflow and float64 otherwise; `dtypes` tells.
+        column is int64 when a bound proves that it cannot overflow and float64 otherwise; `dtypes` tells. What `at`
+        refuses at one of the points is refused.
 
         >>> sweep = Cost.of(flops="2*seq_len**2").sweep(seq_len=[1, 2, 3])
         >>> sweep["flops"].tolist(), sweep.dtypes["flops"]
         ([2, 8, 18], 'int64')
         """
-        numeric.check_names(axes, self.free_symbols)
+        numeric.check_names(axes, self.free_symbols | self.domain.free_symbols)
         points = {name: axis for name, axis in axes.items() if not _is_number(axis)}
-        numbers = numeric.with_defaults({name: axis for name, axis in axes.items() if name not in points})
+        numbers = self.with_defaults({name: axis for name, axis in axes.items() if name not in points})
         swept = {name: number for name, number in numbers.items() if name not in points}
         if "dtype_bytes" in points:  # then the others follow it, as they do in `at`
             follow = {n: polynomial.symbol("dtype_bytes") for n in ("weight_bytes", "cache_bytes") if n not in axes}
@@ -219,6 +253,10 @@ class Cost:
         else:
             bindings = {**swept}
         return Sweep(self, numeric.grid(points), bindings)
+
+
+def _negative(metric: str) -> SymflopsError:
+    return SymflopsError(f"{metric} is negative at this point: the formula or a repeat does not hold here")
 
 
 def _is_number(axis: Any) -> bool:
@@ -233,6 +271,13 @@ class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
         self._axes = axes
         self._bindings = bindings
         self._columns: dict[str, np.ndarray[Any, Any]] = {}
+        cost.domain.check_grid(axes, bindings)
+        for metric in METRICS:  # where one is negative its formula does not hold, and so no other does
+            if not polynomial.is_nonnegative(self._value(metric)) and (self[metric] < 0).any():
+                raise _negative(metric)
+
+    def _value(self, metric: str) -> Value:
+        return algebra.substitute(self._cost.value(metric), self._bindings)
 
     def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
         import numpy as np
@@ -241,7 +286,7 @@ class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
             if name in self._axes:
                 array = self._axes[name]
             elif name in METRICS:
-                array = numeric.column(algebra.substitute(self._cost.value(name), self._bindings), self._axes)
+                array = numeric.column(self._value(name), self._axes)
             else:
                 raise KeyError(name)
             shape = np.broadcast_shapes(*(axis.shape for axis in self._axes.values()))

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from symflops import algebra, notebook, numeric, polynomial
-from symflops.assumption import holds, is_of_config, sides
 from symflops.cost import METRICS, Cost
+from symflops.domain import Domain
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import data_folder, in_order
 from symflops.graph import graph, total
@@ -151,23 +151,37 @@ class Model:
         """The `networkx.DiGraph` of distinct layer definitions."""
         return graph(self.root)
 
-    def total(self, symbolic: bool = False) -> Cost:
+    @cached_property
+    def domain(self) -> Domain:
+        """The conditions of `assumes` that numbers can break, in all symbols."""
+        return Domain.of_model(self.assumes)
+
+    @cached_property
+    def _domain_in_numbers(self) -> Domain:
+        return self.domain.substitute(self.symbols)
+
+    def total(self, *, symbolic: bool = False) -> Cost:
         """The cost of the whole model, in the run symbols; with `symbolic`, in its architecture symbols too."""
         return self._symbolic_total if symbolic else self._total
 
     @cached_property
     def _symbolic_total(self) -> Cost:
         with collection_paused():
-            return total(self.graph, self.root)
+            return self._within_domain(total(self.graph, self.root))
 
     @cached_property
     def _total(self) -> Cost:
         return self._in_numbers(self._symbolic_total)
 
-    def _in_numbers(self, cost: Cost) -> Cost:
-        return Cost(tuple(algebra.substitute(value, self.symbols) for value in cost.values))
+    def _within_domain(self, cost: Cost) -> Cost:
+        """What a part of the model costs, where the model's conditions hold."""
+        return replace(cost, domain=self.domain)
 
-    def rows(self, symbolic: bool = False, groups: bool = False) -> Rows:
+    def _in_numbers(self, cost: Cost) -> Cost:
+        values = tuple(algebra.substitute(value, self.symbols) for value in cost.values)
+        return replace(cost, values=values, domain=self._domain_in_numbers)
+
+    def rows(self, *, symbolic: bool = False, groups: bool = False) -> Rows:
         """One row per basic layer in the order of the tree, with `groups` one per composite layer too.
 
         The rows' totals add up to the model's total, each basic layer once.
@@ -175,7 +189,7 @@ class Model:
         rows = Rows()
         for path, layer, runs in self.places():
             if layer.is_basic or groups:
-                one = layer.cost if layer.is_basic else total(graph(layer), layer)
+                one = self._within_domain(layer.cost if layer.is_basic else total(graph(layer), layer))
                 whole = one * runs
                 if not symbolic:
                     one, whole, runs = self._in_numbers(one), self._in_numbers(whole), self._number(runs)
@@ -237,17 +251,13 @@ class Model:
     def check_assumptions(self, run: Mapping[str, Number] | None = None) -> None:
         """Raise SymflopsError naming the first assumption that the architecture values, or those of a run, break.
 
-        A condition on a run symbol that has no value yet is left for when it has one, and a fact about the config that
-        the model was derived from cannot be broken by a number.
+        A condition on a run symbol that has no value yet is left for when it has one, unless it cannot hold any more,
+        and a fact about the config that the model was derived from cannot be broken by a number.
         """
-        known = {**self.symbols, **(run or {})}
-        for text in self.assumes:
-            if is_of_config(text):
-                continue
-            mentioned = sorted(names(("", *sides(text)[::2])))
-            if all(name in known for name in mentioned) and not holds(text, known):
-                values = ", ".join(f"{name}={known[name]}" for name in mentioned)
-                raise SymflopsError(f"assumption broken: {text} (with {values})", where=self.name)
+        try:
+            self._domain_in_numbers.substitute(run or {})
+        except SymflopsError as error:
+            raise error.within(self.name) from None
 
     def to_dict(self) -> dict[str, Any]:
         """The model as the data of its JSON file."""

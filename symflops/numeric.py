@@ -36,7 +36,9 @@ def check(name: str, value: Any) -> Number:
         number = _decimal(name, value)
     if number < 0 or (type(number) is not int and name not in BYTE_SYMBOLS):
         kind = "number" if name in BYTE_SYMBOLS else "integer"
-        raise SymflopsError(f"{name} = {value}: must be a nonnegative {kind}")
+        raise SymflopsError(
+            f"{name} = {plain(number) if isinstance(value, Fraction) else value}: must be a nonnegative {kind}"
+        )
     if name == "causal" and number not in (0, 1):
         raise SymflopsError(f"causal = {value}: must be 0 or 1")
     if type(number) is int and number.bit_length() > 1024:
@@ -53,12 +55,12 @@ def _decimal(name: str, value: Any) -> Number:
     raise SymflopsError(f"{name} = {str(value)[:60]!r}: must be a nonnegative integer")
 
 
-def with_defaults(bindings: Mapping[str, Any]) -> dict[str, Number]:
-    """Checked numbers for symbols, completed by the defaults of the run symbols."""
+def with_defaults(bindings: Mapping[str, Any], dtype_bytes: Number = 2) -> dict[str, Number]:
+    """Checked numbers for symbols, completed by the defaults of the run symbols; `dtype_bytes` is that of a model."""
     numbers = {name: check(name, value) for name, value in bindings.items()}
     numbers.setdefault("past_len", 0)
     numbers.setdefault("causal", 0)
-    dtype_bytes = numbers.setdefault("dtype_bytes", 2)
+    dtype_bytes = numbers.setdefault("dtype_bytes", dtype_bytes)
     numbers.setdefault("weight_bytes", dtype_bytes)
     numbers.setdefault("cache_bytes", dtype_bytes)
     return numbers
@@ -287,12 +289,13 @@ def grid(axes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray[Any, Any]]:
             raise SymflopsError(f"{name}: expected a number or a list of numbers")
         if raw.dtype.kind not in "iu" or (raw.size and raw.dtype.kind == "u" and int(raw.max()) >= 2**63):
             raw = np.asarray([check(name, point) for point in np.atleast_1d(np.asarray(points, dtype=object))])
-        if raw.dtype.kind == "O" and name not in BYTE_SYMBOLS:
-            raw = raw.astype(np.float64)  # beyond int64: float64, and the column says so
+        if raw.dtype.kind == "O":
+            raw = raw.astype(np.float64)  # fractions, or beyond int64: float64, and the column says so
         raw = np.atleast_1d(raw)
         if raw.size == 0:
             raise SymflopsError(f"{name}: no points to sweep")
-        check(name, raw.min().item() if raw.dtype.kind != "f" else int(raw.min()))
-        check(name, raw.max().item() if raw.dtype.kind != "f" else int(raw.max()))
+        if raw.dtype.kind != "f":  # of others each was checked
+            check(name, raw.min().item())
+            check(name, raw.max().item())
         arrays[name] = raw.reshape([-1 if i == position else 1 for i in range(len(axes))])
     return arrays

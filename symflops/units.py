@@ -1,7 +1,8 @@
-"""The metrics, their units, and numbers as people read them."""
+"""The metrics, their units, and numbers as people write and read them."""
 
 from __future__ import annotations
 
+import re
 from decimal import Context, Decimal
 from fractions import Fraction
 
@@ -11,11 +12,66 @@ METRICS = ("flops", "matmul_flops", "read_bytes", "write_bytes", "intermediate_b
 UNITS = dict(zip(METRICS, ("FLOP", "FLOP", "byte", "byte", "byte", "count"), strict=True))
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
+# What may stand behind a number that is written: 128k is 128,000, and 128Ki is 131,072.
+FACTORS = {p: 1000**i for i, p in enumerate(_PREFIXES[:7])} | {"K": 1000}
+FACTORS |= {f"{p.upper()}i": 1024**i for i, p in enumerate(_PREFIXES[:7]) if p}
 _NOUNS = {"FLOP": "FLOP", "byte": "B", "count": ""}
 MAX_DIGITS = 20
 # What a number may be shown in: its own prefix, every digit, or one prefix for all. Ki, Mi, … are for bytes; what is
 # no number of bytes then has the decimal prefix.
 SCALES = ("engineering", "exact", *_PREFIXES[1:], *(f"{prefix.upper()}i" for prefix in _PREFIXES[1:9]))
+
+
+_WRITTEN = re.compile(r"(-?)((?:\d+(?:_\d+)*)?)(?:\.(\d*))?(?:[eE]([+-]?\d+))?([A-Za-z]*)", re.ASCII)
+_MAX_WRITTEN = 400  # characters of a number, and its largest exponent
+
+
+def number(text: str, name: str) -> int | Fraction:
+    """The number that somebody wrote for `name`: 2048, 2_048, 2k, 2Ki, 1e6, 0.5. k, M, G, … are powers of 1000, and Ki,
+    Mi, Gi, … of 1024. A comma makes a list (`numbers`), never one number.
+
+    >>> number("2Ki", "seq_len"), number("1.5k", "seq_len"), number("0.5", "dtype_bytes")
+    (2048, 1500, Fraction(1, 2))
+
+    Raises SymflopsError for what is no number and for a list.
+    """
+    found = numbers(text, name)
+    if len(found) > 1:
+        raise SymflopsError(f"{name}: {text.strip()[:60]!r} is a list of {len(found)} numbers; one is wanted here")
+    return found[0]
+
+
+def numbers(text: str, name: str) -> list[int | Fraction]:
+    """The numbers of a list with commas, each as `number` reads it.
+
+    >>> numbers("1,8, 2k", "batch_size")
+    [1, 8, 2000]
+
+    Raises SymflopsError for what is no number, and for `2,048`, in which nobody can tell a list from one number.
+    """
+    return [_written(item, name) for item in items(text, name)]
+
+
+def items(text: str, name: str) -> list[str]:
+    """The items of a list with commas."""
+    found = [item.strip() for item in text.split(",")]
+    if any(re.match(r"0\d", item) for item in found[1:]):
+        joined = "".join(found)[:60]
+        raise SymflopsError(f"{name}: {text.strip()[:60]!r}: a comma separates numbers; if it is one, write {joined}")
+    return found
+
+
+def _written(text: str, name: str) -> int | Fraction:
+    found = _WRITTEN.fullmatch(text)
+    if found is None or not (found[2] or found[3]) or found[5] not in FACTORS:
+        raise SymflopsError(f"{name}: {text[:60]!r} is not a number; such as 2048, 2_048, 2k, 2Ki or 1e6")
+    sign, whole, places, exponent, prefix = found.groups()
+    if len(text) > _MAX_WRITTEN or abs(int(exponent or 0)) > _MAX_WRITTEN:
+        raise SymflopsError(f"{name}: {text[:30]!r}… is beyond all numbers that are computed with")
+    digits = int((whole + (places or "")).replace("_", "") or "0")
+    size = digits * Fraction(10) ** (int(exponent or 0) - len(places or "")) * FACTORS[prefix]
+    size = -size if sign else size
+    return int(size) if size.denominator == 1 else size
 
 
 def printable(number: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 BYTE_SYMBOLS = ("dtype_bytes", "weight_bytes", "cache_bytes")
 RUN_SYMBOLS = ("batch_size", "seq_len", "past_len", "causal", *BYTE_SYMBOLS)
+POSITIVE = ("batch_size", "seq_len")  # no model runs with no sequence or no token
 FRACTION_MARK = "~"  # ends the name of a symbol that a proof introduces for a number that need not be whole
 
 

@@ -81,11 +81,11 @@ def test_the_command_writes_each_kind(
     assert target.read_bytes().startswith(HEADS[kind])
 
 
-@pytest.mark.parametrize("points", [[1], [0, 5], [100, 5000], [1, 131072], [3, 4]])
+@pytest.mark.parametrize("points", [[1], [1, 5], [100, 5000], [1, 131072], [3, 4]])
 @pytest.mark.parametrize("chart", plots.CHARTS)
 def test_every_range_can_be_drawn(points: list[int], chart: str) -> None:
-    assert plots.save(plots.draw(symflops.load("gpt2"), chart, points), "svg") == plots.save(
-        plots.draw(symflops.load("gpt2"), chart, points), "svg"
+    assert plots.save(plots.draw(symflops.load(LLAMA), chart, points), "svg") == plots.save(
+        plots.draw(symflops.load(LLAMA), chart, points), "svg"
     )
 
 

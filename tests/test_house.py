@@ -26,6 +26,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("numeric",),
     ("meaning",),
     ("assumption",),
+    ("domain",),
     ("cost",),
     ("formula",),
     ("layer",),

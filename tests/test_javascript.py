@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 
 import symflops
 from symflops.cost import METRICS, Cost
+from symflops.domain import Domain
+from symflops.errors import SymflopsError
 from symflops.export.javascript import javascript_function
 
 NODE = shutil.which("node")
@@ -77,8 +80,30 @@ def test_shipped_models_at_random_points(model: str, tmp_path: Path) -> None:
     points = [random_point(cost.free_symbols, rng, rng.choice([5, 12, 20, 60])) for _ in range(POINTS)]
     if "mixtral" in model:  # an expectation to the power of the tokens: exact, rounded and vanishing
         points += [{"batch_size": 1, "seq_len": n} for n in (1, 100, 4096, 32768, 32769, 10**6)]
-    expected = [{m: cost.at(**point).number(m) for m in METRICS} for point in points]
+    expected = [numbers(cost, point) for point in points]
+    assert sum(isinstance(found, dict) for found in expected) > POINTS / 4
     assert run(javascript_function(cost, METRICS, model), [texts(p) for p in points], tmp_path) == expected
+
+
+def numbers(cost: Cost, point: dict[str, Any]) -> dict[str, int] | str:
+    """The numbers of `at`, or the error of a function that refuses what it refuses."""
+    try:
+        return {m: cost.at(**point).number(m) for m in METRICS}
+    except SymflopsError as error:
+        broken = str(error).partition(" (with ")[0].removeprefix("assumption broken: ")
+        shown = next(str(c) for c in cost.domain.conditions if c.text == broken)
+        return f"RangeError: assumption broken: {shown}"
+
+
+def test_a_condition_of_every_kind_is_kept_to(tmp_path: Path) -> None:
+    texts_of = ["n % 3 != 1", "n + m <= 900", "n/2 < 10*m + 40", "k >= 2", "k*k > 5", "N - n*m == 0"]
+    cost = replace(Cost.of(flops="n*m + k + N"), domain=Domain.of(texts_of))
+    rng = random.Random(3)
+    points = [random_point(cost.free_symbols, rng, 10) for _ in range(POINTS)]
+    points = [{**p, "N": p["n"] * p["m"]} if rng.random() < 0.9 else p for p in points]
+    expected = [numbers(cost, point) for point in points]
+    assert len({found for found in expected if isinstance(found, str)}) == len(texts_of)
+    assert run(javascript_function(cost, METRICS, "f"), [texts(p) for p in points], tmp_path) == expected
 
 
 def test_a_symbolic_total_takes_the_config_as_arguments(tmp_path: Path) -> None:

@@ -172,4 +172,7 @@ def test_a_layer_that_moves_nothing_and_one_that_computes_nothing() -> None:
     found = symflops.roofline(symflops.load({"name": "odd", "symbols": {}, "layers": layers}), "h100-sxm", seq_len=5)
     assert found.intensity is None
     assert (found.total.binds, found.total.seconds) == ("vector", Fraction(15, 1338 * 10**11))  # 133.8 TFLOP/s in bf16
-    assert symflops.roofline("llama-2-7b-hf", "h100-sxm", batch_size=0).tokens_per_second == 0
+    with pytest.raises(
+        symflops.SymflopsError, match=r"^llama-2-7b-hf: assumption broken: batch_size >= 1 \(with batch_size=0\)$"
+    ):
+        symflops.roofline("llama-2-7b-hf", "h100-sxm", batch_size=0)

@@ -9,7 +9,7 @@ import typer
 
 from symflops import __version__
 from symflops.cli import output_file, request
-from symflops.numeric import check_names, with_defaults
+from symflops.numeric import check_names
 
 Models = Annotated[
     list[str],
@@ -33,7 +33,10 @@ def report(
     named = [model for model, _ in resolved]
     given = resolved[0][1]
     check_names(given, set().union(*(model.total().free_symbols for model in named)))
-    with_defaults(given)
+    for model in named:
+        model.check_assumptions(given)
+        if model.total().is_complete(given):
+            model.check_assumptions(model.total().with_defaults(given))
     from symflops.export.html import page
 
     with request.progress() as progress:

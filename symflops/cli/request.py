@@ -18,7 +18,7 @@ import typer
 from symflops.cost import Cost
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
-from symflops.numeric import RUN_SYMBOLS, with_defaults
+from symflops.numeric import RUN_SYMBOLS
 from symflops.source import bind, load
 
 ModelName = Annotated[
@@ -60,7 +60,7 @@ def number(text: str, option: str) -> int | float:
 def evaluate(model: Model, cost: Cost, given: Mapping[str, Any]) -> Cost:
     """The numbers of a model's total at a point; what cannot be computed there is an error that names the layer, and a
     point at which the closed form does not hold one that names the condition."""
-    model.check_assumptions(with_defaults(given))
+    model.check_assumptions(cost.with_defaults(given))
     try:
         return cost.at(**given)
     except SymflopsError:

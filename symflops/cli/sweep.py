@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 from enum import StrEnum
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +15,6 @@ from symflops.cli.quantities import aligned
 from symflops.cost import METRICS, Sweep
 from symflops.errors import SymflopsError
 from symflops.model import Model
-from symflops.numeric import with_defaults
 
 MAX_ROWS = 1_000_000
 
@@ -63,9 +61,10 @@ def sweep(
         "seq_len": points(seq_len, "-S"),
         "past_len": points(past_len, "-P"),
     }
-    for corner in product(*((min(axis), max(axis)) for axis in axes.values())):  # conditions on a run are bounds
-        named.check_assumptions(with_defaults({**dict(zip(axes, corner, strict=True)), **given}))
-    swept = named.total().sweep(**axes, **given)
+    try:
+        swept = named.total().sweep(**axes, **given)
+    except SymflopsError as error:
+        raise error.within(named.name) from None
     names = [name for name, axis in axes.items() if name in swept and (name != "past_len" or axis != [0])]
     for name in metric or ():
         if name not in METRICS:
@@ -94,8 +93,6 @@ def _plot(
     if len(axes["past_len"]) > 1 or (axes["past_len"] != [0] and chart is not Chart.components):
         raise SymflopsError("--plot draws against -S; give -P one value, and only to --chart components")
     past = {"past_len": axes["past_len"][0]} if axes["past_len"] != [0] else {}
-    if chart is not Chart.components:
-        model.check_assumptions(with_defaults({**given, "seq_len": 1, "past_len": max(axes["seq_len"])}))
     lengths, batches = sorted(axes["seq_len"]), sorted(set(axes["batch_size"]))
     with request.only_our_words(), request.progress() as progress:
         progress(f"drawing {plot}")

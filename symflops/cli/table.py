@@ -9,7 +9,6 @@ import typer
 
 from symflops.cli import request
 from symflops.errors import SymflopsError, nearest
-from symflops.numeric import with_defaults
 from symflops.units import MAX_DIGITS, SCALES
 
 
@@ -76,7 +75,7 @@ def table(
     resolved = [point.resolve(name) for name in models]
     given = resolved[0][1]
     for model, _ in resolved:
-        model.check_assumptions(with_defaults(given))
+        model.check_assumptions(model.total().with_defaults(given) if given else {})
     from symflops.export.table import table as build
 
     keep = not given if symbolic is None else symbolic

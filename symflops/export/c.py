@@ -6,14 +6,17 @@ overflow, and a value that has overflowed says so to the end; so a number that c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
 from textwrap import wrap
 
 from symflops.cost import Cost
-from symflops.export.code import Parameter, description, identifier, parameters, selected
+from symflops.domain import Condition
+from symflops.export.code import Parameter, checked, description, identifier, parameters, selected
 from symflops.grouping import grouped
+from symflops.polynomial import add, negate
 from symflops.tree import Tree, fold, write
 
 _KEYWORDS = """auto break case char const continue default do double else enum extern float for goto if inline int
@@ -29,7 +32,8 @@ RUNTIME = r"""
 
 __extension__ typedef __int128 symflops_int;
 __extension__ typedef unsigned __int128 symflops_bits;
-enum { SYMFLOPS_OK, SYMFLOPS_OVERFLOW, SYMFLOPS_DIVISION_BY_ZERO, SYMFLOPS_INVALID, SYMFLOPS_NEGATIVE };
+enum { SYMFLOPS_OK, SYMFLOPS_OVERFLOW, SYMFLOPS_DIVISION_BY_ZERO, SYMFLOPS_INVALID, SYMFLOPS_NEGATIVE,
+       SYMFLOPS_OUTSIDE };
 
 /* n/d in lowest terms with d > 0, or, with a status, no number at all. */
 typedef struct { symflops_int n, d; int status; } symflops_ratio;
@@ -122,6 +126,12 @@ SYMFLOPS_HELPER int symflops_round(symflops_ratio a, symflops_int *to) {
     return a.status ? a.status : a.n < 0 ? SYMFLOPS_NEGATIVE : SYMFLOPS_OK;
 }
 
+/* Whether a difference has one of the signs: 1 for negative, 2 for zero, 4 for positive, or sums of these. */
+SYMFLOPS_HELPER int symflops_holds(symflops_ratio difference, int signs) {
+    if (difference.status) return difference.status;
+    return signs & (difference.n < 0 ? 1 : difference.n ? 4 : 2) ? SYMFLOPS_OK : SYMFLOPS_OUTSIDE;
+}
+
 /* base**exponent. A fraction below 1 whose denominator outgrows 62 bits is rounded, with an error of about 2**-62. */
 SYMFLOPS_HELPER symflops_ratio symflops_power(symflops_ratio base, symflops_ratio exponent) {
     const symflops_int one = (symflops_int)1 << 62;
@@ -210,6 +220,8 @@ def c_function(cost: Cost, metrics: Sequence[str], name: str, values: Mapping[st
     for p in given:
         make = "symflops_decimal" if p.is_bytes else "symflops_of"
         body.append(f"const symflops_ratio {names[p.symbol]} = {make}({p.name});")
+    for condition in checked(cost):
+        body += _condition(condition, names)
     for metric, tree in trees.items():
         text = fold(tree, _OPERATIONS, lambda leaf: _leaf(leaf, names))
         body += _wrapped(f"/* {metric} = {write(tree)} */")
@@ -222,7 +234,8 @@ def c_function(cost: Cost, metrics: Sequence[str], name: str, values: Mapping[st
 _RETURNS = (
     "Returns SYMFLOPS_OK, which is 0, or why nothing was written: SYMFLOPS_OVERFLOW, when a number on the way exceeds "
     "128 bits; SYMFLOPS_DIVISION_BY_ZERO; SYMFLOPS_INVALID, for a negative size, a causal that is not 0 or 1, or bytes "
-    "that are no decimal of up to 15 places; SYMFLOPS_NEGATIVE, where a formula does not hold."
+    "that are no decimal of up to 15 places; SYMFLOPS_NEGATIVE, where a formula does not hold; SYMFLOPS_OUTSIDE, where "
+    "a condition of the model is broken."
 )
 _ROUNDS = (
     "Powers with a variable exponent, square roots and logarithms are rounded to about 60 binary places where they "
@@ -251,6 +264,21 @@ def _checks(given: Sequence[Parameter]) -> list[str]:
     wrong = [f"{p.name} < 0" for p in given if not p.is_bytes]
     wrong += [f"{names['causal']} > 1"] if "causal" in names else []
     return [*lines, f"if ({' || '.join(wrong)}) return SYMFLOPS_INVALID;"] if wrong else lines
+
+
+def _condition(condition: Condition, names: Mapping[str, str]) -> list[str]:
+    """The lines that refuse numbers which break a condition."""
+    difference = grouped(add(condition.left, negate(condition.right)))
+    text = fold(difference, _OPERATIONS, lambda leaf: _leaf(leaf, names))
+    words = re.sub(r"[^ -~]|/\*|\*/", "?", str(condition))
+    return [
+        *_wrapped(f"/* {words} */"),
+        *_wrapped(f"if (!status) status = symflops_holds({text}, {_RELATIONS[condition.sign]});"),
+    ]
+
+
+# Which signs of left - right a condition allows: negative is bit 0, zero bit 1, positive bit 2.
+_RELATIONS = {"<": 1, "==": 2, "<=": 3, ">": 4, "!=": 5, ">=": 6}
 
 
 def _rounds(tree: Tree) -> bool:

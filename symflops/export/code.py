@@ -7,21 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 
-from symflops.cost import UNITS, Cost
+from symflops.cost import METRICS, UNITS, Cost
+from symflops.domain import Condition
 from symflops.export.conventions import CAPTION, SYMBOLS
-from symflops.numeric import BYTE_SYMBOLS
+from symflops.numeric import BYTE_SYMBOLS, plain
 
-# "": the value of dtype_bytes
-DEFAULTS = {
-    "past_len": "0",
-    "causal": "0",
-    "dtype_bytes": "2",
-    "weight_bytes": "",
-    "cache_bytes": "",
-}  # "": as dtype_bytes
 ROUNDING = "What is not whole (an expected number of experts) is rounded to the nearest integer."
 
 
@@ -46,7 +39,27 @@ class Parameter:
 
 def selected(cost: Cost, metrics: Sequence[str]) -> Cost:
     """The cost in these metrics alone, so that a function asks for no symbol that they do not depend on."""
-    return Cost.of(**{metric: cost.value(metric) for metric in metrics})
+    return replace(cost, values=tuple(cost.value(metric) if metric in metrics else 0 for metric in METRICS))
+
+
+def defaults(cost: Cost) -> dict[str, str]:
+    """The defaults of run symbols as every language writes them; "" stands for the value of dtype_bytes."""
+    dtype_bytes = str(plain(2 if cost.dtype_bytes is None else cost.dtype_bytes))
+    return {"past_len": "0", "causal": "0", "dtype_bytes": dtype_bytes, "weight_bytes": "", "cache_bytes": ""}
+
+
+def checked(cost: Cost) -> list[Condition]:
+    """The conditions of a cost's domain that a function of its free symbols can check: it is asked for nothing else,
+    and what it is not asked for has its default."""
+    unasked = {name: 0 for name in ("past_len", "causal") if name not in cost.free_symbols}
+    conditions = cost.domain.substitute(unasked).conditions
+    return [condition for condition in conditions if condition.free_symbols <= cost.free_symbols]
+
+
+def unchecked(cost: Cost) -> list[str]:
+    """The other conditions, as lines of a comment."""
+    left = [str(c) for c in cost.domain.said if c.free_symbols - cost.free_symbols - {"past_len", "causal"}]
+    return ["", "Holds where", *(f"    {text}" for text in left)] if left else []
 
 
 def parameters(cost: Cost, values: Mapping[str, int], reserved: Set[str] = frozenset()) -> list[Parameter]:
@@ -56,11 +69,12 @@ def parameters(cost: Cost, values: Mapping[str, int], reserved: Set[str] = froze
     """
     free = cost.free_symbols | ({"dtype_bytes"} if cost.free_symbols & set(BYTE_SYMBOLS) else set())
     run = ("batch_size", "seq_len")
-    sizes = sorted(free - {*run, *DEFAULTS})
+    values_by_default = defaults(cost)
+    sizes = sorted(free - {*run, *values_by_default})
     ordered = [
         *(name for name in run if name in free),
         *(name for name in sizes if name not in values),
-        *(name for name in DEFAULTS if name in free),
+        *(name for name in values_by_default if name in free),
         *(name for name in sizes if name in values),
     ]
     taken = set(reserved)
@@ -70,7 +84,7 @@ def parameters(cost: Cost, values: Mapping[str, int], reserved: Set[str] = froze
         while name in taken or (name != symbol and name in free):
             name += "_"
         taken.add(name)
-        default = DEFAULTS.get(symbol, str(values[symbol]) if symbol in values else None)
+        default = values_by_default.get(symbol, str(values[symbol]) if symbol in values else None)
         found.append(Parameter(symbol, name, default))
     return found
 
@@ -94,4 +108,4 @@ def description(
     lines += [f"    {metric}: {UNITS[metric]}" for metric in metrics]
     if given:
         lines += ["", "of", *(f"    {parameter.name}: {parameter.meaning}" for parameter in given)]
-    return [*lines, "", *wrap(f"{CAPTION} {ROUNDING}", width)]
+    return [*lines, *unchecked(cost), "", *wrap(f"{CAPTION} {ROUNDING}", width)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -10,14 +11,13 @@ from pathlib import Path
 from textwrap import wrap
 
 from symflops.cost import UNITS, Cost
+from symflops.export.code import checked, defaults, unchecked
 from symflops.export.conventions import CONVENTIONS, METRICS, SYMBOLS
 from symflops.grouping import grouped
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
 from symflops.tree import Tree
 
 PAGE = Path(__file__).parent / "page"
-_DEFAULTS = {"past_len": "0", "causal": "0", "dtype_bytes": "2", "weight_bytes": "dtype_bytes"}
-_DEFAULTS["cache_bytes"] = "dtype_bytes"
 # A name of the language that means something else to JavaScript gets an underscore inside the function.
 _WORDS = (
     "arguments await break case catch class const continue debugger default delete do else enum eval export extends "
@@ -51,11 +51,16 @@ def javascript_function(cost: Cost, metrics: Sequence[str], name: str) -> str:
     first = [n for n in RUN_SYMBOLS[:2] if n in free]
     symbols = [*first, *sorted(free - set(RUN_SYMBOLS)), *(n for n in RUN_SYMBOLS[2:] if n in free)]
     local = {n: n + "_" * (n in _RESERVED or n in _blocks()) for n in symbols}
+    by_default = {n: text or "dtype_bytes" for n, text in defaults(cost).items()}
     lines = [
-        *_comment(name, metrics, symbols),
-        f"export function {_identifier(name)}({_parameters(symbols, local)}) {{",
+        *_comment(name, metrics, symbols, by_default, unchecked(cost)),
+        f"export function {_identifier(name)}({_parameters(symbols, local, by_default)}) {{",
     ]
     lines += [f'  {local[n]} = {"bytes" if n in BYTE_SYMBOLS else "count"}("{n}", {local[n]});' for n in symbols]
+    for condition in checked(cost):
+        left, right = (_write(grouped(side), local)[0] for side in (condition.left, condition.right))
+        lines.append(f"  if ({_BROKEN[condition.sign].format(left, right)}) {{")
+        lines += [f"    throw new RangeError({json.dumps(f'assumption broken: {condition}')});", "  }"]
     lines.append("  return {")
     for metric in metrics:
         text = _write(grouped(cost.value(metric)), local)[0]
@@ -73,29 +78,38 @@ def _identifier(name: str) -> str:
     return plain + "_" * (plain in _RESERVED or plain in _blocks())
 
 
-def _parameters(symbols: Sequence[str], local: Mapping[str, str]) -> str:
+_BROKEN = {  # what a condition is not, by its sign
+    "<": "!isLess({0}, {1})", ">": "!isLess({1}, {0})", "<=": "isLess({1}, {0})", ">=": "isLess({0}, {1})",
+    "==": "isLess({0}, {1}) || isLess({1}, {0})", "!=": "!isLess({0}, {1}) && !isLess({1}, {0})",
+}  # fmt: skip
+
+
+def _parameters(symbols: Sequence[str], local: Mapping[str, str], by_default: Mapping[str, str]) -> str:
     if not symbols:
         return ""
     named = [n if local[n] == n else f"{n}: {local[n]}" for n in symbols]
-    given = [f"{text} = {_DEFAULTS[n]}" if n in _DEFAULTS else text for n, text in zip(symbols, named, strict=True)]
+    given = [f"{text} = {by_default[n]}" if n in by_default else text for n, text in zip(symbols, named, strict=True)]
     text = f"{{ {', '.join(given)} }}"
     if len(text) > 90:
         text = "{\n" + "".join(f"  {part},\n" for part in given) + "}"
-    return text + " = {}" * all(n in _DEFAULTS for n in symbols)
+    return text + " = {}" * all(n in by_default for n in symbols)
 
 
-def _comment(name: str, metrics: Sequence[str], symbols: Sequence[str]) -> list[str]:
+def _comment(
+    name: str, metrics: Sequence[str], symbols: Sequence[str], by_default: Mapping[str, str], further: Sequence[str]
+) -> list[str]:
     title = re.sub(r"[^A-Za-z0-9_ .-]", "?", name)  # no end of the comment
     lines = ["/**", f" * Cost of {title} as exact integers (BigInt).", " *"]
     lines += [
         f" * {line}" for text in CONVENTIONS for line in wrap(text, 110, initial_indent="- ", subsequent_indent="  ")
     ]
+    lines += [f" * {line}".rstrip() for line in further]
     lines.append(" *")
     if symbols:
         lines.append(" * @param {object} symbols")
     for n in symbols:
         kind = "number|string" if n in BYTE_SYMBOLS else "number|bigint"
-        shown = f"[symbols.{n}={_DEFAULTS[n]}]" if n in _DEFAULTS else f"symbols.{n}"
+        shown = f"[symbols.{n}={by_default[n]}]" if n in by_default else f"symbols.{n}"
         meaning = SYMBOLS.get(n, "architecture symbol, an integer")
         lines.append(f" * @param {{{kind}}} {shown} {meaning}")
     lines.append(" * @returns {Object<string, bigint>} by metric:")

@@ -11,8 +11,19 @@ from fractions import Fraction
 from typing import Any
 
 from symflops.cost import Cost
-from symflops.export.code import Parameter, description, identifier, parameters, selected
-from symflops.export.python import RESERVED, added, expression, helpers, imports, signature, unbracketed, wrapped
+from symflops.domain import Condition
+from symflops.export.code import Parameter, checked, description, identifier, parameters, selected
+from symflops.export.python import (
+    RESERVED,
+    added,
+    expression,
+    helpers,
+    imports,
+    outside,
+    signature,
+    unbracketed,
+    wrapped,
+)
 from symflops.grouping import grouped
 from symflops.tree import Tree, fold
 
@@ -41,6 +52,8 @@ def numpy_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappin
     trees = {metric: _rounding(grouped(cost.value(metric))) for metric in metrics}
     plain = {metric: tree for metric, tree in trees.items() if _is_whole(tree, at_top=True)}
     body = _checks(given)
+    for condition in checked(cost):
+        body += _condition(condition, names)
     if plain:
         body += _bound(plain, given, names)
         body += [line for metric, tree in plain.items() for line in _assignment(metric, tree, names)]
@@ -100,6 +113,22 @@ def _checks(given: Sequence[Parameter]) -> list[str]:
         lines += [f"if np.any({names['causal']} > 1):", '    raise ValueError("causal is 0 or 1")']
     shapes = ", ".join(f"{p.name}.shape" for p in given)
     return [*lines, *wrapped(f"shape = np.broadcast_shapes({shapes})", ""), "result = {}"]
+
+
+def _condition(condition: Condition, names: Mapping[str, str]) -> list[str]:
+    """The lines that refuse arrays in which some number breaks a condition. One symbol is compared with a number as it
+    is; what has to be computed is computed in Python's integers, whatever the arrays' own format."""
+
+    def leaf(value: int | Fraction | str) -> str:
+        return f"exact({names[value]})" if isinstance(value, str) else _leaf(value, names)
+
+    sides = (grouped(condition.left), grouped(condition.right))
+    if all(isinstance(side, str | int) for side in sides):
+        left, right = (_leaf(side, names) for side in sides)
+    else:
+        left, right = (unbracketed(fold(side, _OPERATIONS, leaf)) for side in sides)
+    lines = wrapped(f"if not np.all({left} {condition.sign} {right}):", "")
+    return [*lines, f"    raise ValueError({outside(condition)})"]
 
 
 def _listed(given: Sequence[Parameter]) -> str:

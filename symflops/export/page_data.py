@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from symflops import algebra, polynomial
-from symflops.assumption import is_of_config, sides
+from symflops.domain import Condition
 from symflops.errors import SymflopsError
 from symflops.export import conventions
 from symflops.export.mathml import formula
 from symflops.export.program import Program
 from symflops.grouping import grouped, short_names
 from symflops.model import Model, Row
-from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, with_defaults
+from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
 from symflops.polynomial import Value
-from symflops.tree import Tree, names, write
+from symflops.tree import Tree, write
 
 MAX_ROWS = 2000  # of one model: what a browser can lay out within a frame
 _LENGTHS = tuple(2**power for power in range(11, -1, -1))  # a page opens at the first that its models allow
@@ -86,7 +86,9 @@ class Part:
                     "formulas": [shown(value, row.repeat) for value in row.cost.values],
                 }
             )
-        conditions = [_condition(text, number) for text in model.assumes if _depends_on_a_run(text, model)]
+        free = set().union(*(algebra.free_symbols(value) for value in total.values))
+        asked = [*total.domain.said, *(c for c in total.domain.conditions if c.free_symbols <= free)]
+        conditions = [_condition(condition, program) for condition in dict.fromkeys(asked)]
         data = {"name": model.name, "totals": totals, "rows": rows, "conditions": conditions, "steps": program.steps}
         return Part(model, legend, {step for step in program.steps if isinstance(step, str)}, data)
 
@@ -123,19 +125,9 @@ def _shortest(one: Value, runs: Value) -> Tree:
     return min(together, ("*", grouped(runs), grouped(one)), key=lambda tree: len(write(tree)))
 
 
-def _depends_on_a_run(text: str, model: Model) -> bool:
-    """Whether a condition has to be decided in the page; those on the config alone held when the model was loaded."""
-    return not is_of_config(text) and not names(("", *sides(text)[::2])) <= model.symbols.keys()
-
-
-def _condition(text: str, number: Callable[[Value], int]) -> dict[str, Any]:
-    left, sign, right = sides(text)
-    return {
-        "text": text,
-        "left": number(algebra.from_tree(left)),
-        "sign": sign,
-        "right": number(algebra.from_tree(right)),
-    }
+def _condition(condition: Condition, program: Program) -> dict[str, Any]:
+    left, right = program.value(condition.left), program.value(condition.right)
+    return {"text": condition.text, "left": left, "sign": condition.sign, "right": right}
 
 
 def legend_order(name: str) -> tuple[int, str]:
@@ -152,7 +144,7 @@ def opening(models: Sequence[Model], point: Mapping[str, Any]) -> Mapping[str, A
 def _allow(models: Sequence[Model], point: Mapping[str, Any]) -> bool:
     try:
         for model in models:
-            model.check_assumptions(with_defaults(point))
+            model.check_assumptions(model.total().with_defaults(point))
     except SymflopsError:
         return False
     return True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from symflops.cost import Cost
 from symflops.errors import SymflopsError, one_line
+from symflops.export.code import selected
 from symflops.export.table import label, table
 from symflops.model import Model
 
@@ -112,7 +113,7 @@ def _phases(
     for batch in batches:
         many = f", batch {batch:,}" if len(batches) > 1 else ""
         run = {**given, "batch_size": batch}
-        found.append((f"prefill{many}", [(cost.at(**run, seq_len=n), batch * (n or 1)) for n in at]))
+        found.append((f"prefill{many}", [(cost.at(**run, seq_len=n), batch * n) for n in at]))
     for batch in batches if "past_len" in cost.free_symbols else ():
         many = f", batch {batch:,}" if len(batches) > 1 else ""
         run = {**given, "batch_size": batch}
@@ -121,7 +122,7 @@ def _phases(
 
 
 def _numbers(cost: Cost, at: Sequence[int], given: Mapping[str, Any], metric: str) -> tuple[int, ...]:
-    one = Cost.of(**{metric: cost.value(metric)})
+    one = selected(cost, (metric,))
     return tuple(one.at(**given, seq_len=n).number(metric) for n in at)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,8 @@ from fractions import Fraction
 from textwrap import wrap
 
 from symflops.cost import Cost
-from symflops.export.code import Parameter, description, identifier, parameters, selected
+from symflops.domain import Condition
+from symflops.export.code import Parameter, checked, description, identifier, parameters, selected
 from symflops.grouping import grouped
 from symflops.tree import Tree, fold
 
@@ -82,6 +84,10 @@ def python_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappi
     names = {p.symbol: p.name for p in given}
     trees = {metric: grouped(cost.value(metric)) for metric in metrics}
     body = checks(given)
+    for condition in checked(cost):
+        left, right = (expression(grouped(side), names) for side in (condition.left, condition.right))
+        body += wrapped(f"if not ({left} {condition.sign} {right}):", "")
+        body.append(f"    raise ValueError({outside(condition)})")
     body.append("result = {")
     for metric, tree in trees.items():
         body += wrapped(f'"{metric}": {expression(tree, names)},', "    ")
@@ -105,6 +111,11 @@ def python_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappi
         '    """',
     ]
     return "\n".join([line.rstrip() for line in "\n".join(head).split("\n")] + [f"    {line}" for line in body])
+
+
+def outside(condition: Condition) -> str:
+    """The message for numbers that break a condition, as a literal."""
+    return json.dumps(f"assumption broken: {condition}")
 
 
 def signature(given: Sequence[Parameter]) -> str:

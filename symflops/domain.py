@@ -1,0 +1,205 @@
+"""The domain of a closed form: the conditions under which it is one, as data that travels with it.
+
+`hidden_size % num_attention_heads == 0` and `seq_len + past_len <= n_positions` are compared at every point at which a
+cost is computed, in whatever way: one point, a grid, or with some numbers put in and others open.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from symflops import algebra, numeric
+from symflops.assumption import is_of_config, sides
+from symflops.errors import SymflopsError
+from symflops.grouping import grouped
+from symflops.polynomial import Number, Value, add, is_integer, is_nonnegative, negate, symbol, terms_of
+from symflops.tree import Tree, write
+from symflops.vocabulary import POSITIVE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_HOLDS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq, "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
+}  # fmt: skip
+_RUNS = tuple(f"{name} >= 1" for name in POSITIVE)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Two values and how they compare; `text` is what was written, `known` the numbers that were put in since."""
+
+    left: Value
+    sign: str
+    right: Value
+    text: str = field(compare=False)
+    known: tuple[tuple[str, Value], ...] = field(default=(), compare=False)
+
+    @staticmethod
+    def of(text: str) -> Condition:
+        """The condition of a text such as `heads % groups == 0`."""
+        left, sign, right = sides(text)
+        return Condition(algebra.from_tree(left), sign, algebra.from_tree(right), text)
+
+    @cached_property
+    def free_symbols(self) -> set[str]:
+        return algebra.free_symbols(self.left) | algebra.free_symbols(self.right)
+
+    @cached_property
+    def _evaluator(self) -> numeric.Evaluator:
+        return numeric.compiled((self.left, self.right))
+
+    def holds(self, numbers: Mapping[str, Number]) -> bool:
+        """Whether it is true where its symbols are these numbers; where a side has no number it is not."""
+        try:
+            a, b = self._evaluator(numbers)
+        except SymflopsError:
+            return False
+        return bool(_HOLDS[self.sign](a, b))
+
+    def substitute(self, values: Mapping[str, Value]) -> Condition:
+        """The condition with values in place of some symbols."""
+        put_in = {name: values[name] for name in self.free_symbols & values.keys()}
+        if not put_in:
+            return self
+        try:
+            left, right = (algebra.substitute(side, put_in) for side in (self.left, self.right))
+        except SymflopsError:
+            raise self.broken(put_in) from None
+        return Condition(left, self.sign, right, self.text, (*self.known, *put_in.items()))
+
+    @property
+    def decided(self) -> bool | None:
+        """Whether it holds, whatever its symbols are; None where that depends on them, as far as its form shows."""
+        if not self.free_symbols:
+            return self.holds({})
+        least = {n: add(symbol(n), 1) for n in self.free_symbols if n in POSITIVE}
+        gap = algebra.substitute(add(self.left, negate(self.right)), least)
+        if self.sign in ("<=", "<") and _is_positive(gap, or_zero=self.sign == "<"):
+            return False
+        if self.sign in (">=", ">") and _is_positive(negate(gap), or_zero=self.sign == ">"):
+            return False
+        return None
+
+    def broken(self, numbers: Mapping[str, Value]) -> SymflopsError:
+        """The error that names the condition and the numbers that break it."""
+        known = {**dict(self.known), **{name: numbers[name] for name in self.free_symbols & numbers.keys()}}
+        values = ", ".join(f"{name}={write(grouped(known[name]))}" for name in sorted(known))
+        return SymflopsError(f"assumption broken: {self.text}" + (f" (with {values})" if values else ""))
+
+    def __str__(self) -> str:
+        left, sign, right = sides(self.text)
+        known = dict(self.known)
+        return f"{write(_with(left, known))} {sign} {write(_with(right, known))}"
+
+
+def _with(tree: Tree, known: Mapping[str, Value]) -> Tree:
+    """A tree with values in place of names, as it was written otherwise."""
+    if isinstance(tree, tuple):
+        return (tree[0], *(_with(operand, known) for operand in tree[1:]))
+    return grouped(known[tree]) if isinstance(tree, str) and tree in known else tree
+
+
+def _is_positive(value: Value, or_zero: bool) -> bool:
+    return is_nonnegative(value) and (or_zero or terms_of(value).get((), 0) > 0)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Conditions that hold together.
+
+    >>> domain = Domain.of(["heads % groups == 0", "seq_len <= positions"]).substitute({"positions": 512, "groups": 4})
+    >>> print(domain)
+    heads % 4 == 0, seq_len <= 512
+    >>> domain.check({"heads": 6, "seq_len": 100})
+    Traceback (most recent call last):
+    symflops.errors.SymflopsError: assumption broken: heads % groups == 0 (with groups=4, heads=6)
+    """
+
+    conditions: tuple[Condition, ...] = ()
+
+    @staticmethod
+    def of(texts: Iterable[str]) -> Domain:
+        """The conditions of a model's `assumes`; facts about its config are none, as no number breaks them."""
+        return Domain(tuple(dict.fromkeys(Condition.of(text) for text in texts if not is_of_config(text))))
+
+    @staticmethod
+    def of_model(assumes: Iterable[str]) -> Domain:
+        """The conditions of a model: what it assumes, and that there are sequences and tokens."""
+        return Domain.of((*assumes, *_RUNS))
+
+    @property
+    def said(self) -> tuple[Condition, ...]:
+        """The conditions without those that hold for every model."""
+        return tuple(condition for condition in self.conditions if condition.text not in _RUNS)
+
+    def __and__(self, other: Domain) -> Domain:
+        """Both: where two closed forms are added up, both have to hold."""
+        if not other.conditions or self is other:
+            return self
+        return Domain(tuple(dict.fromkeys((*self.conditions, *other.conditions)))) if self.conditions else other
+
+    @cached_property
+    def free_symbols(self) -> set[str]:
+        """The names that some condition depends on."""
+        return set().union(*(condition.free_symbols for condition in self.conditions))
+
+    def substitute(self, values: Mapping[str, Value]) -> Domain:
+        """The conditions with values in place of some symbols, without those that hold then whatever the others are.
+
+        Raises SymflopsError for one that cannot hold any more.
+        """
+        if not self.free_symbols & values.keys() and all(c.free_symbols for c in self.conditions):
+            return self
+        kept: dict[Condition, None] = {}
+        for condition in self.conditions:
+            after = condition.substitute(values)
+            decided = after.decided
+            if decided is False:
+                raise after.broken({})
+            if decided is None:
+                kept[after] = None
+        return Domain(tuple(kept))
+
+    def check(self, numbers: Mapping[str, Number]) -> None:
+        """Raise SymflopsError for the first condition that these numbers break. One on a symbol that has no number yet
+        is left for when it has one."""
+        for condition in self.conditions:
+            if condition.free_symbols <= numbers.keys() and not condition.holds(numbers):
+                raise condition.broken(numbers)
+
+    def check_grid(self, axes: Mapping[str, np.ndarray[Any, Any]], values: Mapping[str, Value]) -> None:
+        """The same for all points of a grid; `values` stand for the symbols that are no axes."""
+        for condition in self.substitute(values).conditions:
+            used = {name: axis for name, axis in axes.items() if name in condition.free_symbols}
+            if condition.free_symbols <= used.keys():
+                _check_grid(condition, used)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.said))
+
+
+NO_CONDITIONS = Domain()
+
+
+def _check_grid(condition: Condition, axes: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Raise SymflopsError for the first point of a grid at which a condition does not hold, compared in int64 where
+    that is exact, else point by point."""
+
+    sides = (condition.left, condition.right)
+    if all(map(is_integer, sides)):
+        with suppress(SymflopsError):  # where one has no number at some point
+            left, right = (numeric.column(side, axes) for side in sides)
+            exact = left.dtype.kind == right.dtype.kind == "i"
+            if exact and _HOLDS[condition.sign](left, right).all():
+                return
+    for point in product(*(axis.ravel().tolist() for axis in axes.values())):
+        numbers = {name: numeric.check(name, number) for name, number in zip(axes, point, strict=True)}
+        if not condition.holds(numbers):
+            raise condition.broken(numbers)

@@ -1,0 +1,208 @@
+"""The domain of a closed form: the same conditions at one point, over a grid, bound, added up and exported.
+
+What is expected is computed by Python's own comparisons beside each test.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import pytest
+
+import symflops
+from symflops.cost import METRICS, Cost
+from symflops.domain import Condition, Domain
+from symflops.errors import SymflopsError
+
+ZERO = dict.fromkeys(METRICS, "0")
+
+
+def model(*assumes: str, flops: str = "h*seq_len*batch_size", **symbols: int) -> symflops.Model:
+    layers = {"a": {"cost": ZERO | {"flops": flops}}}
+    return symflops.load({"name": "m", "symbols": {"h": 4} | symbols, "assumes": list(assumes), "layers": layers})
+
+
+# ---------------------------------------------------------------------------------------------------------- conditions
+
+CONDITIONS = {
+    "seq_len % 64 == 0": lambda s, p: s % 64 == 0,
+    "seq_len + past_len <= 100": lambda s, p: s + p <= 100,
+    "seq_len/3 < past_len": lambda s, p: 3 * p > s,
+    "seq_len*past_len != 12": lambda s, p: s * p != 12,
+    "ceil(seq_len/8)*8 == seq_len": lambda s, p: s % 8 == 0,
+    "10**18*seq_len > 10**18*past_len + 1": lambda s, p: s > p,  # beyond int64, and beyond a double's digits
+    "seq_len // (past_len - 3) >= 0": lambda s, p: p > 3 or (p < 3 and s // (p - 3) >= 0),  # at 3 it has no value
+    "max(seq_len, past_len) > 5": lambda s, p: max(s, p) > 5,
+}
+
+
+@pytest.mark.parametrize("text", CONDITIONS)
+def test_a_condition_holds_where_python_says_so(text: str) -> None:
+    condition = Condition.of(text)
+    for s, p in product([1, 2, 3, 4, 6, 8, 12, 50, 64, 100, 128], range(8)):
+        assert condition.holds({"seq_len": s, "past_len": p}) is CONDITIONS[text](s, p), (s, p)
+
+
+@pytest.mark.parametrize("text", CONDITIONS)
+def test_one_point_a_grid_and_a_bound_cost_refuse_the_same(text: str) -> None:
+    cost = model(text).total()
+    lengths, pasts = [1, 2, 3, 4, 6, 8, 12, 50, 64, 100, 128], range(8)
+
+    def refused(compute: Callable[..., Any], **point: Any) -> bool:
+        try:
+            compute(**point)
+        except SymflopsError as error:
+            return str(error).startswith(f"assumption broken: {text} (with ")
+        return False
+
+    for s, p in product(lengths, pasts):
+        wrong = not CONDITIONS[text](s, p)
+        assert refused(cost.at, batch_size=1, seq_len=s, past_len=p) is wrong, (s, p)
+        assert refused(cost.sweep, batch_size=[1, 2], seq_len=[s], past_len=[p]) is wrong
+        assert refused(cost.sweep, batch_size=1, seq_len=s, past_len=[p]) is wrong
+        assert refused(cost.bind, seq_len=s, past_len=p) is wrong
+    whole = any(not CONDITIONS[text](s, p) for s, p in product(lengths, pasts))
+    assert refused(cost.sweep, batch_size=1, seq_len=lengths, past_len=pasts) is whole
+
+
+def test_the_point_that_breaks_a_condition_is_named() -> None:
+    cost = model("seq_len + past_len <= n", n=70).total()
+    with pytest.raises(SymflopsError) as caught:
+        cost.sweep(batch_size=[1, 2], seq_len=[10, 60, 64], past_len=[0, 7])
+    assert str(caught.value) == "assumption broken: seq_len + past_len <= n (with n=70, past_len=7, seq_len=64)"
+    assert cost.sweep(batch_size=[1, 2], seq_len=[10, 60, 63], past_len=[0, 7])["flops"].sum() == 4 * 3 * 133 * 2
+
+
+def test_a_condition_that_cannot_hold_any_more_is_seen_before_all_numbers_are_there() -> None:
+    cost = model("seq_len + past_len <= 100").total()
+    with pytest.raises(SymflopsError, match=r"^assumption broken: seq_len \+ past_len <= 100 \(with seq_len=101\)$"):
+        cost.bind(seq_len=101)
+    assert str(cost.bind(seq_len=99).domain) == "99 + past_len <= 100"
+    with pytest.raises(SymflopsError, match=r"\(with past_len=100\)$"):  # a call has a token
+        cost.bind(past_len=100)
+
+
+def test_sums_and_products_carry_the_domain_on() -> None:
+    one, other = model("seq_len % 4 == 0").total(), model("past_len <= 9", "seq_len % 4 == 0").total()
+    together = one + 3 * other
+    assert str(together.domain) == "seq_len % 4 == 0, past_len <= 9"
+    assert together.at(batch_size=1, seq_len=8).flops == 4 * 4 * 8
+    for point in ({"seq_len": 9}, {"seq_len": 8, "past_len": 10}):
+        with pytest.raises(SymflopsError, match="assumption broken"):
+            together.at(batch_size=1, **point)
+
+
+def test_the_parts_of_a_model_have_its_domain() -> None:
+    rows = model("seq_len + past_len <= n", n=100).rows(groups=True)
+    assert [str(cost.domain) for row in rows for cost in (row.cost, row.total)] == ["seq_len + past_len <= 100"] * 2
+    with pytest.raises(SymflopsError, match="assumption broken"):
+        rows[0].total.at(batch_size=1, seq_len=101)
+    symbolic = model("seq_len + past_len <= n", n=100).rows(symbolic=True)[0].total
+    with pytest.raises(SymflopsError, match="assumption broken"):
+        symbolic.at(batch_size=1, seq_len=101, h=4, n=100)
+
+
+def test_no_model_runs_without_sequences_or_tokens() -> None:
+    cost = symflops.load("llama-2-7b-hf").total()
+    for name in ("batch_size", "seq_len"):
+        point = {"batch_size": 1, "seq_len": 1} | {name: 0}
+        message = rf"^assumption broken: {name} >= 1 \(with {name}=0\)$"
+        for compute in (cost.at, cost.bind, lambda **p: cost.sweep(**{n: [v] for n, v in p.items()})):
+            with pytest.raises(SymflopsError, match=message):
+                compute(**point)
+    assert Cost.of(flops="seq_len + 1").at(seq_len=0).flops == 1  # of no model
+
+
+def test_a_condition_on_nothing_but_sizes_is_decided_once() -> None:
+    with pytest.raises(SymflopsError, match=r"^m: assumption broken: h % 3 == 0 \(with h=4\)$"):
+        model("h % 3 == 0")
+    with pytest.raises(SymflopsError, match=r"^m: assumption broken: h % g == 0 \(with g=0, h=4\)$"):
+        model("h % g == 0", g=2).with_symbols({"g": 0})
+    assert model("h % 2 == 0").total().domain.said == ()
+
+
+def test_random_grids_are_refused_exactly_where_some_point_is() -> None:
+    rng = random.Random(1)
+    operands = ["seq_len", "past_len", "batch_size", "7", "12", "seq_len*past_len", "seq_len//3", "past_len % 5"]
+    refusals = 0
+    for _ in range(300):
+        text = f"{rng.choice(operands)} + {rng.choice(operands)} {rng.choice(['==', '!=', '<=', '>', '<', '>='])} "
+        text += f"{rng.choice(operands)}*{rng.choice(operands)}"
+        axes = {n: rng.sample(range(1, 12), rng.randint(1, 3)) for n in ("batch_size", "seq_len", "past_len")}
+        left, right = (side for side in text.replace("//", "§").split(next(s for s in _SIGNS if s in text)))
+        sign = next(s for s in _SIGNS if s in text)
+        points = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+        allowed = all(eval(f"{left} {sign} {right}".replace("§", "//"), {}, point) for point in points)
+        cost = Cost((1, 0, 0, 0, 0, 0), domain=Domain.of([text]))
+        try:
+            size = cost.sweep(**axes)["flops"].size
+        except SymflopsError:
+            size = 0
+        assert size == (len(points) if allowed else 0), text
+        refusals += not allowed
+    assert 50 < refusals < 300
+
+
+_SIGNS = ("==", "!=", "<=", ">=", "<", ">")
+
+# ------------------------------------------------------------------------------------------------------ negative costs
+
+
+def test_a_sweep_refuses_a_negative_cost_as_one_point_does() -> None:
+    cost = Cost.of(flops="seq_len - 5", read_bytes="seq_len")
+    message = r"^flops is negative at this point: the formula or a repeat does not hold here$"
+    with pytest.raises(SymflopsError, match=message):
+        cost.at(seq_len=4)
+    with pytest.raises(SymflopsError, match=message):
+        cost.sweep(seq_len=[1, 4, 7])
+    assert cost.sweep(seq_len=[5, 8])["flops"].tolist() == [0, 3]
+
+
+# ---------------------------------------------------------------------------------------------------------------- bytes
+
+
+def test_a_sweep_over_fractions_of_bytes() -> None:
+    cost = Cost.of(read_bytes="dtype_bytes*seq_len*10 + weight_bytes*4")
+    found = cost.sweep(seq_len=[1, 2], dtype_bytes=[0.5, 1, 2])
+    assert found["dtype_bytes"].tolist() == [0.5, 1, 2] * 2
+    assert found["read_bytes"].tolist() == [10 * s * d + 4 * d for s in (1, 2) for d in (0.5, 1, 2)]
+    assert found.dtypes["read_bytes"] == "float64"
+    assert cost.sweep(seq_len=1, dtype_bytes=2, weight_bytes=[0.25])["read_bytes"].tolist() == [21.0]
+
+
+def test_weights_follow_the_bytes_that_are_bound() -> None:
+    cost = symflops.load("llama-2-7b-hf").total()
+    point = {"batch_size": 1, "seq_len": 8}
+    assert cost.bind(dtype_bytes=1).at(**point) == cost.at(dtype_bytes=1, **point)
+    assert cost.bind(dtype_bytes=1).sweep(**point)["read_bytes"].tolist() == [
+        cost.at(dtype_bytes=1, **point).read_bytes
+    ]
+    with pytest.raises(SymflopsError, match=r"^two costs with other dtype_bytes by default, 1 and 2: bind all bytes"):
+        _ = cost.bind(dtype_bytes=1) + cost
+    every = {"dtype_bytes": 1, "weight_bytes": 1, "cache_bytes": 1}
+    assert (cost.bind(**every) + cost).at(**point).flops == 2 * cost.at(**point).flops
+
+
+# ------------------------------------------------------------------------------------------------------------ commands
+
+
+def test_all_commands_keep_to_the_domain(refuse: Any, tmp_path: Any) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(model("seq_len % 64 == 0").to_dict()))
+    given = ["-B", "1", "-S", "80"]
+    message = "assumption broken: seq_len % 64 == 0 (with seq_len=80)"
+    for command in ("total", "show", "table", "report"):
+        assert refuse(command, str(path), *given).endswith(message)
+        assert refuse(command, str(path), "-S", "80").endswith(message)
+    assert refuse("sweep", str(path), "-S", "64:128:+16").endswith(message)
+    assert refuse("roofline", str(path), "--hardware", "h100-sxm", *given).endswith(message)
+    assert refuse("total", str(path), "-B", "0", "-S", "64").endswith("batch_size >= 1 (with batch_size=0)")
+
+
+def test_total_takes_no_metric() -> None:
+    with pytest.raises(TypeError):
+        symflops.load("gpt2").total("flops")  # type: ignore[misc]  # what it is about
