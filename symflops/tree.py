@@ -163,6 +163,17 @@ def names(tree: Tree) -> set[str]:
     return found
 
 
+def replaced(tree: Tree, trees: Mapping[str, Tree]) -> Tree:
+    """A tree with others in the place of names, all at once.
+
+    >>> replaced(("+", "a", "b"), {"a": "b", "b": 2})
+    ('+', 'b', 2)
+    """
+    if isinstance(tree, tuple):
+        return (tree[0], *(replaced(operand, trees) for operand in tree[1:]))
+    return trees.get(tree, tree) if isinstance(tree, str) else tree
+
+
 def write(tree: Tree) -> str:
     """The text of a tree, with as few parentheses as reading it back allows.
 

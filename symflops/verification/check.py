@@ -47,7 +47,8 @@ def verify(
     tolerance: str = "exact",
     budget: float = 1.0,
 ) -> Verdict:
-    """Whether a candidate formula equals a reference, for all nonnegative integers in the domain of its symbols.
+    """Whether a candidate formula equals a reference, for all numbers that its symbols stand for: nonnegative
+    integers, and rational numbers for bytes of an element.
 
     Each is a text, a SymPy expression, a Formula, a Cost or a Model (its total with architecture symbols). `metric`
     says which of the six is compared; a text is taken for it. `rename` says what names of the candidate mean in the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from symflops import deadline
@@ -10,11 +10,17 @@ from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
 from symflops.polynomial import Polynomial, Value, add, negate, symbol, value_of
 from symflops.tree import Tree
-from symflops.verification.cases import Cases, Outcome, generalised, numerator
-from symflops.verification.domain import Domain, shifted
+from symflops.verification.cases import Cases, Outcome, numerator
+from symflops.verification.domain import Condition, Domain, facts
+from symflops.verification.generalisation import generalised
 from symflops.verification.normal import Form
 from symflops.verification.points import Point, Search, corners, is_polynomial
+from symflops.verification.region import Fresh, Region, settled
+from symflops.vocabulary import is_whole
 
+EMPTY = "the conditions exclude every point"
+_MEETS = "meets the conditions"
+_BROKEN_POINTS = 30  # from which points are made at which bytes are no whole numbers
 _POINTS = 5000  # looked at where nothing can be proved
 _FIRST_POINTS = 100  # looked at before a proof is tried
 
@@ -55,19 +61,19 @@ def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[
     search = Search(left, right, where)
     a, b = search.reduced
     if a == b:
-        return Decision("equal", "the same canonical polynomial")
-    names: dict[str, Value] = {n: symbol(n) for n in search.names}
-    for step in (where.multiples, shifted(where.lower)):
-        names = {n: substitute(v, step) for n, v in names.items()}
-    upper = {n: high - where.lower.get(n, 0) for n, high in where.upper.items() if n not in where.multiples}
-    if any(high < 0 for high in upper.values()):
-        return Decision("unproven", "the conditions exclude every point")
+        return _equal(search, "the same canonical polynomial", end)
     difference = _booleans(numerator(Form().of(add(a, negate(b)))), where)
     if difference == 0:
-        return Decision("equal", "the same normal form")
-    inside = _booleans(numerator(Form(upper).of(substitute(difference, names))), where)
+        return _equal(search, "the same normal form", end)
+    start = settled(where.start(search.names), Fresh())
+    if start is None or _excludes(where.aside):
+        return Decision("unproven", EMPTY)
+    search.raise_base(start)
+    region = replace(start, value=substitute(difference, start.names))
+    inside = _booleans(numerator(Form(region.upper, region.known).of(region.value)), where)
     if inside == 0:
-        return Decision("equal", f"the same normal form where {', '.join(c.text for c in where.conditions)}")
+        return _equal(search, f"the same normal form where {', '.join(c.text for c in where.conditions)}", end)
+    region = replace(region, value=inside)
     tried.append("normal forms differ")
     supports = search.supports(difference)
     if is_polynomial(difference):
@@ -78,14 +84,20 @@ def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[
         for point in islice(search.in_order(supports), _FIRST_POINTS):
             if search.differs(point):
                 return _different(search, point, True)
+    for point in search.broken(_BROKEN_POINTS):
+        if search.differs(point):
+            return _different(search, point, False)
+    if not is_polynomial(difference):
         for point in corners(search, difference, _FIRST_POINTS):
             if search.differs(point):
                 return _different(search, *search.reduce(point, supports))
-    outcome = _cases(search, inside, upper, names, end - deadline.now(), tried)
+    outcome = _cases(search, region, end - deadline.now(), tried)
     if outcome.proved:
-        return Decision("equal", f"by {outcome.closed} cases" if outcome.closed > 1 else "the same normal form")
+        return _equal(search, f"by {outcome.closed} cases" if outcome.closed > 1 else "the same normal form", end)
     if outcome.point is not None:
         return _different(search, *search.reduce(outcome.point, supports))
+    if not search.inside and _is_empty(search, (end - deadline.now()) / 2):
+        return Decision("unproven", EMPTY)
     try:
         for point in search.in_order(supports):
             if search.differs(point):
@@ -93,31 +105,71 @@ def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[
     except deadline.OutOfTimeError:
         tried.append(f"{search.tried:,} points that agree")
         return Decision("unproven", ", ".join(tried))
-    if all(n in where.upper for n in search.names):
-        return Decision("equal", f"at all {search.tried:,} points of the domain")
+    if search.covers_everything:
+        return _equal(search, f"at all {search.tried:,} points of the domain", end)
     return Decision("unproven", ", ".join([*tried, f"{search.tried:,} points that agree"]))
 
 
-def _cases(
-    search: Search, inside: Value, upper: dict[str, int], names: dict[str, Value], seconds: float, tried: list[str]
-) -> Outcome:
+def _equal(search: Search, how: str, end: float) -> Decision:
+    """Equal, if the conditions have a point at which both formulas have a number: nothing is proved of no point."""
+    where = search.where
+    if not where.conditions and not where.aside:
+        return Decision("equal", how)
+    if _excludes(where.aside):
+        return Decision("unproven", EMPTY)
+    if not where.conditions or search.witness() is not None:
+        return Decision("equal", how)
+    cases = Cases(search, search.is_point)
+    try:
+        with deadline.limit((end - deadline.now()) * 0.8):
+            outcome = cases.run(replace(where.start(search.names), value=1))
+    except deadline.OutOfTimeError:
+        outcome = Outcome()
+    if outcome.point is not None:
+        return Decision("equal", how)
+    return Decision("unproven", EMPTY if outcome.proved else f"{how}, but no point was found that {_MEETS}")
+
+
+def _is_empty(search: Search, seconds: float) -> bool:
+    """Whether the conditions are shown to exclude every point."""
+    if not search.where.conditions:
+        return False
+    cases = Cases(search, search.is_point)
+    try:
+        with deadline.limit(seconds):
+            return cases.run(replace(search.where.start(search.names), value=1)).proved
+    except deadline.OutOfTimeError:
+        return False
+
+
+def _excludes(conditions: tuple[Condition, ...]) -> bool:
+    """Whether conditions on other names than those of the formulas contradict each other, so that no point is left."""
+    if not conditions:
+        return False
+    names = sorted(set().union(*(c.names for c in conditions)))
+    region = Region(0, {"causal": 1}, {n: symbol(n) for n in names}, tuple(facts(conditions, {})))
+    return settled(region, Fresh()) is None
+
+
+def _cases(search: Search, region: Region, seconds: float, tried: list[str]) -> Outcome:
     """A proof by cases in a part of the time that is left."""
     try:
-        general = generalised(inside)
+        general = generalised(region.value)
     except SymflopsError:  # too many terms, or no value: then the value itself is looked at
-        general = inside
-    if general != inside:
+        general = region.value
+    if general != region.value:
         try:
             with deadline.limit(seconds / 3):
-                outcome = Cases(search).run(numerator(Form(upper).of(general)), upper, names)
+                value = numerator(Form(region.upper).of(general))
+                outcome = Cases(search, search.differs).run(replace(region, value=value))
         except deadline.OutOfTimeError:
             outcome = Outcome()
         if outcome.proved or outcome.point is not None:
             return outcome
-    cases = Cases(search)
+    cases = Cases(search, search.differs)
     try:
         with deadline.limit(seconds / 2):
-            outcome = cases.run(inside, upper, names)
+            outcome = cases.run(region)
     except deadline.OutOfTimeError:
         outcome = Outcome(closed=cases.outcome.closed, open=cases.outcome.open)
         tried.append(f"out of time after {outcome.closed:,} cases that agree")
@@ -128,13 +180,14 @@ def _cases(
 
 
 def _different(search: Search, point: Point, smallest: bool) -> Decision:
-    whole = search.where.complete(point) or {}
-    return Decision("different", "", {n: int(v) for n, v in whole.items()}, smallest)
+    whole = search.completion.of(point) or {}
+    smallest = smallest and search.completion.sure and all(type(v) is int for v in point.values())
+    return Decision("different", "", whole, smallest)
 
 
 def _booleans(value: Value, where: Domain) -> Value:
     """c**2 is c for a symbol that is 0 or 1."""
-    names = {n for n in free_symbols(value) if where.upper.get(n) == 1}
+    names = {n for n in free_symbols(value) if where.upper.get(n) == 1 and is_whole(n)}
     if not names or not isinstance(value, Polynomial):
         return value
     return add(

@@ -1,20 +1,27 @@
-"""Where two formulas are compared: nonnegative integers, `causal` 0 or 1, and conditions such as a model's `assumes`.
+"""Where two formulas are compared: nonnegative integers, bytes of an element nonnegative rational numbers, `causal` 0
+or 1, and conditions such as a model's `assumes`.
 
 A condition takes part in three ways. An equation `name == formula` and a divisibility `name % divisor == 0` are put in
-before anything is proved, bounds on one name are kept as bounds, and every counterexample has to satisfy all of them.
+before anything is proved, the others are facts in a proof, and every counterexample has to satisfy all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from symflops.algebra import free_symbols, from_tree, substitute
 from symflops.assumption import is_of_config, sides
-from symflops.polynomial import Number, Value, add, flat, multiply, symbol, terms_of
+from symflops.errors import SymflopsError
+from symflops.polynomial import Number, Value, add, flat, is_integer, is_nonnegative, multiply, negate, symbol, terms_of
 from symflops.tree import Tree, names
-from symflops.verification.exact import IrrationalError, UndefinedError, rational
+from symflops.verification.exact import Enclosure, UncomputedError, UndefinedError, differ, number_at
+from symflops.verification.fraction import quotient
+from symflops.verification.interval import interval
+from symflops.verification.region import Region, exists_nowhere
+from symflops.vocabulary import is_whole
 
 
 @dataclass(frozen=True)
@@ -26,11 +33,22 @@ class Condition:
     sign: str
     right: Tree
 
-    def holds(self, point: Mapping[str, Number]) -> bool:
+    @cached_property
+    def names(self) -> set[str]:
+        return names(("", self.left, self.right))
+
+    def holds(self, point: Mapping[str, Number]) -> bool | None:
+        """Whether it is true at a point; None where that takes more digits of an irrational number than we compute."""
         try:
-            a, b = rational(self.left, point), rational(self.right, point)
-        except (UndefinedError, IrrationalError):
+            a, b = (number_at(side, point) for side in (self.left, self.right))
+        except UncomputedError:
+            return None
+        except UndefinedError:
             return False
+        if isinstance(a, Enclosure) or isinstance(b, Enclosure):
+            if not differ(a, b):
+                return None
+            a, b = (x.low if isinstance(x, Enclosure) else x for x in (a, b))
         found: bool = _SIGNS[self.sign](a, b)
         return found
 
@@ -48,51 +66,82 @@ class Domain:
     conditions: tuple[Condition, ...]
     fixed: Mapping[str, Value]  # names that an equation gives
     multiples: Mapping[str, Value]  # x -> y*(a new name), from x % y == 0
-    lower: Mapping[str, int]
-    upper: Mapping[str, int]
+    lower: Mapping[str, Number]
+    upper: Mapping[str, Number]
+    aside: tuple[Condition, ...] = ()  # conditions that share no name with the formulas, directly or through others
+    hint: Mapping[str, Number] = field(default_factory=dict)  # numbers at which the conditions are likely to hold
 
     @property
     def names(self) -> set[str]:
         """The names that some condition mentions."""
-        return set().union(*(names(("", c.left, c.right)) for c in self.conditions))
+        return set().union(*(c.names for c in self.conditions))
 
-    def contains(self, point: Mapping[str, Number]) -> bool:
-        """Whether all conditions hold at a point that gives all names of the conditions."""
-        if point.get("causal", 0) not in (0, 1):
-            return False
-        return all(c.holds(point) for c in self.conditions)
-
-    def complete(self, point: Mapping[str, Number]) -> dict[str, Number] | None:
-        """The point with the names that equations give; None where one is no nonnegative whole number."""
-        whole = dict(point)
-        for name, value in self.fixed.items():
-            try:
-                number = rational(flat(value), whole)
-            except (UndefinedError, IrrationalError):
-                return None
-            if type(number) is not int or number < 0:
-                return None
-            whole[name] = number
-        return whole
+    def start(self, used: Iterable[str] = ()) -> Region:
+        """The domain as a region: equations, divisibilities and least values put in, the other conditions as facts."""
+        names: dict[str, Value] = {n: symbol(n) for n in sorted({*used, *self.names}) if n not in self.fixed}
+        for step in (self.multiples, shifted(self.lower)):
+            names = {n: substitute(v, step) for n, v in names.items()}
+        upper = {n: high - self.lower.get(n, 0) for n, high in self.upper.items() if n not in self.multiples}
+        known = [*facts(self.conditions, self.fixed), *(v for v in self.fixed.values() if not is_nonnegative(v))]
+        known += [add(high, negate(self.fixed[n])) for n, high in self.upper.items() if n in self.fixed]
+        known += [add(high, negate(symbol(n))) for n, high in self.upper.items() if n in self.multiples]
+        placed = tuple(substitute(fact, names) for fact in known)
+        return Region(0, upper, names, (*placed, *(-1 for high in upper.values() if high < 0)))
 
     def reduced(self, value: Value) -> Value:
         """A value without the names that equations give."""
         return substitute(value, self.fixed) if self.fixed else value
 
 
+def facts(conditions: Iterable[Condition], fixed: Mapping[str, Value]) -> Iterator[Value]:
+    """Values that are at least 0 where conditions hold: for whole p and q, p < q is q - p - 1, p != q (q - p)**2 - 1.
+
+    A condition that is too large for an expansion gives none; a counterexample satisfies it all the same.
+    """
+    for c in conditions:
+        try:
+            gap = substitute(add(from_tree(c.right), negate(from_tree(c.left))), fixed)
+            top, bottom = quotient(gap)
+            strict = int(is_integer(top) and is_nonnegative(bottom))
+            if c.sign in ("<=", "=="):
+                yield gap
+            if c.sign in (">=", "=="):
+                yield negate(gap)
+            if c.sign in ("<", ">"):
+                signed = top if strict else gap
+                yield add(signed if c.sign == "<" else negate(signed), -strict)
+                if gap == 0 or interval(gap if c.sign == "<" else negate(gap), {})[1] <= 0:
+                    yield -1
+            if c.sign == "!=" and (strict or gap == 0):
+                yield add(multiply(top, top), -1)
+        except SymflopsError as error:
+            if exists_nowhere(error):
+                yield -1
+
+
 def domain(texts: Iterable[str], equations: Mapping[str, Value], used: set[str]) -> Domain:
     """The domain of formulas in the names `used`, under conditions and under equations that give some names.
 
-    Conditions that share no name with what is used, directly or through others, do not matter and are left out.
-    Raises SymflopsError for a text that is no comparison.
+    Conditions that share no name with what is used, directly or through others, are kept aside: all that matters of
+    them is whether they can hold. Raises SymflopsError for a text that is no comparison.
     """
     found = [Condition(t, *sides(t)) for t in dict.fromkeys(texts) if not is_of_config(t)]
     found += [Condition(f"{n} == {v!r}", n, "==", flat(v)) for n, v in equations.items()]
     kept: list[Condition] = []
     reach = set(used)
-    while added := [c for c in found if c not in kept and names(("", c.left, c.right)) & reach]:
+    while added := [c for c in found if c not in kept and c.names & reach]:
         kept += added
-        reach |= set().union(*(names(("", c.left, c.right)) for c in added))
+        reach |= set().union(*(c.names for c in added))
+    aside = tuple(c for c in found if c not in kept)
+    try:
+        return _domain(kept, aside)
+    except SymflopsError as error:
+        if not exists_nowhere(error):
+            raise
+        return Domain(tuple(kept), {}, {}, {}, {"causal": -1}, aside)  # a condition that has no value: no point is left
+
+
+def _domain(kept: list[Condition], aside: tuple[Condition, ...]) -> Domain:
     fixed: dict[str, Value] = {}
     for c in kept:
         for name, other in ((c.left, c.right), (c.right, c.left)):
@@ -101,26 +150,27 @@ def domain(texts: Iterable[str], equations: Mapping[str, Value], used: set[str])
                 if name not in free_symbols(value):
                     fixed = {n: substitute(v, {name: value}) for n, v in fixed.items()} | {name: value}
                     break
-    upper: dict[str, int] = {"causal": 1}
-    lower: dict[str, int] = {}
+    upper: dict[str, Number] = {"causal": 1}
+    lower: dict[str, Number] = {}
     multiples: dict[str, Value] = {}
     for c in kept:
         left, sign, right = c.left, c.sign, c.right
         if isinstance(left, int) and isinstance(right, str):  # 1 <= x
             left, sign, right = right, {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(sign, sign), left
         if isinstance(left, str) and isinstance(right, int) and left not in fixed:
+            step = int(is_whole(left))
             if sign in ("<", "<="):
-                upper[left] = min(right - (sign == "<"), upper.get(left, right))
+                upper[left] = min(right - step * (sign == "<"), upper.get(left, right))
             if sign in (">", ">="):
-                lower[left] = max(right + (sign == ">"), lower.get(left, 0))
+                lower[left] = max(right + step * (sign == ">"), lower.get(left, 0))
         if sign == "==" and right == 0 and isinstance(left, tuple) and left[0] == "%" and isinstance(left[1], str):
             times = _multiple(left[1], left[2], fixed, multiples)
             if times is not None:
                 multiples = {n: substitute(v, {left[1]: times}) for n, v in multiples.items()} | {left[1]: times}
-            if isinstance(left[2], str):
+            if isinstance(left[2], str) and is_whole(left[2]):
                 lower[left[2]] = max(1, lower.get(left[2], 0))
     lower = {n: low for n, low in lower.items() if n not in fixed}
-    return Domain(tuple(kept), fixed, multiples, lower, upper)
+    return Domain(tuple(kept), fixed, multiples, lower, upper, aside)
 
 
 def _multiple(name: str, divisor: Tree, fixed: Mapping[str, Value], known: Mapping[str, Value]) -> Value | None:
@@ -149,6 +199,6 @@ def divisors(tree: Tree) -> set[str]:
     return found
 
 
-def shifted(lower: Mapping[str, int]) -> dict[str, Value]:
+def shifted(lower: Mapping[str, Number]) -> dict[str, Value]:
     """x -> x + its least value."""
     return {name: add(symbol(name), low) for name, low in lower.items() if low}

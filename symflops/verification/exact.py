@@ -2,7 +2,7 @@
 
 Rational numbers are computed exactly. Where a root or a logarithm is irrational, rational bounds on both sides are, so
 that a difference is shown or nothing is said. What has no value (a division by zero, the logarithm of 0) or too many
-digits to compute raises `UndefinedError`.
+digits to compute raises `UndefinedError`, the latter its subclass `UncomputedError`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ _PRECISION = 256  # bits behind the point of a bound on an irrational number
 
 class UndefinedError(Exception):
     """The formula has no number at this point."""
+
+
+class UncomputedError(UndefinedError):
+    """It may have one, but of more digits than are computed."""
 
 
 class IrrationalError(Exception):
@@ -95,12 +99,12 @@ def _power(base: Number, exponent: Number) -> Number:
     if exponent.denominator != 1:
         if exponent.denominator == 2 and base >= 0:
             return _power(_root(base), exponent.numerator)
-        raise UndefinedError
+        raise UncomputedError
     n = exponent.numerator
     if not base and n < 0:
         raise UndefinedError
     if max(base.numerator.bit_length(), base.denominator.bit_length()) * abs(n) > _MAX_BITS and base not in (-1, 0, 1):
-        raise UndefinedError
+        raise UncomputedError
     return exact(Fraction(base) ** n)
 
 
@@ -152,25 +156,25 @@ def _enclosed_product(*factors: Pair) -> Pair:
 
 def _enclosed_quotient(a: Pair, b: Pair) -> Pair:
     if b[0] <= 0 <= b[1]:
-        raise UndefinedError
+        raise UndefinedError if b[0] == b[1] else UncomputedError
     return _all_corners(_quotient, a, b)
 
 
 def _enclosed_power(base: Pair, exponent: Pair) -> Pair:
     if exponent[0] != exponent[1]:
-        raise UndefinedError
+        raise UncomputedError
     n = exponent[0]
     if base[0] == base[1] and n.denominator == 2:
         return _enclosed_power(_enclosed_root(base), _pair(n.numerator))
-    if base[0] != base[1] and base[0] < 0:
-        raise UndefinedError
+    if base[0] != base[1] and base[0] <= 0:
+        raise UncomputedError
     ends = [_power(x, n) for x in base]
     return min(ends), max(ends)
 
 
 def _enclosed_root(a: Pair) -> Pair:
     if a[0] < 0:
-        raise UndefinedError
+        raise UndefinedError if a[1] < 0 else UncomputedError
     scale = 1 << _PRECISION
     low = isqrt((a[0] * scale * scale).__floor__())
     high = isqrt((a[1] * scale * scale).__floor__()) + 1
@@ -179,7 +183,7 @@ def _enclosed_root(a: Pair) -> Pair:
 
 def _enclosed_logarithm(a: Pair) -> Pair:
     if a[0] <= 0:
-        raise UndefinedError
+        raise UndefinedError if a[1] <= 0 else UncomputedError
     from mpmath import iv
 
     iv.prec = _PRECISION
@@ -197,7 +201,7 @@ def _rounded(up: bool) -> Callable[[Pair], Pair]:
     def whole(a: Pair) -> Pair:
         low, high = (x.__ceil__() if up else x.__floor__() for x in a)
         if low != high:
-            raise UndefinedError  # not decided by this precision
+            raise UncomputedError  # not decided by this precision
         return low, high
 
     return whole

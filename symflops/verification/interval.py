@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from fractions import Fraction
 from math import inf, isqrt
 
-from symflops.polynomial import Call, Polynomial, Value
+from symflops.polynomial import Call, Number, Polynomial, Value
 
 Bound = int | Fraction | float  # a float only where it is infinite
 Interval = tuple[Bound, Bound]
 UNKNOWN: Interval = (-inf, inf)
 
 
-def interval(value: Value, upper: Mapping[str, int]) -> Interval:
+def interval(value: Value, upper: Mapping[str, Number]) -> Interval:
     """Bounds of a value, not always tight: each term is bounded on its own.
 
     >>> from symflops.algebra import from_text
@@ -33,7 +33,7 @@ def interval(value: Value, upper: Mapping[str, int]) -> Interval:
     return low, high
 
 
-def _atom(call: Call, upper: Mapping[str, int]) -> Interval:
+def _atom(call: Call, upper: Mapping[str, Number]) -> Interval:
     arguments = [interval(a, upper) for a in call.arguments]
     low, high = arguments[0]
     match call.function:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 
 from symflops import deadline
+from symflops.algebra import free_symbols
 from symflops.polynomial import (
     Call,
     Monomial,
@@ -41,12 +42,12 @@ from symflops.verification.interval import Interval, floor_of, interval
 
 
 class Form:
-    """The normal form of values whose symbols are whole numbers from 0 to `upper`, where that is given, and where the
-    values in `known` are at least 0."""
+    """The normal form of values whose symbols lie between 0 and `upper`, where that is given, and where the values in
+    `known` are at least 0."""
 
-    def __init__(self, upper: Mapping[str, int] | None = None, known: Sequence[Value] = ()) -> None:
+    def __init__(self, upper: Mapping[str, Number] | None = None, known: Sequence[Value] = ()) -> None:
         self.upper = upper or {}
-        self.known = known
+        self.known = [(fact, free_symbols(fact)) for fact in known]
         self.seen: dict[tuple[str, int], Value] = {}
 
     def of(self, value: Value) -> Value:
@@ -70,10 +71,18 @@ class Form:
         """Whether a value is shown to be at least 0: by its range, by a known one below it, or a known factor."""
         if self.range(value)[0] >= 0:
             return True
+        if not self.known or not isinstance(value, Polynomial):
+            return False
+        used = free_symbols(value)
+        near = [fact for fact, names in self.known if not names.isdisjoint(used)]
+        top, bottom = quotient(value) if near else (value, 1)
+        if self.range(bottom)[0] < 0:  # where it has a value, the bottom is not 0
+            top = value
         return any(
-            self.range(add(value, negate(k)))[0] >= 0
-            or any(rest == 0 and self.range(times)[0] >= 0 for times, rest in _quotients(value, k))
-            for k in self.known
+            self.range(add(value, negate(fact)))[0] >= 0
+            or self.range(add(top, negate(fact)))[0] >= 0
+            or any(rest == 0 and self.range(times)[0] >= 0 for times, rest in _quotients(top, fact))
+            for fact in near
         )
 
     def factor(self, call: Call, exponent: int) -> Value:
@@ -198,6 +207,10 @@ class Form:
     def raised(self, base: Value, exponent: Value) -> Value:
         if not isinstance(exponent, Polynomial):
             return power(base, exponent)
+        if base == 0 and self.range(exponent)[0] > 0:
+            return 0
+        if not isinstance(base, Polynomial) and base < 0 and is_integer(exponent):
+            return multiply(self.sign(exponent), self.raised(-base, exponent))
         whole = all(type(c) is int for c in exponent.terms.values())
         nonzero = self.range(base)[0] > 0
         if not whole or not (nonzero or is_nonnegative(exponent)):  # 0**(n - m) is not 0**n/0**m
@@ -210,6 +223,13 @@ class Form:
             for part, times in parts:
                 result = multiply(result, power(self.power(part, monomial), int(coefficient) * times))
         return result
+
+    def sign(self, exponent: Value) -> Value:
+        """(-1)**exponent, of which only the odd terms of the exponent matter."""
+        odd: dict[Monomial, Number] = {m: 1 for m, c in terms_of(exponent).items() if c % 2}
+        rest = value_of({m: c for m, c in odd.items() if m})
+        sign: Value = atom(Call.of("**", -1, rest)) if isinstance(rest, Polynomial) else 1
+        return negate(sign) if () in odd else sign
 
     def power(self, part: Value, monomial: Monomial) -> Value:
         if not monomial:
@@ -236,9 +256,8 @@ class Form:
         return add(0, *(multiply(times, logarithm_of(part)) for part, times in parts))
 
 
-def _quotients(value: Value, known: Value) -> Iterator[tuple[Value, Value]]:
+def _quotients(top: Value, known: Value) -> Iterator[tuple[Value, Value]]:
     """A value divided by a known one, or by the next greater: from w - s - 1 >= 0 follows w*w - s*s >= 0."""
-    top, _ = quotient(value)
     if isinstance(top, Polynomial) and is_integer(top):
         for factor in (known, add(known, 1)):
             if isinstance(factor, Polynomial) and is_integer(factor):

@@ -1,52 +1,97 @@
 """Counterexamples: points at which two formulas differ, smallest first.
 
-The smallest point is the one with the least sum of values; among these the one with the fewest names that are raised,
-first in the order of names. For polynomials it is found with hardly a search: on the symbols of its shortest product
-alone, a polynomial is not 0 everywhere.
+The smallest point is the one of whole numbers with the least sum of the formulas' own symbols; among these the one
+with the fewest names that are raised, first in the order of names. Symbols that stand in conditions alone are looked
+for once the others have numbers (`completion.py`). For polynomials it is found with hardly a search: on the symbols of
+its shortest product alone, a polynomial is not 0 everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from itertools import combinations, islice
+from math import ceil, comb
 
 from symflops import deadline
 from symflops.algebra import free_symbols, from_tree, substitute
+from symflops.numeric import compiled
 from symflops.polynomial import Call, Number, Polynomial, Value, flat, terms_of
-from symflops.tree import Tree, names
+from symflops.tree import Tree, names, replaced
+from symflops.verification.completion import Completion
 from symflops.verification.domain import Domain, divisors, shifted
-from symflops.verification.exact import UndefinedError, differ, number_at
+from symflops.verification.exact import Enclosure, UncomputedError, UndefinedError, differ, number_at
+from symflops.verification.interval import interval
+from symflops.verification.region import Region
+from symflops.vocabulary import is_whole
 
-Point = dict[str, int]
+Point = dict[str, Number]
+_WITNESSES = 300  # points that are tried to find one that meets the conditions
+_SORTED = 3000  # choices of names that are put in order
+_BROKEN = (Fraction(1, 2), Fraction(3, 2), Fraction(1, 3), Fraction(9, 4))  # bytes that are no whole numbers
 
 
 class Search:
     """The points of a domain, and whether two formulas differ there."""
 
     def __init__(self, a: Tree, b: Tree, where: Domain) -> None:
-        self.trees, self.where = (a, b), where
+        self.where = where
+        fixed: dict[str, Tree] = {n: flat(v) for n, v in where.fixed.items()}
+        self.trees = (replaced(a, fixed), replaced(b, fixed))  # as they were given, nothing cancelled
         self.reduced = tuple(where.reduced(from_tree(tree)) for tree in (a, b))
-        used = names(("", a, b)) - set(where.fixed)
-        for value in where.fixed.values():
-            used |= free_symbols(value)
-        self.names = sorted((used | where.names) - set(where.fixed))
-        needed = divisors(a) | divisors(b) | set().union(*(divisors(flat(v)) for v in where.fixed.values()))
-        self.base = {n: max(where.lower.get(n, 0), int(n in needed)) for n in self.names}
+        self.names = sorted(names(("", *self.trees)))
+        needed = divisors(self.trees[0]) | divisors(self.trees[1])
+        least = {n: int(n in needed and is_whole(n)) for n in self.names}
+        self.base: Point = {n: max(where.lower.get(n, 0), low) for n, low in least.items()}
+        self.completion = Completion(where, self.names)
         self.tried = 0
+        self.inside = 0  # of these, points in the domain at which both formulas have a number
+        self.exhaustive = True  # whether every point that was tried and is no counterexample is known to be none
 
     def differs(self, point: Mapping[str, Number]) -> bool:
         """Whether a point lies in the domain and the formulas are both defined and different there."""
         self.tried += 1
-        whole = self.where.complete(point)
-        if whole is None:
+        if self.completion.of(point) is None:
             return False
         try:
-            different = differ(*(number_at(tree, whole) for tree in self.trees))
-        except UndefinedError:
+            a, b = (number_at(tree, point) for tree in self.trees)
+        except UndefinedError as error:
+            self.exhaustive = self.exhaustive and not isinstance(error, UncomputedError)
             return False
-        return different and self.where.contains(whole)
+        self.inside += 1
+        different = differ(a, b)
+        if not different and (isinstance(a, Enclosure) or isinstance(b, Enclosure)):
+            self.exhaustive = False
+        return different
 
-    def within(self, point: Mapping[str, int]) -> bool:
+    def is_point(self, point: Mapping[str, Number]) -> bool:
+        """Whether a point lies in the domain and both formulas have a number there."""
+        before = self.inside
+        self.differs(point)
+        return self.inside > before
+
+    def raise_base(self, region: Region) -> None:
+        """Begin where the conditions do: no point of the domain has a smaller number for a symbol."""
+        for name in filter(is_whole, self.names):
+            low = interval(region.names.get(name, 0), region.upper)[0]
+            if isinstance(low, int | Fraction):
+                self.base[name] = self.completion.least(name, max(int(self.base[name]), ceil(low)))
+
+    def witness(self) -> Point | None:
+        """A point of the domain at which both formulas have a number: one that is known, or one of the smallest."""
+        known: Point = {n: self.where.hint.get(n, self.base[n] + 1) for n in self.names}
+        for point in (known, *islice(self.in_order(), _WITNESSES), *self.broken(_WITNESSES // 10)):
+            if self.is_point(point):
+                return point
+        return None
+
+    @property
+    def covers_everything(self) -> bool:
+        """Whether the points in order, all tried, were all points of the domain, and some were in it."""
+        bounded = all(n in self.where.upper and is_whole(n) for n in self.names)
+        return bounded and self.exhaustive and self.completion.sure
+
+    def within(self, point: Mapping[str, Number]) -> bool:
         return all(point[n] <= high for n, high in self.where.upper.items() if n in point)
 
     # ------------------------------------------------------------------------------------------------ in order
@@ -54,7 +99,7 @@ class Search:
     def on_supports(self, supports: Iterable[tuple[str, ...]]) -> Point | None:
         """The first point that differs among those that raise the names of one support by 1 above their least."""
         for support in supports:
-            point = self.base | {n: self.base[n] + 1 for n in support}
+            point: Point = self.base | {n: self.base[n] + 1 for n in support}
             if self.within(point) and self.differs(point):
                 return point
         return None
@@ -65,11 +110,12 @@ class Search:
         if not supports:
             return None
         least = len(supports[0])
+        number = compiled([difference])
         known = self.on_supports(s for s in supports if len(s) == least)
         if known is not None:
             return known, True
         for point in islice(self.in_order(supports, least + 1), 3000):
-            if self.differs(point):
+            if number(point)[0] and self.differs(point):
                 return point, True
         return None
 
@@ -82,6 +128,17 @@ class Search:
         upper = {n: self.where.upper[n] - self.base[n] for n in self.names if n in self.where.upper}
         for above in in_order_of(self.names, upper, supports, start):
             yield {n: self.base[n] + above[n] for n in self.names}
+
+    def broken(self, count: int) -> Iterator[Point]:
+        """Points at which bytes of an element are no whole numbers."""
+        some = [n for n in self.names if not is_whole(n)]
+        points = islice(self.in_order(), count) if some else ()
+        for point in points:
+            for value in _BROKEN:
+                for chosen in [[n] for n in some] + ([some] if len(some) > 1 else []):
+                    found = point | {n: self.base[n] + value for n in chosen}
+                    if self.within(found):
+                        yield found
 
     # ----------------------------------------------------------------------------------------- from a larger point
 
@@ -107,6 +164,8 @@ class Search:
             changed = False
             for name in self.names:
                 low, high = self.base[name], point[name]
+                if type(high) is not int or type(low) is not int:
+                    continue
                 if high > low and self.differs(point | {name: low}):
                     point, changed = point | {name: low}, True
                     continue
@@ -119,7 +178,7 @@ class Search:
 
 
 def in_order_of(
-    names: Sequence[str], upper: Mapping[str, int], supports: list[tuple[str, ...]] | None = None, start: int = 0
+    names: Sequence[str], upper: Mapping[str, Number], supports: list[tuple[str, ...]] | None = None, start: int = 0
 ) -> Iterator[Point]:
     """All points of nonnegative numbers up to `upper` by growing sum; with supports, those positive on all of one."""
     sets = None if supports is None else [frozenset(s) for s in supports]
@@ -127,14 +186,34 @@ def in_order_of(
     total = start
     while most is None or total <= most:
         for size in range(min(total, len(names)) + 1):
-            for support in combinations(names, size):
+            for support in combinations(names, size) if sets is None else _supersets(names, sets, size):
                 deadline.check()
-                if sets is not None and not any(s <= set(support) for s in sets):
-                    continue
                 for parts in _compositions(total, size):
                     if all(p <= upper.get(n, p) for n, p in zip(support, parts, strict=True)):
-                        yield dict.fromkeys(names, 0) | dict(zip(support, parts, strict=True))
+                        raised: Point = dict(zip(support, parts, strict=True))
+                        yield {**dict.fromkeys(names, 0), **raised}
         total += 1
+
+
+def _supersets(names: Sequence[str], sets: Sequence[frozenset[str]], size: int) -> Iterator[tuple[str, ...]]:
+    """The choices of so many names that contain one of the sets, in order as long as there are not too many."""
+    if comb(len(names), size) <= _SORTED:
+        yield from (c for c in combinations(names, size) if any(s <= set(c) for s in sets))
+        return
+
+    def unsorted() -> Iterator[tuple[str, ...]]:
+        for i, least in enumerate(sets):
+            others = [n for n in names if n not in least]
+            for extra in combinations(others, size - len(least)) if len(least) <= size else ():
+                chosen = least.union(extra)
+                deadline.check()
+                if not any(earlier <= chosen for earlier in sets[:i]):
+                    yield tuple(n for n in names if n in chosen)
+
+    found = unsorted()
+    first = list(islice(found, _SORTED))
+    yield from sorted(first)
+    yield from found
 
 
 def _compositions(total: int, size: int) -> Iterator[tuple[int, ...]]:

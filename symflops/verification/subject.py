@@ -13,8 +13,8 @@ from symflops.errors import SymflopsError
 from symflops.formula import Formula
 from symflops.layer import Layer, Part
 from symflops.model import Model, Place
-from symflops.polynomial import Value, flat, multiply
-from symflops.tree import Tree, read
+from symflops.polynomial import Value, add, flat, is_nonnegative, multiply, terms_of, value_of
+from symflops.tree import Tree, read, write
 
 MOST_TERMS = 200  # of a text that a difference is searched in
 MOST_LAYERS = 2000  # of a reference that a difference is searched in
@@ -37,7 +37,7 @@ class Subject:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        return self.model.assumes if self.model is not None else ()
+        return (*self.model.assumes, *repeat_conditions(self.model)) if self.model is not None else ()
 
     @property
     def equations(self) -> dict[str, Value]:
@@ -99,6 +99,24 @@ def places(model: Model) -> tuple[Place, ...]:
 @lru_cache(maxsize=64)
 def _costs(model: Model, metric: str) -> tuple[tuple[Place, Value], ...]:
     return tuple((p, multiply(p.layer.cost.value(metric), p.runs)) for p in places(model))
+
+
+@lru_cache(maxsize=32)
+def repeat_conditions(model: Model) -> tuple[str, ...]:
+    """That no layer runs a negative number of times: num_hidden_layers >= first_k_dense_replace."""
+    found: dict[str, None] = {}
+    seen: set[int] = set()
+    stack = [model.root]
+    while stack:
+        layer = stack.pop()
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        stack += [part.layer for part in layer.parts]
+        for repeat in (part.repeat for part in layer.parts if not is_nonnegative(part.repeat)):
+            taken = value_of({m: -c for m, c in terms_of(repeat).items() if c < 0})
+            found[f"{write(flat(add(repeat, taken)))} >= {write(flat(taken))}"] = None
+    return tuple(found)
 
 
 def layer_of(model: Model, path: str) -> Model:

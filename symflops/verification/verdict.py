@@ -26,10 +26,11 @@ class Verdict:
     """Whether a candidate formula is right: "equal" is proved, "different" is shown, otherwise "unproven".
 
     `counterexample` gives every symbol a number in the domain at which `candidate_value` and `reference_value` differ;
-    with `smallest` no other has a smaller sum. `proof` says how equality was proved, or what was tried. `findings` say
-    what is wrong, the most telling one first, and `ratios` how far off the candidate is along seq_len, the other
-    symbols at `ratios_at`. `renamed`, `assumed` and `dropped` are what the verdict depends on: names of the candidate
-    that were taken for others, conditions, and lower-order terms that `tolerance="leading"` left out.
+    with `smallest` no other of whole numbers has a smaller sum of the formulas' own symbols. `proof` says how equality
+    was proved, or what was tried. `findings` say what is wrong, the most telling one first, and `ratios` how far off
+    the candidate is along seq_len, the other symbols at `ratios_at`. `renamed`, `assumed` and `dropped` are what the
+    verdict depends on: names of the candidate that were taken for others, conditions, and lower-order terms that
+    `tolerance="leading"` left out.
     """
 
     status: str
@@ -37,7 +38,7 @@ class Verdict:
     candidate: str
     reference: str
     proof: str = ""
-    counterexample: Mapping[str, int] | None = None
+    counterexample: Mapping[str, Number] | None = None
     candidate_value: Number | float | None = None
     reference_value: Number | float | None = None
     smallest: bool = False
@@ -91,7 +92,7 @@ class Verdict:
             "counterexample": None
             if point is None
             else {
-                "at": dict(point),
+                "at": {n: plain(v) for n, v in point.items()},
                 "candidate": plain(self.candidate_value),
                 "reference": plain(self.reference_value),
                 "smallest": self.smallest,
