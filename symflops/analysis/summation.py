@@ -180,6 +180,8 @@ def _geometric(value: Value, name: str, call: Call) -> Value:
     """The antidifference of sums of n^k * x^n: from that of smaller k, since the difference of n^k * x^n is
     (x - 1)*n^k*x^n + x*sum(comb(k, j)*n^j*x^n for j < k)."""
     base, exponent = call.arguments
+    if name in free_symbols(base):
+        raise _no_closed_form(value, name)
     slope, _ = linear(exponent, name)
     total: Value = 0
     for monomial, coefficient in terms_of(value).items():
