@@ -17,6 +17,7 @@ import sympy
 from symflops import algebra, function, polynomial
 from symflops.errors import SymflopsError, nearest
 from symflops.grouping import grouped
+from symflops.number import is_small_power
 from symflops.polynomial import Value
 from symflops.tree import NAME, Tree, exact, fold, read, write
 from symflops.vocabulary import is_whole
@@ -40,6 +41,13 @@ class log2(sympy.Function):  # type: ignore[misc]  # SymPy has no stubs; functio
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         power = f"^{{{exp}}}" if exp else ""
         return rf"\log_{{2}}{power}\left({printer._print(self.args[0])}\right)"
+
+
+class _LongPower(sympy.UnevaluatedExpr):  # type: ignore[misc]
+    """A power of numbers as it is, (7/8)**4096: SymPy would write out the digits, and could not print so many."""
+
+    def _eval_evalf(self, prec: int) -> sympy.Expr:
+        return self.args[0]._eval_evalf(prec)
 
 
 @lru_cache(maxsize=4096)
@@ -104,6 +112,12 @@ def from_sympy(expression: Any) -> Value:
     raise SymflopsError(f"expected a formula, got {type(expression).__name__}")
 
 
+def _power(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
+    if base.is_Rational and exponent.is_Integer and is_small_power(Fraction(int(base.p), int(base.q)), int(exponent)):
+        return _LongPower(sympy.Pow(base, exponent, evaluate=False))
+    return sympy.Pow(base, exponent)
+
+
 def _leaf(leaf: int | Fraction | str) -> sympy.Expr:
     if isinstance(leaf, str):
         return symbol(leaf)
@@ -117,7 +131,7 @@ _ALGEBRA: dict[str, Callable[..., Any]] = {
     "/": operator.truediv,
     "//": lambda a, b: sympy.floor(a / b),
     "%": lambda a, b: a - b * sympy.floor(a / b),
-    "**": sympy.Pow,
+    "**": lambda a, b: _power(a, b),
     "min": sympy.Min,
     "max": sympy.Max,
     "floor": sympy.floor,
@@ -161,6 +175,8 @@ def _tree(e: sympy.Basic) -> Tree:
         if exponent.is_Rational and exponent.is_negative:
             return ("/", 1, _tree(base**-exponent))
         return ("**", _tree(base), _tree(exponent))
+    if isinstance(e, sympy.UnevaluatedExpr):
+        return _tree(e.args[0])
     name = type(e).__name__
     if name in _NAMES:
         arguments = sorted(e.args, key=sympy.default_sort_key) if name in ("Min", "Max") else e.args

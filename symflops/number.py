@@ -11,8 +11,22 @@ from symflops.tree import MAX_BITS, exact
 Number = int | Fraction
 
 
-def number_power(base: Number, exponent: int) -> Number:
+def is_small_power(base: Number, exponent: int) -> bool:
+    """Whether a power lies between -1 and 1 and has more digits than are worth writing out: (7/8)**4096."""
     ratio = Fraction(base)
+    if ratio == 0 or abs(ratio) == 1 or (abs(ratio) < 1) is not (exponent > 0):
+        return False
+    return max(abs(ratio.numerator).bit_length(), ratio.denominator.bit_length()) * abs(exponent) > 2 * MAX_BITS
+
+
+def number_power(base: Number, exponent: int) -> Number:
+    """The power; one with very many digits between -1 and 1 to 512 significant bits.
+
+    Raises SymflopsError for a division by zero and for a power of too many digits.
+    """
+    ratio = Fraction(base)
+    if exponent < 0 < abs(ratio.numerator) and abs(ratio) > 1:
+        ratio, exponent = 1 / ratio, -exponent
     if ratio == 0 and exponent < 0:
         raise SymflopsError("division by zero")
     bits = max(abs(ratio.numerator).bit_length(), ratio.denominator.bit_length()) * abs(exponent)

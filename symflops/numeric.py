@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from symflops.algebra import free_symbols, from_tree
 from symflops.errors import SymflopsError, nearest
 from symflops.grouping import grouped
-from symflops.number import rational_logarithm2, rational_root
+from symflops.number import number_power, rational_logarithm2, rational_root
 from symflops.polynomial import Call, Number, Polynomial, Value, terms_of
 from symflops.tree import Tree, exact, fold
 from symflops.vocabulary import BYTE_SYMBOLS as BYTE_SYMBOLS
@@ -128,6 +128,8 @@ def _atom(name: str, bindings: Mapping[str, Number]) -> Number:
     arguments = [evaluate(a, bindings) for a in name.arguments]
     if name.function in ("sqrt", "log2") or (name.function == "**" and type(arguments[1]) is not int):
         return _real(name.function, arguments)
+    if name.function == "**":
+        return number_power(arguments[0], int(arguments[1]))
     value = from_tree((name.function, *arguments))
     assert not isinstance(value, Polynomial)  # whatever else there is of numbers is a rational number
     return value

@@ -18,7 +18,7 @@ from typing import Any, Union
 from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.number import Number as Number
-from symflops.number import number_power, rational_root
+from symflops.number import is_small_power, number_power, rational_root
 from symflops.tree import MAX_BITS, Tree, exact, write
 from symflops.vocabulary import is_whole
 
@@ -218,6 +218,9 @@ def power(base: Value, exponent: Value) -> Value:
             return 1
         return atom(Call.of("**", base, exponent))
     if not isinstance(base, Polynomial):
+        if is_small_power(base, exponent):  # its digits are computed where a number is asked for
+            base, exponent = (base, exponent) if exponent > 0 else (exact(1 / Fraction(base)), -exponent)
+            return atom(Call.of("**", base, exponent))
         return number_power(base, exponent)
     if exponent == 0:
         return 1

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from symflops import SymflopsError
 from symflops.algebra import from_text
-from symflops.analysis.roots import curves, roots
+from symflops.analysis.curves import Curve, curves
+from symflops.analysis.roots import roots
 from symflops.analysis.signs import signs
 from symflops.numeric import evaluate
 
@@ -80,12 +81,13 @@ def test_two_roots_between_neighbouring_numbers_are_found() -> None:
 
 
 def test_curves_are_solved_by_formula() -> None:
-    assert [str(c) for c in curves(from_text("a*n - b"), "n")] == ["b/a"]
-    assert [str(c) for c in curves(from_text("a*n**2 - b"), "n")] == ["sqrt(4*a*b)/(2*a)"]
-    assert curves(from_text("a*n + b"), "n") == []  # no positive n
-    (positive,) = curves(from_text("a*n**2 + b*n - c"), "n")
+    assert curves(from_text("a*n - b"), "n") == ("solved", [Curve(from_text("b/a"), "==", ("that is at least 1",))])
+    _, (root,) = curves(from_text("a*n**2 - b"), "n")
+    assert str(root.closed) == "sqrt(4*a*b)/(2*a)"
+    assert curves(from_text("a*n + b"), "n") == ("never", [])  # no positive n
+    _, (positive,) = curves(from_text("a*n**2 + b*n - c"), "n")
     point = {"a": 2, "b": 3, "c": 5, "n": 1}  # 2 + 3 - 5 = 0
-    assert evaluate(positive, point) == 1
+    assert evaluate(positive.closed, point) == 1
 
 
 def test_what_cannot_be_decided_is_refused() -> None:
@@ -95,5 +97,12 @@ def test_what_cannot_be_decided_is_refused() -> None:
         signs(from_text("sqrt(n) - 3"), "n")
     with pytest.raises(SymflopsError, match="change places without end, at multiples of 4"):
         signs(from_text("4*ceil(n/4) - n - 2"), "n")
-    with pytest.raises(SymflopsError, match="cannot decide the sign of the divisor n - 5"):
-        signs(from_text("3/(n - 5) - 1"), "n")
+    with pytest.raises(SymflopsError, match="a power of a negative number"):
+        signs(from_text("(-2)**n + n"), "n")
+
+
+def test_a_divisor_has_a_sign_and_where_it_is_0_there_is_none() -> None:
+    # 3/(n - 5) - 1: negative below 5, none at 5, 2 and 1/2 at 6 and 7, 0 at 8, then negative
+    assert [(r.first, r.last, r.sign) for r in signs(from_text("3/(n - 5) - 1"), "n")] == [
+        (1, 4, -1), (5, 5, None), (6, 7, 1), (8, 8, 0), (9, None, -1),
+    ]  # fmt: skip

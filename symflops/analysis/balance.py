@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from symflops.algebra import substitute
+from symflops.analysis.curves import curves
+from symflops.analysis.feasible import Feasible, lowest
+from symflops.analysis.growth import leading
 from symflops.analysis.hardware import Hardware
-from symflops.analysis.question import lowest
-from symflops.analysis.roots import curves, roots
-from symflops.analysis.signs import ranges, signs
-from symflops.analysis.summation import coefficients
+from symflops.analysis.roots import roots
+from symflops.analysis.signs import pattern
 from symflops.cost import Cost
 from symflops.errors import SymflopsError
 from symflops.function import maximum
-from symflops.polynomial import Value, add, multiply, negate
+from symflops.polynomial import Value, add, divide, multiply, negate, power, symbol
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Turning:
     ranges: tuple[tuple[int, int | None], ...]
     closed: Value | None
     curve: Value | None
+    within: str = ""  # the conditions of the model, in words
 
     @property
     def expression(self) -> Any:
@@ -49,9 +51,9 @@ class Turning:
     def sentence(self) -> str:
         """The ranges in words."""
         if not self.ranges:
-            return f"at {self.at}, decoding is memory-bound for every {self.symbol}"
+            return f"at {self.at}, decoding is memory-bound for every {self.symbol}{self.within}"
         parts = [f"{a:,} to {b:,}" if b is not None else f"{a:,} on" for a, b in self.ranges]
-        return f"at {self.at}, decoding is compute-bound for {self.symbol} from {' and from '.join(parts)}"
+        return f"at {self.at}, decoding is compute-bound for {self.symbol} from {' and from '.join(parts)}{self.within}"
 
 
 def balance(cost: Cost, machine: Hardware, dtype: str, unfused: bool) -> tuple[Value, Value]:
@@ -66,32 +68,40 @@ def balance(cost: Cost, machine: Hardware, dtype: str, unfused: bool) -> tuple[V
     return add(products, negate(moved)), add(others, negate(moved))
 
 
-def turning(balances: tuple[Value, Value], symbol: str, values: Mapping[str, Value], fixed: str) -> Turning:
+def turning(balances: tuple[Value, Value], asked: Feasible, values: Mapping[str, Value], fixed: str) -> Turning:
     """Where one of two balances is not negative along a symbol; `fixed` is the symbol that the answer is told with."""
+    symbol = asked.name
     products, others = (substitute(value, values) for value in balances)
     curve = None
     if symbol == "batch_size":
         with suppress(SymflopsError):  # where there is no closed form
-            curves_found = curves(substitute(balances[0], {n: v for n, v in values.items() if n != fixed}), symbol)
-            curve = curves_found[0] if len(curves_found) == 1 else None
-    return _turning(maximum(products, others), products, symbol, f"{fixed} = {values[fixed]}", curve)
+            _, found = curves(substitute(balances[0], {n: v for n, v in values.items() if n != fixed}), symbol)
+            curve = found[0].closed if len(found) == 1 else None
+    return _turning(maximum(products, others), products, asked, f"{fixed} = {values[fixed]}", curve)
 
 
-def turning_for_large_batches(balances: tuple[Value, Value], values: Mapping[str, Value]) -> Turning:
+def turning_for_large_batches(balances: tuple[Value, Value], asked: Feasible, values: Mapping[str, Value]) -> Turning:
     """Up to which cache length decoding can be compute-bound at all: what grows fastest with the batch decides."""
-    leading = []
+    slopes: list[Value] = []
     for value in balances:
-        by_degree = coefficients(substitute(value, values), "batch_size")
-        leading.append(by_degree.get(max(by_degree, default=0), 0))
-    return _turning(maximum(*leading), leading[0], "past_len", "large batches", None)
+        first, degree = leading(substitute(value, values), "batch_size")
+        if degree not in (0, 1):
+            raise SymflopsError("time does not grow in proportion to the batch")
+        slopes.append(divide(first, power(symbol("batch_size"), degree)))
+    return _turning(maximum(*slopes), slopes[0], asked, "large batches", None, (1,))
 
 
-def _turning(balance: Value, products: Value, symbol: str, at: str, curve: Value | None) -> Turning:
-    found = ranges(signs(balance, symbol, lowest(symbol)), (0, 1))
+def _turning(
+    balance: Value, products: Value, asked: Feasible, at: str, curve: Value | None, wanted: tuple[int, ...] = (0, 1)
+) -> Turning:
+    first = lowest(asked.name)
+    found = asked.narrowed(pattern(balance, asked.name, first, asked.last).where(wanted))
+    if found.cycle:
+        raise SymflopsError(f"compute-bound and memory-bound alternate without end, every {found.period:,}")
     edge = None
     if found:
-        start, end = found[0]
-        limit = start - 1 if start > lowest(symbol) else end
-        near = [r for r in roots(products, symbol, lowest(symbol)) if limit is not None and limit <= r.low <= limit + 1]
+        start, end = found.ranges[0]
+        limit = start - 1 if start > asked.first else end
+        near = [r for r in roots(products, asked.name, first) if limit is not None and limit <= r.low <= limit + 1]
         edge = near[0].closed if near else None
-    return Turning(symbol, at, tuple(found), edge, curve)
+    return Turning(asked.name, at, found.ranges, edge, curve, asked.within)

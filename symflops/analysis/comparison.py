@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from symflops.algebra import free_symbols, substitute
+from symflops.analysis.feasible import Feasible, changes, feasible, lowest
 from symflops.analysis.parts import components, run_values
-from symflops.analysis.question import Quantity, lowest, measured
+from symflops.analysis.question import Quantity, measured
+from symflops.analysis.ranges import Intersection, Ranges
 from symflops.analysis.ratio import Ratio
-from symflops.analysis.signs import ranges, signs
+from symflops.analysis.runs import Run
+from symflops.analysis.signs import pattern
 from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError, nearest
 from symflops.model import Model, model_names
-from symflops.numeric import RUN_SYMBOLS, check, evaluate, plain
+from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, check, evaluate, plain
 from symflops.polynomial import Value, add, multiply, negate
 from symflops.source import load
 from symflops.storage import amount
@@ -67,6 +70,7 @@ class Comparison:
     values: Mapping[str, Value]
     is_rule: bool
     taken: Mapping[str, str] = field(default_factory=dict)  # what the short names of a rule were taken for
+    models: tuple[Model, ...] = ()  # whose conditions hold
 
     @property
     def difference(self) -> Any:
@@ -88,9 +92,7 @@ class Comparison:
     @cached_property
     def along(self) -> Pair:
         """The total with everything but `by` put in."""
-        numbers = {"batch_size": 1, "seq_len": 1, **self.values}
-        numbers.pop(self.by, None)
-        pair = Pair(self.total.name, *(substitute(v, numbers) for v in (self.total.a, self.total.b)))
+        pair = Pair(self.total.name, *(substitute(v, self._numbers) for v in (self.total.a, self.total.b)))
         if others := sorted(free_symbols(pair.difference) - {self.by}):
             raise SymflopsError(f"no value for {others[0]}; give {others[0]}=…")
         return pair
@@ -98,8 +100,23 @@ class Comparison:
     @property
     def crossings(self) -> list[tuple[int, int]]:
         """Pairs of whole numbers next to each other (or around equal points) between which the larger side changes."""
-        runs = [r for r in signs(self.along.difference, self.by, lowest(self.by)) if r.sign]
+        runs = self._runs
         return [(a.last, b.first) for a, b in pairwise(runs) if a.sign != b.sign and a.last is not None]
+
+    @cached_property
+    def _runs(self) -> list[Run]:
+        """Where a or b is larger, among the numbers that both models can run."""
+        return changes(pattern(self.along.difference, self.by, lowest(self.by), self.feasible.last), self.feasible)
+
+    @cached_property
+    def feasible(self) -> Feasible:
+        """What the symbol may be in all models that are compared."""
+        return feasible(self.by, *((model, {**model.symbols, **self._numbers}) for model in self.models))
+
+    @property
+    def _numbers(self) -> dict[str, Value]:
+        """What is put in for every symbol but `by`."""
+        return {n: v for n, v in {"batch_size": 1, "seq_len": 1, **self.values}.items() if n != self.by}
 
     def within(self, percent: Any) -> list[tuple[int, int | None]]:
         """The ranges of whole numbers (None: without end) in which b differs from a by at most so many per cent."""
@@ -108,8 +125,12 @@ class Comparison:
         allowed = multiply(share, a)
         above = add(b, negate(a), negate(allowed))  # <= 0 where b is not too large
         below = add(a, negate(b), negate(allowed))
-        first = lowest(self.by)
-        return _intersection(*(ranges(signs(v, self.by, first), (-1, 0)) for v in (above, below)))
+        first, last = lowest(self.by), self.feasible.last
+        both = Intersection(tuple(pattern(v, self.by, first, last).where((-1, 0)) for v in (above, below)))
+        found = self.feasible.narrowed(both.narrowed(Ranges(((first, None),))))
+        if found.cycle:
+            raise SymflopsError(f"it comes and goes without end, at multiples of {found.period:,}")
+        return list(found.ranges)
 
     def at(self, **values: Any) -> dict[str, int | float]:
         """Both sides, their difference, ratio and error as plain numbers at one point."""
@@ -128,11 +149,13 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """The comparison in words."""
-        pair, first = self.along, lowest(self.by)
-        runs = [r for r in signs(pair.difference, self.by, first) if r.sign]
+        return self._words() + self.feasible.within
+
+    def _words(self) -> str:
+        pair, runs = self.along, self._runs
         if not runs:
             return f"{self.a} and {self.b} have the same {self.metric} at every {self.by}"
-        names = [(self.a, self.b) if r.sign > 0 else (self.b, self.a) for r in runs]
+        names = [(self.a, self.b) if r.sign == 1 else (self.b, self.a) for r in runs]
         here = runs[0].first
         small, large = sorted(evaluate(v, {self.by: here}) for v in (pair.a, pair.b))
         varies = self.by in free_symbols(pair.a) | free_symbols(pair.b)
@@ -145,9 +168,6 @@ class Comparison:
 
     def __repr__(self) -> str:
         return f"Comparison({self.a} : {self.b}, {self.sentence})"
-
-
-Ranges = list[tuple[int, int | None]]
 
 
 def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **values: Any) -> Comparison:
@@ -173,13 +193,15 @@ def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **val
         raise SymflopsError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
     if by not in RUN_SYMBOLS:
         raise SymflopsError(f"cannot compare along {str(by)[:60]!r}{nearest(str(by), RUN_SYMBOLS)}")
+    if by in BYTE_SYMBOLS:
+        raise SymflopsError(f"cannot compare along {by}, which may be a fraction; give values for it instead")
     if by in values:
         raise SymflopsError(f"{by} has a value and is to vary")
     run = run_values(values, {by})
     if is_rule(b):
         rule = _rule(first, b, metric)
         total = Pair("total", _cost(first, metric, run), substitute(rule.value, {**run, **first.symbols}))
-        return Comparison(first.name, b.strip(), metric, by, total, (), run, True, rule.taken)
+        return Comparison(first.name, b.strip(), metric, by, total, (), run, True, rule.taken, (first,))
     second = load(b)
     names = [second.name, f"{second.name} (2)"][second.name == first.name]
     total = Pair("total", _cost(first, metric, run), _cost(second, metric, run))
@@ -187,7 +209,7 @@ def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **val
         {c.name: substitute(c.cost.value(metric), {**run, **m.symbols}) for c in components(m)} for m in (first, second)
     ]
     parts = tuple(Pair(name, *(side.get(name, 0) for side in sides)) for name in {**sides[0], **sides[1]})
-    return Comparison(first.name, names, metric, by, total, parts, run, False)
+    return Comparison(first.name, names, metric, by, total, parts, run, False, models=(first, second))
 
 
 def _cost(model: Model, metric: str, run: Mapping[str, Value]) -> Value:
@@ -220,14 +242,3 @@ def _percentage(percent: Any) -> Value:
     if share < 0:
         raise SymflopsError(f"{str(percent)[:60]!r}: a percentage is not negative")
     return exact(share)
-
-
-def _intersection(one: Ranges, other: Ranges) -> Ranges:
-    found: Ranges = []
-    for a, b in one:
-        for c, d in other:
-            first = max(a, c)
-            ends = [end for end in (b, d) if end is not None]
-            if not ends or first <= min(ends):
-                found.append((first, min(ends) if ends else None))
-    return sorted(found, key=lambda r: r[0])

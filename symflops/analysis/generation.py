@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symflops.algebra import substitute
 from symflops.analysis.parts import attends_without_cache
 from symflops.analysis.summation import summed
-from symflops.cost import METRICS, Cost
+from symflops.cost import METRICS, Cost, Sweep
 from symflops.errors import SymflopsError
 from symflops.model import Model
+from symflops.numeric import check, with_defaults
 from symflops.polynomial import Value, add, symbol
 from symflops.source import load
 from symflops.storage import cache
@@ -17,7 +20,50 @@ from symflops.storage import cache
 PROMPT, NEW = "prompt_len", "new_tokens"
 
 
-def generation(model: Any, *, symbolic: bool = False) -> Cost:
+@dataclass(frozen=True, repr=False)
+class Generation(Cost):
+    """The cost of a prompt and the tokens generated after it; a Cost that knows which points there are."""
+
+    model: Model | None = None
+
+    def at(self, **values: Any) -> Cost:
+        """The exact Python ints at one point, as `Cost.at` gives them.
+
+        Raises SymflopsError, besides, for fewer than one token and for lengths that the model cannot run.
+        """
+        self._check(values)
+        return super().at(**values)
+
+    def bind(self, **values: Any) -> Generation:
+        """The same with numbers in place of some symbols, which have to be possible ones, too."""
+        self._check(values)
+        return replace(self, values=super().bind(**values).values)
+
+    def sweep(self, **axes: Any) -> Sweep:
+        """The cost over a grid, as `Cost.sweep` gives it, of points that there are."""
+        for name, axis in axes.items():
+            for number in axis if hasattr(axis, "__iter__") else (axis,):
+                self._check({name: number})
+        return super().sweep(**axes)
+
+    def _check(self, values: Mapping[str, Any]) -> None:
+        """Raise SymflopsError unless the prompt and the last step are calls that the model can run."""
+        reasons = {PROMPT: "the prompt", NEW: "the token that the prompt's own pass yields"}
+        for name, reason in reasons.items():
+            if name in values and check(name, values[name]) < 1:
+                raise SymflopsError(f"{name} = {values[name]}: at least 1, {reason}")
+        if self.model is None:
+            return
+        run = {n: check(n, v) for n, v in values.items() if n not in (PROMPT, NEW)}
+        if PROMPT in values:
+            prompt = check(PROMPT, values[PROMPT])
+            self.model.check_assumptions(with_defaults({**run, "seq_len": prompt, "past_len": 0}))
+            if values.get(NEW, 1) > 1:
+                last = prompt + check(NEW, values[NEW]) - 2  # tokens fed before the last step
+                self.model.check_assumptions(with_defaults({**run, "seq_len": 1, "past_len": last}))
+
+
+def generation(model: Any, *, symbolic: bool = False) -> Generation:
     """The cost of a prompt of `prompt_len` tokens and of `new_tokens` generated ones, as one closed form in both.
 
     The prompt's own pass yields the first new token, and each further one is a pass of one token over a cache that has
@@ -46,7 +92,7 @@ def generation(model: Any, *, symbolic: bool = False) -> Cost:
             except SymflopsError as error:
                 raise error.within(f"{named.name}: {metric}") from None
         values.append(value)
-    return Cost(tuple(values))
+    return Generation(tuple(values), model=named)
 
 
 def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:

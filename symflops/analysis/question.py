@@ -73,6 +73,8 @@ class Question:
     left: Quantity
     sign: str
     right: Quantity
+    divisors: tuple[Value, ...] = ()  # what the text divides by: where one is 0 it says nothing
+    notes: tuple[str, ...] = ()
 
     @property
     def taken(self) -> Mapping[str, str]:
@@ -93,10 +95,13 @@ def question(model: Model, text: str) -> Question:
     if len(signs) != 1 or signs[0] in ("=", "!="):
         hint = {"=": "; write ==", "!=": "; != has no edges to solve for"}.get(signs[0] if signs else "", "")
         raise SymflopsError(f"{text[:100]!r} is not an equation: two formulas with one of == <= >= < > between{hint}")
-    left, right = (measured(model, side) for side in parts[0::2])
+    readings = [_Reading(model, side) for side in parts[0::2]]
+    left, right = (reading.read() for reading in readings)
     if _NONE not in (left.dimension, right.dimension) and left.dimension != right.dimension:
         raise SymflopsError(f"cannot compare {left.text} in {left.unit} with {right.text} in {right.unit}")
-    return Question(text.strip(), left, signs[0], right)
+    notes = [*(note for reading in readings for note in reading.notes), *_amounts_without_unit(left, right)]
+    divisors = [d for reading in readings for d in reading.divisors]
+    return Question(text.strip(), left, signs[0], right, tuple(divisors), tuple(dict.fromkeys(notes)))
 
 
 def measured(model: Model, text: str, per_token: bool = False) -> Quantity:
@@ -115,6 +120,8 @@ class _Reading:
         )
         self.taken: dict[str, str] = {}
         self.placeholders: dict[str, Quantity] = {}
+        self.divisors: list[Value] = []
+        self.notes: list[str] = []
 
     def read(self) -> Quantity:
         if (clash := re.search(r"\b_\d\w*", self.text)) is not None:
@@ -181,6 +188,12 @@ class _Reading:
     def algebra(self) -> dict[str, Callable[..., Quantity]]:
         def combined(operation: str, rule: Callable[..., Dimension]) -> Callable[..., Quantity]:
             def apply(*operands: Quantity) -> Quantity:
+                if operation in ("/", "//", "%"):
+                    self.divisors.append(operands[1].value)
+                elif operation == "**" and not polynomial.is_nonnegative(operands[1].value):
+                    self.divisors.append(operands[0].value)
+                elif operation in ("+", "min", "max"):
+                    self.notes += _amounts_without_unit(*operands)
                 value = ALGEBRA[operation](*(o.value for o in operands))
                 text = f"({f' {operation} '.join(o.text for o in operands)})"
                 return Quantity(value, rule(*operands), text)
@@ -192,6 +205,21 @@ class _Reading:
         rules |= {"*": _product, "/": _quotient, "//": _quotient, "**": _raised, "log2": lambda a: _NONE}
         rules |= {"sqrt": lambda a: _scaled(a.dimension, Fraction(1, 2))}
         return {operation: combined(operation, rule) for operation, rule in rules.items()}
+
+
+def _amounts_without_unit(*operands: Quantity) -> list[str]:
+    """A note for every plain number beside an amount with a unit."""
+    unit = next((o.unit for o in operands if o.unit in ("byte", "FLOP")), None)
+    notes = []
+    for operand in operands:
+        text: str = operand.text
+        number: Value = operand.value
+        if unit is None or operand.dimension != _NONE or isinstance(number, polynomial.Polynomial) or not number:
+            continue
+        larger = ("GB", "GiB") if unit == "byte" else ("GFLOP", "TFLOP")
+        hint = f"; write {text} {larger[0]} or {text} {larger[1]} for more" if Fraction(number) < 10**6 else ""
+        notes.append(f"{text} is taken as {text} {unit}{hint}")
+    return notes
 
 
 def _same(*operands: Quantity) -> Dimension:
@@ -229,8 +257,3 @@ def check_symbol(model: Model, name: str) -> None:
     if not isinstance(name, str) or not NAME.match(name) or name not in (*RUN_SYMBOLS, *model.definitions):
         known = (*RUN_SYMBOLS, *model.definitions)
         raise SymflopsError(f"{model.name} has no symbol {str(name)[:100]!r}{nearest(str(name), known)}")
-
-
-def lowest(name: str) -> int:
-    """The smallest value that a symbol is solved for: no model runs with no sequence or no token."""
-    return 0 if name in ("past_len", "causal") else 1

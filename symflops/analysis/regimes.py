@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from symflops.algebra import ALGEBRA, free_symbols, substitute
+from symflops.algebra import calls_of, free_symbols, substitute
+from symflops.analysis.feasible import Feasible, feasible, is_at_least_zero
+from symflops.analysis.growth import leading
 from symflops.analysis.parts import architecture, components, run_values
-from symflops.analysis.question import check_symbol, lowest
-from symflops.analysis.signs import Piece, pieces, signs
-from symflops.analysis.summation import calls_of, coefficients
+from symflops.analysis.question import check_symbol
+from symflops.analysis.ranges import Ranges
+from symflops.analysis.runs import Piece
+from symflops.analysis.signs import pieces, signs
+from symflops.analysis.summation import coefficients
 from symflops.cost import UNITS
 from symflops.errors import SymflopsError
 from symflops.model import Model
-from symflops.numeric import check, evaluate, plain
-from symflops.polynomial import Value, add, is_nonnegative, multiply, negate, symbol, terms_of, value_of
+from symflops.numeric import BYTE_SYMBOLS, check, evaluate, plain
+from symflops.polynomial import Value, add, negate, symbol
 from symflops.source import load
 
 
@@ -45,6 +49,7 @@ class Regimes:
     forms: Mapping[str, Value | None]
     degree: int | None
     dominant: tuple[Stretch, ...]
+    feasible: Feasible | None = None  # what the symbol may be, once all others have numbers
 
     def _expression(self, name: str) -> Any:
         from symflops.expr import to_sympy
@@ -97,6 +102,8 @@ class Regimes:
         x = sympy_symbol(self.symbol)
         branches = []
         for piece in self._pieces():
+            if piece.value is None:
+                continue
             f = to_sympy(piece.value)
             share = sympy.factor(x * sympy.diff(f, x) / f) if f != 0 else sympy.Integer(0)
             branches.append((share, x <= piece.last if piece.last is not None else True))
@@ -114,6 +121,8 @@ class Regimes:
     def at(self, number: int) -> dict[str, int | float]:
         """Cost, marginal cost, cost per unit and elasticity at one point: ints where they are whole, else floats."""
         here = {self.symbol: check(self.symbol, number)}
+        if self.feasible is not None and number not in self.feasible.numbers:
+            raise SymflopsError(f"{self.symbol} = {number} is not{self.feasible.within[1:] or ' what a call can have'}")
         cost = evaluate(self.form("cost"), here)
         result = {"cost": plain(cost), "marginal": plain(evaluate(self.form("marginal"), here))}
         if number:
@@ -129,10 +138,11 @@ class Regimes:
         names = [s.component for s in self.dominant]
         if not names:
             return f"which component costs most depends on {', '.join(sorted(free_symbols(self.form('cost'))))}"
+        within = "" if self.feasible is None else self.feasible.within
         if len(names) == 1:
-            return f"{names[0]} costs most at every {self.symbol}"
+            return f"{names[0]} costs most at every {self.symbol}{within}"
         parts = [f"{s.component} up to {s.last:,}" for s in self.dominant[:-1]]
-        return ", then ".join([*parts, names[-1]])
+        return ", then ".join([*parts, names[-1]]) + within
 
     def __repr__(self) -> str:
         return f"Regimes({self.model}, {self.metric} by {self.symbol}: {self.sentence})"
@@ -156,19 +166,24 @@ def regimes(
     """
     named = load(model)
     check_symbol(named, by)
+    if by in BYTE_SYMBOLS:
+        raise SymflopsError(f"{by} may be a fraction: there is no cost of one more")
     used = _values(named, by, symbolic, values)
     cost = substitute(named.total(symbolic=True).value(metric), used)
     parts = {c.name: substitute(c.cost.value(metric), used) for c in components(named)}
     numeric = free_symbols(cost) <= {by}
-    leading, degree = _leading(cost, by)
+    first_terms, degree = leading(cost, by)
     forms = {
         "cost": cost,
-        "leading": leading,
+        "leading": first_terms,
         "marginal": add(substitute(cost, {by: add(symbol(by), 1)}), negate(cost)),
-        "limit": None if degree is None or degree > 1 else (coefficients(leading, by)[1] if degree else 0),
+        "limit": None if degree is None or degree > 1 else (coefficients(first_terms, by)[1] if degree == 1 else 0),
     }
     put_in = {n: v for n, v in used.items() if n not in named.definitions}
-    return Regimes(named.name, metric, by, put_in, forms, degree, tuple(_dominant(parts, by)) if numeric else ())
+    if not numeric:
+        return Regimes(named.name, metric, by, put_in, forms, degree, ())
+    asked = feasible(by, (named, used))
+    return Regimes(named.name, metric, by, put_in, forms, degree, tuple(_dominant(parts, asked)), asked)
 
 
 def _values(model: Model, by: str, symbolic: bool, given: Mapping[str, Any]) -> dict[str, Value]:
@@ -187,56 +202,28 @@ def _values(model: Model, by: str, symbolic: bool, given: Mapping[str, Any]) -> 
     return {**values, **architecture(model.with_symbols(own) if own else model, {by})}
 
 
-def _leading(cost: Value, by: str) -> tuple[Value, int | None]:
-    """The terms of highest degree once the symbol is large, and that degree; None where a power b**n outgrows all."""
-    far = _far_out(cost, by)
-    powers = set(calls_of(far, by))
-    if powers:
-        return value_of({m: c for m, c in terms_of(far).items() if any(n in powers for n, _ in m)}), None
-    by_degree = coefficients(far, by)
-    degree = max(by_degree, default=0)
-    return multiply(by_degree.get(degree, 0), *[symbol(by)] * degree), degree
-
-
-def _far_out(value: Value, by: str) -> Value:
-    """What a value comes close to once the symbol is large: min and max decided, no rounding, no fading powers."""
-    if free_symbols(value) <= {by}:
-        value = pieces(value, by, 1)[-1].value
-    for call in sorted(set(calls_of(value, by)), key=lambda c: (len(c), c)):
-        moving = [a for a in call.arguments if by in free_symbols(a)]
-        still = [a for a in call.arguments if by not in free_symbols(a)]
-        replacement: Value | None = None
-        if call.function in ("floor", "ceil"):
-            replacement = call.arguments[0]
-        elif call.function in ("min", "max") and still:  # what moves grows
-            chosen = still if call.function == "min" else moving
-            replacement = ALGEBRA[call.function](*chosen)
-        elif call.function == "**" and by not in free_symbols(call.arguments[0]):
-            base = call.arguments[0]
-            if base != 1 and is_nonnegative(add(1, negate(base))):
-                replacement = 0
-        if replacement is not None:
-            return _far_out(substitute(value, {call: replacement}), by)
-    return value
-
-
-def _dominant(parts: Mapping[str, Value], by: str) -> list[Stretch]:
+def _dominant(parts: Mapping[str, Value], asked: Feasible) -> list[Stretch]:
     """The component of highest cost, by range; of equal ones the first."""
-    first: int = lowest(by)
-    found: list[Stretch] = []
+    by = asked.name
+    first = asked.first
+    found: list[tuple[int, int | None, str]] = []
     current = max(parts, key=lambda name: evaluate(parts[name], {by: first}))
     while True:
         overtakes: list[tuple[int, str]] = []
         for name, value in parts.items():
             lead = add(value, negate(parts[current]))
-            if name == current or is_nonnegative(negate(lead)):
+            if name == current or is_at_least_zero(negate(lead)):
                 continue
-            later = [r.first for r in signs(lead, by, first) if r.sign > 0]
+            later = [r.first for r in signs(lead, by, first, asked.last) if r.sign == 1]
             if later:
                 overtakes.append((later[0], name))
         if not overtakes:
-            return [*found, Stretch(first, None, current)]
+            found.append((first, None, current))
+            break
         change = min(n for n, _ in overtakes)
-        found.append(Stretch(first, change - 1, current))
+        found.append((first, change - 1, current))
         first = change
         current = max((n for at, n in overtakes if at == change), key=lambda n: evaluate(parts[n], {by: change}))
+    return [
+        Stretch(a, b, name) for start, end, name in found for a, b in asked.narrowed(Ranges(((start, end),))).ranges
+    ]

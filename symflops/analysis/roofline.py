@@ -17,6 +17,7 @@ from typing import Any
 
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis.balance import Turning, balance, turning, turning_for_large_batches
+from symflops.analysis.feasible import feasible
 from symflops.analysis.hardware import Hardware, load_hardware
 from symflops.analysis.parts import attends_without_cache, run_values
 from symflops.analysis.question import check_symbol
@@ -278,10 +279,15 @@ def _turnings(
         return ()
     past = point["past_len"] if point["seq_len"] == 1 else point["past_len"] + point["seq_len"]
     step = {**fixed, "seq_len": 1}
+    by_batch, by_cache = {**step, "past_len": past}, {**step, "batch_size": point["batch_size"]}
+    batches, caches = (
+        feasible(name, (model, {**model.symbols, **values}))
+        for name, values in (("batch_size", by_batch), ("past_len", by_cache))
+    )
     return (
-        turning(balances, "batch_size", {**step, "past_len": past}, "past_len"),
-        turning(balances, "past_len", {**step, "batch_size": point["batch_size"]}, "batch_size"),
-        turning_for_large_batches(balances, step),
+        turning(balances, batches, by_batch, "past_len"),
+        turning(balances, caches, by_cache, "batch_size"),
+        turning_for_large_batches(balances, caches, step),
     )
 
 

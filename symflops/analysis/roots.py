@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -11,7 +11,9 @@ from math import isqrt, lcm, prod
 from typing import Any
 
 from symflops.algebra import free_symbols, substitute
-from symflops.analysis.signs import Run, cleared, pieces, signs
+from symflops.analysis.ranges import Range, joined
+from symflops.analysis.runs import Run, cleared, divisors
+from symflops.analysis.signs import Pattern, pattern, pieces
 from symflops.analysis.summation import calls_of, coefficients
 from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
@@ -21,9 +23,7 @@ from symflops.polynomial import (
     Value,
     add,
     divide,
-    factored,
     flat,
-    is_nonnegative,
     multiply,
     negate,
     square_root,
@@ -60,8 +60,8 @@ class Root:
         return self.low.__floor__()
 
 
-def roots(value: Value, name: str, first: int = 1) -> list[Root]:
-    """The real roots from `first` on of a value of one symbol, in order.
+def roots(value: Value, name: str, first: int = 1, signs: Pattern | None = None) -> list[Root]:
+    """The real roots from `first` on of a value of one symbol, in order; `signs` are its signs, if they are known.
 
     >>> from symflops.algebra import from_text
     >>> [str(root.closed) for root in roots(from_text("n**2 - 3*n + 1"), "n")]
@@ -72,13 +72,34 @@ def roots(value: Value, name: str, first: int = 1) -> list[Root]:
     Where the value is 0 on a stretch its ends are roots. With floor or ceil in it only whole roots are found, and with
     powers c**n those and one in each gap of whole numbers across which the sign changes.
     """
-    divided = cleared(value, name)
-    runs = signs(divided, name, first)
-    found = {Fraction(n) for run in runs if run.sign == 0 for n in (run.first, run.last) if n is not None}
+    signs = pattern(value, name, first) if signs is None else signs
+    still = stretches(value, name, signs, first)
+    found = {Fraction(n) for a, b in signs.where((0,)).ranges for n in _whole_roots(a, b, still)}
     result = [Root(n, n, exact(n), "exact") for n in sorted(found)]
-    if not any(call.function in ("floor", "ceil") for call in calls_of(divided, name)):
-        result += _between_whole(divided, name, first, runs)
+    if not _is_rounded(value, name):
+        result += _between_whole(value, name, first, signs.runs)
     return sorted(_distinct(result), key=lambda root: root.low)
+
+
+def stretches(value: Value, name: str, signs: Pattern, first: int) -> list[Range]:
+    """The ranges of whole numbers on which a value stays 0; roots beside each other are none."""
+    if _is_rounded(value, name):
+        return [(a, b) for a, b in signs.where((0,)).ranges if b is None or b - a > 1]
+    zero = [p for p in pieces(value, name, first) if p.value is not None and cleared(p.value, name)[0] == 0]
+    return list(joined([(p.first, p.last) for p in zero if p.first != p.last]))
+
+
+def _is_rounded(value: Value, name: str) -> bool:
+    return any(call.function in ("floor", "ceil") for call in calls_of(value, name))
+
+
+def _whole_roots(first: int, last: int | None, still: list[Range]) -> Iterator[int]:
+    """The zeros in a range: one by one, of stretches the ends."""
+    here: int | None = first
+    while here is not None and (last is None or here <= last):
+        yield here
+        inside = next(((a, b) for a, b in still if a <= here and (b is None or here < b)), None)
+        here = here + 1 if inside is None else inside[1]
 
 
 def _distinct(found: list[Root]) -> list[Root]:
@@ -88,34 +109,59 @@ def _distinct(found: list[Root]) -> list[Root]:
     return list(kept.values())
 
 
-def _between_whole(value: Value, name: str, first: int, runs: list[Run]) -> Iterator[Root]:
+def _between_whole(value: Value, name: str, first: int, signs: Sequence[Run]) -> Iterator[Root]:
+    below = list(divisors(value, name))
     for piece in pieces(value, name, first):
-        if piece.value == 0:
+        if piece.value is None:
             continue
-        if any(calls_of(piece.value, name)):
+        top, _ = cleared(piece.value, name)
+        if top == 0:
+            continue
+        if any(calls_of(top, name)):
             gaps = [
-                (a, b)
-                for a, b in pairwise(runs)
-                if a.sign * b.sign < 0 and piece.first <= b.first and (piece.last is None or b.first <= piece.last)
+                b.first
+                for a, b in pairwise(signs)
+                if a.sign and b.sign and a.sign != b.sign
+                if piece.first <= b.first and (piece.last is None or b.first <= piece.last)
             ]
-            yield from (_bisected(value, name, b.first - 1, b.first) for _, b in gaps)
+            # Across a gap the sign changes at a root, or where a divisor is 0.
+            yield from (_bisected(value, name, n - 1, n) for n in gaps if not below)
             continue
-        for root in polynomial_roots(piece.value, name):
+        for root in polynomial_roots(top, name):
             # A piece is known at whole numbers; its neighbours begin somewhere in the gap, so the value itself decides.
             inside = root.high >= max(first, piece.first - 1) and (piece.last is None or root.low <= piece.last + 1)
-            if inside and all(
-                evaluate(value, {name: exact(end)}) == evaluate(piece.value, {name: exact(end)})
-                for end in {root.low, root.high}
-            ):
+            if inside and _is_root_of(value, piece.value, name, root, below):
                 yield root
+
+
+def _is_root_of(value: Value, piece: Value, name: str, root: Root, below: list[Value]) -> bool:
+    """Whether a value is its piece at a root, and divides by nothing that is 0 there."""
+    ends = [{name: exact(end)} for end in (root.low, root.high)]
+    for divisor in below:
+        low, high = (evaluate(divisor, end) for end in ends)
+        if low * high <= 0:
+            return False
+    return all(evaluate(value, end) == evaluate(piece, end) for end in ends)
 
 
 def polynomial_roots(value: Value, name: str) -> Iterator[Root]:
     """The real roots of a polynomial that is not 0, each once."""
+    numbers = {e: evaluate(c, {}) for e, c in coefficients(value, name).items() if not free_symbols(c)}
+    plain = value_of({((name, e),) if e else (): c for e, c in numbers.items() if c})
+    if plain == value or len(numbers) < len(coefficients(value, name)):
+        yield from _exact_roots(value, name)
+        return
+    # A coefficient with a power of very many digits: the roots are as good as its number is.
+    for root in _exact_roots(plain, name):
+        closed = negate(divide(coefficients(value, name).get(0, 0), coefficients(value, name)[1]))
+        yield Root(root.low, root.high, closed if max(numbers) == 1 else None, root.proof)
+
+
+def _exact_roots(value: Value, name: str) -> Iterator[Root]:
     for factor in _irreducible(value, name):
+        terms = value_of({((name, e),) if e else (): exact(Fraction(c)) for e, c in factor.items()})
         numbers = {e: Fraction(c) for e, c in factor.items()}
         degree = max(numbers)
-        terms = value_of({((name, e),) if e else (): exact(c) for e, c in numbers.items()})
         if degree == 1:
             root = -numbers.get(0, Fraction(0)) / numbers[1]
             yield _checked(terms, name, root, root, exact(root))
@@ -189,7 +235,8 @@ def _isolated(terms: Value, name: str) -> Iterator[Root]:
 def _checked(terms: Value, name: str, low: Fraction, high: Fraction, closed: Value | None) -> Root:
     """The root, after it was put in: the result must be 0, or have different signs at both ends of its enclosure."""
     if closed is not None:
-        if substitute(terms, {name: closed}) != 0:
+        put_in = evaluate(terms, {name: exact(low)}) if low == high else substitute(terms, {name: closed})
+        if put_in != 0:
             raise SymflopsError(f"{closed} could not be checked to be a root of {str(terms)[:100]}")
         return Root(low, high, closed, "exact")
     ends = [evaluate(terms, {name: exact(end)}) for end in (low, high)]
@@ -224,42 +271,3 @@ def _real(value: Value, name: str, x: Any) -> Any:
         "min": min, "max": max,
     }  # fmt: skip
     return fold(flat(value), operations, leaf)
-
-
-# ------------------------------------------------------------------------------------------------------------- curves
-
-
-def curves(value: Value, name: str) -> list[Value]:
-    """The positive roots of a value in other symbols too, as closed forms in these, which are taken to be positive.
-
-    >>> from symflops.algebra import from_text
-    >>> curves(from_text("a*n**2 + b*n - c"), "n")
-    [-b/(2*a) + sqrt(4*a*c + b**2)/(2*a)]
-
-    Raises SymflopsError for a value that is not of degree 1 or 2 in the symbol.
-    """
-    divided = cleared(value, name)
-    if not isinstance(divided, Polynomial):
-        return []
-    _, _, rest = factored(divided)
-    parts = coefficients(rest, name)
-    degree = max(parts)
-    if degree > 2 or any(list(calls_of(c, name)) for c in parts.values()):
-        others = ", ".join(sorted(free_symbols(rest) - {name}))
-        raise SymflopsError(f"no closed form for {name} here; give values for {others}")
-    if all(map(is_nonnegative, parts.values())) or all(is_nonnegative(negate(c)) for c in parts.values()):
-        return []  # a sum of terms of one sign
-    a, b, c = (parts.get(e, 0) for e in (2, 1, 0))
-    if degree == 1:
-        return [divide(negate(c), b)]
-    surd = square_root(add(multiply(b, b), multiply(-4, a, c)))
-    found = []
-    for sign in (1, -1):
-        twice = add(negate(b), multiply(sign, surd))  # 2*a times the root; put in, scaled by 4*a:
-        if add(multiply(twice, twice), multiply(2, b, twice), multiply(4, a, c)) != 0:
-            raise SymflopsError(f"the closed form for {name} could not be checked; give values for other symbols")
-        found.append(divide(twice, multiply(2, a)))
-    opposite = is_nonnegative(multiply(-1, a, c))  # then the roots have different signs
-    if opposite and is_nonnegative(a):
-        return found[:1]
-    return found[1:] if opposite and is_nonnegative(negate(a)) else found

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 from symflops import numeric
 from symflops.algebra import free_symbols, substitute
+from symflops.analysis.curves import curves, reduced
+from symflops.analysis.feasible import HOLDS, Feasible, changes, conditions, feasible, is_positive, lowest
+from symflops.analysis.fractions import sides_of_fractions
 from symflops.analysis.parts import architecture, run_values
-from symflops.analysis.question import Question, check_symbol, lowest, question
-from symflops.analysis.roots import curves, roots
-from symflops.analysis.signs import cleared, ranges, signs
-from symflops.analysis.summation import coefficients
+from symflops.analysis.question import check_symbol, question
+from symflops.analysis.ranges import Ranges
+from symflops.analysis.roots import Root, roots, stretches
+from symflops.analysis.signs import Pattern, pattern
 from symflops.errors import SymflopsError
-from symflops.function import ceil, floor
 from symflops.grouping import grouped
 from symflops.model import Model
-from symflops.polynomial import Polynomial, Value, add, factored, is_nonnegative, multiply, negate, power
-from symflops.polynomial import symbol as symbol_value
+from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
+from symflops.polynomial import Value, negate
 from symflops.source import load
 from symflops.tree import write
 
+_SHOWN = 12  # solutions that a sentence lists
 _RELATIONS = {"==": "=", "<=": r"\le", ">=": r"\ge", "<": "<", ">": ">"}
-_HOLDS = {"==": (0,), "<=": (-1, 0), ">=": (0, 1), "<": (-1,), ">": (1,)}
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,17 @@ class Solution:
 
     `value` is a plain number: the point (an int where it is whole, else a float), of a range the largest whole number
     in it, or the smallest where it has no end; None for a curve. `closed` is the closed form of the point, of the edge
-    of the range, or of the curve. `first` and `last` are the whole numbers of a range.
+    of the range, or of the curve. `first` and `last` are the whole numbers of a range; with `every`, it is repeated
+    after so many without end. `where` are conditions on other symbols under which it is one.
     """
 
     value: int | float | None
     closed: Value | None
     first: int | None = None
     last: int | None = None
-    side: str = "=="  # of a curve that bounds whole numbers, `<=` or `>=`
+    side: str = "=="  # of a curve, or an edge of bytes per element: which side of it
+    every: int | None = None
+    where: tuple[str, ...] = ()
 
     @property
     def formula(self) -> str | None:
@@ -64,7 +68,10 @@ class Solution:
 class Answer:
     """The solutions of a question about a model, in order; iterate over it, or read its sentence.
 
-    `status` is `solved`, `always` (it holds at every point) or `never`. `values` are the numbers put in.
+    `status` is `solved`, `always` (it holds at every point) or `never`. `values` are the numbers put in, `crossings`
+    pairs of neighbouring whole numbers between which the two sides change places (none for a curve, nor where they
+    change places without end), `conditions` those of the model within which it was solved, `where` what has to be so
+    for the answer, `notes` what was assumed of the question.
     """
 
     model: str
@@ -76,6 +83,11 @@ class Answer:
     difference: Value  # left minus right, after the values were put in
     values: Mapping[str, Value]
     taken: Mapping[str, str] = field(default_factory=dict)  # what short names were taken for
+    crossings: list[tuple[int, int]] = field(default_factory=list)
+    span: tuple[int, int | None] = (1, None)  # the first and the last number that the symbol may be
+    conditions: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Solution]:
         return iter(self.solutions)
@@ -90,29 +102,29 @@ class Answer:
     def is_curve(self) -> bool:
         return bool(free_symbols(self.difference) - {self.symbol})
 
-    @cached_property
-    def crossings(self) -> list[tuple[int, int]]:
-        """Pairs of neighbouring whole numbers between which the two sides change places; none for a curve."""
-        if self.is_curve:
-            return []
-        runs = [r for r in signs(self.difference, self.symbol, lowest(self.symbol)) if r.sign]
-        return [(a.last, b.first) for a, b in pairwise(runs) if a.sign != b.sign and a.last is not None]
-
     @property
     def sentence(self) -> str:
         """The answer in words."""
-        start = lowest(self.symbol)
+        where = f" where {' and '.join(self.where)}" if self.where else ""
+        within = f", within what the model can run: {'; '.join(self.conditions)}" if self.conditions else ""
+        return f"{self._words()}{where}{within}"
+
+    def _words(self) -> str:
+        first, last = self.span
+        span = f"from {first:,} to {last:,}" if last is not None else f"from {first:,} on"
+        if self.symbol in BYTE_SYMBOLS:
+            span = "above 0"
         if self.status == "always":
-            return f"holds for every {self.symbol} from {start} on"
+            return f"holds for every {self.symbol} {span}"
         if self.status == "never":
             jumps = "".join(f"; the two sides change places between {a:,} and {b:,}" for a, b in self.crossings)
-            return f"no solution: it holds for no {self.symbol} from {start} on{jumps}"
-        if self.is_curve:
-            return " or ".join(f"{self.symbol} {s.side.replace('==', '=')} {s.formula}" for s in self.solutions)
-        if self.sign != "==":
-            return f"{self.symbol} {' or '.join(_range(s) for s in self.solutions)}"
-        count = "" if len(self.solutions) == 1 else f"{len(self.solutions)} solutions: "
-        return count + ", ".join(f"{self.symbol} {_point(s)}" for s in self.solutions)
+            return f"no solution: it holds for no {self.symbol} {span}{jumps}"
+        if self.sign != "==" and all(s.side == "==" for s in self.solutions):
+            return f"{self.symbol} {_listed([_range(s) for s in self.solutions], ' or ')}"
+        if all(s.value is None or s.side != "==" for s in self.solutions):
+            return " or ".join(f"{self.symbol} {_side(s)}" for s in self.solutions)
+        count = "" if len(self.solutions) == 1 else f"{len(self.solutions):,} solutions: "
+        return count + _listed([f"{self.symbol} {_point(s)}" for s in self.solutions], ", ")
 
     def __repr__(self) -> str:
         return f"Answer({self.question!r}: {self.sentence})"
@@ -130,21 +142,32 @@ class Answer:
         return f"$\\displaystyle {', '.join(shown) or self.status}$"
 
 
+def _listed(parts: list[str], separator: str) -> str:
+    return separator.join(parts[:_SHOWN]) + (f"{separator}{len(parts) - _SHOWN:,} more" if len(parts) > _SHOWN else "")
+
+
 def _range(solution: Solution) -> str:
-    if solution.last is None:
-        return f">= {solution.first:,}"
-    return (
-        f"= {solution.last:,}" if solution.first == solution.last else f"from {solution.first:,} to {solution.last:,}"
-    )
+    first, last = solution.first, solution.last
+    if last is None:
+        return f">= {first:,}"
+    repeated = f" and so on every {solution.every:,}" if solution.every else ""
+    return (f"= {last:,}" if first == last else f"from {first:,} to {last:,}") + repeated
 
 
 def _point(solution: Solution) -> str:
-    if solution.first is not None and solution.first != solution.last:
+    if solution.first is not None:
         return _range(solution)
     if isinstance(solution.value, int):
         return f"= {solution.value:,}"
     exactly = f"= {solution.formula} " if solution.formula is not None else ""
     return f"{exactly}= {solution.value:,.6f}"
+
+
+def _side(solution: Solution) -> str:
+    number = "" if solution.value is None or isinstance(solution.value, int) else f" = {solution.value:,.6f}"
+    formula = f"{solution.value:,.6f}" if solution.formula is None else solution.formula + number
+    where = f" where {' and '.join(solution.where)}" if solution.where else ""
+    return f"{solution.side.replace('==', '=')} {formula}{where}"
 
 
 def solve(
@@ -154,7 +177,9 @@ def solve(
 
     `metric(path)` is what the layers cost whose place in the tree ends with the path (or pattern, `layers.*.mlp`), in
     one of the six metrics, `weights` or `cache`, in FLOP, byte or a count; without a path, the whole model. The
-    question is solved for one symbol, over the real numbers for an equation and over whole numbers for an inequality.
+    question is solved for one symbol, over the real numbers for an equation and over whole numbers for an inequality;
+    bytes per element are positive fractions. A model's own conditions (`past_len + seq_len <= max_seq_len`) hold in the
+    answer, which says so.
     `values` are numbers for other symbols; past_len, causal and the bytes per element have their usual defaults but for
     those in `free`, and architecture symbols the model's own, unless `symbolic`. With symbols left the answer is a
     curve in them.
@@ -170,16 +195,46 @@ def solve(
     named = load(model)
     asked = question(named, text)
     check_symbol(named, symbol)
-    difference, used = _in_values(named, asked, symbol, symbolic, free, values)
-    difference = _without_common_factors(difference, symbol)
-    status, solutions = _solved(difference, symbol, asked.sign)
-    return Answer(named.name, asked.text, asked.sign, symbol, status, tuple(solutions), difference, used, asked.taken)
+    run = _in_values(named, symbol, symbolic, free, values)
+    difference = substitute(asked.difference, run)
+    shown = free_symbols(asked.difference)
+    used = {name: value for name, value in run.items() if name in shown and name not in named.symbols}
+    below = [d for divisor in asked.divisors if free_symbols(d := substitute(divisor, run))]
+    value, where = reduced(difference, symbol) if free_symbols(difference) - {symbol} else (difference, ())
+    zeros = [d for d in below if free_symbols(d) != {symbol} and not (is_positive(d) or is_positive(negate(d)))]
+    where += tuple(f"{write(grouped(d))} != 0" for d in zeros)
+
+    def answer(status: str, solutions: Iterable[Solution], **more: Any) -> Answer:
+        return Answer(
+            named.name, asked.text, asked.sign, symbol, status, tuple(solutions), difference, used,
+            taken=asked.taken, where=where, notes=asked.notes, **more,
+        )  # fmt: skip
+
+    others = free_symbols(value) - {symbol}
+    if others:
+        status, found = curves(value, symbol, asked.sign)
+        texts = [c.text for c in conditions(named, run) if c.free_symbols & {symbol, *RUN_SYMBOLS}]
+        return answer(
+            status, [Solution(None, c.closed, side=c.side, where=c.conditions) for c in found],
+            conditions=tuple(texts), span=(lowest(symbol), None),
+        )  # fmt: skip
+    if symbol in BYTE_SYMBOLS:
+        status, edges = sides_of_fractions(value, symbol, asked.sign)
+        return answer(status, [Solution(e.root.number, e.root.closed, side=e.side) for e in edges])
+    where_asked = feasible(symbol, (named, run))
+    own = [d for d in below if free_symbols(d) == {symbol}]
+    signs = pattern(value, symbol, lowest(symbol), where_asked.last, own)
+    status, solutions = _solved(value, signs, asked.sign, where_asked)
+    return answer(
+        status, solutions, crossings=_crossings(signs, where_asked), conditions=where_asked.conditions,
+        span=(where_asked.first, where_asked.last),
+    )  # fmt: skip
 
 
 def _in_values(
-    model: Model, asked: Question, symbol: str, symbolic: bool, free: Iterable[str], values: Mapping[str, Any]
-) -> tuple[Value, dict[str, Value]]:
-    """The difference of both sides in the symbols that are left, and what was put in."""
+    model: Model, symbol: str, symbolic: bool, free: Iterable[str], values: Mapping[str, Any]
+) -> dict[str, Value]:
+    """What is put in for the other symbols."""
     kept = {symbol, *free}
     for name in (*free, *values):
         check_symbol(model, name)
@@ -191,74 +246,62 @@ def _in_values(
     if not symbolic:
         run = {**run, **architecture(model, kept)}
     model.check_assumptions({n: v for n, v in run.items() if isinstance(v, int)})
-    difference = substitute(asked.difference, run)
-    shown = free_symbols(asked.difference)
-    return difference, {name: value for name, value in run.items() if name in shown and name not in model.symbols}
+    return run
 
 
-def _without_common_factors(difference: Value, symbol: str) -> Value:
-    """The same sign without factors that play no part, such as batch_size: only where no other symbol is left then."""
-    if isinstance(difference, Polynomial):
-        _, common, rest = factored(difference)
-        own = [(n, e) for n, e in common if n == symbol]
-        if free_symbols(rest) <= {symbol}:
-            return multiply(rest, *(power(symbol_value(n), e) for n, e in own))
-    return difference
-
-
-def _solved(difference: Value, symbol: str, sign: str) -> tuple[str, list[Solution]]:
-    others = free_symbols(difference) - {symbol}
-    if symbol not in free_symbols(difference):
-        if others:
-            raise SymflopsError(f"the question does not depend on {symbol}, only on {', '.join(sorted(others))}")
-        number = numeric.evaluate(difference, {})
-        return ("always" if (number > 0) - (number < 0) in _HOLDS[sign] else "never"), []
-    if others:
-        return _curve(difference, symbol, sign)
-    found = ranges(signs(difference, symbol, lowest(symbol)), _HOLDS[sign])
-    if found == [(lowest(symbol), None)]:
+def _solved(value: Value, signs: Pattern, sign: str, asked: Feasible) -> tuple[str, list[Solution]]:
+    holding = asked.narrowed(signs.where(HOLDS[sign]))
+    if asked.is_all(holding):
         return "always", []
-    solutions = _points(difference, symbol) if sign == "==" else _ranges(difference, symbol, found)
-    return ("solved" if solutions else "never"), solutions
+    found = _points(value, signs, holding, asked) if sign == "==" else _ranges(value, signs, holding, asked)
+    return ("solved" if found else "never"), found
 
 
-def _points(difference: Value, symbol: str) -> list[Solution]:
+def _repeated(holding: Ranges) -> list[Solution]:
+    return [Solution(first, None, first, last, every=holding.period) for first, last in holding.cycle]
+
+
+def _points(value: Value, signs: Pattern, holding: Ranges, asked: Feasible) -> list[Solution]:
     """The roots; where it holds on a stretch of whole numbers, that range."""
-    stretches = [r for r in signs(difference, symbol, lowest(symbol)) if r.sign == 0 and r.first != r.last]
-    found = [
-        Solution(root.number, root.closed)
-        for root in roots(difference, symbol, lowest(symbol))
-        if not any(r.first <= root.low and (r.last is None or root.low <= r.last) for r in stretches)
-    ]
-    found += [Solution(r.first if r.last is None else r.last, None, r.first, r.last) for r in stretches]
-    return sorted(found, key=lambda s: s.value or 0)
+    still = stretches(value, asked.name, signs, lowest(asked.name))
+    found: list[Solution] = []
+    for first, last in holding.ranges:
+        if last is None or any(a <= first < last and (b is None or last <= b) for a, b in still):
+            found.append(Solution(first if last is None else last, None, first, last))
+            continue
+        here: int | None = first
+        while here is not None and here <= last:
+            found.append(Solution(here, here))
+            here = asked.numbers.following(here + 1)
+    if asked.name != "causal":
+        for root in _roots(value, signs, asked):
+            if root.low.denominator > 1 or root.low != root.high:  # the whole ones are there
+                found.append(Solution(root.number, root.closed))
+    return sorted(found, key=lambda s: s.value or 0) + _repeated(holding)
 
 
-def _ranges(difference: Value, symbol: str, found: list[tuple[int, int | None]]) -> list[Solution]:
-    edges = roots(difference, symbol, lowest(symbol))
-    solutions = []
-    for first, last in found:
-        here = first - 1 if last is None else last  # a root from here to the next number ends or begins the range
-        near = [root for root in edges if here <= root.low and root.high <= here + 1]
+def _roots(value: Value, signs: Pattern, asked: Feasible) -> list[Root]:
+    """The real roots between the first and the last number that may be asked for."""
+    last = asked.last
+    found = roots(value, asked.name, lowest(asked.name), signs)
+    return [root for root in found if asked.first <= root.low and (last is None or root.high <= last)]
+
+
+def _ranges(value: Value, signs: Pattern, holding: Ranges, asked: Feasible) -> list[Solution]:
+    edges = _roots(value, signs, asked) if holding else []
+    found = []
+    for first, last in holding.ranges:
+        # A root from here to the next number ends or begins the range.
+        here = asked.numbers.preceding(first - 1) if last is None else last
+        beyond = None if here is None else asked.numbers.following(here + 1)
+        near = [r for r in edges if here is not None and beyond is not None and here <= r.low and r.high <= beyond]
         closed = near[0].closed if len(near) == 1 else None
-        solutions.append(Solution(first if last is None else last, closed, first, last))
-    return solutions
+        found.append(Solution(first if last is None else last, closed, first, last))
+    return found + _repeated(holding)
 
 
-_FLIPPED = {"<=": ">=", ">=": "<=", "<": ">", ">": "<"}
-
-
-def _curve(difference: Value, symbol: str, sign: str) -> tuple[str, list[Solution]]:
-    found = curves(difference, symbol)
-    if sign == "==":
-        return ("solved" if found else "never"), [Solution(None, closed) for closed in found]
-    steep = [c for exponent, c in coefficients(cleared(difference, symbol), symbol).items() if exponent]
-    if len(found) <= 1 and all(is_nonnegative(negate(c)) for c in steep):
-        difference, sign = negate(difference), _FLIPPED[sign]
-    elif len(found) > 1 or not all(map(is_nonnegative, steep)):
-        raise SymflopsError("cannot tell on which side of the curve it holds; give values for the other symbols")
-    if not found:  # rising from a start above zero
-        return ("never" if sign in ("<=", "<") else "always"), []
-    (edge,) = found
-    closed = {"<=": floor(edge), "<": add(ceil(edge), -1), ">=": ceil(edge), ">": add(floor(edge), 1)}[sign]
-    return "solved", [Solution(None, closed, side="<=" if sign in ("<=", "<") else ">=")]
+def _crossings(signs: Pattern, asked: Feasible) -> list[tuple[int, int]]:
+    if signs.cycle:
+        return []
+    runs = pairwise(changes(signs, asked))
+    return [(a.last, b.first) for a, b in runs if a.sign != b.sign and a.last is not None]

@@ -40,12 +40,7 @@ def generation(
     for name, number in ((PROMPT, prompt_len), (NEW, new_tokens)):
         if number is not None:
             given[name] = request.number(number, name)
-    if given.get(NEW, 1) < 1:
-        raise SymflopsError(f"{NEW} = {given[NEW]}: at least 1, the token that the prompt's own pass yields")
-    for length in (given.get(PROMPT), 1):
-        if length is not None:
-            named.check_assumptions(with_defaults({"seq_len": length, "past_len": 0}))
-    cost = generate(named, symbolic=symbolic)
+    cost: Cost = generate(named, symbolic=symbolic)
     metrics = tuple(metric or METRICS)
     for name in metrics:
         cost.value(name)

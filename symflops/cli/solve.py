@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,6 +43,8 @@ def solve(
 
     named, run = point.resolve(model)
     answer = solution.solve(named, text, symbol, symbolic=symbolic, free=free or (), **run)
+    for note in answer.notes:
+        print(f"note: {note}", file=sys.stderr)
     point.say(_PRINTERS[output](answer), output is answers.Format.json)
 
 
@@ -65,6 +68,9 @@ def _json(answer: Answer) -> str:
         "solutions": [_solution(s) for s in answer],
         "crossings": [list(pair) for pair in answer.crossings],
         "sentence": answer.sentence,
+        "conditions": list(answer.conditions),
+        "where": list(answer.where),
+        "notes": list(answer.notes),
         "values": answers.given(answer.values),
         "names": dict(answer.taken),
     })  # fmt: skip
@@ -74,8 +80,12 @@ def _solution(solution: Solution) -> dict[str, Any]:
     data: dict[str, Any] = {"value": solution.value, "formula": solution.formula}
     if solution.first is not None:
         data |= {"from": solution.first, "to": solution.last}
+    if solution.every is not None:
+        data["every"] = solution.every
     if solution.side != "==":
         data["side"] = solution.side
+    if solution.where:
+        data["where"] = list(solution.where)
     return data
 
 
