@@ -197,7 +197,9 @@ def column(value: Value, axes: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray
 def _array_leaf(leaf: int | Fraction | str, arrays: Mapping[str, Any], exactly: bool) -> Any:
     if isinstance(leaf, str):
         return arrays[leaf]
-    return leaf if exactly and type(leaf) is int else float(leaf)
+    if not exactly:
+        return float(leaf)
+    return leaf if type(leaf) is int else (leaf.numerator, leaf.denominator)
 
 
 def _rounded(top: Any, bottom: Any) -> Any:
