@@ -6,9 +6,8 @@ that name call them. Ours compute nothing: they write down one step of the libra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
@@ -18,18 +17,10 @@ from transformers.modeling_utils import AttentionInterface
 
 from symflops.function import divide_floor, minimum, modulo
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol
+from symflops.trace.masks import Mask
 from symflops.trace.recorder import Recorder
 
 NAME = "symflops"
-
-
-@dataclass(frozen=True)
-class Mask:
-    """What a mask hides: later keys (`causal`), keys further back than `size` (a window) or before a chunk's start."""
-
-    causal: bool
-    size: Any = None
-    chunked: bool = False
 
 
 @contextmanager
@@ -40,24 +31,20 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
     def attention(module: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, **options: Any) -> Any:
         with recorder.pause():
             result = query.new_empty((query.shape[0], query.shape[2], query.shape[1], value.shape[-1]))
-            mask = getattr(attention_mask, "symflops_mask", None)
-            if mask is None:
-                causal = options.get("is_causal")
-                causal = getattr(module, "is_causal", True) if causal is None else causal
-                mask = Mask(bool(causal), options.get("sliding_window"))
-            elif mask.size is None and options.get("sliding_window") is not None and mask.causal:
-                mask = Mask(True, options["sliding_window"])
+            mask = hidden(recorder, module, attention_mask, options)
             args = arguments(recorder, query, key, value, mask, not eager)
-            ops = 3 * (options.get("softcap") is not None)
-            reads = [query, key, value]
-            for name in ("s_aux", "position_bias", "attention_bias"):
-                if isinstance(options.get(name), torch.Tensor):
-                    ops += name != "s_aux"
-                    reads.append(options[name])
-            if ops:
+            biases = [options.get(name) for name in ("position_bias", "attention_bias")]
+            if isinstance(attention_mask, torch.Tensor) and attention_mask.dtype.is_floating_point:
+                biases += [] if recorder.masks.is_constant(attention_mask) else [attention_mask]
+            biases = [b for b in biases if isinstance(b, torch.Tensor)]
+            reads = [query, key, value, *biases]
+            if ops := 3 * (options.get("softcap") is not None) + len(biases):
                 args["pair_ops"] = ops
+            if options.get("scaling") == 1:
+                args["scaled"] = 0
             if isinstance(options.get("s_aux"), torch.Tensor):
                 args["sinks"] = 1
+                reads.append(options["s_aux"])
             recorder.call_formula("attention", formula, args, reads, [result])
         return result, None
 
@@ -65,8 +52,8 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
              scale: Any = None, enable_gqa: bool = False) -> Any:  # fmt: skip
         if query.dim() != 4 or recorder.paused:
             return plain(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
-        result, _ = attention(None, query, key, value, attn_mask, is_causal=is_causal or attn_mask is not None)
-        return result.transpose(1, 2)
+        options = {"is_causal": is_causal, "scaling": scale}
+        return attention(recorder.stack[-1].module, query, key, value, attn_mask, **options)[0].transpose(1, 2)
 
     def mask(batch_size: Any, q_length: Any, kv_length: Any, mask_function: Any = None, local_size: Any = None,
              dtype: Any = torch.bfloat16, **options: Any) -> torch.Tensor:  # fmt: skip
@@ -75,9 +62,7 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
             recorder.note(made, "constant")
         words = set(_function_names(mask_function))
         causal = any("causal" in w for w in words)
-        mask = Mask(causal, local_size, any("chunked" in w for w in words))
-        # It travels with the tensor to where attention is caught.
-        made.symflops_mask = mask  # type: ignore[attr-defined]  # an attribute of our own on a tensor
+        recorder.masks.note(made, Mask(causal, local_size, any("chunked" in w for w in words)))
         return made
 
     plain = torch.nn.functional.scaled_dot_product_attention
@@ -88,6 +73,23 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
         patch.object(torch.nn.functional, "scaled_dot_product_attention", sdpa),
     ):
         yield
+
+
+def hidden(recorder: Recorder, module: Any, tensor: Any, options: Mapping[str, Any]) -> Mask:
+    """What attention does not see: what its mask is known to hide, or without a mask what the call or the module says.
+
+    A mask of which nothing is known hides nothing; that is noted where it may be causal, which a bias is not.
+    """
+    window = options.get("sliding_window")
+    mask = recorder.masks.of(tensor)
+    if mask is not None:
+        return Mask(True, window) if mask.size is None and window is not None and mask.causal else mask
+    causal = options.get("is_causal")
+    if tensor is None:
+        return Mask(bool(getattr(module, "is_causal", True) if causal is None else causal), window)
+    if recorder.masks.is_constant(tensor):
+        recorder.unmasked.setdefault(type(module).__name__)
+    return Mask(False)
 
 
 def arguments(recorder: Recorder, query: Any, key: Any, value: Any, mask: Mask, is_fused: bool) -> dict[str, Value]:

@@ -21,7 +21,7 @@ from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import SizeFixedError, check_versions
 from symflops.trace.layer_data import Data
 from symflops.trace.naming import Depths
-from symflops.trace.notes import never_run
+from symflops.trace.notes import never_run, not_masked
 from symflops.trace.run import Run, Settings, keeps_states
 from symflops.trace.work import Progress, Work
 
@@ -200,7 +200,9 @@ def _model(work: Work, record: Record) -> Model:
     named = work.named
     depths = Depths(named.config, work.other_depth)
     layers = with_owners(fold(without_places(record.layers), depths.repeat, depths.labels))
-    unknown = record.run.recorder.unknown if record.run.recorder else []
+    recorder = record.run.recorder
+    assert recorder is not None
+    unknown = recorder.unknown
     numbers = record.shape.numbers
     trial = load(
         {"name": named.name, "symbols": {**numbers, **depths.symbols, **dict.fromkeys(unknown)}, "layers": layers}
@@ -223,7 +225,7 @@ def _model(work: Work, record: Record) -> Model:
         "class": full_name(named.model_class),
         "symbols": {**symbols, **dict.fromkeys(unknown)},  # null: nobody knows
         "assumes": [*assumes, *depths.adding_up(), *(["past_len == 0"] if record.without_past else []), *stayed],
-        "notes": never_run(trial),
+        "notes": [*never_run(trial), *not_masked(recorder.unmasked)],
         "layers": layers,
     })  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from symflops.cost import METRICS
 from symflops.layer import Layer
@@ -17,6 +17,11 @@ def never_run(model: Model) -> list[str]:
     if not paths:
         return []
     return [f"the call did not run these parts, of which only the weights are counted: {listed(paths)}"]
+
+
+def not_masked(classes: Collection[str]) -> list[str]:
+    """A note on attention that a model's source writes out, or whose mask is none that is known to be causal."""
+    return [f"causal = 1 changes nothing for the attention of {listed(list(classes))}"] if classes else []
 
 
 def _idle(path: str, layer: Layer) -> Iterator[str]:

@@ -18,6 +18,7 @@ import torch
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, multiply, symbol
 from symflops.trace.internals import Sizes, TorchDispatchMode, storage_key, tree_flatten, tree_map_only
+from symflops.trace.masks import Masks
 from symflops.trace.operation import Call, Work, work
 from symflops.trace.origin import is_between, is_torch
 from symflops.trace.quantity import Quantities, product
@@ -48,6 +49,8 @@ class Recorder(TorchDispatchMode):
         self.silent = False  # in a call before the one that is recorded
         self.storages: dict[int, Storage] = {}
         self.known = Values(self.storages, sizes, quantities)
+        self.masks = Masks(self.storages)
+        self.unmasked: dict[str, None] = {}  # classes whose attention has a mask that `causal` does not switch
         self.paths: dict[torch.nn.Module, str] = {}
         for path, module in model.named_modules():
             self.paths.setdefault(module, path)
@@ -138,6 +141,7 @@ class Recorder(TorchDispatchMode):
                 is_whole = self.view(tensor).elements == storage.elements
                 storage.value = value if is_whole else None
                 storage.largest = self.known.largest(name, args, kwargs) if is_whole else None
+            self.masks.follow(name, args, inputs, outputs)
             if reads:
                 self.record(name, Work(0), reads, [self.view(t) for t in outputs]).is_constant = True
             return
@@ -155,6 +159,11 @@ class Recorder(TorchDispatchMode):
             found = self.unknown_work(name)
         if outputs[0].dtype.is_complex and name == "mul":
             found = Work(multiply(found.flops, 6))
+        if self.masks.costs_nothing(name, inputs):
+            found = Work(0)
+        if shapes and self.masks.is_attention(name, shapes[0]):
+            modules = (type(e.module) for e in reversed(self.stack))
+            self.unmasked.setdefault(next(c.__name__ for c in modules if not c.__module__.startswith("torch.")))
         for tensor in outputs:
             key = storage_key(tensor)
             if key not in self.storages or self.storages[key].role == "constant":
@@ -162,6 +171,7 @@ class Recorder(TorchDispatchMode):
         written = [self.view(t) for t in outputs]
         operation = self.record(name, found, reads, written)
         self.known.follow(name, inputs, outputs, args)
+        self.masks.follow(name, args, inputs, outputs)
         operation.same_shape = len(shapes) > 1 and shapes[0] == shapes[1]
         if name in ("embedding", "index", "index_select", "gather") and reads:
             operation.gathered[reads[0].storage] = written[0].elements
