@@ -94,6 +94,10 @@ class Condition:
         return SymflopsError(f"assumption broken: {self.text}" + (f" (with {values})" if values else ""))
 
     def __str__(self) -> str:
+        if not self.known:
+            return self.text
+        if "%" not in self.text:  # of which the canonical form makes floors, that nobody would write
+            return f"{write(grouped(self.left))} {self.sign} {write(grouped(self.right))}"
         left, sign, right = sides(self.text)
         known = dict(self.known)
         return f"{write(_with(left, known))} {sign} {write(_with(right, known))}"

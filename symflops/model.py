@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -11,20 +12,24 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from symflops import algebra, notebook, numeric, polynomial
-from symflops.cost import METRICS, Cost
+from symflops import algebra, numeric, polynomial
+from symflops.cost import Cost
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import data_folder, in_order
 from symflops.graph import graph, total
-from symflops.grouping import grouped, renamed, short_names
 from symflops.layer import Layer, collection_paused
 from symflops.model_file import Reading, dump, read_json
 from symflops.polynomial import Number, Value
-from symflops.tree import names, read, write
+from symflops.rows import Row as Row
+from symflops.rows import Rows as Rows
+from symflops.tree import names, read
+from symflops.vocabulary import DTYPES
 
 if TYPE_CHECKING:
     from networkx import DiGraph
+
+_USUAL_LENGTHS = (2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2)
 
 
 class Place(NamedTuple):
@@ -33,67 +38,6 @@ class Place(NamedTuple):
     path: str
     layer: Layer
     runs: Value
-
-
-@dataclass(frozen=True)
-class Row:
-    """A layer in its place: where, what, how often, and what one execution and all of them cost."""
-
-    path: str
-    class_name: str
-    repeat: Value
-    cost: Cost
-    total: Cost
-    is_basic: bool
-    depth: int
-    formula: str = ""  # of the library; a layer with a cost of its own and a group have none
-
-
-class Rows(list[Row]):
-    """The rows of a model: a list that notebooks show as a table."""
-
-    def to_pandas(self, **values: Any) -> notebook.DataFrame:
-        """One line per row as a pandas DataFrame, costs with all repeats. Needs the extra `symflops[pandas]`.
-
-        With values for the symbols (as in `Cost.at`) the metrics are exact integers, without any they are
-        SymPy expressions.
-
-        >>> frame = load("llama-2-7b-hf").rows().to_pandas(batch_size=1, seq_len=2048)
-        >>> int(frame["matmul_flops"].sum())
-        29261612187648
-        """
-        totals = [row.total.at(**values) if values else row.total for row in self]
-        columns: dict[str, list[Any]] = {
-            "path": [row.path for row in self],
-            "class": [row.class_name for row in self],
-            "formula": [row.formula for row in self],
-            "repeat": [_plain(row.repeat) for row in self],
-        }
-        columns |= {metric: [getattr(total, metric) for total in totals] for metric in METRICS}
-        return notebook.frame(columns)
-
-    def _repr_html_(self) -> str:
-        names = short_names(set().union(*(row.total.free_symbols for row in self)))
-        legend = "; ".join(f"{new} = {name}" for name, new in sorted(names.items(), key=lambda p: p[1]) if new != name)
-        rows = [
-            (row.path, _text(row.repeat, names), *(_text(row.total.value(metric), names) for metric in METRICS))
-            for row in self
-        ]
-        header = ("layer", "runs", *METRICS)
-        return notebook.table(header, rows, (False, True, *(False for _ in METRICS)), f"with all runs; {legend}")
-
-
-def _plain(value: Value) -> Any:
-    """An int, or the SymPy expression."""
-    if isinstance(value, int):
-        return value
-    from symflops import expr
-
-    return expr.to_sympy(value)
-
-
-def _text(value: Value, names: Mapping[str, str]) -> str:
-    return write(renamed(grouped(value), names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +63,7 @@ class Model:
     source: str = ""
     class_name: str = ""
     unproven: str = ""
+    dtype: str = ""  # of the config, such as bfloat16: its bytes are the default of dtype_bytes
     notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, to be said beside every number
 
     @property
@@ -174,8 +119,8 @@ class Model:
         return self._in_numbers(self._symbolic_total)
 
     def _within_domain(self, cost: Cost) -> Cost:
-        """What a part of the model costs, where the model's conditions hold."""
-        return replace(cost, domain=self.domain)
+        """What a part of the model costs, where the model's conditions hold, in its data type."""
+        return replace(cost, domain=self.domain, dtype_bytes=DTYPES.get(self.dtype))
 
     def _in_numbers(self, cost: Cost) -> Cost:
         values = tuple(algebra.substitute(value, self.symbols) for value in cost.values)
@@ -259,11 +204,21 @@ class Model:
         except SymflopsError as error:
             raise error.within(self.name) from None
 
+    def usual_length(self, run: Mapping[str, Any]) -> int:
+        """The length that is taken where none is given: 2,048 tokens or the largest power of two below that the model
+        can run with these values of other run symbols; 1 where it can run none of them."""
+        for length in _USUAL_LENGTHS:
+            with suppress(SymflopsError):
+                self.check_assumptions(self.total().with_defaults({**run, "seq_len": length}))
+                return length
+        return 1
+
     def to_dict(self) -> dict[str, Any]:
         """The model as the data of its JSON file."""
         data: dict[str, Any] = {"name": self.name}
         optional = {
             "about": self.about, "source": self.source, "unproven": self.unproven, "class": self.class_name,
+            "dtype": self.dtype,
         }  # fmt: skip
         data |= {key: value for key, value in optional.items() if value}
         data["symbols"] = dict(self.definitions)

@@ -17,10 +17,11 @@ from symflops.layer import Interned, Layer, Part
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read, write
+from symflops.vocabulary import DTYPES
 
 MAX_FILE = 64 * 2**20  # bytes of a model file
 MAX_DEPTH = 100  # of nested layers
-_MODEL_KEYS = ("name", "about", "source", "unproven", "class", "symbols", "assumes", "notes", "layers")
+_MODEL_KEYS = ("name", "about", "source", "unproven", "class", "dtype", "symbols", "assumes", "notes", "layers")
 _LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "sub_layers")
 
 
@@ -95,10 +96,14 @@ class Reading:
         for path, owner in self.ties:
             if owner not in self.paths or owner == path:
                 raise SymflopsError(f"layers.{path}.tied: no layer {owner[:100]!r}{nearest(owner, sorted(self.paths))}")
-        texts = {key: _expect(data.get(key, ""), str, key) for key in ("name", "about", "source", "unproven", "class")}
+        keys = ("name", "about", "source", "unproven", "class", "dtype")
+        texts = {key: _expect(data.get(key, ""), str, key) for key in keys}
+        if texts["dtype"] and texts["dtype"] not in DTYPES:
+            raise SymflopsError(f"dtype: {texts['dtype'][:60]!r}{nearest(texts['dtype'], tuple(DTYPES))}")
         return {
             "name": texts["name"], "root": root, "definitions": dict(symbols), "assumes": tuple(assumes),
             "about": texts["about"], "source": texts["source"], "class_name": texts["class"],
+            "dtype": texts["dtype"],
             "unproven": texts["unproven"], "notes": tuple(notes),
         }  # fmt: skip
 

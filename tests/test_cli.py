@@ -38,8 +38,10 @@ def test_total_is_six_closed_forms(say: Any) -> None:
 
 
 def test_total_as_numbers(say: Any) -> None:
-    table = {line.split()[0]: line.split()[1:] for line in say("total", LLAMA, "-B", "1", "-S", "2048").splitlines()}
+    *lines, convention = say("total", LLAMA, "-B", "1", "-S", "2048").splitlines()
+    table = {line.split()[0]: line.split()[1:] for line in lines}
     assert list(table) == METRICS
+    assert convention == ("with batch_size = 1, seq_len = 2048, past_len = 0, dtype_bytes = 2; every pair (causal = 0)")
     assert table["matmul_flops"] == [f"{MATMUL_FLOPS:,}", "FLOP", "29.26", "TFLOP"]
     assert table["parameters"] == [f"{PARAMETERS:,}", "count", "6.738", "G"]
 
@@ -51,7 +53,9 @@ def test_the_formula_printed_is_the_number_printed(say: Any) -> None:
 
 
 def test_total_bound_in_part_is_a_formula_in_the_rest(say: Any) -> None:
-    formula = say("total", LLAMA, "--metric", "matmul_flops", "-S", "2048", "-P", "0").partition(" = ")[2]
+    shown = say("total", LLAMA, "--metric", "matmul_flops", "-S", "2048", "-P", "0")
+    formula, convention = shown.partition(" = ")[2].splitlines()
+    assert convention == "with seq_len = 2048, past_len = 0"
     assert "seq_len" not in formula
     assert "past_len" not in formula
     assert eval(formula, {}, {"batch_size": 1, "causal": 0}) == MATMUL_FLOPS
@@ -169,8 +173,8 @@ def test_sweep_formats_agree(say: Any) -> None:
     assert csv[0] == ["batch_size", "seq_len", "matmul_flops"]
     assert [int(row[2]) for row in csv[1:]] == columns["matmul_flops"]
     table = say(*grid).splitlines()
-    assert [int(line.split()[2].replace(",", "")) for line in table[1:-1]] == columns["matmul_flops"]
-    assert table[-1] == "dtype: int64"
+    assert [int(line.split()[2].replace(",", "")) for line in table[1:-2]] == columns["matmul_flops"]
+    assert table[-2:] == ["dtype: int64", "with past_len = 0; every pair (causal = 0)"]
 
 
 @pytest.mark.parametrize(
@@ -182,6 +186,9 @@ def test_sweep_formats_agree(say: Any) -> None:
         ("0:10:+5", [0, 5, 10]),
         ("128:1024:*2", [128, 256, 512, 1024]),
         ("1,16:64:*4", [1, 16, 64]),
+        ("1k,1Ki,2_048", [1000, 1024, 2048]),
+        ("1k:3k:+1k", [1000, 2000, 3000]),
+        ("128, 256", [128, 256]),
     ],
 )
 def test_ranges(text: str, expected: list[int]) -> None:
@@ -189,7 +196,23 @@ def test_ranges(text: str, expected: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "1:2:3", "1:2:*1", "1:2:+0", "1:2:+1:4", "5:3", "-1:3", "0:8:*2", "1:2:", "1.5"]
+    "text",
+    [
+        "",
+        "x",
+        "1:2:3",
+        "1:2:*1",
+        "1:2:+0",
+        "1:2:+1:4",
+        "5:3",
+        "-1:3",
+        "0:8:*2",
+        "1:2:",
+        "1.5",
+        "2,048",
+        "1.0005k",
+        "1,",
+    ],
 )
 def test_ranges_that_are_none(text: str) -> None:
     with pytest.raises(SymflopsError, match=r"^-S: "):
@@ -211,6 +234,119 @@ def test_formulas_and_models(say: Any) -> None:
     assert LLAMA in say("models")
 
 
+# -------------------------------------------------------------------------------------------------------------- numbers
+
+SINGLE = ("show", "table", "report", "regimes", "compare", "solve", "roofline")
+ARGUMENTS = {
+    "compare": ("6*N*D",), "solve": ("flops <= 1 PFLOP", "--for", "past_len"), "roofline": ("--hardware", "h100-sxm"),
+}  # fmt: skip
+
+
+def matmul(batch: int, length: int) -> int:
+    """By hand: 2 operations for each weight of a linear layer and token, 4*width for each layer and pair of tokens."""
+    return batch * (LINEAR_FLOPS * length // 2048 + 32 * 4 * 4096 * length**2)
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("2k", 2000), ("2K", 2000), ("2Ki", 2048), ("2_048", 2048), ("2e3", 2000), ("1.5k", 1500), ("128", 128),
+     ("0.5Ki", 512), (" 64 ", 64), ("2.048e3", 2048), ("1M", 10**6)],
+)  # fmt: skip
+def test_a_number_is_what_it_says_and_is_printed(text: str, length: int, say: Any) -> None:
+    shown = say("total", LLAMA, "-B", "1", "-S", text, "--metric", "matmul_flops")
+    assert shown.splitlines() == [
+        f"matmul_flops  {matmul(1, length):,}  FLOP  {shown.splitlines()[0].split('FLOP', 1)[1].strip()}",
+        f"with batch_size = 1, seq_len = {length}, past_len = 0; every pair (causal = 0)",
+    ]
+    swept = say("sweep", LLAMA, "-S", text.strip(), "--metric", "matmul_flops", "--format", "json")
+    assert json.loads(swept)["columns"]["matmul_flops"] == [matmul(1, length)]
+
+
+def test_a_list_is_a_block_for_each(say: Any) -> None:
+    blocks = say("total", LLAMA, "-B", "1,8", "-S", "128, 1k", "--metric", "matmul_flops").strip().split("\n\n")
+    points = [(1, 128), (1, 1000), (8, 128), (8, 1000)]
+    assert [int(block.split()[1].replace(",", "")) for block in blocks] == [matmul(*point) for point in points]
+    assert [block.splitlines()[-1] for block in blocks] == [
+        f"with batch_size = {b}, seq_len = {s}, past_len = 0; every pair (causal = 0)" for b, s in points
+    ]
+    data = json.loads(say("total", LLAMA, "-B", "1,8", "-S", "128", "--format", "json"))
+    assert [one["metrics"]["matmul_flops"] for one in data] == [matmul(1, 128), matmul(8, 128)]
+    assert data[1]["at"] == {"batch_size": 8, "seq_len": 128, "past_len": 0, "dtype_bytes": 2, "causal": 0}
+    assert data[1]["pairs"] == "every pair (causal = 0)"
+
+
+def test_a_list_of_sizes_is_a_block_for_each(say: Any) -> None:
+    shown = say("total", LLAMA, "-B", "1", "-S", "1", "--set", "vocab_size=1000,2k", "--metric", "parameters")
+    assert [line for line in shown.splitlines() if line.startswith("with")] == [
+        f"with vocab_size = {n}, batch_size = 1, seq_len = 1" for n in (1000, 2000)
+    ]
+    numbers = [int(line.split()[1].replace(",", "")) for line in shown.splitlines() if line.startswith("parameters")]
+    assert numbers == [PARAMETERS - 2 * 4096 * (32000 - n) for n in (1000, 2000)]  # embedding and head
+
+
+def test_generation_takes_lists(say: Any) -> None:
+    data = json.loads(say("generation", LLAMA, "-B", "1", "-p", "8,16", "-n", "1,2", "--format", "json"))
+    steps = [LINEAR_FLOPS // 2048 + 32 * 4 * 4096 * (prompt + 1) for prompt in (8, 16)]
+    assert [one["metrics"]["matmul_flops"] for one in data] == [
+        matmul(1, 8), matmul(1, 8) + steps[0], matmul(1, 16), matmul(1, 16) + steps[1],
+    ]  # fmt: skip
+    assert [one["at"]["prompt_len"] for one in data] == [8, 8, 16, 16]
+
+
+@pytest.mark.parametrize("command", SINGLE)
+def test_a_list_where_one_number_is_wanted(command: str, refuse: Any) -> None:
+    message = refuse(command, LLAMA, *ARGUMENTS.get(command, ()), "-B", "1,8")
+    assert message == "batch_size: '1,8' is a list of 2 numbers; one is wanted here"
+    message = refuse(command, LLAMA, *ARGUMENTS.get(command, ()), "--set", "hidden_size=1024,2048")
+    assert message == "--set hidden_size: '1024,2048' is a list of 2 numbers; one is wanted here"
+
+
+@pytest.mark.parametrize("command", ["total", "sweep", "show", "table", "report", "regimes", "generation"])
+def test_a_comma_never_joins_digits(command: str, refuse: Any) -> None:
+    option = "-p" if command == "generation" else "-B" if command == "regimes" else "-S"
+    name = {"-p": "prompt_len", "-B": "batch_size", "-S": "-S" if command == "sweep" else "seq_len"}[option]
+    message = f"{name}: '2,048': a comma separates numbers; if it is one, write 2048"
+    assert refuse(command, LLAMA, option, "2,048") == message
+
+
+def test_several_points_are_no_program(refuse: Any) -> None:
+    for output in ("latex", "python", "c", "numpy", "javascript"):
+        message = refuse("total", LLAMA, "-B", "1,8", "--format", output)
+        assert message == "batch_size: '1,8' is a list of 2 numbers; one is wanted here"
+    assert refuse("total", LLAMA, "-B", ",".join(["1"] * 1001)).startswith("1,001 points, more than the 1,000 of an")
+
+
+def test_the_default_range_of_a_sweep_ends_where_the_model_does(say: Any) -> None:
+    data = json.loads(say("sweep", "gpt2", "--metric", "flops", "--format", "json"))
+    assert data["columns"]["seq_len"] == [128, 256, 512, 1024]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gpt2", "-B", "1", "-S", "1025"], "seq_len + past_len <= n_positions (with n_positions=1024, seq_len=1025)"),
+        (
+            ["gpt2", "-S", "1000", "-P", "25"],
+            "seq_len + past_len <= n_positions (with n_positions=1024, past_len=25,",
+        ),
+        (
+            ["bert-base", "-S", "513"],
+            "seq_len <= max_position_embeddings (with max_position_embeddings=512, seq_l",
+        ),
+        (["bert-base", "-P", "1"], "past_len == 0 (with past_len=1)"),
+        (["vit-base-16", "-B", "1", "-P", "9"], "past_len == 0 (with past_len=9)"),
+        ([LLAMA, "--set", "num_hidden_layers=0"], "num_hidden_layers >= 1 (with num_hidden_layers=0)"),
+        ([LLAMA, "--set", "num_attention_heads=0"], "num_attention_heads >= 1 (with num_attention_heads=0)"),
+        ([LLAMA, "--set", "num_key_value_heads=7"], "num_attention_heads % num_key_value_heads == 0 (with num_att"),
+        (["mixtral-8x7b", "--set", "num_experts_per_tok=9"], "num_experts_per_tok <= num_local_experts (with num_ex"),
+        (["mamba-130m", "-B", "0", "-S", "1"], "batch_size >= 1 (with batch_size=0)"),
+    ],
+)
+def test_what_the_shipped_models_cannot_run_is_refused(arguments: list[str], message: str, refuse: Any) -> None:
+    for command in ("total", "show", "table"):
+        assert f"{arguments[0]}: assumption broken: {message}" in refuse(command, *arguments)
+
+
 # ------------------------------------------------------------------------------------------------------------- refusals
 
 
@@ -225,8 +361,13 @@ def test_formulas_and_models(say: Any) -> None:
         (["total", LLAMA, "--format", "xml"], "'xml' is not one of 'text', 'json', 'latex', 'python'"),
         (["total", LLAMA, "-B", "-1"], "batch_size = -1: must be a nonnegative integer"),
         (["total", LLAMA, "-B", "1.5"], "batch_size = 1.5: must be a nonnegative integer"),
-        (["total", LLAMA, "-B", "1e999"], "must be a nonnegative integer"),
-        (["total", LLAMA, "-B", "many"], "batch_size: 'many' is not a number"),
+        (["total", LLAMA, "-B", "1e999"], "batch_size: '1e999'… is beyond all numbers that are computed with"),
+        (["total", LLAMA, "-B", "many"], "batch_size: 'many' is not a number; such as 2048, 2_048, 2k, 2Ki or 1e6"),
+        (["total", LLAMA, "-S", "2kk"], "seq_len: '2kk' is not a number"),
+        (["total", LLAMA, "-S", "2 048"], "seq_len: '2 048' is not a number"),
+        (["total", LLAMA, "-S", "1,,8"], "seq_len: '' is not a number"),
+        (["total", LLAMA, "-S", "nan"], "seq_len: 'nan' is not a number"),
+        (["total", LLAMA, "-B", "1.0005k"], "batch_size = 1000.5: must be a nonnegative integer"),
         (["total", LLAMA, "-B", "1" + "0" * 9999], "batch_size"),
         (["total", LLAMA, "--metric", "flop"], "unknown metric 'flop'; valid: flops, matmul_flops"),
         (["total", LLAMA, "--set", "hidden_siz=1"], "unknown symbol 'hidden_siz'; did you mean 'hidden_size'?"),

@@ -29,7 +29,12 @@ Say = Callable[..., str]
 
 
 def total_text(say: Say, _: Path) -> list[int]:
-    return [int(line.split()[1].replace(",", "")) for line in say("total", MODEL, *OPTIONS).splitlines()]
+    *lines, convention = say("total", MODEL, *OPTIONS).splitlines()
+    assert convention == (
+        "with batch_size = 3, seq_len = 77, past_len = 1000, dtype_bytes = 2, weight_bytes = 0.5, cache_bytes = 2; "
+        "unmasked pairs only (causal = 1)"
+    )
+    return [int(line.split()[1].replace(",", "")) for line in lines]
 
 
 def total_json(say: Say, _: Path) -> list[int]:

@@ -144,5 +144,27 @@ def test_the_command_line(say: Any, refuse: Any) -> None:
     assert "def llama_3_1_8b(batch_size, new_tokens, prompt_len" in say(
         "generation", "llama-3.1-8b", "--format", "python"
     )
-    assert refuse("generation", "llama-3.1-8b", "-n", "0").startswith("new_tokens = 0: at least 1")
+    assert refuse("generation", "llama-3.1-8b", "-n", "0").endswith(
+        "new_tokens = 0: at least 1, the token that the prompt's own pass yields"
+    )
     assert refuse("generation", "bert-base").endswith("an encoder does not generate")
+
+
+def test_the_last_step_is_within_the_model(refuse: Any, say: Any) -> None:
+    """A prompt of 1,000 tokens and n new ones end at position 1000 + n - 1; GPT-2 has 1,024."""
+    cost = symflops.generation("gpt2")
+    assert cost.at(batch_size=1, prompt_len=1000, new_tokens=25).flops > 0
+    assert cost.at(batch_size=1, prompt_len=1024, new_tokens=1).flops > 0
+    whole = {"prompt_len": [10, 1000], "new_tokens": [2, 25]}
+    assert cost.sweep(batch_size=1, **whole)["flops"].size == 4
+    for point in ({"prompt_len": 1000, "new_tokens": 26}, {"prompt_len": 1025, "new_tokens": 1}):
+        with pytest.raises(symflops.SymflopsError, match=r"assumption broken: seq_len \+ past_len <= n_positions"):
+            cost.at(batch_size=1, **point)
+        with pytest.raises(symflops.SymflopsError, match="assumption broken"):
+            cost.bind(prompt_len=point["prompt_len"]).at(batch_size=1, new_tokens=point["new_tokens"])
+        with pytest.raises(symflops.SymflopsError, match="assumption broken"):
+            cost.sweep(batch_size=1, **{name: [1, length] for name, length in point.items()})
+    assert refuse("generation", "gpt2", "-B", "1", "-p", "1025", "-n", "1").startswith(
+        "gpt2: assumption broken: seq_len + past_len <= n_positions (with n_positions=1024"
+    )
+    assert "where prompt_len <= 1024, new_tokens + prompt_len - 1 <= 1024" in say("generation", "gpt2")

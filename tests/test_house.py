@@ -31,6 +31,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("formula",),
     ("layer",),
     ("graph",),
+    ("rows",),
     ("model_file",),
     ("model",),
     ("storage",),

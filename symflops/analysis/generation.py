@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from symflops.algebra import substitute
 from symflops.analysis.parts import attends_without_cache
 from symflops.analysis.summation import summed
 from symflops.cost import METRICS, Cost, Sweep
+from symflops.domain import Domain
 from symflops.errors import SymflopsError
 from symflops.model import Model
-from symflops.numeric import check, with_defaults
+from symflops.numeric import check
 from symflops.polynomial import Value, add, symbol
 from symflops.source import load
 from symflops.storage import cache
@@ -22,45 +23,37 @@ PROMPT, NEW = "prompt_len", "new_tokens"
 
 @dataclass(frozen=True, repr=False)
 class Generation(Cost):
-    """The cost of a prompt and the tokens generated after it; a Cost that knows which points there are."""
+    """The cost of a prompt and the tokens generated after it; a Cost that asks for a token of each.
 
-    model: Model | None = None
+    Its domain is that the model can run the prompt and the last step.
+    """
 
     def at(self, **values: Any) -> Cost:
         """The exact Python ints at one point, as `Cost.at` gives them.
 
         Raises SymflopsError, besides, for fewer than one token and for lengths that the model cannot run.
         """
-        self._check(values)
+        _check_lengths(values)
         return super().at(**values)
 
-    def bind(self, **values: Any) -> Generation:
+    def bind(self, **values: Any) -> Cost:
         """The same with numbers in place of some symbols, which have to be possible ones, too."""
-        self._check(values)
-        return replace(self, values=super().bind(**values).values)
+        _check_lengths(values)
+        return super().bind(**values)
 
     def sweep(self, **axes: Any) -> Sweep:
         """The cost over a grid, as `Cost.sweep` gives it, of points that there are."""
         for name, axis in axes.items():
             for number in axis if hasattr(axis, "__iter__") else (axis,):
-                self._check({name: number})
+                _check_lengths({name: number})
         return super().sweep(**axes)
 
-    def _check(self, values: Mapping[str, Any]) -> None:
-        """Raise SymflopsError unless the prompt and the last step are calls that the model can run."""
-        reasons = {PROMPT: "the prompt", NEW: "the token that the prompt's own pass yields"}
-        for name, reason in reasons.items():
-            if name in values and check(name, values[name]) < 1:
-                raise SymflopsError(f"{name} = {values[name]}: at least 1, {reason}")
-        if self.model is None:
-            return
-        run = {n: check(n, v) for n, v in values.items() if n not in (PROMPT, NEW)}
-        if PROMPT in values:
-            prompt = check(PROMPT, values[PROMPT])
-            self.model.check_assumptions(with_defaults({**run, "seq_len": prompt, "past_len": 0}))
-            if values.get(NEW, 1) > 1:
-                last = prompt + check(NEW, values[NEW]) - 2  # tokens fed before the last step
-                self.model.check_assumptions(with_defaults({**run, "seq_len": 1, "past_len": last}))
+
+def _check_lengths(values: Mapping[str, Any]) -> None:
+    reasons = {PROMPT: "the prompt", NEW: "the token that the prompt's own pass yields"}
+    for name, reason in reasons.items():
+        if name in values and check(name, values[name]) < 1:
+            raise SymflopsError(f"{name} = {values[name]}: at least 1, {reason}")
 
 
 def generation(model: Any, *, symbolic: bool = False) -> Generation:
@@ -92,7 +85,7 @@ def generation(model: Any, *, symbolic: bool = False) -> Generation:
             except SymflopsError as error:
                 raise error.within(f"{named.name}: {metric}") from None
         values.append(value)
-    return Generation(tuple(values), model=named)
+    return Generation(tuple(values), domain=prompt.domain & _last(step.domain), dtype_bytes=prompt.dtype_bytes)
 
 
 def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
@@ -106,8 +99,13 @@ def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
     if attends_without_cache(model):
         raise SymflopsError("its attention has no KV cache: an encoder does not generate", where=model.name)
     model.check_assumptions({"seq_len": 1})
-    prompt = Cost(tuple(substitute(v, {"seq_len": symbol(PROMPT), "past_len": 0}) for v in cost.values))
-    return prompt, Cost(tuple(substitute(v, {"seq_len": 1}) for v in cost.values))
+    return cost.substitute({"seq_len": symbol(PROMPT), "past_len": 0}), cost.substitute({"seq_len": 1})
+
+
+def _last(domain: Domain) -> Domain:
+    """Where the last step can be run, after all tokens but the last two of prompt and generation; of one token only the
+    prompt's own last one is fed, which this is then."""
+    return domain.substitute({"past_len": add(symbol(PROMPT), symbol(NEW), -2)})
 
 
 def kv_cache(model: Any, *, symbolic: bool = False) -> Any:

@@ -30,7 +30,6 @@ from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
 from symflops.source import load
 from symflops.storage import cache, is_recurrent
 
-_POINT = {"batch_size": 1, "seq_len": 2048}  # where nothing else is given
 _SPEED = re.compile(r"\s*(?P<number>\d[\d_,]*(?:\.\d+)?(?:[eE]\+?\d+)?)\s*(?:(?:tok|tokens?)\s*/\s*s(?:ec)?)?\s*\Z")
 
 
@@ -176,7 +175,8 @@ def roofline(
 ) -> Roofline:
     """The bounds of a model on a machine: a shipped one (`symflops.hardware_names()`), a TOML file, or a Hardware.
 
-    `values` are numbers for run and architecture symbols; without them batch size 1 and 2048 tokens. The data type of
+    `values` are numbers for run and architecture symbols; without them batch size 1 and 2048 tokens, or the largest
+    power of two below that the model can run. The data type of
     matrix products follows dtype_bytes unless `dtype` names it. `unfused` counts intermediates as written and read
     back. `measured` is a throughput in tokens per second, `3120` or "3120tok/s".
 
@@ -197,7 +197,8 @@ def roofline(
         check_symbol(named, name)
     own = {n: v for n, v in values.items() if n in named.definitions}
     named = named.with_symbols(own) if own else named
-    point = _numbers(run_values({**_POINT, **{n: v for n, v in values.items() if n not in own}}))
+    run = {"batch_size": 1, **{n: v for n, v in values.items() if n not in own}}
+    point = _numbers(run_values({"seq_len": named.usual_length(run), **run}))
     named.check_assumptions(point)
     chosen = machine.dtype(point["dtype_bytes"], dtype)
     speed = None if measured is None else throughput(measured)

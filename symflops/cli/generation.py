@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from typing import Annotated, Any
 
 import typer
 
+from symflops import units
 from symflops.algebra import free_symbols, substitute
 from symflops.cli import answers, request
+from symflops.cli.convention import Convention
 from symflops.cli.quantities import engineering, exact_number
-from symflops.cli.total import Format, printed
+from symflops.cli.total import Format, one_or_each, printed, together
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
 from symflops.model import Model
-from symflops.numeric import evaluate, whole, with_defaults
+from symflops.numeric import evaluate, plain, whole, with_defaults
 from symflops.polynomial import Value
 
 
@@ -36,18 +39,25 @@ def generation(
     from symflops.analysis.generation import NEW, PROMPT
     from symflops.analysis.generation import generation as generate
 
-    named, given = point.resolve(model)
-    for name, number in ((PROMPT, prompt_len), (NEW, new_tokens)):
-        if number is not None:
-            given[name] = request.number(number, name)
-    cost: Cost = generate(named, symbolic=symbolic)
+    several = output in (Format.text, Format.json)
+    written = {name: text for name, text in ((PROMPT, prompt_len), (NEW, new_tokens)) if text is not None}
+    lengths = [units.numbers(t, n) if several else [units.number(t, n)] for n, t in written.items()]
     metrics = tuple(metric or METRICS)
-    for name in metrics:
-        cost.value(name)
-    if given:
-        cost = cost.at(**given) if cost.is_complete(given) else cost.bind(**given)
-    shown = printed(output, named, cost, metrics, short)
-    point.say(_with_cache(output, shown, named, symbolic, given, cost), output is Format.json)
+    found = []
+    for (named, run), fed in product(one_or_each(point, model, output), product(*lengths)):
+        given = run | {name: plain(length) for name, length in zip(written, fed, strict=True)}
+        cost: Cost = generate(named, symbolic=symbolic)
+        convention = Convention.of(named, cost, given, metrics, point.changed)
+        for name in metrics:
+            cost.value(name)
+        if given:
+            try:
+                cost = cost.at(**given) if cost.is_complete(given) else cost.bind(**given)
+            except SymflopsError as error:
+                raise error.within(named.name) from None
+        shown = printed(output, named, cost, metrics, short, convention)
+        found.append(_with_cache(output, shown, named, symbolic, given, cost))
+    point.say(together(found, output), output is Format.json)
 
 
 def _with_cache(output: Format, shown: str, model: Model, symbolic: bool, given: dict[str, Any], cost: Cost) -> str:

@@ -6,20 +6,26 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import wraps
 from inspect import Parameter, Signature, signature
+from itertools import product
+from math import prod
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from symflops import units
 from symflops.cost import Cost
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
-from symflops.numeric import RUN_SYMBOLS
+from symflops.numeric import RUN_SYMBOLS, check, plain
 from symflops.source import bind, load
+
+MAX_POINTS = 1000  # of one answer
 
 ModelName = Annotated[
     str,
@@ -46,15 +52,7 @@ Short = Annotated[bool, typer.Option("--short", help="short names, with a legend
 
 def number(text: str, option: str) -> int | float:
     """The number behind an option: an integer, or a decimal (for bytes per element)."""
-    cleaned = text.replace("_", "").replace(",", "")
-    try:
-        return int(cleaned)
-    except ValueError:
-        pass
-    try:
-        return float(cleaned)
-    except ValueError:
-        raise SymflopsError(f"{option}: {text[:60]!r} is not a number") from None
+    return plain(units.number(text, option))
 
 
 def evaluate(model: Model, cost: Cost, given: Mapping[str, Any]) -> Cost:
@@ -87,10 +85,18 @@ class Point:
         """What is to be said beside the numbers of this command's models."""
         return list(dict.fromkeys(f"{model.name}: {one_line(note)}" for model in self.resolved for note in model.notes))
 
+    @property
+    def changed(self) -> list[str]:
+        """The names of the symbols that `--set` gives."""
+        return [name for setting in self.settings for name in [setting.partition("=")[0]] if name not in RUN_SYMBOLS]
+
     def say(self, text: str, as_json: bool) -> None:
-        """Print an answer, in JSON with the notes as a key of it."""
+        """Print an answer, in JSON with the notes as a key of it, or of each of several."""
         if as_json and self.notes:
-            text = json.dumps({**json.loads(text), "notes": self.notes}, indent=2, ensure_ascii=False)
+            data = json.loads(text)
+            more = {"notes": self.notes}
+            data = [{**one, **more} for one in data] if isinstance(data, list) else {**data, **more}
+            text = json.dumps(data, indent=2, ensure_ascii=False)
         print(text)
 
     def other(self, model_name: str) -> Model:
@@ -99,25 +105,44 @@ class Point:
 
     def resolve(self, model_name: str) -> tuple[Model, dict[str, Any]]:
         """The model with the values of `--config` and `--set`, and the numbers given for run symbols."""
+        ((model, run),) = self._resolved(model_name, lambda text, name: [units.number(text, name)])
+        return model, run
+
+    def each(self, model_name: str) -> list[tuple[Model, dict[str, Any]]]:
+        """The same for every combination of the values that are given as lists with commas."""
+        return self._resolved(model_name, units.numbers)
+
+    def _resolved(
+        self, model_name: str, read: Callable[[str, str], Sequence[int | Fraction]]
+    ) -> list[tuple[Model, dict[str, Any]]]:
         if not model_name:
             raise SymflopsError("MODEL is empty; name a model or the path of a model JSON")
-        with only_our_words(), progress() as tell:
-            model = load(model_name, tell)
-            if self.config is not None:
-                model = bind(model, self.config)
-        run: dict[str, Any] = {name: number(text, name) for name, text in self.run.items()}
-        if self.causal:
-            run["causal"] = 1
-        architecture: dict[str, Any] = {}
+        axes: dict[str, Sequence[int | Fraction]] = {name: read(text, name) for name, text in self.run.items()}
         for setting in self.settings:
             name, equals, text = setting.partition("=")
             if not equals:
                 raise SymflopsError(f"--set {setting[:60]!r}: expected name=value")
-            target = run if name in RUN_SYMBOLS else architecture
-            target[name] = number(text, f"--set {name}")
-        model = model.with_symbols(architecture) if architecture else model
-        self.resolved.append(model)
-        return model, run
+            axes[name] = read(text, f"--set {name}")
+        if self.causal:
+            axes["causal"] = [1]
+        if (count := prod(map(len, axes.values()))) > MAX_POINTS:
+            raise SymflopsError(
+                f"{count:,} points, more than the {MAX_POINTS:,} of an answer; `symflops sweep` has more"
+            )
+        with only_our_words(), progress() as tell:
+            model = load(model_name, tell)
+            if self.config is not None:
+                model = bind(model, self.config)
+        found: list[tuple[Model, dict[str, Any]]] = []
+        for values in product(*axes.values()):
+            given = {name: plain(value) for name, value in zip(axes, values, strict=True)}
+            architecture = {name: value for name, value in given.items() if name not in RUN_SYMBOLS}
+            here = model.with_symbols(architecture) if architecture else model
+            run = {name: value for name, value in given.items() if name in RUN_SYMBOLS}
+            here.check_assumptions({name: check(name, value) for name, value in run.items()})
+            self.resolved.append(here)
+            found.append((here, run))
+        return found
 
 
 ANYWHERE = Point()

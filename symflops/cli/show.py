@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from symflops.cli import request
+from symflops.cli.convention import Convention
 from symflops.cli.quantities import aligned, engineering, exact_number, printable
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError, one_line
@@ -41,9 +42,11 @@ def show(
         whole.value(name)
     rows = [row for row in named.rows(symbolic=symbolic, groups=True) if depth is None or row.depth < depth]
     if output is Format.json:
-        point.say(_json(named, rows, given, numbers, metrics), as_json=True)
+        text = _json(named, rows, given, numbers, metrics)
+        point.say(Convention.of(named, whole, given, metrics, point.changed).added_to(text), as_json=True)
     elif numbers:
         print(_numbers(named, rows, whole, given, metrics))
+        print(Convention.of(named, whole, given, metrics, point.changed).sentence)
     else:
         print(_formulas(rows, whole.bind(**given), given, metrics, short))
     if output is not Format.json:

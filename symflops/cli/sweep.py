@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from symflops import units
 from symflops.cli import request
+from symflops.cli.convention import Convention
 from symflops.cli.quantities import aligned
 from symflops.cost import METRICS, Sweep
 from symflops.errors import SymflopsError
@@ -32,13 +35,16 @@ class Chart(StrEnum):
 
 
 _POINTS = "128:131072:*2 (start:stop:*factor), 1:64:+1 (start:stop:+step), 1:64, 1,2,8 or 4"
+_LENGTHS = "128:131072:*2"
 
 
 @request.at_a_point(without=("batch_size", "seq_len", "past_len"))
 def sweep(
     model: request.ModelName,
     batch_size: Annotated[str, typer.Option("-B", "--batch-size", help=f"points: {_POINTS}")] = "1",
-    seq_len: Annotated[str, typer.Option("-S", "--seq-len", help="points")] = "128:131072:*2",
+    seq_len: Annotated[
+        str | None, typer.Option("-S", "--seq-len", help=f"points (default: {_LENGTHS}, as far as the model goes)")
+    ] = None,
     past_len: Annotated[str, typer.Option("-P", "--past-len", help="points")] = "0",
     point: request.Point = request.ANYWHERE,
     metric: request.Metric = None,
@@ -58,9 +64,11 @@ def sweep(
     named, given = point.resolve(model)
     axes: dict[str, Any] = {
         "batch_size": points(batch_size, "-B"),
-        "seq_len": points(seq_len, "-S"),
+        "seq_len": points(seq_len or _LENGTHS, "-S"),
         "past_len": points(past_len, "-P"),
     }
+    if seq_len is None:
+        axes["seq_len"] = _allowed(named, axes, given, chart)
     try:
         swept = named.total().sweep(**axes, **given)
     except SymflopsError as error:
@@ -74,7 +82,29 @@ def sweep(
     elif chart is not None:
         raise SymflopsError("--chart is for --plot FILE")
     else:
-        point.say(_PRINTERS[output](swept, [*names, *(metric or METRICS)]), output is Format.json)
+        metrics = metric or METRICS
+        first = {name: axis[0] for name, axis in axes.items()}
+        convention = Convention.of(named, named.total(), first | given, metrics, point.changed)
+        here = {name: value for name, value in convention.at.items() if name not in names}
+        point.say(_PRINTERS[output](swept, [*names, *metrics], replace(convention, at=here)), output is Format.json)
+
+
+def _allowed(model: Model, axes: dict[str, Any], given: dict[str, Any], chart: Chart | None) -> list[int]:
+    """The usual lengths that the model can run, all of them where it can run none, so that it is said why."""
+
+    def runs(length: int) -> bool:
+        calls = [(length, max(axes["past_len"]))]
+        if chart not in (None, Chart.components) and "past_len" in model.total().free_symbols:
+            calls.append((1, length))
+        try:
+            for fed, past in calls:
+                point = {"batch_size": axes["batch_size"][0], "seq_len": fed, "past_len": past} | given
+                model.check_assumptions(model.total().with_defaults(point))
+        except SymflopsError:
+            return False
+        return True
+
+    return [length for length in axes["seq_len"] if runs(length)] or axes["seq_len"]
 
 
 def _plot(
@@ -108,16 +138,16 @@ def _plot(
 def points(text: str, option: str) -> list[int]:
     """The points of one axis.
 
-    >>> points("128:1024:*2", "-S"), points("1,8", "-B"), points("2:4", "-S")
-    ([128, 256, 512, 1024], [1, 8], [2, 3, 4])
+    >>> points("128:1024:*2", "-S"), points("1,8", "-B"), points("2:4", "-S"), points("1k:2Ki:*2", "-S")
+    ([128, 256, 512, 1024], [1, 8], [2, 3, 4], [1000, 2000])
     """
     found: list[int] = []
-    for part in text.split(","):
+    for part in units.items(text, option):
         numbers = part.split(":")
         try:
-            start, stop = int(numbers[0]), int(numbers[min(1, len(numbers) - 1)])
+            start, stop = _whole(numbers[0]), _whole(numbers[min(1, len(numbers) - 1)])
             step = numbers[2] if len(numbers) > 2 else "+1"
-            by = int(step[1:])
+            by = _whole(step[1:])
             if len(numbers) > 3 or step[0] not in "+*" or by < (2 if step[0] == "*" else 1):
                 raise ValueError
         except (ValueError, IndexError):
@@ -134,6 +164,17 @@ def points(text: str, option: str) -> list[int]:
     return found
 
 
+def _whole(text: str) -> int:
+    """A whole number as every option takes it; a ValueError for what is none."""
+    try:
+        number = units.number(text, "")
+    except SymflopsError:
+        raise ValueError from None
+    if not isinstance(number, int):
+        raise ValueError
+    return number
+
+
 def _rows(swept: Sweep, names: list[str]) -> list[list[Any]]:
     columns = [swept[name].tolist() for name in names]
     if len(columns[0]) > MAX_ROWS:
@@ -141,15 +182,17 @@ def _rows(swept: Sweep, names: list[str]) -> list[list[Any]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _table(swept: Sweep, names: list[str]) -> str:
+def _table(swept: Sweep, names: list[str], convention: Convention) -> str:
     rows = [[f"{cell:,}" if isinstance(cell, int) else f"{cell:,.6g}" for cell in row] for row in _rows(swept, names)]
     dtypes = {name: str(swept[name].dtype) for name in names}
     distinct = set(dtypes.values())
     stated = distinct.pop() if len(distinct) == 1 else ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
-    return f"{aligned([names, *rows], [True] * len(names))}\ndtype: {stated}"
+    return "\n".join(
+        filter(None, [aligned([names, *rows], [True] * len(names)), f"dtype: {stated}", convention.sentence])
+    )
 
 
-def _csv(swept: Sweep, names: list[str]) -> str:
+def _csv(swept: Sweep, names: list[str], convention: Convention) -> str:
     import csv
 
     text = io.StringIO()
@@ -159,11 +202,12 @@ def _csv(swept: Sweep, names: list[str]) -> str:
     return text.getvalue().removesuffix("\n")
 
 
-def _json(swept: Sweep, names: list[str]) -> str:
+def _json(swept: Sweep, names: list[str], convention: Convention) -> str:
     import json
 
     columns = {name: swept[name].tolist() for name in names}
-    return json.dumps({"dtypes": {name: str(swept[name].dtype) for name in names}, "columns": columns})
+    dtypes = {name: str(swept[name].dtype) for name in names}
+    return json.dumps({"dtypes": dtypes, "columns": columns, **convention.data})
 
 
 _PRINTERS = {Format.table: _table, Format.csv: _csv, Format.json: _json}

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from symflops.cli import request
+from symflops.cli.convention import Convention
+from symflops.cost import METRICS
 from symflops.errors import SymflopsError, nearest
 from symflops.units import MAX_DIGITS, SCALES
 
@@ -105,6 +107,13 @@ def table(
             else:
                 printer = plain.jsonable if output is Format.json else plain.comma_separated
                 text = printer(built, short=bool(short))
+    if output in (Format.markdown, Format.json):
+        metrics = [column for column in chosen if column in METRICS]
+        said = [Convention.of(m, m.total(symbolic=keep), given, metrics, point.changed) for m, _ in resolved]
+        if output is Format.json:
+            text = said[0].added_to(text)
+        else:
+            text = "\n\n".join([text, *dict.fromkeys(f"{c.sentence}." for c in said if c.sentence)])
     text = text.encode("utf-8", "backslashreplace").decode()  # a name may hold half of a surrogate pair
     point.say(text, output is Format.json)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from symflops.cli import request
+from symflops.cli.convention import Convention
 from symflops.cli.quantities import aligned, engineering, exact_number, printable
 from symflops.cost import METRICS, UNITS, Cost
 from symflops.errors import SymflopsError, one_line
@@ -37,27 +40,49 @@ def total(
     """Total FLOPs, bytes and parameters: closed forms, or exact numbers once every symbol has a value."""
     if standalone and output is not Format.latex:
         raise SymflopsError(f"--standalone is for --format latex, not {output}")
-    named, given = point.resolve(model)
-    cost = named.total(symbolic=symbolic)
     metrics = tuple(metric or METRICS)
-    for name in metrics:
-        cost.value(name)  # an unknown metric is an error before anything is printed
-    if given:
-        cost = request.evaluate(named, cost, given) if cost.is_complete(given) else cost.bind(**given)
-    if standalone:
-        from symflops.export.latex import equations
+    answers = []
+    for named, given in one_or_each(point, model, output):
+        cost = named.total(symbolic=symbolic)
+        for name in metrics:
+            cost.value(name)  # an unknown metric is an error before anything is printed
+        if given:
+            cost = request.evaluate(named, cost, given) if cost.is_complete(given) else cost.bind(**given)
+        convention = Convention.of(named, named.total(symbolic=symbolic), given, metrics, point.changed)
+        if standalone:
+            from symflops.export.latex import equations
 
-        print(equations(cost, metrics, short=short, standalone=True))
-    else:
-        point.say(printed(output, named, cost, metrics, short), output is Format.json)
+            answers.append(equations(cost, metrics, short=short, standalone=True))
+        else:
+            answers.append(printed(output, named, cost, metrics, short, convention))
+    point.say(together(answers, output), output is Format.json)
     if output is not Format.json:
-        for doubt in named.doubts:
+        for doubt in dict.fromkeys(doubt for model in point.resolved for doubt in model.doubts):
             print(f"{_COMMENT[output]}unproven: {one_line(doubt)}")
 
 
-def printed(output: Format, model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
-    """A cost in one of the formats."""
-    return _PRINTERS[output](model, cost, metrics, short)
+def one_or_each(point: request.Point, model: str, output: Format) -> list[tuple[Model, dict[str, Any]]]:
+    """The points that are asked for: several in text and JSON, one in what is a document or a program."""
+    return point.each(model) if output in (Format.text, Format.json) else [point.resolve(model)]
+
+
+def together(answers: Sequence[str], output: Format) -> str:
+    """Answers for several points: below each other, or a JSON array of them."""
+    if len(answers) == 1:
+        return answers[0]
+    return "\n\n".join(answers) if output is Format.text else f"[{', '.join(answers)}]"
+
+
+def printed(
+    output: Format, model: Model, cost: Cost, metrics: tuple[str, ...], short: bool, convention: Convention
+) -> str:
+    """A cost in one of the formats, with the point and the conventions that were used."""
+    text = _PRINTERS[output](model, cost, metrics, short)
+    if output is Format.json:
+        return convention.added_to(text)
+    if output is Format.latex or not convention.sentence:
+        return text
+    return f"{text}\n{_COMMENT[output]}{convention.sentence}"
 
 
 def _text(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
@@ -76,8 +101,6 @@ def _text(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> st
 
 
 def _json(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
-    import json
-
     shown = {m: printable(cost.number(m)) if cost.evaluated else cost.text(m, short=short) for m in metrics}
     data = {
         "model": model.name,

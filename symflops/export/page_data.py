@@ -19,7 +19,6 @@ from symflops.polynomial import Value
 from symflops.tree import Tree, write
 
 MAX_ROWS = 2000  # of one model: what a browser can lay out within a frame
-_LENGTHS = tuple(2**power for power in range(11, -1, -1))  # a page opens at the first that its models allow
 _FOLLOW = ("weight_bytes", "cache_bytes")  # these are dtype_bytes unless said otherwise
 _DEFAULTS = {
     "batch_size": "1",
@@ -138,16 +137,7 @@ def opening(models: Sequence[Model], point: Mapping[str, Any]) -> Mapping[str, A
     """The point at which a page opens: the one given, with a length at which the closed forms hold."""
     if "seq_len" in point:
         return point
-    return {**point, "seq_len": next((n for n in _LENGTHS if _allow(models, {**point, "seq_len": n})), 1)}
-
-
-def _allow(models: Sequence[Model], point: Mapping[str, Any]) -> bool:
-    try:
-        for model in models:
-            model.check_assumptions(model.total().with_defaults(point))
-    except SymflopsError:
-        return False
-    return True
+    return {**point, "seq_len": min(model.usual_length(point) for model in models)}
 
 
 def symbols(free: set[str], point: Mapping[str, Any]) -> list[dict[str, Any]]:

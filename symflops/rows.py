@@ -1,0 +1,75 @@
+"""Rows: the layers of a model in their places, with what each costs, as a list that notebooks show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from symflops import notebook
+from symflops.cost import METRICS, Cost
+from symflops.grouping import grouped, renamed, short_names
+from symflops.polynomial import Value
+from symflops.tree import write
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer in its place: where, what, how often, and what one execution and all of them cost."""
+
+    path: str
+    class_name: str
+    repeat: Value
+    cost: Cost
+    total: Cost
+    is_basic: bool
+    depth: int
+    formula: str = ""  # of the library; a layer with a cost of its own and a group have none
+
+
+class Rows(list[Row]):
+    """The rows of a model: a list that notebooks show as a table."""
+
+    def to_pandas(self, **values: Any) -> notebook.DataFrame:
+        """One line per row as a pandas DataFrame, costs with all repeats. Needs the extra `symflops[pandas]`.
+
+        With values for the symbols (as in `Cost.at`) the metrics are exact integers, without any they are
+        SymPy expressions.
+
+        >>> from symflops.model import load
+        >>> frame = load("llama-2-7b-hf").rows().to_pandas(batch_size=1, seq_len=2048)
+        >>> int(frame["matmul_flops"].sum())
+        29261612187648
+        """
+        totals = [row.total.at(**values) if values else row.total for row in self]
+        columns: dict[str, list[Any]] = {
+            "path": [row.path for row in self],
+            "class": [row.class_name for row in self],
+            "formula": [row.formula for row in self],
+            "repeat": [_plain(row.repeat) for row in self],
+        }
+        columns |= {metric: [getattr(total, metric) for total in totals] for metric in METRICS}
+        return notebook.frame(columns)
+
+    def _repr_html_(self) -> str:
+        names = short_names(set().union(*(row.total.free_symbols for row in self)))
+        legend = "; ".join(f"{new} = {name}" for name, new in sorted(names.items(), key=lambda p: p[1]) if new != name)
+        rows = [
+            (row.path, _text(row.repeat, names), *(_text(row.total.value(metric), names) for metric in METRICS))
+            for row in self
+        ]
+        header = ("layer", "runs", *METRICS)
+        return notebook.table(header, rows, (False, True, *(False for _ in METRICS)), f"with all runs; {legend}")
+
+
+def _plain(value: Value) -> Any:
+    """An int, or the SymPy expression."""
+    if isinstance(value, int):
+        return value
+    from symflops import expr
+
+    return expr.to_sympy(value)
+
+
+def _text(value: Value, names: Mapping[str, str]) -> str:
+    return write(renamed(grouped(value), names))
