@@ -23,16 +23,9 @@ EXACT = [  # what integers suffice for
     "ceil((a - 5*n)/(3*b))", "floor(floor(a/2)/b)", "-3/2", "1/2", "7/4", "0 - 1/4", "5", "min(floor(a/b), ceil(n/b))",
 ]  # fmt: skip
 FLOATS = [
-    "1/b",
-    "a/b",
-    "sqrt(a)",
-    "2**n",
-    "min(a/2, b)",
-    "log2(b)",
-    "(a + 1)/(b + 2)",
-    "min(a, 1/b)",
-    "floor(a/b + 1/2)/b",
-]
+    "1/b", "a/b", "sqrt(a)", "2**n", "min(a/2, b)", "log2(b)", "(a + 1)/(b + 2)", "min(a, 1/b)", "floor(a/b)/b",
+    "floor(a/(b + 2))", "floor(a/b + n/3)", "floor(a/b + floor(n/3)/2)", "ceil(a**2/b - n/b**2)", "floor(min(a/b, n))",
+]  # fmt: skip
 
 
 def rows(value: Value) -> list[int | Fraction | None]:
@@ -85,13 +78,23 @@ def test_integers_do_not_suffice(text: str) -> None:
 
 def test_the_largest_number_that_is_exact() -> None:
     """Four times a bound of all that is computed has to fit: then rounding a half up cannot overflow either."""
-    for text, low, high in (("a*b", 2**30, 2**31), ("a*b/2", 2**29, 2**31), ("min(a, b)*a", 2**29, 2**31)):
+    for text, low, high in (
+        ("a*b", 2**30, 2**31),
+        ("0 - a*b", 2**30, 2**31),
+        ("5*a - 2*a*b", 2**29, 2**31),
+        ("a*b/2", 2**29, 2**31),
+        ("min(a, b)*a", 2**29, 2**31),
+        ("a*floor(b/3)*3", 2**28, 2**31),
+        ("max(a - 3*b, 0 - a*b)", 2**29, 2**31),
+        ("floor(a*b/7)", 2**29, 2**31),
+    ):
         value = from_text(text)
         for size, exact in ((low, True), (high, False)):
             axes = grid({"a": [size, 3], "b": [size]})
             found = column(value, axes)
             assert (found.dtype == np.int64) == exact, (text, size)
-            assert found.ravel().tolist() == [whole(evaluate(value, {"a": a, "b": size})) for a in (size, 3)]
+            wanted = [whole(evaluate(value, {"a": a, "b": size})) for a in (size, 3)]
+            assert found.ravel().tolist() == (wanted if exact else pytest.approx([float(n) for n in wanted], rel=1e-15))
 
 
 def test_division_by_zero_is_said() -> None:
