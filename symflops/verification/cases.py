@@ -34,7 +34,7 @@ from symflops.polynomial import (
 )
 from symflops.tree import exact
 from symflops.verification.fraction import quotient, rounds
-from symflops.verification.generalisation import innermost
+from symflops.verification.generalisation import innermost, outer
 from symflops.verification.normal import Form
 from symflops.verification.points import Point, Search, in_order_of, least_supports
 from symflops.verification.region import Fresh, Region, settled, tightened
@@ -119,6 +119,10 @@ class Cases:
             parts = self.split_call(region, call)
             if parts:
                 return parts
+        for call in sorted(outer(region.value, "min") - innermost(region.value), key=lambda c: (len(c), c)):
+            first, second = call.arguments[:2]  # what is in it stays as it is: one of the two is the lesser
+            difference = add(second, negate(first))
+            return [region.cut(difference), region.cut(add(negate(difference), -int(is_integer(difference))))]
         for name in sorted(filter(is_whole, free_symbols(region.value))):
             high = region.upper.get(name)
             degree = max((e for m in terms_of(region.value) for n, e in m if n == name), default=0)

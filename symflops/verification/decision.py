@@ -8,10 +8,11 @@ from itertools import islice
 from symflops import deadline
 from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
-from symflops.polynomial import Polynomial, Value, add, negate, symbol, value_of
-from symflops.tree import Tree
+from symflops.polynomial import Polynomial, Value, add, negate, value_of
+from symflops.tree import Tree, names
 from symflops.verification.cases import Cases, Outcome, numerator
-from symflops.verification.domain import Condition, Domain, facts
+from symflops.verification.completion import Completion
+from symflops.verification.domain import Domain, domain
 from symflops.verification.generalisation import generalised
 from symflops.verification.normal import Form
 from symflops.verification.points import Point, Search, corners, is_polynomial
@@ -38,6 +39,7 @@ class Decision:
 def decide(a: Tree, b: Tree, where: Domain, seconds: float) -> Decision:
     """Whether two formulas are equal at every point of a domain at which both have a number."""
     tried: list[str] = []
+    where = where.reaching(names(("", a, b)))
     try:
         with deadline.limit(seconds):
             return _decide(a, b, where, seconds, tried)
@@ -65,8 +67,8 @@ def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[
     difference = _booleans(numerator(Form().of(add(a, negate(b)))), where)
     if difference == 0:
         return _equal(search, "the same normal form", end)
-    start = settled(where.start(search.names), Fresh())
-    if start is None or _excludes(where.aside):
+    start = settled(search.start, Fresh())
+    if start is None or not _may_hold(where):
         return Decision("unproven", EMPTY)
     search.raise_base(start)
     region = replace(start, value=substitute(difference, start.names))
@@ -115,14 +117,14 @@ def _equal(search: Search, how: str, end: float) -> Decision:
     where = search.where
     if not where.conditions and not where.aside:
         return Decision("equal", how)
-    if _excludes(where.aside):
+    if not _may_hold(where):
         return Decision("unproven", EMPTY)
     if not where.conditions or search.witness() is not None:
         return Decision("equal", how)
     cases = Cases(search, search.is_point)
     try:
         with deadline.limit((end - deadline.now()) * 0.8):
-            outcome = cases.run(replace(where.start(search.names), value=1))
+            outcome = cases.run(replace(search.start, value=1))
     except deadline.OutOfTimeError:
         outcome = Outcome()
     if outcome.point is not None:
@@ -137,18 +139,21 @@ def _is_empty(search: Search, seconds: float) -> bool:
     cases = Cases(search, search.is_point)
     try:
         with deadline.limit(seconds):
-            return cases.run(replace(search.where.start(search.names), value=1)).proved
+            return cases.run(replace(search.start, value=1)).proved
     except deadline.OutOfTimeError:
         return False
 
 
-def _excludes(conditions: tuple[Condition, ...]) -> bool:
-    """Whether conditions on other names than those of the formulas contradict each other, so that no point is left."""
-    if not conditions:
-        return False
-    names = sorted(set().union(*(c.names for c in conditions)))
-    region = Region(0, {"causal": 1}, {n: symbol(n) for n in names}, tuple(facts(conditions, {})))
-    return settled(region, Fresh()) is None
+def _may_hold(where: Domain) -> bool:
+    """Whether conditions on other names than those of the formulas can hold: false where that is refuted."""
+    conditions = where.aside
+    if all(c.names <= where.hint.keys() and c.holds(where.hint) for c in conditions):
+        return True
+    apart = domain((c.text for c in conditions), {}, set().union(*(c.names for c in conditions)))
+    if Completion(apart, ()).of({}) is not None:
+        return True
+    search = Search(0, 0, apart)
+    return not Cases(search, search.is_point).run(replace(apart.start(), value=1)).proved
 
 
 def _cases(search: Search, region: Region, seconds: float, tried: list[str]) -> Outcome:

@@ -8,7 +8,7 @@ before anything is proved, the others are facts in a proof, and every counterexa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -76,6 +76,13 @@ class Domain:
         """The names that some condition mentions."""
         return set().union(*(c.names for c in self.conditions))
 
+    def reaching(self, used: set[str]) -> Domain:
+        """The domain of formulas in these names, too: some may have been cancelled when it was made."""
+        if not any(c.names & used for c in self.aside):
+            return self
+        texts = [c.text for c in (*self.conditions, *self.aside)]
+        return replace(domain(texts, {}, used | self.names), hint=self.hint)
+
     def start(self, used: Iterable[str] = ()) -> Region:
         """The domain as a region: equations, divisibilities and least values put in, the other conditions as facts."""
         names: dict[str, Value] = {n: symbol(n) for n in sorted({*used, *self.names}) if n not in self.fixed}
@@ -129,7 +136,7 @@ def domain(texts: Iterable[str], equations: Mapping[str, Value], used: set[str])
     found += [Condition(f"{n} == {v!r}", n, "==", flat(v)) for n, v in equations.items()]
     kept: list[Condition] = []
     reach = set(used)
-    while added := [c for c in found if c not in kept and c.names & reach]:
+    while added := [c for c in found if c not in kept and (not c.names or c.names & reach)]:
         kept += added
         reach |= set().union(*(c.names for c in added))
     aside = tuple(c for c in found if c not in kept)

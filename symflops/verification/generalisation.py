@@ -60,3 +60,14 @@ def innermost(value: Value) -> set[Call]:
                 below = set().union(*(innermost(a) for a in name.arguments))
                 found |= below or {name}
     return found
+
+
+def outer(value: Value, function: str) -> set[Call]:
+    """The calls of a function in a value, wherever they are."""
+    found: set[Call] = set()
+    for monomial in terms_of(value):
+        for name, _ in monomial:
+            if isinstance(name, Call):
+                found |= {name} if name.function == function else set()
+                found.update(*(outer(a, function) for a in name.arguments))
+    return found

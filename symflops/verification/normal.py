@@ -11,11 +11,10 @@ value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 
 from symflops import deadline
-from symflops.algebra import free_symbols
 from symflops.polynomial import (
     Call,
     Monomial,
@@ -39,6 +38,7 @@ from symflops.polynomial import (
 from symflops.verification.factors import logarithm_of, parts_of, root_of
 from symflops.verification.fraction import divided, leading, lowest_terms, quotient, unfolded
 from symflops.verification.interval import Interval, floor_of, interval
+from symflops.verification.sign import Signs
 
 
 class Form:
@@ -47,7 +47,7 @@ class Form:
 
     def __init__(self, upper: Mapping[str, Number] | None = None, known: Sequence[Value] = ()) -> None:
         self.upper = upper or {}
-        self.known = [(fact, free_symbols(fact)) for fact in known]
+        self.signs = Signs(self.upper, known)
         self.seen: dict[tuple[str, int], Value] = {}
 
     def of(self, value: Value) -> Value:
@@ -68,22 +68,8 @@ class Form:
         return interval(value, self.upper)
 
     def is_nonnegative(self, value: Value) -> bool:
-        """Whether a value is shown to be at least 0: by its range, by a known one below it, or a known factor."""
-        if self.range(value)[0] >= 0:
-            return True
-        if not self.known or not isinstance(value, Polynomial):
-            return False
-        used = free_symbols(value)
-        near = [fact for fact, names in self.known if not names.isdisjoint(used)]
-        top, bottom = quotient(value) if near else (value, 1)
-        if self.range(bottom)[0] < 0:  # where it has a value, the bottom is not 0
-            top = value
-        return any(
-            self.range(add(value, negate(fact)))[0] >= 0
-            or self.range(add(top, negate(fact)))[0] >= 0
-            or any(rest == 0 and self.range(times)[0] >= 0 for times, rest in _quotients(top, fact))
-            for fact in near
-        )
+        """Whether a value is shown to be at least 0."""
+        return self.signs.is_nonnegative(value)
 
     def factor(self, call: Call, exponent: int) -> Value:
         deadline.check()
@@ -254,11 +240,3 @@ class Form:
         if parts is None:
             return atom(Call.of("log2", value))
         return add(0, *(multiply(times, logarithm_of(part)) for part, times in parts))
-
-
-def _quotients(top: Value, known: Value) -> Iterator[tuple[Value, Value]]:
-    """A value divided by a known one, or by the next greater: from w - s - 1 >= 0 follows w*w - s*s >= 0."""
-    if isinstance(top, Polynomial) and is_integer(top):
-        for factor in (known, add(known, 1)):
-            if isinstance(factor, Polynomial) and is_integer(factor):
-                yield divided(top, factor)

@@ -9,14 +9,16 @@ its shortest product alone, a polynomial is not 0 everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import combinations, islice
 from math import ceil, comb
 
 from symflops import deadline
 from symflops.algebra import free_symbols, from_tree, substitute
 from symflops.numeric import compiled
-from symflops.polynomial import Call, Number, Polynomial, Value, flat, terms_of
+from symflops.polynomial import Call, Number, Polynomial, Value, add, flat, terms_of
 from symflops.tree import Tree, names, replaced
 from symflops.verification.completion import Completion
 from symflops.verification.domain import Domain, divisors, shifted
@@ -28,7 +30,7 @@ from symflops.vocabulary import is_whole
 Point = dict[str, Number]
 _WITNESSES = 300  # points that are tried to find one that meets the conditions
 _SORTED = 3000  # choices of names that are put in order
-_BROKEN = (Fraction(1, 2), Fraction(3, 2), Fraction(1, 3), Fraction(9, 4))  # bytes that are no whole numbers
+_BROKEN = tuple(Fraction(*x) for x in ((1, 2), (3, 2), (1, 3), (9, 4), (2, 3), (1, 8), (29, 4)))  # bytes that are not whole
 
 
 class Search:
@@ -38,7 +40,7 @@ class Search:
         self.where = where
         fixed: dict[str, Tree] = {n: flat(v) for n, v in where.fixed.items()}
         self.trees = (replaced(a, fixed), replaced(b, fixed))  # as they were given, nothing cancelled
-        self.reduced = tuple(where.reduced(from_tree(tree)) for tree in (a, b))
+        self.given = (a, b)
         self.names = sorted(names(("", *self.trees)))
         needed = divisors(self.trees[0]) | divisors(self.trees[1])
         least = {n: int(n in needed and is_whole(n)) for n in self.names}
@@ -47,6 +49,12 @@ class Search:
         self.tried = 0
         self.inside = 0  # of these, points in the domain at which both formulas have a number
         self.exhaustive = True  # whether every point that was tried and is no counterexample is known to be none
+
+    @cached_property
+    def reduced(self) -> tuple[Value, Value]:
+        """Both formulas without the names that equations give."""
+        a, b = (self.where.reduced(from_tree(tree)) for tree in self.given)
+        return a, b
 
     def differs(self, point: Mapping[str, Number]) -> bool:
         """Whether a point lies in the domain and the formulas are both defined and different there."""
@@ -69,6 +77,13 @@ class Search:
         before = self.inside
         self.differs(point)
         return self.inside > before
+
+    @property
+    def start(self) -> Region:
+        """The domain as a region, without the points at which a divisor is 0."""
+        region = self.where.start(self.names)
+        above = (add(region.names[n], -low) for n, low in self.base.items() if low)
+        return replace(region, known=(*region.known, *above))
 
     def raise_base(self, region: Region) -> None:
         """Begin where the conditions do: no point of the domain has a smaller number for a symbol."""

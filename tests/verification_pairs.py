@@ -1,0 +1,230 @@
+"""Random pairs of formulas with what Python itself makes of them: two that have nothing to do with each other, one and
+an equivalent rewriting, one and a slight change. What a verdict says is held against a box of points, in fractions."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import math
+import random
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from types import CodeType
+from typing import Any
+
+import symflops
+from symflops.algebra import from_text
+from symflops.errors import SymflopsError
+
+BYTES = "dtype_bytes"
+WHOLE = ("s", "w", "k")
+Point = Mapping[str, Fraction]
+
+_CONDITIONS = (
+    "s <= w", "w < s", "s >= 2", "s <= 5", "s != 3", "s % 2 == 0", "w == 2*s", "s + w <= 7", "2*s <= w", "k == 3",
+    "w >= 1", "k*s <= w", "s % 2 == 1", "w == s + k", "k <= s", "2*k == 5", "s*w >= 4",
+)  # fmt: skip
+_BYTE_CONDITIONS = ("dtype_bytes <= 1", "dtype_bytes >= 1/2", "dtype_bytes == 1/2", "dtype_bytes > 0")
+
+
+def floor(x: Fraction) -> Fraction:
+    return Fraction(math.floor(x))
+
+
+def ceil(x: Fraction) -> Fraction:
+    return Fraction(math.ceil(x))
+
+
+_FUNCTIONS: dict[str, Any] = {"min": min, "max": max, "floor": floor, "ceil": ceil, "F": Fraction}
+
+
+class _Fractions(ast.NodeTransformer):
+    """Every number of a text, and what Python rounds to an int, inside F(): all that is computed is a fraction."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return _fraction(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        return _fraction(node) if isinstance(node.op, ast.FloorDiv) else node
+
+
+def _fraction(node: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name("F", ast.Load()), [node], [])
+
+
+@cache
+def _code(text: str) -> CodeType:
+    return compile(ast.fix_missing_locations(_Fractions().visit(ast.parse(text, mode="eval"))), "formula", "eval")
+
+
+def brute(text: str, point: Point) -> Fraction | None:
+    """What Python makes of the text at a point, every number a fraction; None where it has no rational value."""
+    try:
+        value = eval(_code(text), {"__builtins__": {}}, {**_FUNCTIONS, **point})
+    except (ZeroDivisionError, OverflowError):
+        return None
+    return Fraction(value) if isinstance(value, int | Fraction) else None  # a broken power is a float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two formulas, the conditions under which they are compared, and how the second was made."""
+
+    a: str
+    b: str
+    conditions: tuple[str, ...]
+    kind: str
+    names: tuple[str, ...]
+
+    def points(self, most: int = 5) -> Iterator[dict[str, Fraction]]:
+        """The points of a box that meet the conditions."""
+        whole = [Fraction(i) for i in range(most + 1)]
+        values = [[Fraction(i, 2) for i in range(5)] + [Fraction(1, 3)] if n == BYTES else whole for n in self.names]
+        for numbers in itertools.product(*values):
+            point = dict(zip(self.names, numbers, strict=True))
+            if self.holds(point):
+                yield point
+
+    def holds(self, point: Point) -> bool:
+        """Whether the conditions hold, as far as the point has their names."""
+        known = [c for c in self.conditions if set(re.findall("[a-z_]+", c)) <= point.keys()]
+        try:
+            return all(eval(_code(c), {"__builtins__": {}}, {**_FUNCTIONS, **point}) for c in known)
+        except ZeroDivisionError:
+            return False
+
+
+class Maker:
+    """Formulas and pairs, the same for the same seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    def formula(self, names: tuple[str, ...], depth: int) -> str:
+        draw = self.random
+        if depth == 0 or draw.random() < 0.15:
+            return draw.choice(names) if draw.random() < 0.65 else str(draw.randint(0, 5))
+        one, two = self.formula(names, depth - 1), self.formula(names, depth - 1)
+        match draw.choice("+-*+-*mmMMfcfc/d%pn0"):
+            case "+" | "-" | "*" as sign:
+                return f"({one} {sign} {two})"
+            case "m":
+                return f"min({one}, {two})"
+            case "M":
+                return f"max({one}, {two})"
+            case "f":
+                return f"floor({one} / {draw.randint(2, 4)})"
+            case "c":
+                return f"ceil({one} / {draw.randint(2, 4)})"
+            case "/":
+                return f"({one} / {draw.choice([*names, two, '2', '3'])})"
+            case "d":
+                return f"({one} // {draw.choice([*names, '2', '3', two])})"
+            case "%":
+                return f"({one} % {draw.choice([*names, '2', '3', two])})"
+            case "p":
+                whole = [n for n in names if n != BYTES]
+                return f"({draw.choice(['2', '3', '1/2', '0'])}) ** {draw.choice(whole)}" if whole else one
+            case "n":
+                return f"(({one}) ** (0 - {draw.randint(1, 2)}))"
+            case _:
+                return f"({one}) ** {draw.randint(2, 3)}"
+
+    def rewritten(self, a: str, names: tuple[str, ...]) -> str:
+        """A formula that equals another one wherever both have a value."""
+        x, y = self.formula(names, 1), self.formula(names, 1)
+        n = self.random.randint(2, 4)
+        forms = [
+            f"({a}) + ({x}) - ({x})",
+            f"min({a}, {x}) + max({a}, {x}) - ({x})",
+            f"0 - max(0 - ({a}), 0 - ({a}))",
+            f"({n})*(({a}) // ({n})) + ({a}) % ({n})",
+            f"(({a})*({x})) / ({x})",
+            f"min({a}, max({a}, {x}))",
+            f"max(min({a}, {x}), min({a}, max({a}, {x})))",
+            f"({a}) + ({x}) // ({n}) + ceil((0 - ({x})) / ({n}))",
+            f"({a})*(({x}) + ({y})) - ({y})*({a}) - ({x})*({a}) + ({a})",
+            f"max(0, {a}) + min(0, {a})",
+            f"({a}) + max(0, ({x}) - ({y})) - max({x}, {y}) + ({y})",
+            f"({a}) + floor(({x}) / ({y})) - (({x}) // ({y}))",
+            f"({a}) + ({x}) % ({y}) - ({x}) + ({y})*(({x}) // ({y}))",
+        ]
+        return self.random.choice(forms)
+
+    def mutated(self, a: str) -> str:
+        """A formula with one sign, number, name or function changed."""
+        swaps = {
+            "+": "-", "-": "+", "s": "w", "w": "s", "0": "1", "1": "2", "2": "3", "3": "4", "4": "5", "5": "4",
+            "min": "max", "max": "min", "floor": "ceil", "ceil": "floor", "//": "/", "*": "+", "k": "s", BYTES: "2",
+        }  # fmt: skip
+        found = [m for m in re.finditer(r"[a-z_]+|\d|//|\*\*|[-+*]", a) if m[0] in swaps]
+        if not found:
+            return f"({a}) + 1"
+        m = self.random.choice(found)
+        return a[: m.start()] + swaps[m[0]] + a[m.end() :]
+
+    def pair(self) -> Pair:
+        draw = self.random
+        names = draw.choice([("s",), ("s", "w"), ("s", "w"), ("s", "w", "k"), ("s", BYTES), (BYTES,)])
+        a = self.formula(names, draw.choice([1, 2, 2, 3]))
+        kind = draw.choice(["unrelated", "rewritten", "rewritten", "mutated"])
+        if kind == "unrelated":
+            b = self.formula(names, 2)
+        else:
+            b = self.rewritten(a, names) if kind == "rewritten" else self.mutated(a)
+        conditions: list[str] = []
+        if draw.random() < 0.3:
+            known = [c for c in _CONDITIONS + _BYTE_CONDITIONS if set(re.findall("[a-z_]+", c)) <= set(names)]
+            conditions = draw.sample(known, min(len(known), draw.choice([1, 1, 2, 3])))
+        used = set(re.findall("[a-z_]+", " ".join([a, b, *conditions])))
+        return Pair(a, b, tuple(conditions), kind, tuple(n for n in (*WHOLE, BYTES) if n in used))
+
+
+def reads(text: str) -> bool:
+    try:
+        from_text(text)
+    except SymflopsError:
+        return False
+    return True
+
+
+def judged(pair: Pair, verdict: symflops.Verdict) -> str:
+    """What is wrong with a verdict, as far as a box of points shows; empty where nothing is."""
+    if verdict.status == "different":
+        return _judged_different(pair, verdict)
+    inside = list(pair.points())
+    if "exclude every point" in verdict.proof:
+        return f"the conditions hold at {inside[0]}" if inside else ""
+    if verdict.status == "equal":
+        for point in inside:
+            x, y = brute(pair.a, point), brute(pair.b, point)
+            if x is not None and y is not None and x != y:
+                return f"differs at {point}: {x} and {y}"
+    return ""
+
+
+def _judged_different(pair: Pair, verdict: symflops.Verdict) -> str:
+    assert verdict.counterexample is not None
+    if not any(True for _ in pair.points(8)):  # none of these conditions needs more
+        return "the conditions exclude every point"
+    point = {n: Fraction(v) for n, v in verdict.counterexample.items()}
+    if any(v < 0 or (n != BYTES and v.denominator != 1) for n, v in point.items()) or not pair.holds(point):
+        return f"{point} is no point of the domain"
+    x, y = brute(pair.a, point), brute(pair.b, point)
+    if x is None or y is None or x == y:
+        return f"does not differ at {point}: {x} and {y}"
+    if (x, y) != (verdict.candidate_value, verdict.reference_value):
+        return f"has other values at {point}: {x} and {y}"
+    if verdict.smallest:
+        own = [n for n in pair.names if n in re.findall("[a-z_]+", f"{pair.a} {pair.b}")]
+        total = sum(point[n] for n in own)
+        for other in pair.points():
+            if sum(other[n] for n in own) < total and all(v.denominator == 1 for v in other.values()):
+                x, y = brute(pair.a, other), brute(pair.b, other)
+                if x is not None and y is not None and x != y:
+                    return f"is not the smallest: {other}"
+    return ""
