@@ -30,7 +30,9 @@ from symflops.vocabulary import is_whole
 Point = dict[str, Number]
 _WITNESSES = 300  # points that are tried to find one that meets the conditions
 _SORTED = 3000  # choices of names that are put in order
-_BROKEN = tuple(Fraction(*x) for x in ((1, 2), (3, 2), (1, 3), (9, 4), (2, 3), (1, 8), (29, 4)))  # bytes that are not whole
+_BROKEN = tuple(
+    Fraction(*x) for x in ((1, 2), (3, 2), (1, 3), (9, 4), (2, 3), (1, 8), (29, 4))
+)  # bytes that are not whole
 
 
 class Search:
