@@ -14,12 +14,12 @@ from symflops.algebra import free_symbols, substitute
 from symflops.analysis.feasible import Feasible, changes, feasible, lowest
 from symflops.analysis.parts import components, run_values
 from symflops.analysis.question import Quantity, measured
-from symflops.analysis.ranges import Intersection, Ranges
 from symflops.analysis.ratio import Ratio
 from symflops.analysis.runs import Run
 from symflops.analysis.signs import pattern
 from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError, nearest
+from symflops.function import maximum
 from symflops.model import Model, model_names
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, check, evaluate, plain
 from symflops.polynomial import Value, add, multiply, negate
@@ -125,9 +125,8 @@ class Comparison:
         allowed = multiply(share, a)
         above = add(b, negate(a), negate(allowed))  # <= 0 where b is not too large
         below = add(a, negate(b), negate(allowed))
-        first, last = lowest(self.by), self.feasible.last
-        both = Intersection(tuple(pattern(v, self.by, first, last).where((-1, 0)) for v in (above, below)))
-        found = self.feasible.narrowed(both.narrowed(Ranges(((first, None),))))
+        signs = pattern(maximum(above, below), self.by, lowest(self.by), self.feasible.last)
+        found = self.feasible.narrowed(signs.where((-1, 0)))
         if found.cycle:
             raise SymflopsError(f"it comes and goes without end, at multiples of {found.period:,}")
         return list(found.ranges)

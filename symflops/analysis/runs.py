@@ -59,31 +59,35 @@ def defined_runs(value: Value, extra: Sequence[Value], name: str, first: int, la
     """The signs of a value on which rounding has no period, none where one of the divisors is 0."""
     found = runs(value, name, first, last)
     for divisor in extra:
-        found = _combined(found, runs(divisor, name, first, last), lambda a, b: a if b else None)
+        found = combined(found, runs(divisor, name, first, last), lambda a, b: a if b else None)
     return found
 
 
 def runs(value: Value, name: str, first: int, last: int | None) -> list[Run]:
-    rounded = next(_innermost(value, name, ("floor", "ceil")), None)
-    if rounded is not None:
-        return _at_rest(value, rounded, name, first, last)
+    """The signs of a value on which rounding has no period."""
+    call = next(_innermost(value, name, ("min", "max", "floor", "ceil")), None)
+    if call is None:
+        return _elementary(value, name, first, last)
+    if call.function in ("floor", "ceil"):
+        return _at_rest(value, call, name, first, last)
     found: list[Run] = []
-    for piece in pieces(value, name, first, last, runs):
+    for piece in _arms(value, call, name, first, last, runs):
         if piece.value is None:
             found.append(Run(piece.first, piece.last, None))
-            continue
-        top, divisors = cleared(piece.value, name)
-        function = exponential(top, name, piece.first)
-        here = _between(
-            marks(function, piece.first, piece.last),
-            piece.last,
-            lambda n, f=function: sign_at(f, n),  # type: ignore[misc]
-        )
-        for divisor, exponent in divisors:
-            below = runs(divisor, name, piece.first, piece.last)
-            here = _combined(here, below, lambda a, b, e=exponent: a * b**e if a is not None and b else None)  # type: ignore[misc]
-        found.extend(here)
+        else:
+            found.extend(runs(piece.value, name, piece.first, piece.last))
     return merged(found)
+
+
+def _elementary(value: Value, name: str, first: int, last: int | None) -> list[Run]:
+    """The signs of a value without roundings and extremes."""
+    top, below = cleared(value, name)
+    function = exponential(top, name, first)
+    found = _between(marks(function, first, last), last, lambda n: sign_at(function, n))
+    for divisor, exponent in below:
+        signs = runs(divisor, name, first, last)
+        found = combined(found, signs, lambda a, b, e=exponent: a * b**e if a is not None and b else None)  # type: ignore[misc]
+    return found
 
 
 def _between(places: list[int], last: int | None, sign_of: Callable[[int], int]) -> list[Run]:
@@ -98,7 +102,7 @@ def _between(places: list[int], last: int | None, sign_of: Callable[[int], int])
     return found
 
 
-def _combined(
+def combined(
     one: Sequence[Run], other: Sequence[Run], rule: Callable[[int | None, int | None], int | None]
 ) -> list[Run]:
     """Two lists of runs over the same numbers as one."""
@@ -156,6 +160,17 @@ def pieces(value: Value, name: str, first: int, last: int | None, signs: Signs) 
     extreme = next(_innermost(value, name, ("min", "max")), None)
     if extreme is None:
         return [Piece(first, last, value)]
+    found: list[Piece] = []
+    for piece in _arms(value, extreme, name, first, last, signs):
+        if piece.value is None:
+            found.append(piece)
+        else:
+            found.extend(pieces(piece.value, name, piece.first, piece.last, signs))
+    return found
+
+
+def _arms(value: Value, extreme: Call, name: str, first: int, last: int | None, signs: Signs) -> list[Piece]:
+    """The value on the stretches where the first or the second argument of a min or max is taken of these two."""
     choose = minimum if extreme.function == "min" else maximum
     a, b, *rest = extreme.arguments
     found: list[Piece] = []
@@ -163,10 +178,8 @@ def pieces(value: Value, name: str, first: int, last: int | None, signs: Signs) 
         if run.sign is None:
             found.append(Piece(run.first, run.last, None))
             continue
-        smaller = a if run.sign <= 0 else b
-        larger = b if run.sign <= 0 else a
-        taken = choose(smaller if extreme.function == "min" else larger, *rest)
-        found.extend(pieces(substitute(value, {extreme: taken}), name, run.first, run.last, signs))
+        taken = a if (run.sign <= 0) is (extreme.function == "min") else b
+        found.append(Piece(run.first, run.last, substitute(value, {extreme: choose(taken, *rest)})))
     return found
 
 
@@ -190,7 +203,7 @@ def _is_rounded_to(rounded: Call, still: int, name: str, first: int, last: int |
     low, high = (still, still + 1) if rounded.function == "floor" else (still - 1, still)
     above, below = (runs(add(rounded.arguments[0], -edge), name, first, last) for edge in (low, high))
     least, most = (0, -1) if rounded.function == "floor" else (1, 0)
-    return _combined(above, below, lambda a, b: int(a is not None and b is not None and a >= least and b <= most))
+    return combined(above, below, lambda a, b: int(a is not None and b is not None and a >= least and b <= most))
 
 
 def one_by_one(value: Value, extra: Sequence[Value], name: str, first: int, last: int) -> list[Run]:

@@ -14,8 +14,9 @@ from math import lcm
 from symflops import deadline
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis import runs
+from symflops.analysis.blocks import runs_by_blocks
 from symflops.analysis.ranges import MAX_PERIOD, MAX_RANGES, Range, Ranges, joined, repeating
-from symflops.analysis.runs import Piece, Run, defined_runs, merged, one_by_one
+from symflops.analysis.runs import Piece, Run, combined, defined_runs, merged, one_by_one
 from symflops.analysis.summation import calls_of
 from symflops.errors import SymflopsError
 from symflops.polynomial import Call, Value, add, atom, multiply, symbol, terms_of
@@ -66,7 +67,7 @@ def pattern(
     if last is not None and last - first < min(period, MAX_RANGES):
         return Pattern(tuple(merged(one_by_one(value, divisors, name, first, last))))
     if period > MAX_PERIOD:
-        raise SymflopsError(f"rounding to multiples of {period:,} is too coarse to solve; at most {MAX_PERIOD:,}")
+        return _coarse(value, name, first, last, divisors, period)
     classes: list[list[Run]] = []
     for start in range(first, first + period):
         deadline.check()
@@ -97,6 +98,31 @@ def _period(value: Value, name: str) -> int:
                 own = lcm(own, Fraction(c).denominator)
         period = lcm(period, own * _period(call.arguments[0], name))
     return period
+
+
+def _coarse(value: Value, name: str, first: int, last: int | None, divisors: Sequence[Value], period: int) -> Pattern:
+    """The signs where there are too many residue classes: one period is enough where the value repeats itself."""
+    later = {name: add(symbol(name), period)}
+    repeats = last is None and all(substitute(v, later) == v for v in (value, *divisors))
+    end = first + period - 1 if repeats else last
+    found = _runs_by_blocks(value, name, first, end)
+    for divisor in divisors:
+        found = combined(found, _runs_by_blocks(divisor, name, first, end), lambda a, b: a if b else None)
+    if not repeats:
+        return Pattern(tuple(found))
+    return Pattern((), tuple(found), period) if len(found) > 1 else Pattern((Run(first, None, found[0].sign),))
+
+
+def _runs_by_blocks(value: Value, name: str, first: int, last: int | None) -> list[Run]:
+    found: list[Run] = []
+    for piece in pieces(value, name, first, last):
+        if piece.value is None:
+            found.append(Run(piece.first, piece.last, None))
+        elif any(call.function in ("floor", "ceil") for call in calls_of(piece.value, name)):
+            found.extend(runs_by_blocks(piece.value, name, piece.first, piece.last))
+        else:
+            found.extend(runs.runs(piece.value, name, piece.first, piece.last))
+    return merged(found)
 
 
 def _interleaved(classes: Sequence[Sequence[Run]], first: int, last: int | None) -> Pattern:

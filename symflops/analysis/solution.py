@@ -100,7 +100,8 @@ class Answer:
 
     @property
     def is_curve(self) -> bool:
-        return bool(free_symbols(self.difference) - {self.symbol})
+        """Whether the solutions are closed forms in other symbols."""
+        return any(s.value is None for s in self.solutions)
 
     @property
     def sentence(self) -> str:
