@@ -168,6 +168,18 @@ def test_a_short_name_of_two_classes_is_ambiguous(library: Path) -> None:
     assert formula_for_class("c.Same").name == "two"
 
 
+def test_what_is_no_file_in_the_library(library: Path) -> None:
+    (library / "folder.toml").mkdir()
+    for ask in (lambda: formula_for_class("my.Thing"), lambda: load_formula("folder")):
+        with pytest.raises(SymflopsError, match=r"folder\.toml: cannot read: Is a directory"):
+            ask()
+    (library / "folder.toml").rmdir()
+    (library / "gone.toml").symlink_to(library / "nowhere.toml")
+    for ask in (lambda: formula_for_class("my.Thing"), lambda: load_formula("gone")):
+        with pytest.raises(SymflopsError, match=r"gone\.toml: cannot read: No such file"):
+            ask()
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "made.toml"
     with pytest.raises(SymflopsError, match=r"made\.toml: cannot read: No such file or directory"):
