@@ -122,6 +122,36 @@ def test_the_degree_that_is_still_solved() -> None:
     assert len(exponential(from_text("(n + 1)**23*2**n"), "n").terms[Fraction(2)]) == 24
 
 
+def test_a_power_that_is_positive_everywhere_leaves_what_it_multiplies() -> None:
+    found = exponential(from_text("(n - 50)*(1/2)**(20000*n + 3)"), "n")
+    assert [sign_at(found, n) for n in (1, 49, 50, 51, 10**9)] == [-1, -1, 0, 1, 1]
+    assert 50 in marks(found, 1, None)
+    assert sign_at_infinity(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Smaller than anything else can be, so the rest decides where it is not 0.
+        ("(1/2)**(20000*n) + n - 3", {1: -1, 2: -1, 3: 1, 4: 1}),
+        ("n - 3 - (1/2)**(20000*n)", {2: -1, 3: -1, 4: 1}),
+        ("3 - n - (1/2)**(20000*n)*n**2", {2: 1, 3: -1, 4: -1}),
+        # It grows: 2**(n - 20000) passes 1 at 20,000.
+        ("(1/2)**(20000 - n) - 1", {1: -1, 19_999: -1, 20_000: 0, 20_001: 1}),
+        ("2**(n - 20000) - n", {1: -1, 20_000: -1, 20_014: -1, 20_015: 1}),
+    ],
+)
+def test_powers_of_many_digits(text: str, expected: dict[int, int]) -> None:
+    found = exponential(from_text(text), "n")
+    assert {n: sign_at(found, n) for n in expected} == expected
+
+
+@pytest.mark.parametrize("text", ["(1/2)**(20000*n - 20000) - 1/2", "(1/2)**(20000*n - 40000) - 3"])
+def test_a_power_of_many_digits_that_is_not_small_at_the_first_number(text: str) -> None:
+    with pytest.raises(SymflopsError, match=r"power of (too many digits|more than \d+ bits)"):
+        exponential(from_text(text), "n")
+
+
 def test_a_change_of_sign_far_away() -> None:
     far = Exponential({Fraction(1): [-(10**40), 1]})
     assert 10**40 in marks(far, 1, None)
