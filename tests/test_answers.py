@@ -53,7 +53,7 @@ def test_signs_and_zeros_of_factors_count(text: str, symbol: str, point: dict[st
 def test_a_model_is_asked_only_about_what_it_can_run() -> None:
     # 10*n + n**2 against 40*n: less up to 29, equal at 30, more from 31 on.
     short = model("past_len + seq_len <= max_seq_len", max_seq_len=20)
-    within = ", within what the model can run: past_len + seq_len <= max_seq_len"
+    within = ", within what the model can run: past_len + seq_len <= max_seq_len (max_seq_len = 20)"
     text = "flops(pairs) <= flops(line)"
     assert symflops.solve(short, text, "seq_len").sentence == f"holds for every seq_len from 1 to 20{within}"
     assert symflops.solve(short, "flops(pairs) == flops(line)", "seq_len").status == "never"
@@ -151,3 +151,12 @@ def test_a_step_that_does_not_exist_has_no_cost() -> None:
     short.at(batch_size=1, prompt_len=10, new_tokens=11)
     with pytest.raises(symflops.SymflopsError, match=r"past_len \+ seq_len <= max_seq_len"):
         short.at(batch_size=1, prompt_len=10, new_tokens=12)
+
+
+def test_bytes_per_element_are_those_of_the_config_s_data_type() -> None:
+    wide = symflops.load({**model().to_dict(), "dtype": "float32"})
+    assert symflops.solve(wide, "weights <= 401", "weight_bytes").sentence == "weight_bytes <= 401/100 = 4.010000"
+    assert symflops.solve(wide, "weights == 400", "batch_size").status == "always"  # 4 bytes of 100 parameters
+    with pytest.raises(symflops.SymflopsError, match="dtype_bytes is small 4 and small 2 by default; give dtype_bytes"):
+        symflops.compare(wide, model(), "read_bytes")
+    assert symflops.compare(wide, model(), "read_bytes", dtype_bytes=2).total.difference == 0

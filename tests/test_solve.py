@@ -152,7 +152,7 @@ def test_a_bad_question_gets_one_line(text: str, message: str) -> None:
 def test_bad_symbols_and_values() -> None:
     with pytest.raises(symflops.SymflopsError, match="has no symbol 'seq_le'; did you mean 'seq_len'"):
         symflops.solve(LLAMA, "flops == 3", "seq_le")
-    with pytest.raises(symflops.SymflopsError, match="seq_len has a value and is to be found"):
+    with pytest.raises(symflops.SymflopsError, match="seq_len is given a value and is also to be found"):
         symflops.solve(LLAMA, "flops == 3", "seq_len", seq_len=4)
     with pytest.raises(symflops.SymflopsError, match="does not depend on past_len, only on seq_len"):
         symflops.solve(LLAMA, "flops(mlp) == batch_size*seq_len**2", "past_len")

@@ -12,7 +12,7 @@ from typing import Any
 
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis.feasible import Feasible, changes, feasible, lowest
-from symflops.analysis.parts import components, run_values
+from symflops.analysis.parts import bytes_by_default, components, run_values
 from symflops.analysis.question import Quantity, measured
 from symflops.analysis.ratio import Ratio
 from symflops.analysis.runs import Run
@@ -196,12 +196,16 @@ def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **val
         raise SymflopsError(f"cannot compare along {by}, which may be a fraction; give values for it instead")
     if by in values:
         raise SymflopsError(f"{by} has a value and is to vary")
-    run = run_values(values, {by})
+    run = run_values(first, values, {by})
     if is_rule(b):
         rule = _rule(first, b, metric)
         total = Pair("total", _cost(first, metric, run), substitute(rule.value, {**run, **first.symbols}))
         return Comparison(first.name, b.strip(), metric, by, total, (), run, True, rule.taken, (first,))
     second = load(b)
+    sizes = [bytes_by_default(m) for m in (first, second)]
+    if UNITS[metric] == "byte" and sizes[0] != sizes[1] and "dtype_bytes" not in values:
+        shown = " and ".join(f"{m.name} {plain(n)}" for m, n in zip((first, second), sizes, strict=True))
+        raise SymflopsError(f"their data types differ, dtype_bytes is {shown} by default; give dtype_bytes")
     names = [second.name, f"{second.name} (2)"][second.name == first.name]
     total = Pair("total", _cost(first, metric, run), _cost(second, metric, run))
     sides = [

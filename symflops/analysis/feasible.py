@@ -15,9 +15,11 @@ from symflops.analysis.runs import Run
 from symflops.analysis.signs import Pattern, pattern
 from symflops.domain import Condition
 from symflops.errors import SymflopsError
+from symflops.grouping import grouped
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS
 from symflops.polynomial import Call, Value, add, negate, symbol, terms_of
+from symflops.tree import write
 
 HOLDS = {"==": (0,), "!=": (-1, 1), "<=": (-1, 0), ">=": (0, 1), "<": (-1,), ">": (1,)}
 
@@ -46,11 +48,11 @@ class Feasible:
         return self.numbers.last
 
     def narrowed(self, ranges: Ranges) -> Ranges:
-        """What of a set belongs to the domain; numbers between which there is no other one are next to each other."""
+        """What of a set is feasible; numbers between which there is no feasible one are next to each other."""
         return self.numbers.narrowed(ranges)
 
     def is_all(self, ranges: Ranges) -> bool:
-        """Whether a narrowed set is the whole domain."""
+        """Whether a narrowed set is all that is feasible."""
         return ranges.ranges == ((self.first, self.last),)
 
     @property
@@ -60,7 +62,7 @@ class Feasible:
 
 
 def feasible(name: str, *models: tuple[Model, Mapping[str, Value]]) -> Feasible:
-    """The domain of a symbol in models, each with the values of all other symbols.
+    """The numbers that a symbol may be in models, each with the values of all other symbols.
 
     Raises SymflopsError where the conditions leave no number, or cannot be solved.
     """
@@ -80,7 +82,7 @@ def feasible(name: str, *models: tuple[Model, Mapping[str, Value]]) -> Feasible:
                 raise SymflopsError(f"cannot tell where {condition.text} holds: {error}", where=model.name) from None
             if holding.ranges != ((start, None),):
                 sets.append(holding)
-                texts.append(condition.text)
+                texts.append(told(model, condition))
     found = Feasible(name, Intersection(tuple(sets)), tuple(dict.fromkeys(texts)))
     if found.numbers.following(start) is None:
         raise SymflopsError(f"no {name} is within what the model can run: {'; '.join(found.conditions)}")
@@ -93,8 +95,14 @@ def conditions(model: Model, values: Mapping[str, Value]) -> list[Condition]:
     return [condition for condition in found if condition.free_symbols]
 
 
+def told(model: Model, condition: Condition) -> str:
+    """A condition as it was written, with the values of the model's own symbols."""
+    own = [f"{n} = {write(grouped(v))}" for n, v in sorted(condition.known) if n in model.definitions]
+    return condition.text + (f" ({', '.join(own)})" if own else "")
+
+
 def changes(signs: Pattern, asked: Feasible) -> list[Run]:
-    """Where in a domain a value is negative or positive, in order.
+    """Where among the feasible numbers a value is negative or positive, in order.
 
     Raises SymflopsError where it changes without end.
     """

@@ -13,7 +13,7 @@ from symflops.graph import graph, total
 from symflops.layer import Layer, Part
 from symflops.model import Model, Place
 from symflops.numeric import check
-from symflops.polynomial import Value
+from symflops.polynomial import Number, Value
 from symflops.storage import ATTENTION, cache
 from symflops.tree import names, read
 
@@ -103,11 +103,17 @@ def architecture(model: Model, keep: Iterable[str] = ()) -> dict[str, Value]:
     return found
 
 
-def run_values(given: Mapping[str, Any], keep: Iterable[str] = ()) -> dict[str, Value]:
+def bytes_by_default(model: Model) -> Number:
+    """The bytes per element of a model where nobody gives them: those of its config's data type."""
+    own = model.total(symbolic=True).dtype_bytes
+    return 2 if own is None else own
+
+
+def run_values(model: Model, given: Mapping[str, Any], keep: Iterable[str] = ()) -> dict[str, Value]:
     """The values of run symbols: those given, and the defaults of the others but for those in `keep`."""
     kept = set(keep)
     numbers: dict[str, Value] = {name: check(name, value) for name, value in given.items()}
-    for name, default in (("past_len", 0), ("causal", 0), ("dtype_bytes", 2)):
+    for name, default in (("past_len", 0), ("causal", 0), ("dtype_bytes", bytes_by_default(model))):
         if name not in kept:
             numbers.setdefault(name, default)
     for name in ("weight_bytes", "cache_bytes"):

@@ -196,7 +196,7 @@ def _values(model: Model, by: str, symbolic: bool, given: Mapping[str, Any]) -> 
     run = {n: v for n, v in given.items() if n not in model.definitions}
     if symbolic:
         return {n: check(n, v) for n, v in given.items()}
-    values = run_values(run, {by})
+    values = run_values(model, run, {by})
     for name in {"batch_size", "seq_len"} - {by}:
         values.setdefault(name, 1)
     return {**values, **architecture(model.with_symbols(own) if own else model, {by})}

@@ -198,7 +198,7 @@ def roofline(
     own = {n: v for n, v in values.items() if n in named.definitions}
     named = named.with_symbols(own) if own else named
     run = {"batch_size": 1, **{n: v for n, v in values.items() if n not in own}}
-    point = _numbers(run_values({"seq_len": named.usual_length(run), **run}))
+    point = _numbers(run_values(named, {"seq_len": named.usual_length(run), **run}))
     named.check_assumptions(point)
     chosen = machine.dtype(point["dtype_bytes"], dtype)
     speed = None if measured is None else throughput(measured)

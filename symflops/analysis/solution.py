@@ -10,7 +10,7 @@ from typing import Any
 from symflops import numeric
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis.curves import curves, reduced
-from symflops.analysis.feasible import HOLDS, Feasible, changes, conditions, feasible, is_positive, lowest
+from symflops.analysis.feasible import HOLDS, Feasible, changes, conditions, feasible, is_positive, lowest, told
 from symflops.analysis.fractions import sides_of_fractions
 from symflops.analysis.parts import architecture, run_values
 from symflops.analysis.question import check_symbol, question
@@ -214,7 +214,7 @@ def solve(
     others = free_symbols(value) - {symbol}
     if others:
         status, found = curves(value, symbol, asked.sign)
-        texts = [c.text for c in conditions(named, run) if c.free_symbols & {symbol, *RUN_SYMBOLS}]
+        texts = [told(named, c) for c in conditions(named, run) if c.free_symbols & {symbol, *RUN_SYMBOLS}]
         return answer(
             status, [Solution(None, c.closed, side=c.side, where=c.conditions) for c in found],
             conditions=tuple(texts), span=(lowest(symbol), None),
@@ -240,8 +240,8 @@ def _in_values(
     for name in (*free, *values):
         check_symbol(model, name)
         if name == symbol or (name in values and name in free):
-            raise SymflopsError(f"{name} has a value and is to be found or kept")
-    run = run_values({n: v for n, v in values.items() if n not in model.definitions}, kept)
+            raise SymflopsError(f"{name} is given a value and is also to be found or kept")
+    run = run_values(model, {n: v for n, v in values.items() if n not in model.definitions}, kept)
     own = {n: numeric.check(n, v) for n, v in values.items() if n in model.definitions}
     model = model.with_symbols(own) if own else model
     if not symbolic:

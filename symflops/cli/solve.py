@@ -95,11 +95,18 @@ def _latex(answer: Answer) -> str:
     name = answers.latex(symbol(answer.symbol))
     lines = []
     for s in answer:
+        more = f" and so on every {s.every}" if s.every else ""
+        more += f" where {' and '.join(s.where)}" if s.where else ""
+        words = f" {answers.named(more)}" if more else ""
         if s.first is not None:
             edges = [f"{s.first} \\le", name] + ([f"\\le {s.last}"] if s.last is not None else [])
-            lines.append(f"& {' '.join(edges)}")
+            lines.append(f"& {' '.join(edges)}{words}")
         else:
-            lines.append(f"{name} &{_RELATIONS[s.side]} {answers.latex(s.expression)}")
+            lines.append(f"{name} &{_RELATIONS[s.side]} {answers.latex(s.expression)}{words}")
+    if lines and answer.where:
+        lines.append(f"& {answers.named('where ' + ' and '.join(answer.where))}")
+    if lines and answer.conditions:
+        lines.append(f"& {answers.named('within what the model can run: ' + '; '.join(answer.conditions))}")
     return answers.aligned(lines or [f"& {answers.named(answer.sentence)}"])
 
 
