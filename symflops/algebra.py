@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
+from symflops import budget
 from symflops.function import ceil, divide_floor, floor, logarithm2, maximum, minimum, modulo
 from symflops.polynomial import (
     Call,
@@ -14,6 +15,7 @@ from symflops.polynomial import (
     Value,
     accumulate,
     add,
+    check_bits,
     divide,
     multiply,
     negate,
@@ -32,8 +34,12 @@ ALGEBRA: Mapping[str, Callable[..., Value]] = {
 
 
 def from_tree(tree: Tree) -> Value:
-    """The canonical value of a tree."""
-    value: Value = fold(tree, ALGEBRA, lambda leaf: symbol(leaf) if isinstance(leaf, str) else leaf)
+    """The canonical value of a tree, within the budget of a text. Raises TooLargeError for one that takes more."""
+    with budget.budget():
+        value: Value = fold(tree, ALGEBRA, lambda leaf: symbol(leaf) if isinstance(leaf, str) else leaf)
+        budget.charge(sum(2 + 2 * len(monomial) for monomial in terms_of(value)))  # for what prints it later
+        for number in terms_of(value).values():
+            check_bits(number)
     return value
 
 

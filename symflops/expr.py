@@ -10,17 +10,21 @@ import operator
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sympy
 
-from symflops import algebra, function, polynomial
-from symflops.errors import SymflopsError, nearest
+from symflops import algebra, budget, function, polynomial
+from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.number import is_small_power
 from symflops.polynomial import Value
-from symflops.tree import NAME, Tree, exact, fold, read, write
+from symflops.sympy_tree import measure, readable
+from symflops.tree import MAX_LENGTH, NAME, Tree, exact, fold, read, write
 from symflops.vocabulary import is_whole
+
+_SYMPY_STEPS = 5  # of a budget, for each operand of an operation that SymPy does
+_GROWN = 15_000  # characters of an expression that is longer than the text that it was read from
 
 
 class log2(sympy.Function):  # type: ignore[misc]  # SymPy has no stubs; functions are named as they print
@@ -34,6 +38,9 @@ class log2(sympy.Function):  # type: ignore[misc]  # SymPy has no stubs; functio
             value = function.logarithm2(exact(Fraction(int(x.p), int(x.q))))
             return None if isinstance(value, polynomial.Polynomial) else sympy.Integer(value)
         return None
+
+    def _eval_evalf(self, prec: int) -> sympy.Expr:
+        return sympy.log(self.args[0], 2)._eval_evalf(prec)
 
     def _eval_is_extended_real(self) -> bool | None:
         return True if self.args[0].is_positive else None
@@ -77,10 +84,12 @@ def parse(text: str) -> sympy.Expr:
 
     Raises SymflopsError naming column and culprit when the text is not in the language or too large to handle.
     """
-    tree = read(text)
-    algebra.from_tree(tree)  # the size limits: SymPy would happily start computing 9**9**9
-    expression: sympy.Expr = fold(tree, _ALGEBRA, _leaf)
-    return expression
+    with budget.budget():
+        parsed: _Parsed = fold(read(text), _PARSED, lambda leaf: _Parsed(*_leaves(leaf)))
+        length, depth = measure(parsed.expression, {})
+        # What has grown, as remainders inside of remainders do, is read back within the same budget.
+        polynomial.check_size(length, depth, MAX_LENGTH if length < 2 * len(text) else _GROWN)
+    return parsed.expression
 
 
 def unparse(expression: Any) -> str:
@@ -91,7 +100,7 @@ def unparse(expression: Any) -> str:
     """
     if isinstance(expression, polynomial.Polynomial):
         return write(grouped(expression))
-    return write(_tree(sympy.sympify(expression, strict=True)))
+    return write(readable(_sympified(expression)))
 
 
 def to_sympy(value: Value) -> sympy.Expr:
@@ -108,7 +117,7 @@ def tree_to_sympy(tree: Tree) -> sympy.Expr:
 def from_sympy(expression: Any) -> Value:
     """The canonical value of a SymPy expression."""
     if isinstance(expression, sympy.Expr):
-        return algebra.from_tree(_tree(expression))
+        return algebra.from_tree(readable(expression))
     raise SymflopsError(f"expected a formula, got {type(expression).__name__}")
 
 
@@ -124,21 +133,102 @@ def _leaf(leaf: int | Fraction | str) -> sympy.Expr:
     return sympy.Rational(leaf.numerator, leaf.denominator)
 
 
+def _sympified(expression: Any) -> sympy.Basic:
+    try:
+        return sympy.sympify(expression, strict=True)
+    except sympy.SympifyError:
+        raise SymflopsError(f"expected a formula, got {type(expression).__name__}") from None
+
+
+# SymPy decides about every two arguments of Min and Max, and about every rounding, by proofs that take milliseconds and
+# grow with the square of the arguments. The algebra has decided before: what is made here is left as it is.
 _ALGEBRA: dict[str, Callable[..., Any]] = {
     "+": sympy.Add,
     "-": operator.neg,
     "*": sympy.Mul,
     "/": operator.truediv,
-    "//": lambda a, b: sympy.floor(a / b),
-    "%": lambda a, b: a - b * sympy.floor(a / b),
     "**": lambda a, b: _power(a, b),
-    "min": sympy.Min,
-    "max": sympy.Max,
-    "floor": sympy.floor,
-    "ceil": sympy.ceiling,
+    "min": lambda *a: sympy.Min(*a, evaluate=False),
+    "max": lambda *a: sympy.Max(*a, evaluate=False),
+    "floor": lambda a: _rounded(sympy.floor, a),
+    "ceil": lambda a: _rounded(sympy.ceiling, a),
     "sqrt": sympy.sqrt,
     "log2": log2,
 }
+
+
+def _rounded(function: Any, a: sympy.Expr) -> sympy.Expr:
+    """A floor or ceiling with its whole terms taken out, as SymPy writes it."""
+    whole = [term for term in sympy.Add.make_args(a) if _is_whole(term)]
+    rest = a - sympy.Add(*whole) if whole else a
+    return sympy.Add(*whole, function(rest, evaluate=rest.is_Rational))
+
+
+def _is_whole(e: sympy.Expr) -> bool:
+    """Whether an expression is a whole number, as far as its form shows."""
+    if e.is_Atom or isinstance(e, sympy.floor | sympy.ceiling):
+        return bool(e.is_integer)
+    if isinstance(e, sympy.Pow):
+        return _is_whole(e.base) and e.exp.is_Integer and e.exp.is_positive
+    return isinstance(e, sympy.Add | sympy.Mul | sympy.Min | sympy.Max) and all(map(_is_whole, e.args))
+
+
+class _Parsed(NamedTuple):
+    """A part of a text: its canonical value, its expression as it was written, and the arguments of a min or max."""
+
+    value: Value
+    expression: sympy.Expr
+    function: str = ""
+    parts: tuple[_Parsed, ...] = ()
+
+
+def _leaves(leaf: int | Fraction | str) -> tuple[Value, sympy.Expr]:
+    budget.charge(_SYMPY_STEPS)
+    return (polynomial.symbol(leaf) if isinstance(leaf, str) else leaf), _leaf(leaf)
+
+
+def _both(operation: str) -> Callable[..., _Parsed]:
+    def apply(*operands: _Parsed) -> _Parsed:
+        parts = sum(1 if operation == "+" else 2 + len(o.expression.args) for o in operands)
+        budget.charge(_SYMPY_STEPS * parts)
+        value = algebra.ALGEBRA[operation](*(o.value for o in operands))
+        for number in polynomial.terms_of(value).values() if operation == "+" else ():
+            polynomial.check_bits(number)
+        return _Parsed(value, _ALGEBRA[operation](*(o.expression for o in operands)))
+
+    return apply
+
+
+def _extreme(function_name: str) -> Callable[..., _Parsed]:
+    def apply(*operands: _Parsed) -> _Parsed:
+        budget.charge(4 * _SYMPY_STEPS * len(operands))
+        parts = [p for o in operands for p in (o.parts if o.function == function_name else (o,))]
+        distinct = list({part.expression: part for part in parts}.values())
+        stays = function.undominated(function_name, [part.value for part in distinct])
+        kept = tuple(part for part, is_kept in zip(distinct, stays, strict=True) if is_kept)
+        if len(kept) == 1:
+            return kept[0]
+        value = algebra.ALGEBRA[function_name](*(part.value for part in kept))
+        expression = _ALGEBRA[function_name](*(part.expression for part in kept))
+        return _Parsed(value, expression, function_name, kept)
+
+    return apply
+
+
+def _rounding(operation: str) -> Callable[..., _Parsed]:
+    def apply(a: _Parsed) -> _Parsed:
+        budget.charge(_SYMPY_STEPS * (4 + len(sympy.Add.make_args(a.expression))))
+        if polynomial.is_integer(a.value):
+            return a
+        return _Parsed(algebra.ALGEBRA[operation](a.value), _ALGEBRA[operation](a.expression))
+
+    return apply
+
+
+_PARSED: dict[str, Callable[..., _Parsed]] = {operation: _both(operation) for operation in _ALGEBRA}
+_PARSED |= {"min": _extreme("min"), "max": _extreme("max"), "floor": _rounding("floor"), "ceil": _rounding("ceil")}
+_PARSED["//"] = lambda a, b: _PARSED["floor"](_PARSED["/"](a, b))
+_PARSED["%"] = lambda a, b: _PARSED["+"](a, _PARSED["-"](_PARSED["*"](b, _PARSED["//"](a, b))))
 
 
 def _times(*factors: sympy.Expr) -> sympy.Expr:
@@ -152,84 +242,6 @@ _GROUPED: dict[str, Callable[..., Any]] = {
     "-": lambda a: _times(sympy.Integer(-1), a),
     "*": _times,
     "/": lambda a, b: _times(1 / b, a),
+    "floor": lambda a: sympy.floor(a, evaluate=False),
+    "ceil": lambda a: sympy.ceiling(a, evaluate=False),
 }
-_NAMES = {"Min": "min", "Max": "max", "floor": "floor", "ceiling": "ceil", "log2": "log2"}
-
-
-def _tree(e: sympy.Basic) -> Tree:
-    """The tree of a SymPy expression, structure kept, operands in a fixed order."""
-    if isinstance(e, sympy.Rational):
-        return exact(Fraction(int(e.p), int(e.q)))
-    if isinstance(e, sympy.Symbol):
-        if not NAME.match(e.name):
-            raise SymflopsError(f"{e.name!r} is not a name of the language")
-        return e.name
-    if isinstance(e, sympy.Add):
-        return ("+", *(_tree(a) for a in e.as_ordered_terms()))
-    if isinstance(e, sympy.Mul):
-        return _product_tree(e)
-    if isinstance(e, sympy.Pow):
-        base, exponent = e.args
-        if exponent == sympy.Rational(1, 2):
-            return ("sqrt", _tree(base))
-        if exponent.is_Rational and exponent.is_negative:
-            return ("/", 1, _tree(base**-exponent))
-        return ("**", _tree(base), _tree(exponent))
-    if isinstance(e, sympy.UnevaluatedExpr):
-        return _tree(e.args[0])
-    name = type(e).__name__
-    if name in _NAMES:
-        arguments = sorted(e.args, key=sympy.default_sort_key) if name in ("Min", "Max") else e.args
-        return (_NAMES[name], *(_tree(a) for a in arguments))
-    if isinstance(e, sympy.Piecewise):
-        return _piecewise(e)
-    if name == "Mod":
-        return ("%", _tree(e.args[0]), _tree(e.args[1]))
-    raise SymflopsError(f"{name} is not part of the language{nearest(name, tuple(_NAMES))}")
-
-
-def _product_tree(e: sympy.Mul) -> Tree:
-    coefficient, rest = e.as_coeff_Mul()
-    factors = rest.as_ordered_factors() if isinstance(rest, sympy.Mul) else [rest]
-    below = [f for f in factors if isinstance(f, sympy.Pow) and f.exp.is_Rational and f.exp.is_negative]
-    top = [_tree(f) for f in factors if f not in below]
-    bottom = [_tree(1 / f) for f in below]
-    size = abs(Fraction(int(coefficient.p), int(coefficient.q)))
-    if size.numerator != 1 or not top:
-        top.insert(0, size.numerator)
-    if size.denominator != 1:
-        bottom.insert(0, size.denominator)
-    tree: Tree = ("*", *top) if len(top) > 1 else top[0]
-    if bottom:
-        tree = ("/", tree, ("*", *bottom) if len(bottom) > 1 else bottom[0])
-    return ("-", tree) if coefficient < 0 else tree
-
-
-def _piecewise(e: sympy.Piecewise) -> Tree:
-    """A sum of the pieces, each times 1 where its condition is the first that holds, and times 0 elsewhere."""
-    if e.args[-1].cond != sympy.true:
-        raise SymflopsError("Piecewise without a piece for all other cases (one whose condition is True)")
-    result = _tree(e.args[-1].expr)
-    for piece, condition in reversed(e.args[:-1]):
-        here = _indicator(condition)
-        result = ("+", ("*", here, _tree(piece)), ("*", ("+", 1, ("-", here)), result))
-    return result
-
-
-def _indicator(condition: sympy.Basic) -> Tree:
-    """1 where a condition on whole numbers holds, else 0: p <= q is min(1, max(0, q - p + 1))."""
-    if condition in (sympy.true, sympy.false):
-        return 1 if condition == sympy.true else 0
-    if isinstance(condition, sympy.And | sympy.Or | sympy.Not):
-        parts = [_indicator(c) for c in condition.args]
-        if isinstance(condition, sympy.And):
-            return ("*", *parts)
-        others: Tree = ("*", *(("+", 1, ("-", part)) for part in parts))
-        return ("+", 1, ("-", others)) if isinstance(condition, sympy.Or) else others
-    if not isinstance(condition, sympy.core.relational.Relational) or not (condition.lhs - condition.rhs).is_integer:
-        raise SymflopsError(f"Piecewise: {str(condition)[:60]} is no comparison of whole numbers")
-    if isinstance(condition, sympy.Eq | sympy.Ne):
-        both: Tree = ("*", _indicator(condition.lhs <= condition.rhs), _indicator(condition.lhs >= condition.rhs))
-        return both if isinstance(condition, sympy.Eq) else ("+", 1, ("-", both))
-    gap, strict = condition.gts - condition.lts, isinstance(condition, sympy.Lt | sympy.Gt)
-    return ("min", 1, ("max", 0, _tree(gap if strict else gap + 1)))

@@ -6,10 +6,11 @@ The rules hold because every symbol is a nonnegative number; a rounding is dropp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import gcd, lcm
 
-from symflops import deadline
+from symflops import budget, deadline
 from symflops.errors import SymflopsError
 from symflops.number import rational_logarithm2
 from symflops.polynomial import (
@@ -26,6 +27,7 @@ from symflops.polynomial import (
     is_nonnegative,
     multiply,
     negate,
+    size,
     value_of,
 )
 from symflops.tree import exact, write
@@ -106,22 +108,28 @@ def maximum(*values: Value) -> Value:
 
 
 def _extreme(function: str, values: tuple[Value, ...]) -> Value:
-    sign = 1 if function == "min" else -1
-    candidates: list[Value] = []
+    candidates: dict[Value, None] = {}
     for value in values:
         nested = _only_call(value)
         parts = nested.arguments if nested is not None and nested.function == function else (value,)
-        candidates.extend(p for p in parts if p not in candidates)
-    kept: list[Value] = []
-    for i, value in enumerate(candidates):
-        deadline.check()
-        # `value` cannot be the extreme one where another is always on the right side of it.
-        others = kept + candidates[i + 1 :]
-        if not any(is_nonnegative(multiply(sign, add(value, negate(other)))) for other in others):
-            kept.append(value)
+        candidates.update(dict.fromkeys(parts))
+    kept = [value for value, stays in zip(candidates, undominated(function, [*candidates]), strict=True) if stays]
     if len(kept) == 1:
         return kept[0]
     return atom(Call.of(function, *sorted(kept, key=lambda v: write(flat(v)))))
+
+
+def undominated(function: str, values: Sequence[Value]) -> list[bool]:
+    """Which of these can be the smallest, for `min`, or the largest: one cannot where another is always on the right
+    side of it."""
+    sign = 1 if function == "min" else -1
+    budget.charge(len(values) * sum(10 + size(value)[0] // 8 for value in values) if len(values) > 1 else 0)
+    stays = [True] * len(values)
+    for i, value in enumerate(values):
+        deadline.check()
+        gaps = (add(value, negate(other)) for j, other in enumerate(values) if stays[j] and j != i)
+        stays[i] = not any(is_nonnegative(multiply(sign, gap)) for gap in gaps)
+    return stays
 
 
 def _only_call(value: Value) -> Call | None:

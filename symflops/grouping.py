@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from symflops import deadline
-from symflops.polynomial import Call, Monomial, Number, Polynomial, Value, factored, terms_of, value_of
-from symflops.tree import Tree, write
+from symflops.polynomial import Call, Monomial, Number, Polynomial, Value, factored, flat, terms_of, value_of
+from symflops.tree import MAX_DEPTH, Tree, depth, write
 
 # Factors are written in this order, then by name: bytes per element, batch, length, architecture, past, causal.
 _FIRST = ("dtype_bytes", "weight_bytes", "cache_bytes", "batch_size", "seq_len")
 _LAST = ("past_len", "causal")
 _SEARCH = 24  # up to so many terms, more than one factoring is tried at each level
+_EFFORT = 400_000  # characters written to compare factorings; what remains then is left as a plain sum
+_NESTED = 40  # factorings inside of one another
 
 # What engineers write by hand. A name that is not here, or taken, keeps its full length.
 SHORT = {
@@ -40,15 +42,18 @@ def grouped(value: Value) -> Tree:
     """
     if not isinstance(value, Polynomial):
         return value
-    return _Search().tree(value)
+    tree = _Search().tree(value)
+    return tree if depth(tree) <= MAX_DEPTH else flat(value)
 
 
 def short_names(names: set[str]) -> dict[str, str]:
     """A short name for each of these symbols, no two alike: `{"hidden_size": "h", ...}`."""
     chosen: dict[str, str] = {}
+    taken: set[str] = set()
     for name in sorted(names, key=lambda n: (n not in SHORT, n)):
         wanted = SHORT.get(name, name)
-        chosen[name] = name if wanted in chosen.values() or (wanted != name and wanted in names) else wanted
+        chosen[name] = name if wanted in taken or (wanted != name and wanted in names) else wanted
+        taken.add(chosen[name])
     return chosen
 
 
@@ -64,6 +69,8 @@ class _Search:
 
     def __init__(self) -> None:
         self.seen: dict[frozenset[tuple[Monomial, Number]], tuple[int, Tree]] = {}
+        self.effort = 0  # characters written to find the shortest
+        self.nested = 0  # factorings inside of one another
 
     def tree(self, value: Value) -> Tree:
         return self.best(value)[1]
@@ -73,9 +80,16 @@ class _Search:
         deadline.check()
         key = frozenset(terms_of(value).items())
         if key not in self.seen:
+            self.nested += 1
             tree = self.factor(value)
-            self.seen[key] = (len(write(tree)), tree)
+            self.nested -= 1
+            self.seen[key] = (self.length(tree), tree)
         return self.seen[key]
+
+    def length(self, tree: Tree) -> int:
+        length = len(write(tree))
+        self.effort += length
+        return length
 
     def factor(self, value: Value) -> Tree:
         if not isinstance(value, Polynomial):
@@ -98,8 +112,11 @@ class _Search:
         counts: Counter[str] = Counter(n for m in value.terms for n, e in m if e > 0)
         shared = [n for n in sorted(counts, key=lambda n: (-counts[n], _order(n))) if counts[n] > 1]
         tries = 3 if len(value.terms) <= 8 else 2 if len(value.terms) <= _SEARCH else 1
+        if self.effort > _EFFORT or self.nested > _NESTED:
+            tries = 0
         found: list[tuple[int, Tree]] = []
         for name in shared[:tries]:
+            self.effort += 30 * len(value.terms)
             inside = {m: c for m, c in value.terms.items() if dict(m).get(name, 0) > 0}
             outside = {m: c for m, c in value.terms.items() if m not in inside}
             parts = [self.tree(value_of(inside))]
@@ -107,7 +124,7 @@ class _Search:
                 rest = self.tree(value_of(outside))
                 parts.extend(rest[1:] if isinstance(rest, tuple) and rest[0] == "+" else [rest])
             tree = ("+", *sorted(parts, key=_negative))
-            found.append((len(write(tree)), tree))
+            found.append((self.length(tree), tree))
         if found:
             return min(found, key=lambda f: (f[0], write(f[1])))[1]
         ordered = sorted(value.terms.items(), key=lambda t: (t[1] < 0, not t[0], [_order(n) for n, _ in t[0]]))

@@ -45,6 +45,8 @@ def symbols(names: set[str], *, short: bool = True) -> dict[str, str]:
     if not short:
         return {name: rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}" for name in names}
     chosen: dict[str, str] = {}
+    taken: set[str] = set()
+    counts: dict[tuple[str, str], int] = {}
     known = short_names(names)
     for name in sorted(names, key=lambda n: (known[n] == n and n not in SHORT, n)):
         wanted = known[name]
@@ -53,10 +55,12 @@ def symbols(names: set[str], *, short: bool = True) -> dict[str, str]:
             wanted = words[0][0] + "_" + "".join(word[0] for word in words[1:])
         head, _, tail = wanted.partition("_")
         tail = tail.replace("_", "")
-        text, count = _symbol(head, tail), 1
-        while text in chosen.values():
+        text, count = _symbol(head, tail), counts.get((head, tail), 1)
+        while text in taken:
             count += 1
             text = _symbol(head, f"{tail}{count}")
+        counts[head, tail] = count
+        taken.add(text)
         chosen[name] = text
     return chosen
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import isqrt
 
+from symflops import budget
 from symflops.errors import SymflopsError
 from symflops.tree import MAX_BITS, exact
 
@@ -16,7 +17,7 @@ def is_small_power(base: Number, exponent: int) -> bool:
     ratio = Fraction(base)
     if ratio == 0 or abs(ratio) == 1 or (abs(ratio) < 1) is not (exponent > 0):
         return False
-    return max(abs(ratio.numerator).bit_length(), ratio.denominator.bit_length()) * abs(exponent) > 2 * MAX_BITS
+    return max(abs(ratio.numerator).bit_length(), ratio.denominator.bit_length()) * abs(exponent) > MAX_BITS
 
 
 def number_power(base: Number, exponent: int) -> Number:
@@ -30,11 +31,18 @@ def number_power(base: Number, exponent: int) -> Number:
     if ratio == 0 and exponent < 0:
         raise SymflopsError("division by zero")
     bits = max(abs(ratio.numerator).bit_length(), ratio.denominator.bit_length()) * abs(exponent)
-    if abs(ratio) in (0, 1) or bits <= 2 * MAX_BITS:
+    if abs(ratio) in (0, 1) or bits <= MAX_BITS:
         return exact(ratio**exponent)
-    if abs(ratio) > 1 or exponent < 0:
-        raise SymflopsError(f"power of more than {2 * MAX_BITS} bits")
-    return ratio**exponent if bits <= 32 * MAX_BITS else _small_power(ratio, exponent)
+    if abs(ratio) > 1 or exponent < 0 or budget.is_open():  # a formula is exact, and its text can be read back
+        raise SymflopsError(f"power of more than {MAX_BITS} bits")
+    return ratio**exponent if bits <= 16 * MAX_BITS else _small_power(ratio, exponent)
+
+
+def check_bits(number: Number) -> None:
+    """Raise SymflopsError for a number too long for a formula; what is computed of formulas may be longer."""
+    bits = max(number.numerator.bit_length(), number.denominator.bit_length())
+    if bits > MAX_BITS and (bits > 64 * MAX_BITS or budget.is_open()):
+        raise SymflopsError(f"integer of more than {MAX_BITS if budget.is_open() else 64 * MAX_BITS} bits")
 
 
 def _small_power(base: Fraction, exponent: int) -> Fraction:
@@ -45,7 +53,7 @@ def _small_power(base: Fraction, exponent: int) -> Fraction:
     with mp.workprec(512):
         mantissa = (mpf(base.numerator) / base.denominator) ** exponent
         sign, significand, shift, _ = mantissa._mpf_
-    if shift < -16 * MAX_BITS:
+    if shift < -8 * MAX_BITS:
         return Fraction(0)
     return Fraction((-1) ** sign * int(significand)) * Fraction(2) ** int(shift)
 

@@ -13,7 +13,7 @@ from functools import reduce
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
-from symflops.algebra import free_symbols, from_tree
+from symflops.algebra import ALGEBRA, free_symbols
 from symflops.errors import SymflopsError, nearest
 from symflops.grouping import grouped
 from symflops.number import number_power, rational_logarithm2, rational_root
@@ -130,7 +130,7 @@ def _atom(name: str, bindings: Mapping[str, Number]) -> Number:
         return _real(name.function, arguments)
     if name.function == "**":
         return number_power(arguments[0], int(arguments[1]))
-    value = from_tree((name.function, *arguments))
+    value = ALGEBRA[name.function](*arguments)
     assert not isinstance(value, Polynomial)  # whatever else there is of numbers is a rational number
     return value
 

@@ -1,11 +1,7 @@
 """The canonical form that every cost is kept in: a sum of monomials with exact rational coefficients.
 
-A `Value` is an `int`, a `Fraction` or a `Polynomial`. A polynomial maps monomials to coefficients; a monomial is a
-sorted tuple of (atom, exponent), exponents may be negative. An atom is a symbol's name or a `Call`: a function
-(`min`, `floor`, a power with a symbol in its exponent, ...) of values that are canonical themselves. Two expressions
-that agree as polynomials in their atoms are therefore the same dictionary, adding is merging dictionaries, and a sum
-over 100,000 layers is linear. Every symbol stands for a nonnegative number, which is whole unless
-`vocabulary.is_whole` says otherwise; the rules for `min`, `max`, `floor` and `ceil` rely on it.
+Two expressions that agree as polynomials in their atoms are the same dictionary, adding is merging dictionaries, and a
+sum over 100,000 layers is linear. What a value is made of is said in `value.py`.
 """
 
 from __future__ import annotations
@@ -13,89 +9,33 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd, lcm
-from typing import Any, Union
 
-from symflops import deadline
+from symflops import budget, deadline
 from symflops.errors import SymflopsError
 from symflops.number import Number as Number
+from symflops.number import check_bits as check_bits
 from symflops.number import is_small_power, number_power, rational_root
-from symflops.tree import MAX_BITS, Tree, exact, write
-from symflops.vocabulary import is_whole
-
-Value = Union[int, Fraction, "Polynomial"]
-Monomial = tuple[tuple[str, int], ...]
+from symflops.tree import exact
+from symflops.value import Call as Call
+from symflops.value import Monomial as Monomial
+from symflops.value import Polynomial as Polynomial
+from symflops.value import Value as Value
+from symflops.value import atom as atom
+from symflops.value import check_size as check_size
+from symflops.value import flat as flat
+from symflops.value import is_integer as is_integer
+from symflops.value import is_integral as is_integral
+from symflops.value import is_nonnegative as is_nonnegative
+from symflops.value import is_sure as is_sure
+from symflops.value import size as size
+from symflops.value import symbol as symbol
+from symflops.value import terms_of as terms_of
+from symflops.value import value_of as value_of
 
 MAX_TERMS = 100_000  # products that one multiplication may form
 MAX_EXPONENT = 1000
-
-
-class Call(str):
-    """An opaque factor: a function of values. It is its own canonical text, so atoms sort and hash as strings."""
-
-    function: str
-    arguments: tuple[Value, ...]
-
-    @staticmethod
-    def of(function: str, *arguments: Value) -> Call:
-        call = Call(write((function, *(flat(a) for a in arguments))))
-        call.function = function
-        call.arguments = arguments
-        return call
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Call.of, (self.function, *self.arguments))
-
-    @property
-    def is_integer(self) -> bool:
-        """Whether its value is a whole number at all numbers that its symbols stand for."""
-        if self.function in ("floor", "ceil"):
-            return True
-        if self.function == "**" and not is_nonnegative(self.arguments[1]):  # 2**(-n) is a fraction
-            return False
-        return self.function in ("min", "max", "**") and all(is_integer(a) for a in self.arguments)
-
-
-class Polynomial:
-    """An immutable polynomial that is not a constant. Make one with `symbol` and the functions below."""
-
-    __slots__ = ("terms",)
-
-    def __init__(self, terms: dict[Monomial, Number]) -> None:
-        self.terms = terms
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Polynomial) and self.terms == other.terms
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self.terms.items()))
-
-    def __repr__(self) -> str:
-        return write(flat(self))
-
-
-def symbol(name: str) -> Polynomial:
-    """The polynomial of one symbol."""
-    return Polynomial({((name, 1),): 1})
-
-
-def atom(call: Call) -> Polynomial:
-    return Polynomial({((call, 1),): 1})
-
-
-def terms_of(value: Value) -> dict[Monomial, Number]:
-    """The terms of any value, constants included."""
-    if isinstance(value, Polynomial):
-        return value.terms
-    return {(): value} if value else {}
-
-
-def value_of(terms: dict[Monomial, Number]) -> Value:
-    """The value with these terms (none of them 0): a constant if that is all there is."""
-    if not terms:
-        return 0
-    if len(terms) == 1 and () in terms:
-        return terms[()]
-    return Polynomial(terms)
+_TOO_MANY = f"expanding the product needs more than {MAX_TERMS:,} terms"
+_CACHED = 32  # factors of a product that is remembered
 
 
 # ------------------------------------------------------------------------------------------------------- sums, products
@@ -134,7 +74,7 @@ def multiply(*values: Value) -> Value:
     """The product, expanded. Numbers are multiplied first: most arguments of most layers are numbers."""
     number: Number = 1
     product: Polynomial | None = None
-    for value in values:
+    for value in _merged(values) if len(values) > 2 else values:
         if not isinstance(value, Polynomial):
             number *= value
         elif product is None:
@@ -147,8 +87,7 @@ def multiply(*values: Value) -> Value:
                 number, product = number * expanded, None
     if type(number) is Fraction:
         number = exact(number)
-    if number.numerator.bit_length() > 2 * MAX_BITS:
-        raise SymflopsError(f"integer of more than {2 * MAX_BITS} bits")
+    check_bits(number)
     if product is None or not number:
         return number
     if number == 1:
@@ -158,9 +97,29 @@ def multiply(*values: Value) -> Value:
     return Polynomial(scaled)
 
 
+def _merged(values: tuple[Value, ...]) -> list[Value]:
+    """The factors of a product with those that are single terms made one, all at once: a long product stays linear."""
+    others: list[Value] = []
+    exponents: dict[str, int] = {}
+    coefficient: Number = 1
+    for value in values:
+        if isinstance(value, Polynomial) and len(value.terms) == 1:
+            ((monomial, factor),) = value.terms.items()
+            coefficient *= factor
+            for name, exponent in monomial:
+                exponents[name] = exponents.get(name, 0) + exponent
+        else:
+            others.append(value)
+    monomial = tuple(sorted((name, exponent) for name, exponent in exponents.items() if exponent))
+    return [_reduced({monomial: exact(Fraction(coefficient))}), *others] if exponents else [coefficient, *others]
+
+
 def _expand(a: Polynomial, b: Polynomial) -> Value:
-    if len(a.terms) * len(b.terms) > MAX_TERMS:
-        raise SymflopsError(f"expanding the product needs more than {MAX_TERMS:,} terms")
+    products = len(a.terms) * len(b.terms)
+    if products > MAX_TERMS:
+        raise budget.TooLargeError(f"the formula is too large: {_TOO_MANY}")
+    if budget.is_open():
+        budget.charge(products * (2 + (max(map(len, a.terms)) + max(map(len, b.terms))) // 8), _TOO_MANY)
     total: dict[Monomial, Number] = {}
     for m, c in a.terms.items():
         deadline.check()
@@ -168,17 +127,29 @@ def _expand(a: Polynomial, b: Polynomial) -> Value:
             key = _times(m, n)
             found = total.get(key, 0) + c * d
             total[key] = exact(found) if type(found) is Fraction else found
+    for c in total.values():
+        check_bits(c)
     return _reduced({m: c for m, c in total.items() if c})
 
 
-@lru_cache(maxsize=65536)
 def _times(m: Monomial, n: Monomial) -> Monomial:
     if not m or not n:
         return m or n
+    if m[-1][0] < n[0][0]:
+        return m + n
+    if n[-1][0] < m[0][0]:
+        return n + m
+    return _remembered(m, n) if len(m) + len(n) <= _CACHED else _product(m, n)
+
+
+def _product(m: Monomial, n: Monomial) -> Monomial:
     exponents = dict(m)
     for name, exponent in n:
         exponents[name] = exponents.get(name, 0) + exponent
     return tuple(sorted((a, e) for a, e in exponents.items() if e))
+
+
+_remembered = lru_cache(maxsize=65536)(_product)
 
 
 def _reduced(terms: dict[Monomial, Number]) -> Value:
@@ -247,13 +218,17 @@ def factored(a: Polynomial) -> tuple[Number, Monomial, Value]:
     content = Fraction(gcd(*(c.numerator for c in coefficients)), lcm(*(c.denominator for c in coefficients)))
     if all(c < 0 for c in coefficients):
         content = -content
-    monomials = [dict(m) for m in a.terms]
-    common: Monomial = tuple(
-        (name, low)
-        for name in sorted(set().union(*monomials))
-        if (low := min(m.get(name, 0) for m in monomials)) > 0 or all(m.get(name, 0) < 0 for m in monomials)
-        if (low := low if low > 0 else max(m.get(name, 0) for m in monomials))
-    )
+    shared: dict[str, int] | None = None  # exponents of the factors that all terms have, above or all below
+    for monomial in a.terms:
+        exponents = dict(monomial)
+        if shared is None:
+            shared = exponents
+        else:
+            both = ((name, e, exponents[name]) for name, e in shared.items() if name in exponents)
+            shared = {name: min(e, other) if e > 0 else max(e, other) for name, e, other in both if e * other > 0}
+        if not shared:
+            break
+    common: Monomial = tuple(sorted((shared or {}).items()))
     inverse = tuple((name, -exponent) for name, exponent in common)
     rest = {_times(m, inverse): exact(c / content) for m, c in zip(a.terms, coefficients, strict=True)}
     return exact(content), common, value_of(rest)
@@ -272,58 +247,3 @@ def square_root(a: Value) -> Value:
         if coefficient > 0 and all(e % 2 == 0 and (e % 4 == 0 or is_sure(n)) for n, e in monomial):
             return multiply(square_root(coefficient), value_of({tuple((n, e // 2) for n, e in monomial): 1}))
     return atom(Call.of("sqrt", a))
-
-
-def is_nonnegative(a: Value) -> bool:
-    """Whether a value is at least 0 for all nonnegative symbols, as far as its form shows."""
-    return all(c > 0 and all(is_sure(n) for n, _ in m) for m, c in terms_of(a).items())
-
-
-def is_sure(name: str) -> bool:
-    """Whether a factor is at least 0, as far as its form shows; a symbol always is."""
-    if not isinstance(name, Call):
-        return True
-    if name.function == "max":
-        return any(is_nonnegative(a) for a in name.arguments)
-    if name.function == "log2":
-        return False
-    return name.function == "sqrt" or all(is_nonnegative(a) for a in name.arguments)
-
-
-def is_integer(a: Value) -> bool:
-    """Whether a value is a whole number at all numbers that its symbols stand for, as far as its form shows."""
-    return all(type(c) is int and is_integral(m) for m, c in terms_of(a).items())
-
-
-def is_integral(monomial: Monomial) -> bool:
-    return all(e > 0 and (name.is_integer if isinstance(name, Call) else is_whole(name)) for name, e in monomial)
-
-
-def flat(value: Value) -> Tree:
-    """The expanded tree of a value, in canonical order."""
-    if not isinstance(value, Polynomial):
-        return value
-    trees = [_term(m, c) for m, c in sorted(value.terms.items(), key=lambda t: (-sum(e for _, e in t[0]), t[0]))]
-    return trees[0] if len(trees) == 1 else ("+", *trees)
-
-
-def _term(monomial: Monomial, coefficient: Number) -> Tree:
-    size = -coefficient if coefficient < 0 else coefficient
-    top: list[Tree] = [_factor(n, e) for n, e in monomial if e > 0]
-    bottom: list[Tree] = [_factor(n, -e) for n, e in monomial if e < 0]
-    if size.numerator != 1 or not top:
-        top.insert(0, size.numerator)
-    if size.denominator != 1:
-        bottom.insert(0, size.denominator)
-    tree: Tree = top[0] if len(top) == 1 else ("*", *top)
-    if bottom:
-        tree = ("/", tree, bottom[0] if len(bottom) == 1 else ("*", *bottom))
-    return ("-", tree) if coefficient < 0 else tree
-
-
-def _factor(name: str, exponent: int) -> Tree:
-    base: Tree = name
-    if isinstance(name, Call):
-        arguments = tuple(flat(a) for a in name.arguments)
-        base = arguments[0] if name.function == "+" else (name.function, *arguments)
-    return base if exponent == 1 else ("**", base, exponent)

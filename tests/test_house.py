@@ -14,14 +14,16 @@ PACKAGE = Path(__file__).parent.parent / "symflops"
 # Each room imports only from rooms before it. The rooms in one inner tuple do not import each other.
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("deadline", "vocabulary"),
+    ("deadline", "budget", "vocabulary"),
+    ("syntax",),
     ("tree",),
     ("number",),
+    ("value",),
     ("polynomial",),
     ("function",),
     ("algebra",),
     ("grouping",),
-    ("units", "notation", "notebook"),
+    ("units", "notation", "notebook", "sympy_tree"),
     ("expr",),
     ("numeric",),
     ("meaning",),

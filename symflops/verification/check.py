@@ -9,6 +9,7 @@ from typing import Any
 
 from symflops import deadline
 from symflops.algebra import free_symbols, from_text, substitute
+from symflops.budget import TooLargeError
 from symflops.errors import SymflopsError, nearest
 from symflops.layer import collection_paused
 from symflops.polynomial import Value, add, flat, negate
@@ -77,6 +78,8 @@ def verify(
     except deadline.OutOfTimeError:
         how = f"reading the formulas took more than {budget:g} s"
         return Verdict("unproven", metric, "the candidate", "the reference", how)
+    except TooLargeError as error:
+        return Verdict("unproven", metric, "the candidate", "the reference", error.message)
     start = start if isinstance(candidate, str) and isinstance(reference, str) else deadline.now()
     try:
         with deadline.limit(budget * 0.8):
