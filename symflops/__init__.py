@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from symflops.formula import Formula, formula_names, load_formula
     from symflops.layer import Layer
     from symflops.model import Model, Row, Rows, model_names
+    from symflops.reference import verify
     from symflops.source import derive, load
-    from symflops.verification import Verdict, verify
+    from symflops.verification import Verdict
 
 __version__ = "0.1.0"
 
@@ -37,7 +38,8 @@ _NAMES = {
     "formula": "Formula load_formula formula_names",
     "layer": "Layer",
     "model": "Model Row Rows model_names",
-    "verification": "Verdict verify",
+    "verification": "Verdict",
+    "reference": "verify",
     "source": "load derive",
     "analysis.solution": "Answer Solution solve",
     "analysis.regimes": "Regimes regimes",

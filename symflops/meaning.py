@@ -233,7 +233,7 @@ def _among(name: str, free: frozenset[str]) -> dict[str, int]:
             found[other] = 1
         elif SHORT.get(other) == name or SHORT.get(name) == other:
             found[other] = 2
-        elif means in _LETTERS.get(name, ()):
+        elif other in _WORDS and means in _LETTERS.get(name, ()):  # one letter does not mean another one
             found[other] = 3 + _LETTERS[name].index(means)
         elif means == "rows" and _WORDS.get(name) == "tokens":
             found[other] = 0

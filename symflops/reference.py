@@ -1,24 +1,32 @@
 """What the user named becomes something that has a cost: a formula, a model, a layer of one, a class, or a text.
 
 Tried in this order: a file (`.toml` is a formula, anything else a model or a config), `MODEL:LAYER`, a name of the
-library, a shipped model, a class, and last the text of a formula.
+library, a shipped model, a class, and last the text of a formula. A word that is none of these is no formula either,
+unless the other side of a comparison has that name.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 from symflops import model as models
-from symflops import source
-from symflops.errors import SymflopsError
+from symflops import source, verification
+from symflops.errors import SymflopsError, nearest
 from symflops.formula import Formula, formula_for_class, formula_names, load_formula, read_formula
 from symflops.layer import Layer, Part
+from symflops.meaning import is_known
 from symflops.model import Model
+from symflops.numeric import RUN_SYMBOLS
+from symflops.tree import names, read
+from symflops.verification import Verdict
 from symflops.verification.subject import layer_of, one_layer
 
 _CLASS = re.compile(r"([a-z_][A-Za-z0-9_]*\.)+[A-Za-z_][A-Za-z0-9_]*\Z|[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*\Z")
+_WORD = re.compile(r"[A-Za-z_][\w.-]*\Z")  # what a model or a formula of the library may be called
 _TRANSFORMERS = re.compile(r"transformers\.models\.([a-z0-9_]+)\.")
 
 
@@ -34,23 +42,90 @@ def named(text: str, progress: Callable[[str], None] = lambda _: None) -> Formul
     knows and that cannot be derived.
     """
     path, layer = text, ""
-    if ":" in text and not Path(text).exists():
+    if ":" in text and not _exists(text):
         path, _, layer = text.rpartition(":")
     if path.endswith(".toml"):
         if layer:
             raise SymflopsError(f"a formula has no layers: {layer[:100]!r}", where=path)
         return read_formula(Path(path))
-    if layer or path.endswith(".json") or path in models.model_names() or _is_file(path):
+    is_word = _WORD.match(path) is not None
+    if layer or path.endswith(".json") or (is_word and path in models.model_names()) or _is_file(path):
         model = source.load(path, progress)
         return layer_of(model, layer) if layer else model
-    if text in formula_names():
+    if is_word and text in formula_names():
         return load_formula(text)
     return of_class(text, progress) if _CLASS.match(text) else text
 
 
-def _is_file(path: str) -> bool:
+def _of_named(function: Callable[..., Verdict]) -> Callable[..., Verdict]:
+    """`verify` of what the texts name: a model's name is that model, in Python as on the command line."""
+
+    @wraps(function)
+    def verify(candidate: Any, reference: Any, *args: Any, **options: Any) -> Verdict:
+        given, wanted = (named(thing) if isinstance(thing, str) else thing for thing in (candidate, reference))
+        check_words(given, wanted, [options.get(name) for name in ("rename", "set", "assume")])
+        return function(given, wanted, *args, **options)
+
+    return verify
+
+
+verify = _of_named(verification.verify)
+
+
+def check_words(candidate: Any, reference: Any, options: Any = ()) -> None:
+    """Raise SymflopsError for a side that is one word and no name of the other side: a mistyped model is no formula.
+
+    >>> check_words("B*S*h", "gpt3")
+    Traceback (most recent call last):
+    symflops.errors.SymflopsError: no such model 'gpt3'; did you mean 'gpt2'?
+    """
+    for text, other in ((candidate, reference), (reference, candidate)):
+        if not isinstance(text, str) or len(text) < 2 or not _WORD.match(text) or _NUMBERED.match(text):
+            continue
+        own = _names_in(text)
+        if own and (any(is_known(name) for name in own) or own & (_names_of(other) | _names_in_all(options))):
+            continue
+        hint = nearest(text, [*models.model_names(), *formula_names()])
+        raise SymflopsError(f"no such model {text[:100]!r}{hint or ', and the other side has no such name'}")
+
+
+_NUMBERED = re.compile(r"[A-Za-z]\d*\Z")  # x, x0: a symbol, whatever the other side is
+
+
+def _names_of(thing: Any) -> set[str]:
+    """The names that one side has."""
+    if isinstance(thing, str):
+        return _names_in(thing)
+    if isinstance(thing, Model):
+        return {*thing.definitions, *RUN_SYMBOLS}
+    if isinstance(thing, Formula):
+        return {*thing.args, *thing.defaults}
+    return {str(symbol) for symbol in getattr(thing, "free_symbols", ())}
+
+
+def _names_in(text: str) -> set[str]:
     try:
-        return "/" in path and Path(path).exists()
+        return names(("", read(text)))
+    except SymflopsError:
+        return set()
+
+
+def _names_in_all(options: Any) -> set[str]:
+    """The names in options, however they are nested."""
+    if isinstance(options, str):
+        return set(re.findall(r"[A-Za-z_]\w*", options))
+    if isinstance(options, dict):
+        return _names_in_all([*options, *options.values()])
+    return set().union(*map(_names_in_all, options)) if isinstance(options, list | tuple) else set()
+
+
+def _is_file(path: str) -> bool:
+    return "/" in path and _exists(path)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
     except (OSError, ValueError):  # too long for a path, or a null byte: a formula, or nothing
         return False
 

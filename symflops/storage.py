@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from symflops import algebra, polynomial
 from symflops.algebra import calls_of, free_symbols, substitute
@@ -24,6 +25,7 @@ def weights_of(place: Place) -> Value:
     return polynomial.multiply(own, polynomial.symbol("weight_bytes"), place.runs)
 
 
+@lru_cache(maxsize=32)
 def amount(model: Model, name: str) -> Value:
     """One of the amounts that people write a letter for: parameters, active_parameters, or the tokens of a call."""
     if name == "tokens":

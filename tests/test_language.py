@@ -145,6 +145,8 @@ REJECTED = {
     "__import__('os').system('1')": "column 1: \"__import__('os').system('1')\": only named functions can be called",
     "a.real": "column 1: 'a.real': attribute access is not part of the language",
     "a b": "column 3: 'b': not a formula",
+    "1or 2": "column 1: '1or': not a number",  # Python only warns of a word right behind a number
+    "2*0xfor": "column 3: '0xfor': not a number",
     "1 + ": "column 1: '1 + ': not a formula",
     "": "the formula is empty",
     "a[0]": "column 1: 'a[0]': Subscript is not part of the language",

@@ -406,10 +406,12 @@ def test_unproven_says_what_was_tried() -> None:
 
 
 def test_many_letters_for_the_same_things() -> None:
-    """More letters than there are sensible readings: one is taken, each meaning at most once."""
+    """More letters than there are sensible readings: asked back, or where that is wanted each meaning at most once."""
     letters = ["n", "d", "k", "m", "h", "S", "T", "L", "E", "D", "a", "g", "V", "B", "t", "s", "b"]
     reference = "batch_size*seq_len*hidden_size*num_hidden_layers*vocab_size*head_dim*num_attention_heads*past_len"
-    verdict = symflops.verify("*".join(letters), reference)
+    with pytest.raises(SymflopsError, match="'D' may mean head_dim or hidden_size: choose with --rename D=head_dim"):
+        symflops.verify("D*t*B*S", reference)
+    verdict = symflops.verify("*".join(letters), reference, closest=True)
     assert verdict.status == "different"
     assert verdict.renamed is not None
     assert len(set(verdict.renamed.values())) == len(verdict.renamed)

@@ -207,7 +207,7 @@ def _compared(formula: Formula, side: Side) -> Iterator[Verdict]:
 def compared(candidate: Any, reference: Any, metric: str) -> Verdict:
     """The verdict on one metric, with names as they stand: one taken for another is a likely reading of a formula, and
     no proof of what an argument means."""
-    verdict = verify(candidate, reference, metric)
+    verdict = verify(candidate, reference, metric, closest=True)
     if verdict.status != "equal" or not verdict.renamed:
         return verdict
     taken = ", ".join(f"{a} = {b}" for a, b in verdict.renamed.items())

@@ -37,10 +37,17 @@ def verify(
             help="a formula of the library, a model or MODEL:LAYER, a class, or another text",
         ),
     ],
-    metric: Annotated[str, typer.Option("--metric", help="which metric is compared")] = "flops",
+    metric: Annotated[
+        str, typer.Option("--metric", help="which metric is compared; or weights, cache: bytes of a model's")
+    ] = "flops",
     rename: Annotated[
         list[str] | None,
-        typer.Option("--rename", metavar="NAME=MEANING", help="what a name of the candidate means; repeatable"),
+        typer.Option(
+            "--rename",
+            metavar="NAME=MEANING",
+            help="what a name of the candidate means: a symbol, a formula, or the reference's parameters, "
+            "active_parameters or tokens; repeatable",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="put a number or a formula in; repeatable")
@@ -52,37 +59,64 @@ def verify(
     numbers: Annotated[
         bool, typer.Option("--numbers", help="put a model's own numbers in for hidden_size and the like")
     ] = False,
+    per_token: Annotated[
+        bool, typer.Option("--per-token", help="the candidate is the cost of one token, not of all of them")
+    ] = False,
+    training: Annotated[
+        int,
+        typer.Option(
+            "--training",
+            metavar="3|4",
+            help="the candidate is a training step: 3 times the reference, or 4 with full recomputation",
+        ),
+    ] = 0,
     tolerance: Annotated[
         Tolerance, typer.Option("--tolerance", help="leading: lower-order terms may differ and are listed")
     ] = Tolerance.exact,
+    lengths: Annotated[
+        str | None, typer.Option("--lengths", metavar="N,N,…", help="lengths at which the ratio of both is computed")
+    ] = None,
     budget: Annotated[str, typer.Option("--budget", metavar="SECONDS", help="time for decision and diagnosis")] = "1",
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
 ) -> None:
     """Whether a formula is right: equal (proved), different (with a counterexample and what is wrong), or unproven.
 
-    The exit status is 0 for equal, 1 for different, 2 for unproven and 3 for invalid input.
+    N and D mean the reference's parameters and tokens; what names were taken for is printed, and a name that may mean
+    several things is asked back. The exit status is 0 for equal, 1 for different, 2 for unproven and 3 for invalid
+    input.
     """
     from symflops import verification
-    from symflops.reference import named
+    from symflops.reference import check_words, named
 
     for what, text in (("CANDIDATE", candidate), ("--against", against)):
         if not text.strip():
             raise SymflopsError(f"{what} is empty")
     with request.only_our_words(), request.progress() as progress:
-        given, wanted = (named(text, progress) for text in (candidate, against))
-    conditions = [f"{name} == {value}" for name, value in _pairs(settings, "--set").items()]
+        given, wanted = (named(text.strip(), progress) for text in (candidate, against))
+    check_words(given, wanted, [rename, settings, assume])
     verdict = verification.verify(
         given,
         wanted,
         metric,
         rename=_pairs(rename, "--rename"),
-        assume=[*conditions, *(assume or ())],
+        set=_pairs(settings, "--set"),
+        assume=assume or (),
         numbers=numbers,
+        per_token=per_token,
+        training=training,
         tolerance=tolerance,
         budget=request.number(budget, "--budget"),
+        lengths=verification.LENGTHS if lengths is None else _lengths(lengths),
     )
     print(json.dumps(verdict.to_dict(), indent=2) if output is Format.json else verdict)
     raise typer.Exit(STATUS[verdict.status])
+
+
+def _lengths(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise SymflopsError(f"--lengths {text[:60]!r}: expected numbers of tokens, such as 1,2048") from None
 
 
 def _pairs(options: Sequence[str] | None, option: str) -> dict[str, str]:
@@ -91,5 +125,7 @@ def _pairs(options: Sequence[str] | None, option: str) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip() or not value.strip():
             raise SymflopsError(f"{option} {text[:60]!r}: expected name=value")
+        if name.strip() in pairs:
+            raise SymflopsError(f"{option} {name.strip()[:60]}: given twice")
         pairs[name.strip()] = value.strip()
     return pairs

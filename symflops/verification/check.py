@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from typing import Any
 
 from symflops import deadline
-from symflops.algebra import free_symbols, from_text, substitute
+from symflops.algebra import free_symbols
 from symflops.budget import TooLargeError
-from symflops.errors import SymflopsError, nearest
+from symflops.errors import SymflopsError
 from symflops.layer import collection_paused
-from symflops.polynomial import Value, add, flat, negate
-from symflops.tree import Tree, names
-from symflops.tree import read as read_text
+from symflops.polynomial import add, negate
 from symflops.verification.decision import Decision, decide
-from symflops.verification.diagnosis import diagnose, distance
-from symflops.verification.domain import Domain, domain
-from symflops.verification.exact import Enclosure, UndefinedError, number_at
-from symflops.verification.faults import text_of
+from symflops.verification.diagnosis import diagnose
+from symflops.verification.exact import Enclosure, number_at
 from symflops.verification.leading import lower_order
-from symflops.verification.names import quantity, readings, with_quantity
-from symflops.verification.normal import Form
+from symflops.verification.matching import Asked, Matched, match
+from symflops.verification.ratios import ratios
 from symflops.verification.subject import Subject, subject
-from symflops.verification.verdict import Verdict
+from symflops.verification.verdict import Finding, Verdict
 
-_LENGTHS = (128, 1024, 8192, 65536)
-# Where a ratio is taken when nothing else says: a model of seven billion parameters, one sequence.
-_USUAL = {
-    "batch": 1, "past": 0, "causal": 0, "bytes": 2, "weight bytes": 2, "cache bytes": 2, "hidden": 4096, "layers": 32,
-    "inner": 11008, "vocabulary": 32000, "heads": 32, "kv heads": 8, "head width": 128, "experts": 8,
-    "experts of a token": 2, "expert inner": 14336, "window": 4096,
-}  # fmt: skip
+LENGTHS = (128, 1024, 8192, 65536)
 _TOLERANCES = ("exact", "leading")
+_TRAINING = (0, 3, 4)
+_DIAGNOSIS = 0.1  # of the budget, that is kept for saying what is wrong where nothing could be decided
 
 
 @collection_paused()  # one pass over all of torch may take longer than the budget
@@ -43,20 +34,30 @@ def verify(
     metric: str = "flops",
     *,
     rename: Mapping[str, str] | None = None,
+    set: Mapping[str, Any] | None = None,  # noqa: A002 - named as on the command line
     assume: Iterable[str] = (),
     numbers: bool = False,
     tolerance: str = "exact",
     budget: float = 1.0,
+    lengths: Iterable[int] = LENGTHS,
+    per_token: bool = False,
+    training: int = 0,
+    closest: bool = False,
 ) -> Verdict:
     """Whether a candidate formula equals a reference, for all numbers that its symbols stand for: nonnegative
     integers, and rational numbers for bytes of an element.
 
-    Each is a text, a SymPy expression, a Formula, a Cost or a Model (its total with architecture symbols). `metric`
-    says which of the six is compared; a text is taken for it. `rename` says what names of the candidate mean in the
-    reference, `{"n": "seq_len"}`; a value may be a formula. `assume` are further conditions, `"past_len == 0"`, beside
-    those of the models; with `numbers`, a model's symbols have the model's own values. With `tolerance="leading"`
-    lower-order terms may differ: those that divide another term of the reference. The decision and the diagnosis end
-    after `budget` seconds of computing; the total of a large model is not part of it.
+    Each is a text, a SymPy expression, a Formula, a Cost or a Model (its total with architecture symbols), or the name
+    of one: a shipped model, MODEL:LAYER, a formula of the library, a class, a file. `metric` says which of the six is
+    compared, or `weights` and `cache`, the bytes of a model's weights and of its KV cache; a text is taken for it.
+    `rename` says what names of the candidate mean in the reference, `{"n": "seq_len"}`; a value may be a formula, and
+    `parameters`, `active_parameters` and `tokens` stand for the reference's. `set` puts numbers or formulas in for
+    names, `{"past_len": 0}`, and `assume` are further conditions, `"n*d == h"`, beside those of the models; with
+    `numbers`, a model's symbols have the model's own values. With `per_token` the candidate is the cost of one token,
+    with `training=3` (4: with full recomputation) that of a training step. With `tolerance="leading"` lower-order terms
+    may differ: those that divide another term of the reference. The ratio of both is computed at `lengths`. The
+    decision and the diagnosis end after `budget` seconds of computing; the total of a large model is not part of it.
+    A name that may mean several things is an error, unless `closest` takes the reading that comes closest.
 
     "equal" is proved and "different" comes with a counterexample that was computed exactly; points at which one side
     has no value, such as a division by zero, are outside of the domain.
@@ -68,10 +69,11 @@ def verify(
 
     Raises SymflopsError for what cannot be read, an unknown metric, name or tolerance, a budget that is not positive.
     """
-    if tolerance not in _TOLERANCES:
-        raise SymflopsError(f"unknown tolerance {tolerance!r}; valid: {', '.join(_TOLERANCES)}")
-    if not 0 < budget < float("inf"):
-        raise SymflopsError(f"budget = {budget}: must be a positive number of seconds")
+    _check_options(tolerance, budget, training)
+    sizes = tuple(lengths)
+    if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise SymflopsError(f"lengths = {str(sizes)[:60]}: must be positive integers")
+    asked = Asked(dict(rename or {}), dict(set or {}), tuple(assume), numbers, per_token, closest)
     start = deadline.now()
     try:
         given, wanted = (_read(thing, metric, budget) for thing in (candidate, reference))
@@ -81,27 +83,49 @@ def verify(
     except TooLargeError as error:
         return Verdict("unproven", metric, "the candidate", "the reference", error.message)
     start = start if isinstance(candidate, str) and isinstance(reference, str) else deadline.now()
+    wanted = wanted.scaled(training) if training else wanted
     try:
         with deadline.limit(budget * 0.8):
-            values = {**given.numbers, **wanted.numbers} if numbers else {}
-            conditions = (*(f"{name} == {value}" for name, value in values.items()), *assume)
-            matched = _match(given, wanted, rename or {}, conditions)
+            matched = match(given, wanted, asked)
     except deadline.OutOfTimeError:
         return Verdict("unproven", metric, given.label, wanted.label, f"matching the names took more than {budget:g} s")
     end = start + budget
-    decision = decide(*matched.trees, matched.where, max(0.01, (end - deadline.now()) * 0.85))
+    decision = decide(*matched.trees, matched.where, max(0.01, (end - deadline.now()) * (1 - _DIAGNOSIS) * 0.95))
     verdict = _verdict(decision, matched, given, wanted, metric)
     if decision.status == "different" and tolerance == "leading":
         dropped = lower_order(matched.a, matched.b, matched.where)
         if dropped:
             verdict = Verdict("equal", metric, given.label, wanted.label, "leading terms are the same", dropped=dropped)
-    if verdict.status == "different":
-        a, b = (matched.where.reduced(v) for v in (matched.a, matched.b))
-        findings = diagnose(a, b, wanted, metric, matched.where, max(0.02, end - deadline.now()))
-        ratios, at = _ratios(matched, given, wanted)
-        verdict = replace(verdict, findings=findings, ratios=ratios, ratios_at=at)
-    elapsed = deadline.now() - start
-    return replace(verdict, renamed=matched.renamed, assumed=matched.assumed, seconds=elapsed)
+    if verdict.status != "equal":
+        left = max(_DIAGNOSIS * budget * 0.5, end - deadline.now())
+        findings = _findings(matched, wanted, metric, left)
+        found, at, why = ratios(matched, {**wanted.numbers, **given.numbers}, sizes)
+        verdict = replace(verdict, findings=findings, ratios=found, ratios_at=at, no_ratios=why)
+    return replace(
+        verdict,
+        seconds=deadline.now() - start,
+        renamed=matched.renamed,
+        unknown=matched.unknown,
+        assumed=matched.assumed,
+        conventions=_conventions(per_token, training),
+    )
+
+
+def _check_options(tolerance: str, budget: float, training: int) -> None:
+    if tolerance not in _TOLERANCES:
+        raise SymflopsError(f"unknown tolerance {tolerance!r}; valid: {', '.join(_TOLERANCES)}")
+    if not 0 < budget < float("inf"):
+        raise SymflopsError(f"budget = {budget}: must be a positive number of seconds")
+    if training not in _TRAINING:
+        raise SymflopsError(f"training = {training}: 3 (forward and backward) or 4 (with full recomputation)")
+
+
+def _conventions(per_token: bool, training: int) -> tuple[str, ...]:
+    """What was asked to be compared, in words."""
+    said = ["the candidate is the cost of one token: multiplied by all of them"] if per_token else []
+    if training:
+        said.append(f"the candidate is a training step: the reference is {training} times the forward pass")
+    return tuple(said)
 
 
 def _read(thing: Any, metric: str, budget: float) -> Subject:
@@ -112,71 +136,7 @@ def _read(thing: Any, metric: str, budget: float) -> Subject:
         return subject(thing, metric)
 
 
-@dataclass(frozen=True)
-class _Matched:
-    """Both values in the reference's names, where they are compared, and what that relies on."""
-
-    a: Value
-    b: Value
-    trees: tuple[Tree, Tree]
-    where: Domain
-    renamed: Mapping[str, str]
-    assumed: tuple[str, ...]
-
-
-def _match(given: Subject, wanted: Subject, rename: Mapping[str, str], assume: tuple[str, ...]) -> _Matched:
-    new = {name: from_text(text) for name, text in rename.items()}
-    a = substitute(given.value, new) if _check_names(rename, given) else given.value
-    a, taken_a = _with_defaults(a, given, wanted.names | set(wanted.defaults))
-    full = free_symbols(wanted.value) | set(wanted.defaults)
-    likely = set(next(readings(free_symbols(a), full)).values())
-    b, taken_b = _with_defaults(wanted.value, wanted, free_symbols(a) | likely)
-    equations = {**given.equations, **wanted.equations}
-    texts = (*given.conditions, *wanted.conditions, *assume)
-    best: tuple[int, Value, dict[str, str], Domain] | None = None
-    for reading in readings(free_symbols(a), free_symbols(b)):
-        read = substitute(a, {name: from_text(text) for name, text in reading.items()}) if reading else a
-        where = domain(texts, equations, free_symbols(read) | free_symbols(b))
-        x, y = where.reduced(read), where.reduced(b)
-        apart = 0 if x == y or Form().of(add(x, negate(y))) == 0 else 1 + distance(x, y)
-        if best is None or apart < best[0]:
-            best = apart, read, reading, where
-        if not apart or not reading:
-            break
-    assert best is not None
-    _, read, reading, where = best
-    conditions = tuple(c.text for c in where.conditions if c.text.split(" == ")[0] not in equations)
-    renamed = {**rename, **reading}
-    left = _put(_put(given.tree, rename), reading) if not taken_a else flat(read)
-    trees = left, wanted.tree if not taken_b else flat(b)
-    return _Matched(read, b, trees, where, renamed, (*conditions, *taken_a, *taken_b))
-
-
-def _put(tree: Tree, texts: Mapping[str, str]) -> Tree:
-    """A tree with formulas in the place of names, all at once."""
-    if isinstance(tree, tuple):
-        return (tree[0], *(_put(operand, texts) for operand in tree[1:]))
-    return read_text(texts[tree]) if isinstance(tree, str) and tree in texts else tree
-
-
-def _check_names(rename: Mapping[str, str], given: Subject) -> bool:
-    known = names(("", given.tree)) | given.names
-    for name in rename:
-        if name not in known:
-            raise SymflopsError(f"rename: the candidate has no name {name[:100]!r}{nearest(name, sorted(known))}")
-    return bool(rename)
-
-
-def _with_defaults(value: Value, side: Subject, kept: set[str]) -> tuple[Value, tuple[str, ...]]:
-    """A formula's value with the defaults of those arguments that the other side does not mention."""
-    taken: list[str] = []
-    while missing := sorted((free_symbols(value) & side.defaults.keys()) - kept - set(taken)):
-        value = substitute(value, {n: side.defaults[n] for n in missing})
-        taken += missing
-    return value, tuple(f"{n} = {text_of(side.defaults[n])} (default)" for n in taken)
-
-
-def _verdict(decision: Decision, matched: _Matched, given: Subject, wanted: Subject, metric: str) -> Verdict:
+def _verdict(decision: Decision, matched: Matched, given: Subject, wanted: Subject, metric: str) -> Verdict:
     verdict = Verdict(decision.status, metric, given.label, wanted.label, decision.how)
     if decision.point is None:
         return verdict
@@ -186,23 +146,16 @@ def _verdict(decision: Decision, matched: _Matched, given: Subject, wanted: Subj
     return replace(verdict, counterexample=point, candidate_value=x, reference_value=y, smallest=decision.smallest)
 
 
-def _ratios(matched: _Matched, given: Subject, wanted: Subject) -> tuple[dict[int, float], dict[str, int]]:
-    """How many times the reference the candidate is, along seq_len, at a model's own numbers where there is one."""
-    names = free_symbols(matched.a) | free_symbols(matched.b)
-    length = with_quantity(names, "length")
-    if not length:
-        return {}, {}
-    own: dict[str, int] = {}
-    for side in (given, wanted):
-        own |= side.numbers
-    at = {n: own.get(n, _USUAL.get(quantity(n), 128)) for n in sorted(names - {length})}
-    found: dict[int, float] = {}
-    for size in _LENGTHS:
-        try:
-            x, y = (number_at(flat(v), at | {length: size}) for v in (matched.a, matched.b))
-        except UndefinedError:
-            continue
-        top, bottom = (Fraction(n.low if isinstance(n, Enclosure) else n) for n in (x, y))
-        if bottom and abs(top / bottom) < 2**1000:  # what a float holds
-            found[size] = float(top / bottom)
-    return found, at
+def _findings(matched: Matched, wanted: Subject, metric: str, seconds: float) -> tuple[Finding, ...]:
+    """What is wrong, in symbols where the candidate has them: with a model's numbers terms meet by chance. An edit that
+    changes nothing where the comparison is made is left out; one that is not what the difference is, too."""
+    where = matched.in_symbols
+    by_number = bool(matched.where.fixed.keys() - where.fixed.keys())
+    if by_number and not free_symbols(matched.a) & (matched.where.fixed.keys() - where.fixed.keys()):
+        where = matched.where
+    a, b = (where.reduced(v) for v in (matched.a, matched.b))
+    found = diagnose(a, b, wanted, metric, where, seconds, by_number and where is matched.where)
+    full = matched.where
+    kept = tuple(replace(f, added=full.reduced(f.added)) for f in found if full.reduced(f.added) != 0)
+    whole = add(full.reduced(matched.a), negate(full.reduced(matched.b)))
+    return kept if add(0, *(f.added for f in kept)) == whole else ()

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from symflops import deadline
 from symflops.algebra import ALGEBRA, substitute
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped
+from symflops.meaning import quantity, with_quantity
 from symflops.polynomial import (
     Call,
     Monomial,
@@ -20,31 +22,19 @@ from symflops.polynomial import (
     Value,
     accumulate,
     add,
+    divide,
     multiply,
+    negate,
     power,
     symbol,
     terms_of,
     value_of,
 )
 from symflops.tree import write
-from symflops.verification.names import quantity, with_quantity
+from symflops.verification.domain import Domain
+from symflops.verification.parts import Part
 
 Change = Callable[[Value], Value]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of the reference: its value, how it is named in a message, and what it is."""
-
-    value: Value
-    label: str = ""  # of a layer its path, of terms of a formula what they are
-    layer: str = ""  # the path, where it is a layer
-    role: str = ""  # "attention", "logits", "embedding", "group" of layers, or ""
-    table: Value = 0  # of an embedding: what it would cost as a dense multiply
-
-    @property
-    def where(self) -> str:
-        return f": {self.label}" if self.label else ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +44,12 @@ class Fault:
     kind: str
     text: str
     edit: Change
+    of_parts: bool = True  # whether somebody may do so with a part of a model alone
+    amount: Value | None = None  # shown behind the text; writing it takes longer than finding that it is not needed
+
+    @property
+    def message(self) -> str:
+        return self.text if self.amount is None else self.text + text_of(self.amount)
 
     def change(self, value: Value) -> Value:
         """The wrong value; the value itself where the edit leaves none, such as a division by zero."""
@@ -69,16 +65,18 @@ def text_of(value: Value, most: int = 160) -> str:
     return text if len(text) <= most else f"{text[: most - 40]} … {text[-36:]}"
 
 
-def of_all(names: set[str], metric: str) -> Iterator[Fault]:
+def of_all(names: set[str], metric: str, where: Domain) -> Iterator[Fault]:
     """The ways to be wrong about any part or all of a reference in these symbols, the most telling first."""
     s, batch, past = (with_quantity(names, q) for q in ("length", "batch", "past"))
-    heads, kv, width, hidden = (with_quantity(names, q) for q in ("heads", "kv heads", "head width", "hidden"))
+    heads, kv = (with_quantity(names, q) for q in ("heads", "kv heads"))
     layers, experts, top = (with_quantity(names, q) for q in ("layers", "experts", "experts of a token"))
     sizes = sorted(n for n in names if quantity(n) in ("bytes", "weight bytes", "cache bytes"))
-    if metric.endswith("flops"):
+    if metric.endswith("flops") and not sizes:  # what has bytes in it is no count of operations
         yield Fault("multiply-accumulate", "multiply-accumulates counted, not FLOPs: a factor of 2", _scaled(1, 2))
-    if metric.endswith("bytes"):
+    if is_of_bytes(metric) or sizes:
         yield Fault("bits", "bits counted, not bytes: a factor of 8", _scaled(8, 1))
+    if metric == "cache":
+        yield Fault("cache", "keys or values counted, not both: a factor of 2", _scaled(1, 2))
     for group in [sizes, *([n] for n in sizes if len(sizes) > 1)] if sizes else []:
         which = " and ".join(group)
         yield Fault("bytes forgotten", f"{which} forgotten", _put(dict.fromkeys(group, 1)))
@@ -87,16 +85,20 @@ def of_all(names: set[str], metric: str) -> Iterator[Fault]:
         yield Fault("repeat forgotten", f"repeat forgotten: once instead of {layers} times", _put({layers: 1}))
     if batch:
         yield Fault("batch forgotten", f"{batch} forgotten", _put({batch: 1}))
+    if s and batch:
+        text = f"the cost of one token: the factor {batch}*{s} is missing (--per-token)"
+        yield Fault("per token", text, lambda v: _times(batch, -1)(_times(s, -1)(v)), of_parts=False)
     if s:
         yield Fault("degree", f"wrong degree in {s}: a factor {s} is missing", _times(s, -1))
         yield Fault("degree", f"wrong degree in {s}: a factor {s} too many", _times(s, 1))
+    if metric.endswith("flops") and not sizes:
+        for factor, what in ((3, "forward and backward"), (4, "forward, backward and full recomputation")):
+            text = f"{factor} times the reference: a training step, {what} (--training {factor})"
+            yield Fault("constant factor", text, _scaled(factor, 1), of_parts=False)
     if "causal" in names:
         yield Fault("causal", "causal mask always on: about half of the attention", _put({"causal": 1}))
         yield Fault("causal", "causal mask ignored", _put({"causal": 0}))
-    for some in (heads, kv):
-        if some and width and hidden:
-            replaced = _replaced({some: 1, width: 1}, hidden)
-            yield Fault("hidden for heads", f"{hidden} used for {some}*{width}", replaced)
+    yield from _of_widths(names, where)
     if top and experts:
         yield Fault("all experts", f"all {experts} instead of {top} of a token", _put({top: symbol(experts)}))
     if top:
@@ -119,22 +121,78 @@ def of_all(names: set[str], metric: str) -> Iterator[Fault]:
             yield Fault("bytes fixed", f"{n} fixed at {size}", _put({n: size}))
 
 
+def is_of_bytes(metric: str) -> bool:
+    return metric.endswith("bytes") or metric in ("cache", "weights")
+
+
+def _of_widths(names: set[str], where: Domain) -> Iterator[Fault]:
+    """hidden_size where the heads' widths are meant, and the inner width of the first transformers, 4*hidden_size."""
+    heads, kv, width, hidden = (with_quantity(names, q) for q in ("heads", "kv heads", "head width", "hidden"))
+    inner = with_quantity(names, "inner")
+    h = where.reduced(symbol(hidden)) if hidden else 0
+    if hidden and heads and width:
+        right = f"equal where {heads}*{width} == {hidden}"
+        each = divide(symbol(hidden), symbol(heads))
+        yield Fault("hidden for heads", f"{hidden} used for {heads}*{width} ({right})", _put({width: each}))
+    for some in (heads, kv):
+        if some and width and hidden:
+            right = f"equal where {some}*{width} == {hidden}"
+            replaced = _replaced({some: 1, width: 1}, hidden)
+            yield Fault("hidden for heads", f"{hidden} used for {some}*{width} ({right})", replaced)
+    if inner and hidden:
+        right = f"equal where {inner} == 4*{hidden}"
+        yield Fault("inner width", f"4*{hidden} used for {inner} ({right})", _put({inner: multiply(4, h)}))
+
+
 def of_part(part: Part, names: set[str]) -> Iterator[Fault]:
     """The ways to be wrong about a part that depend on what it is."""
     s = with_quantity(names, "length")
+    value = part.value
     if part.role == "attention":
         yield Fault("attention missing", "attention missing", lambda _: 0)
-        yield Fault("causal", "only half of the attention counted, as under a causal mask", _scaled(1, 2))
-        yield Fault("causal", "only the (query, key) pairs under a causal mask counted", _triangle(s))
-        yield Fault("causal", "only the (query, key) pairs under a causal mask counted", _triangle(s, -1))
+        yield from _of_mask(part, s)
+        if part.wide not in (0, value):
+            yield Fault("value width", "values taken to be as wide as keys", lambda _: part.wide)
     if part.role == "logits" and s:
         yield Fault("last-token logits", "logits of the last token only", _put({s: 1}))
-    if part.role == "embedding":
+    if part.role == "embedding" and part.table != 0:
         yield Fault("embedding", "embedding counted as a multiply", lambda v: add(v, part.table))
+    if part.vectors != 0:
+        text = f"{part.kind} counted as matrices: "
+        if part.kind == "table":
+            text = "embedding counted as a multiply for every token: "
+        kind = "embedding" if part.kind == "table" else part.kind
+        yield Fault(kind, text, lambda v: add(v, part.vectors), amount=part.vectors)
+    if value == 0:
+        return
     if part.role == "logits" and not part.layer:
         yield Fault("embedding", "embedding counted as a multiply beside the logits", _scaled(2, 1))
-    yield Fault("missing", f"missing {text_of(part.value)}", lambda _: 0)
-    yield Fault("extra", f"counted twice: {text_of(part.value)}", _scaled(2, 1))
+    missing = "router missing, " if part.role == "router" else "missing "
+    yield Fault("missing", missing, lambda _: 0, amount=value)
+    yield Fault("extra", "counted twice: ", _scaled(2, 1), amount=value)
+
+
+def _of_mask(part: Part, s: str) -> Iterator[Fault]:
+    """What is made of a causal mask: S**2, S**2/2 and S*(S - 1)/2 in the place of the S*(S + 1)/2 pairs under it."""
+    full, masked = part.full, part.masked
+    if full == 0:
+        yield Fault("causal", "only half of the attention counted, as under a causal mask", _scaled(1, 2))
+        return
+    half = multiply(full, Fraction(1, 2))
+    text = f"causal mask counted as {s}**2/2, half of all (query, key) pairs: its diagonal is missing"
+    if part.value == full != masked:
+        text = f"only half of the attention counted, as under a causal mask ({s}**2/2, without its diagonal)"
+    yield Fault("causal", text, lambda _: half)
+    text = f"only the (query, key) pairs under a causal mask counted: {s}*({s} + 1)/2 for {s}**2"
+    yield Fault("causal", text, lambda _: masked)
+    text = f"only the pairs below the diagonal of a causal mask counted: {s}*({s} - 1)/2"
+    yield Fault("causal", text, lambda _: add(full, negate(masked)))
+    yield Fault("causal", f"causal mask ignored: {s}**2, every (query, key) pair counted", lambda _: full)
+
+
+def unrounded(value: Value) -> Value:
+    """A value without its floors; the value itself where that leaves none, as x % x without rounding divides by 0."""
+    return Fault("rounding", "", _swapped("floor", "+")).change(value)
 
 
 def _scaled(top: int, bottom: int) -> Change:
@@ -151,6 +209,7 @@ def _swapped(old: str, new: str) -> Change:
     def change(v: Value) -> Value:
         total: dict[Monomial, Number] = {}
         for m, c in terms_of(v).items():
+            deadline.check()
             factors: list[Value] = []
             for n, e in m:
                 if isinstance(n, Call):
@@ -182,29 +241,13 @@ def _replaced(old: Mapping[str, int], new: str) -> Change:
     def change(v: Value) -> Value:
         total: dict[Monomial, Number] = {}
         for m, c in terms_of(v).items():
+            deadline.check()
             exponents = dict(m)
             while all(exponents.get(n, 0) >= e for n, e in old.items()):
                 for n, e in old.items():
                     exponents[n] -= e
                 exponents[new] = exponents.get(new, 0) + 1
             accumulate(total, value_of({tuple(sorted((n, e) for n, e in exponents.items() if e)): c}))
-        return value_of(total)
-
-    return change
-
-
-def _triangle(s: str, sign: int = 1) -> Change:
-    """S*(S + 1)/2, or S*(S - 1)/2, in the place of S**2."""
-
-    def change(v: Value) -> Value:
-        total: dict[Monomial, Number] = {}
-        for m, c in terms_of(v).items():
-            if dict(m).get(s, 0) == 2:
-                half = multiply(Fraction(c) / 2, value_of({m: 1}))
-                accumulate(total, half)
-                accumulate(total, multiply(half, sign, value_of({((s, -1),): 1})))
-            else:
-                accumulate(total, value_of({m: c}))
         return value_of(total)
 
     return change

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,9 +13,12 @@ from symflops.errors import SymflopsError
 from symflops.formula import Formula
 from symflops.layer import Layer, Part
 from symflops.model import Model, Place
-from symflops.polynomial import Value, add, flat, is_nonnegative, multiply, terms_of, value_of
+from symflops.polynomial import Value, add, flat, is_nonnegative, multiply, symbol, terms_of, value_of
+from symflops.storage import cache, kept_by_layers, weights_of
 from symflops.tree import Tree, read, write
 
+# What `verify` compares: the six metrics, and what a model stores.
+COMPARED = (*METRICS, "weights", "cache")
 MOST_TERMS = 200  # of a text that a difference is searched in
 MOST_LAYERS = 2000  # of a reference that a difference is searched in
 
@@ -30,6 +33,13 @@ class Subject:
     metrics: Mapping[str, Value] = field(default_factory=dict)
     model: Model | None = None
     defaults: Mapping[str, Value] = field(default_factory=dict)
+    times: int = 1  # what it was multiplied by, for a training step
+
+    def scaled(self, times: int) -> Subject:
+        """So many times this, as a step of training costs 3 forward passes."""
+        metrics = {n: value if n == "parameters" else multiply(value, times) for n, value in self.metrics.items()}
+        value, tree = multiply(self.value, times), ("*", times, self.tree)
+        return replace(self, times=times, value=value, tree=tree, metrics=metrics)
 
     @property
     def names(self) -> set[str]:
@@ -59,7 +69,9 @@ class Subject:
         """The model's basic layers and what all their runs cost; none for what is no model or a very large one."""
         if self.model is None or len(places(self.model)) > MOST_LAYERS:
             return []
-        return [(place, value) for place, value in _costs(self.model, metric)]
+        if metric == "cache":
+            return [(place, multiply(value, self.times)) for place, value in kept_by_layers(self.model)]
+        return [(place, multiply(value, self.times)) for place, value in _costs(self.model, metric)]
 
 
 def subject(thing: Any, metric: str) -> Subject:
@@ -67,11 +79,16 @@ def subject(thing: Any, metric: str) -> Subject:
 
     Raises SymflopsError for a text that is no formula and for a thing that has no cost.
     """
-    if metric not in METRICS:
-        raise SymflopsError(f"unknown metric {metric!r}; valid: {', '.join(METRICS)}")
+    if metric not in COMPARED:
+        raise SymflopsError(f"unknown metric {metric!r}; valid: {', '.join(COMPARED)}")
     if isinstance(thing, Model):
         cost = thing.total(symbolic=True)
+        if metric == "cache":
+            value = cache(thing)
+            return Subject(thing.name, value, flat(value), dict(zip(METRICS, cost.values, strict=True)), thing)
         return _of_cost(thing.name, cost, metric, model=thing)
+    if metric == "cache" and isinstance(thing, Formula | Cost):
+        raise SymflopsError("a formula's cost says nothing of a cache; a model does, and a text is taken for it")
     if isinstance(thing, Formula):
         defaults = {name: to_value(text) for name, text in thing.defaults.items()}
         cost = Cost(thing.canonical)
@@ -86,7 +103,8 @@ def subject(thing: Any, metric: str) -> Subject:
 
 
 def _of_cost(label: str, cost: Cost, metric: str, **known: Any) -> Subject:
-    value = cost.value(metric)
+    value = cost.value("parameters" if metric == "weights" else metric)
+    value = multiply(value, symbol("weight_bytes")) if metric == "weights" else value
     return Subject(label, value, flat(value), dict(zip(METRICS, cost.values, strict=True)), **known)
 
 
@@ -98,6 +116,8 @@ def places(model: Model) -> tuple[Place, ...]:
 
 @lru_cache(maxsize=64)
 def _costs(model: Model, metric: str) -> tuple[tuple[Place, Value], ...]:
+    if metric == "weights":
+        return tuple((p, weights_of(p)) for p in places(model))
     return tuple((p, multiply(p.layer.cost.value(metric), p.runs)) for p in places(model))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from symflops.polynomial import Number
+from symflops.meaning import in_words
+from symflops.polynomial import Number, Value
 
 
 @dataclass(frozen=True)
@@ -13,12 +14,18 @@ class Finding:
     """One thing that is wrong with a candidate, shown by algebra.
 
     `kind` is one of the words in `symflops.verification.faults`, `text` says it to the user, `layer` is the place in
-    the reference's tree that it belongs to, where there is one.
+    the reference's tree that it belongs to, where there is one. `added` is what this edit adds to the reference: with
+    those of all findings of a verdict the reference is the candidate. `weight` is how telling it is, 1 or more.
     """
 
     kind: str
     text: str
     layer: str = ""
+    added: Value = 0
+    weight: float = field(default=1.0, compare=False, repr=False)
+
+    def to_dict(self) -> dict[str, str]:
+        return {"kind": self.kind, "text": self.text, "layer": self.layer, "added": repr(self.added)}
 
 
 @dataclass(frozen=True)
@@ -28,9 +35,10 @@ class Verdict:
     `counterexample` gives every symbol a number in the domain at which `candidate_value` and `reference_value` differ;
     with `smallest` no other of whole numbers has a smaller sum of the formulas' own symbols. `proof` says how equality
     was proved, or what was tried. `findings` say what is wrong, the most telling one first, and `ratios` how far off
-    the candidate is along seq_len, the other symbols at `ratios_at`. `renamed`, `assumed` and `dropped` are what the
-    verdict depends on: names of the candidate that were taken for others, conditions, and lower-order terms that
-    `tolerance="leading"` left out.
+    the candidate is along seq_len, the other symbols at `ratios_at`; of an unproven verdict, findings say how the
+    normal forms differ. `renamed`, `unknown`, `assumed`, `conventions` and `dropped` are what the verdict depends on:
+    names of the candidate that were taken for others and those that the model does not have, conditions, whether the
+    candidate is per token or a training step, and lower-order terms that `tolerance="leading"` left out.
     """
 
     status: str
@@ -44,8 +52,11 @@ class Verdict:
     smallest: bool = False
     findings: tuple[Finding, ...] = ()
     ratios: Mapping[int, float] | None = None
-    ratios_at: Mapping[str, int] | None = None
+    ratios_at: Mapping[str, Number] | None = None
+    no_ratios: str = ""
     renamed: Mapping[str, str] | None = None
+    unknown: tuple[str, ...] = ()
+    conventions: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -66,14 +77,21 @@ class Verdict:
             which = "smallest counterexample" if self.smallest else "counterexample"
             lines.append(f"{which}: {point}{zero}")
             lines.append(f"    candidate {shown(self.candidate_value)}, reference {shown(self.reference_value)}")
+        if self.findings and self.status == "unproven":
+            lines.append("how the two differ, if they do:")
         for i, finding in enumerate(self.findings):
             lines.append(("diagnosis: " if i == 0 else "           ") + finding.text)
         if self.ratios:
             lines.append("candidate/reference: " + ", ".join(f"{r:.4g} at seq_len {s}" for s, r in self.ratios.items()))
             if self.ratios_at:
                 lines.append("    with " + ", ".join(f"{n}={v}" for n, v in self.ratios_at.items()))
+        if self.no_ratios:
+            lines.append(f"no ratios: {self.no_ratios}")
+        lines += self.conventions
         if self.renamed:
-            lines.append("names taken: " + ", ".join(f"{a} = {b}" for a, b in self.renamed.items()))
+            lines.append("names taken: " + in_words(self.renamed))
+        if self.unknown:
+            lines.append("names that nobody else has: " + ", ".join(self.unknown))
         if self.assumed:
             lines.append("where: " + ", ".join(self.assumed))
         if self.dropped:
@@ -97,11 +115,16 @@ class Verdict:
                 "reference": plain(self.reference_value),
                 "smallest": self.smallest,
             },
-            "diagnosis": [{"kind": f.kind, "text": f.text, "layer": f.layer} for f in self.findings],
+            "diagnosis": [
+                {"kind": f.kind, "text": f.text, "layer": f.layer, "added": repr(f.added)} for f in self.findings
+            ],
             "ratios": [{"seq_len": s, "ratio": r} for s, r in (self.ratios or {}).items()],
-            "ratios_at": dict(self.ratios_at or {}),
+            "ratios_at": {name: plain(number) for name, number in (self.ratios_at or {}).items()},
+            "no_ratios": self.no_ratios,
             "renamed": dict(self.renamed or {}),
+            "unknown": list(self.unknown),
             "assumed": list(self.assumed),
+            "conventions": list(self.conventions),
             "dropped": list(self.dropped),
             "seconds": round(self.seconds, 6),
         }
