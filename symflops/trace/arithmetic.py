@@ -1,14 +1,15 @@
 """Python's own arithmetic for sizes that are symbols, lent to the models' source while it runs.
 
 `int(hidden_size / num_attention_heads)` and `math.sqrt(head_dim)` want a number from a symbol, and torch would then
-replace the symbol by its hint for good. In the modules of transformers' models the names `int`, `float`, `math` and
-`np` stand for what is defined here while a model is traced, and for Python's own again afterwards.
+replace the symbol by its hint for good. In the modules of transformers' models the names `int`, `float`, `max`, `min`,
+`math` and `np` stand for what is defined here while a model is traced, and for Python's own again afterwards.
 """
 
 from __future__ import annotations
 
 import builtins
 import math
+import operator
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -65,7 +66,7 @@ for _name in ["add", "sub", "mul", "truediv", "pow", "radd", "rsub", "rmul", "rt
 
 
 def _hint(size: Any) -> float:
-    return builtins.float(size.node.hint)
+    return builtins.float(size.node.hint if isinstance(size, torch.SymInt | torch.SymFloat) else size)
 
 
 class _Integers(type):
@@ -127,13 +128,34 @@ MATH = SimpleNamespace(**{**vars(math), **{name: _estimating(getattr(math, name)
 NUMPY = SimpleNamespace(**{**vars(numpy), **{name: _estimating(getattr(numpy, name)) for name in _ON_NUMPY}})
 
 
+def _extreme(function: Any, is_first: Any) -> Any:
+    """`max` or `min` of sizes. Python's own asks whether one is really larger; where both are equal, either is the
+    largest, so that what is noted here holds at the boundary, too."""
+
+    def chosen(*values: Any, **options: Any) -> Any:
+        if options or len(values) < 2 or not any(isinstance(v, torch.SymInt) for v in values):
+            return function(*values, **options)
+        if not all(isinstance(v, builtins.int | torch.SymInt) for v in values):
+            return function(*values)
+        found = values[0]
+        for value in values[1:]:
+            first, second = (found, value) if is_first(_hint(found), _hint(value)) else (value, found)
+            found = first if is_first(first, second) else second
+        return found
+
+    return chosen
+
+
+EXTREMES = {"max": _extreme(max, operator.ge), "min": _extreme(min, operator.le)}
+
+
 @contextmanager
 def lent() -> Iterator[None]:
     """Inside, the modules of transformers' models compute with symbols."""
     with ExitStack() as stack:
         for name, module in list(sys.modules.items()):
             if name.startswith(_MODULES) and "configuration" not in name and module is not None:
-                names: dict[str, Any] = {"int": Integer, "float": Real}
+                names: dict[str, Any] = {"int": Integer, "float": Real, **EXTREMES}
                 if vars(module).get("math") is math:
                     names["math"] = MATH
                 if vars(module).get("np") is numpy:

@@ -100,6 +100,7 @@ def arguments(recorder: Recorder, query: Any, key: Any, value: Any, mask: Mask, 
         "batch": of(query.shape[0]), "q_len": q_len, "kv_len": keys, "num_heads": of(query.shape[1]),
         "num_kv_heads": of(key.shape[1]), "head_dim": of(query.shape[3]),
     }  # fmt: skip
+    recorder.limits.divides(args["num_heads"], args["num_kv_heads"])
     if (width := of(value.shape[3])) != args["head_dim"]:
         args["value_dim"] = width
     if not recorder.has_cache:

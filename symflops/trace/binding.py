@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from symflops.assumption import choice, fact
@@ -16,6 +17,7 @@ from symflops.trace.conditions import literal
 from symflops.trace.configs import find
 from symflops.trace.layer_lists import layer_fields
 from symflops.trace.naming import Depths, count_name
+from symflops.trace.notes import dtype, of_other_config
 from symflops.trace.skeleton import Skeleton
 
 
@@ -51,7 +53,9 @@ def bind(model: Model, config: Any) -> Model:
         values.check_choices(skeleton)
     except SymflopsError as error:
         raise error.within(model.name) from None
-    result = model.with_symbols(bound)
+    result = replace(
+        model.with_symbols(bound), dtype=dtype(named.config), notes=of_other_config(model.notes, named.config)
+    )
     # Whatever else the two models differ in: weights that the closed form does not have are seen here.
     counted, there = int(result.total().parameters), skeleton.parameters()
     if counted != there:

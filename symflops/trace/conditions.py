@@ -20,6 +20,8 @@ from symflops.polynomial import (
     Monomial,
     Value,
     add,
+    divide,
+    is_integer,
     is_nonnegative,
     multiply,
     negate,
@@ -61,8 +63,31 @@ def conditions(run: Run, shape: Architecture, used: Iterable[str]) -> list[str]:
             if text:
                 found[text] = None
     numbers = shape.numbers
+    for text in _limits(run):
+        if not _is_true(text, numbers):
+            raise SymflopsError(f"no call of this model works: {text} is not so{_with(text, numbers)}")
+        found[text] = None
     kept = [t for t in found if len(t) <= 160 and re.search("[A-Za-z]", t) and _is_true(t, numbers)]
     return sorted(dict.fromkeys(kept), key=lambda t: (len(t), t))
+
+
+def _limits(run: Run) -> Iterable[str]:
+    """What the run needed of sizes that torch does not ask about: positions that tables have, groups that divide heads,
+    experts to choose from."""
+    if run.recorder is None:
+        return
+    for gap in run.recorder.limits.gaps:
+        difference = _simplest(gap)
+        if free_symbols(difference) and not _always(difference):
+            yield _compared(negate(difference), "<=")
+    for number, divisor in run.recorder.limits.quotients:
+        if divisor != 1 and not is_integer(divide(number, divisor)):
+            yield f"{_in_product(number)} % {_in_product(divisor)} == 0"
+
+
+def _with(text: str, numbers: dict[str, int]) -> str:
+    said = [f"{name} = {number}" for name, number in sorted(numbers.items()) if re.search(rf"\b{name}\b", text)]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _mentioned(run: Run) -> set[str]:

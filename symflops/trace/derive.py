@@ -20,9 +20,10 @@ from symflops.trace.configs import find
 from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import SizeFixedError, check_versions
 from symflops.trace.layer_data import Data
+from symflops.trace.limits import check_depth
 from symflops.trace.naming import Depths
-from symflops.trace.notes import never_run, not_masked
-from symflops.trace.run import Run, Settings, keeps_states
+from symflops.trace.notes import dtype, never_run, not_masked, quantized
+from symflops.trace.run import Run, Settings, is_encoder, keeps_states, plain_text_config
 from symflops.trace.work import Progress, Work
 
 
@@ -62,6 +63,7 @@ def derive(
     named = find(config)
     settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown)
     try:
+        check_depth(named.config)
         with _old_objects_left_alone():
             return _derived(Work(named, progress), settings)
     except SymflopsError as error:
@@ -224,10 +226,22 @@ def _model(work: Work, record: Record) -> Model:
         "about": "; ".join([f"derived by symflops from {full_name(named.model_class)}", *record.notes]),
         "class": full_name(named.model_class),
         "symbols": {**symbols, **dict.fromkeys(unknown)},  # null: nobody knows
-        "assumes": [*assumes, *depths.adding_up(), *(["past_len == 0"] if record.without_past else []), *stayed],
-        "notes": [*never_run(trial), *not_masked(recorder.unmasked)],
+        "assumes": [*assumes, *_layers(named.config, symbols), *depths.adding_up(), *_one_call(record), *stayed],
+        "dtype": dtype(named.config),
+        "notes": [*never_run(trial), *not_masked(recorder.unmasked), *quantized(named.config)],
         "layers": layers,
     })  # fmt: skip
+
+
+def _layers(config: Any, symbols: Mapping[str, int]) -> list[str]:
+    """That there are layers."""
+    name = getattr(plain_text_config(config), "attribute_map", {}).get("num_hidden_layers", "num_hidden_layers")
+    return [f"{name} >= 1"] if name in symbols else []
+
+
+def _one_call(record: Record) -> list[str]:
+    """That nothing was fed before, of a model that keeps nothing."""
+    return ["past_len == 0"] if record.without_past or is_encoder(record.run.build) else []
 
 
 def _in_repeats(model: Model) -> set[str]:

@@ -18,6 +18,7 @@ import torch
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, multiply, symbol
 from symflops.trace.internals import Sizes, TorchDispatchMode, storage_key, tree_flatten, tree_map_only
+from symflops.trace.limits import Limits
 from symflops.trace.masks import Masks
 from symflops.trace.operation import Call, Work, work
 from symflops.trace.origin import is_between, is_torch
@@ -50,6 +51,7 @@ class Recorder(TorchDispatchMode):
         self.storages: dict[int, Storage] = {}
         self.known = Values(self.storages, sizes, quantities)
         self.masks = Masks(self.storages)
+        self.limits = Limits(quantities, self.known)
         self.unmasked: dict[str, None] = {}  # classes whose attention has a mask that `causal` does not switch
         self.paths: dict[torch.nn.Module, str] = {}
         for path, module in model.named_modules():
@@ -120,6 +122,7 @@ class Recorder(TorchDispatchMode):
         if not outputs or all(_is_empty(t) for t in outputs):
             return
         schema = function._schema
+        self.limits.follow(schema.name.split("::")[1], args, kwargs, outputs)
         if not schema.is_mutable:
             known = {storage_key(t) for t in inputs}
             if all(storage_key(t) in known for t in outputs):  # a view

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -228,16 +229,13 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
     model, config = built.model, built.config
     accepted = inspect.signature(model.forward).parameters
     batch = symbols["batch_size"]
-    if getattr(model, "main_input_name", "input_ids") == "pixel_values":
+    if takes_images(model):
         size = config.image_size
         height, width = size if isinstance(size, list | tuple) else (size, size)
         return {"pixel_values": recorder.note(torch.empty((batch, config.num_channels, height, width)), "input")}
     ids = torch.empty((batch * settings.streams, symbols["seq_len"]), dtype=torch.long)
     inputs: dict[str, Any] = {"input_ids": recorder.note(ids, "input")}
-    # An encoder, which asks whether it is a decoder, accepts a cache that it never uses.
-    asks = any(key == "is_decoder" for _, key in built.reads)
-    is_encoder = asks and vars(model.config).get("is_decoder") is False
-    if settings.past != "none" and "past_key_values" in accepted and not is_encoder:
+    if settings.past != "none" and "past_key_values" in accepted and not is_encoder(built):
         recorder.has_cache = True
         past = symbols["past_len"] if settings.past == "symbol" else 0
         inputs["past_key_values"] = cache.recorded(
@@ -246,6 +244,22 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
     if "use_cache" in accepted:
         inputs["use_cache"] = "past_key_values" in inputs
     return inputs
+
+
+def is_encoder(built: Build) -> bool:
+    """Whether a model keeps nothing for a next call. One that asks whether it is a decoder accepts a cache that it
+    never uses; of others, what their forward accepts tells."""
+    asks = any(key == "is_decoder" for _, key in built.reads)
+    if asks and vars(built.model.config).get("is_decoder") is False:
+        return True
+    kept = re.compile(r"past|cache|state$|mems" if takes_images(built.model) else r"past|cache|state$|mems|kwargs")
+    accepted = inspect.signature(built.model.forward).parameters
+    return not any(kept.search(name) for name in accepted if name != "use_cache")
+
+
+def takes_images(model: Any) -> bool:
+    """Whether pixels are what a model is fed."""
+    return getattr(model, "main_input_name", "input_ids") == "pixel_values"
 
 
 def plain_text_config(config: Any) -> Any:

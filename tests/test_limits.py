@@ -1,0 +1,192 @@
+"""What a derived model can run: compared with transformers' own models, which are run at the limit and one beyond."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from torch.utils.flop_counter import FlopCounterMode
+
+import symflops
+from symflops.errors import SymflopsError
+from symflops.export.python import python_function
+
+CONFIGS: dict[str, Any] = {
+    "gpt2": transformers.GPT2Config(n_positions=16, n_embd=8, n_head=2, n_layer=1, vocab_size=11),
+    "opt": transformers.OPTConfig(
+        max_position_embeddings=16, hidden_size=8, num_attention_heads=2, ffn_dim=12, num_hidden_layers=1,
+        vocab_size=11, word_embed_proj_dim=8,
+    ),
+    "gpt_neo": transformers.GPTNeoConfig(
+        max_position_embeddings=16, hidden_size=8, num_layers=2, num_heads=2, window_size=4, vocab_size=11,
+        attention_types=[[["global", "local"], 1]],
+    ),
+    "gptj": transformers.GPTJConfig(n_positions=16, n_embd=8, n_head=2, n_layer=1, rotary_dim=2, vocab_size=11),
+    "mpt": transformers.MptConfig(d_model=8, n_heads=2, n_layers=1, max_seq_len=16, vocab_size=11),
+    "bert": transformers.BertConfig(
+        max_position_embeddings=16, hidden_size=8, num_attention_heads=2, intermediate_size=12, num_hidden_layers=1,
+        vocab_size=11,
+    ),
+    "roberta": transformers.RobertaConfig(  # its positions begin behind the padding token's
+        max_position_embeddings=18, hidden_size=8, num_attention_heads=2, intermediate_size=12, num_hidden_layers=1,
+        vocab_size=11, pad_token_id=1,
+    ),
+}  # fmt: skip
+LIMIT = 16
+
+
+def real(config: Any) -> Any:
+    torch.manual_seed(0)
+    return transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+
+
+def runs(model: Any, length: int, past: int = 0) -> bool:
+    """Whether transformers' own model runs: so many tokens after so many others."""
+    try:
+        with torch.no_grad():
+            ids = torch.full((1, past + length), 5)
+            cache = model(ids[:, :past], use_cache=True).past_key_values if past else None
+            model(ids[:, past:], past_key_values=cache, use_cache=past > 0)
+    except (IndexError, RuntimeError, ValueError):
+        return False
+    return True
+
+
+def allows(model: symflops.Model, length: int, past: int = 0) -> bool:
+    try:
+        model.total().at(batch_size=1, seq_len=length, past_len=past)
+    except SymflopsError as error:
+        if "assumption broken: " not in str(error):
+            raise
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_model_is_refused_exactly_where_its_own_source_fails(name: str) -> None:
+    model, derived = real(CONFIGS[name]), symflops.derive(CONFIGS[name])
+    for length in (1, LIMIT - 1, LIMIT, LIMIT + 1, 2 * LIMIT):
+        assert allows(derived, length) is runs(model, length) is (length <= LIMIT), length
+    if name not in ("bert", "roberta"):
+        for length, past in ((1, LIMIT - 1), (1, LIMIT), (5, LIMIT - 5), (5, LIMIT - 4)):
+            assert allows(derived, length, past) is runs(model, length, past), (length, past)
+
+
+def test_the_largest_length_costs_what_is_counted_there() -> None:
+    """MPT asks for the larger of 0 and what is left of its positions: at the limit both are 0."""
+    model, derived = real(CONFIGS["mpt"]), symflops.derive(CONFIGS["mpt"])
+    for length in (LIMIT - 1, LIMIT):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model(torch.full((1, length), 5), use_cache=False)
+        assert derived.total().at(batch_size=1, seq_len=length).matmul_flops == counter.get_total_flops()
+
+
+def test_an_encoder_takes_no_cache() -> None:
+    for config in (CONFIGS["bert"], CONFIGS["roberta"], transformers.ViTConfig(hidden_size=8, num_attention_heads=2,
+                   intermediate_size=12, num_hidden_layers=1, image_size=32, patch_size=16)):  # fmt: skip
+        total = symflops.derive(config).total()
+        with pytest.raises(SymflopsError, match=r"^assumption broken: past_len == 0 \(with past_len=3\)$"):
+            total.at(batch_size=1, seq_len=4, past_len=3)
+
+
+LLAMA = {
+    "model_type": "llama", "hidden_size": 192, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "num_hidden_layers": 2, "intermediate_size": 20, "vocab_size": 30, "head_dim": 24,
+}  # fmt: skip
+
+
+def test_heads_that_groups_do_not_divide() -> None:
+    derived = symflops.derive(LLAMA)
+    message = r"^llama: assumption broken: num_attention_heads % num_key_value_heads == 0 \(with num_att"
+    for heads, groups in ((4, 3), (64, 7), (2, 4)):
+        with pytest.raises(SymflopsError, match=message):
+            derived.with_symbols({"num_attention_heads": heads, "num_key_value_heads": groups})
+        config = LLAMA | {"num_attention_heads": heads, "num_key_value_heads": groups}
+        with pytest.raises(SymflopsError) as refused:
+            symflops.derive(config)
+        assert str(refused.value) == (
+            "llama: no call of this model works: num_attention_heads % num_key_value_heads == 0 is not so "
+            f"(num_attention_heads = {heads}, num_key_value_heads = {groups})"
+        )
+        assert not runs(real(transformers.LlamaConfig(**{k: v for k, v in config.items() if k != "model_type"})), 3)
+
+
+def test_a_model_has_layers() -> None:
+    for depth in (0, -2):
+        with pytest.raises(
+            SymflopsError, match=rf"^llama: num_hidden_layers = {depth}: a model has at least one layer$"
+        ):
+            symflops.derive(LLAMA | {"num_hidden_layers": depth})
+    with pytest.raises(SymflopsError, match=r"^llama: assumption broken: num_hidden_layers >= 1 \(with num_hidden_lay"):
+        symflops.derive(LLAMA).with_symbols({"num_hidden_layers": 0})
+
+
+def test_no_more_experts_for_a_token_than_there_are() -> None:
+    config = LLAMA | {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
+    derived = symflops.derive(config)
+    assert derived.with_symbols({"num_experts_per_tok": 8}).total().at(batch_size=1, seq_len=3).flops > 0
+    with pytest.raises(
+        SymflopsError, match=r"^mixtral: assumption broken: num_experts_per_tok <= num_local_experts \(wi"
+    ):
+        derived.with_symbols({"num_experts_per_tok": 9})
+
+
+# ------------------------------------------------------------------------------------------------- the config's formats
+
+
+@pytest.mark.parametrize(
+    ("key", "dtype", "size"), [("torch_dtype", "float32", 4), ("dtype", "bfloat16", 2), ("", "", 2)]
+)
+def test_the_data_type_of_a_config_is_the_default_of_dtype_bytes(
+    key: str, dtype: str, size: int, say: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(LLAMA | ({key: dtype} if key else {})))
+    derived = symflops.derive(path)
+    assert (derived.dtype, symflops.load(json.loads(derived.dumps())).dtype) == (dtype, dtype)
+    point = {"batch_size": 2, "seq_len": 3}
+    reads = derived.total().at(**point).read_bytes
+    assert reads == derived.total().at(**point, dtype_bytes=size).read_bytes
+    assert derived.total().sweep(**point)["read_bytes"].tolist() == [reads]
+    assert sum(row.total.at(**point).read_bytes for row in derived.rows()) == reads
+    assert symflops.generation(derived).at(batch_size=2, prompt_len=3, new_tokens=1).read_bytes == reads
+    scope: dict[str, Any] = {}
+    exec(python_function(derived.total(), ["read_bytes"], "f"), scope)
+    assert scope["f"](2, 3)["read_bytes"] == reads
+    shown = say("total", str(path), "-B", "2", "-S", "3", "--metric", "read_bytes")
+    said = f" (the config's {dtype})" if dtype else ""
+    assert shown.splitlines()[-1] == f"with batch_size = 2, seq_len = 3, past_len = 0, dtype_bytes = {size}{said}"
+    assert f"{reads:,}" in shown
+    data = json.loads(say("total", str(path), "-B", "2", "-S", "3", "--dtype-bytes", "1", "--format", "json"))
+    assert data["metrics"]["read_bytes"] == derived.total().at(**point, dtype_bytes=1).read_bytes
+
+
+QUANTIZED = {
+    "gptq, 4 bit": {"quant_method": "gptq", "bits": 4, "group_size": 128},
+    "fp8, e4m3": {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128]},
+    "compressed-tensors, 8 bit": {
+        "quant_method": "compressed-tensors", "config_groups": {"all": {"weights": {"num_bits": 8}}},
+    },
+    "bitsandbytes, 4 bit": {"quant_method": "bitsandbytes", "load_in_4bit": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", QUANTIZED)
+def test_weights_in_another_format_are_named(words: str, run: Any, tmp_path: Path) -> None:
+    path, plain = tmp_path / "config.json", tmp_path / "plain.json"
+    path.write_text(json.dumps(LLAMA | {"quantization_config": QUANTIZED[words]}))
+    plain.write_text(json.dumps(LLAMA))
+    note = (
+        f"the config keeps weights in another format ({words}); here each counts weight_bytes, by default dtype_bytes"
+    )
+    derived = symflops.derive(path)
+    assert derived.notes == (note,)
+    status, _, err = run("total", str(path), "-B", "1", "-S", "2", "--metric", "read_bytes")
+    assert (status, err) == (0, f"note: {derived.name}: {note}\n")
+    (tmp_path / "model.json").write_text(derived.dumps())
+    status, _, err = run("total", str(tmp_path / "model.json"), "--config", str(plain), "-B", "1", "-S", "2")
+    assert (status, err) == (0, "")
