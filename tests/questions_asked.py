@@ -44,7 +44,8 @@ def in_symbols(draw: random.Random, asked: Asked) -> None:
     symbol = draw.choice(("seq_len", "batch_size", "past_len", "width"))
     other = draw.choice([n for n in ("seq_len", "batch_size", "past_len") if n != symbol])
     questions = Questions(draw, symbol, (other,))
-    left, right = questions.formula(), draw.choice([questions.formula, questions.number, questions.polynomial])()
+    left = questions.formula(draw.choice((0, 1, 1, 2)))
+    right = draw.choice([questions.formula, questions.number, questions.polynomial])()
     relation, point = draw.choice(RELATIONS), {other: draw.randint(1, 40)}
     asked += [f"{left.text} {relation} {right.text}", symbol, str(point)]
     answer = symflops.solve(SMALL, asked[0], symbol, **point)

@@ -96,7 +96,7 @@ class Questions:
     def special(self, depth: int) -> Text:
         d, draw = constant(self.draw.choice((2, 3, 4, 6, 8, 16))), self.draw
         inner = self.formula(depth - 1) if depth else self.line()
-        kind = draw.randrange(9)
+        kind = draw.randrange(12)
         if kind == 0:
             return joined("//", inner, d)
         if kind == 1:
@@ -116,6 +116,12 @@ class Questions:
             return joined("/", inner, joined("+", self.symbol, constant(draw.choice((0, 1, -3, -10)))))
         if kind == 7:
             return joined(draw.choice(("//", "%")), constant(draw.choice((12, 30, 64))), self.symbol)
+        if kind == 8:
+            return joined("/", raised(Fraction(draw.choice((2, 3))), self.symbol), constant(draw.choice((1, 7, 1000))))
+        if kind == 9:  # beyond what is looked at number by number
+            return joined("*", constant(draw.choice((10**4, 10**7, 10**12))), self.line())
+        if kind == 10 and depth:
+            return joined("*", self.special(depth - 1), self.special(depth - 1))
         return called("max", constant(0), joined("-", self.symbol, constant(draw.randint(0, 90))))
 
     def formula(self, depth: int = 1) -> Text:
