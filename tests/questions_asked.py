@@ -70,6 +70,8 @@ def within_conditions(draw: random.Random, asked: Asked) -> None:
     judge(answer, left, relation, right, {other: value}, lambda n: all(conditions[c](n) for c in chosen), draw)
 
 
+# Tokens that models with learned positions can run.
+POSITIONS = {"gpt2": 1024, "bert-base": 512}
 SHIPPED = ("llama-2-7b-hf", "mixtral-8x7b", "mistral-7b", "gpt2", "bert-base", "mamba-130m")
 
 
@@ -77,9 +79,12 @@ def of_layers(draw: random.Random, asked: Asked) -> None:
     """Costs of layers of shipped models on either side."""
     model = draw.choice(SHIPPED)
     symbol = draw.choice(("seq_len", "batch_size", "past_len"))
-    point: dict[str, Any] = {n: draw.randint(1, 5000) for n in ("seq_len", "batch_size", "past_len") if n != symbol}
+    longest = POSITIONS.get(model, 10_000) // 2
+    point: dict[str, Any] = {n: draw.randint(1, longest) for n in ("seq_len", "batch_size", "past_len") if n != symbol}
     point["batch_size"] = point.get("batch_size", 1) % 64 + 1
     point = {n: v for n, v in point.items() if n != symbol} | {"causal": draw.randint(0, 1)}
+    if model == "bert-base" and symbol != "past_len":  # an encoder has no cache
+        point["past_len"] = 0
     left, right = part(model, draw), part(model, draw)
     for _ in range(20):
         if right.features == left.features:
@@ -97,7 +102,14 @@ def of_layers(draw: random.Random, asked: Asked) -> None:
     asked += [model, f"{left.text} {relation} {right.text}", symbol, str(point)]
     answer = symflops.solve(model, asked[1], symbol, **point)
     marked = Text(left.text, left.at, left.features | {"**", "//"})  # powers and roundings may be in it
-    judge(answer, marked, relation, right, point, lambda n: True, draw)
+    limit = POSITIONS.get(model)
+
+    def allowed(n: int) -> bool:
+        at = {**point, symbol: n}
+        fits = limit is None or at["seq_len"] + at["past_len"] <= limit
+        return fits and (model != "bert-base" or at["past_len"] == 0)
+
+    judge(answer, marked, relation, right, point, allowed, draw)
 
 
 ARCHITECTURE = {
@@ -112,7 +124,7 @@ def of_architecture(draw: random.Random, asked: Asked) -> None:
     label = draw.choice(sorted(ARCHITECTURE))
     model = symflops.load(label)
     symbol = draw.choice([n for n in ARCHITECTURE[label] if n in model.definitions])
-    metric, point = draw.choice(METRICS), {"batch_size": draw.randint(1, 4), "seq_len": draw.randint(1, 3000)}
+    metric, point = draw.choice(METRICS), {"batch_size": draw.randint(1, 4), "seq_len": draw.randint(1, 1024)}
     middle = draw.choice((draw.randint(1, 200), model.symbols[symbol]))
 
     def cost(n: int) -> Any:
@@ -347,7 +359,7 @@ def of_rooflines(draw: random.Random, asked: Asked) -> None:
     """Where decoding turns compute-bound against the bound at the numbers beside the edge."""
     model = draw.choice([m for m in SHIPPED if m != "bert-base"])
     machine = draw.choice(MACHINES)
-    point = {"batch_size": draw.choice((1, 8, 300, 2100, 5000)), "seq_len": 1, "past_len": draw.randint(0, 3000)}
+    point = {"batch_size": draw.choice((1, 8, 300, 2100, 5000)), "seq_len": 1, "past_len": draw.randint(0, 900)}
     unfused = draw.random() < 0.3
     asked += [model, machine, str(point), str(unfused)]
     found = symflops.roofline(model, machine, unfused=unfused, **point)
@@ -355,6 +367,8 @@ def of_rooflines(draw: random.Random, asked: Asked) -> None:
         low = 0 if turning.symbol == "past_len" else 1
         numbers = {low, point[turning.symbol], 100_000}
         numbers |= {end + d for r in turning.ranges for end in r if end is not None for d in (-1, 0, 1)}
+        if model in POSITIONS and turning.symbol == "past_len":
+            numbers = {n for n in numbers if n < POSITIONS[model]}
         for n in sorted(k for k in numbers if k >= low):
             total = symflops.roofline(model, machine, unfused=unfused, **{**point, turning.symbol: n}).total
             computes = max(total.matmul, total.vector or Fraction(0)) >= total.traffic
