@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sympy
+from sympy.core.relational import Relational
 
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError
@@ -150,10 +151,11 @@ class Knowledge:
 
 
 def first_wrong(run: Run, shape: Architecture) -> Guard | None:
-    """The first condition that the config's own numbers decide otherwise; torch's only where the run failed on one."""
+    """The first condition that the config's own numbers decide otherwise; torch's only where the run failed on one, or
+    where it asks whether there is one element, which it repeats."""
     numbers = real_numbers(run, shape)
     run_numbers = {s: hint for s, hint in run.sizes.hints.items() if run.sizes.names.get(s) in RUN_HINTS}
-    asked = [g for g in run.guards if g.by_model]
+    asked = [g for g in run.guards if g.by_model or _asks_for_one(g.condition)]
     if run.error is not None:
         asked = run.guards[:-5:-1] + asked
     for guard in asked:
@@ -163,6 +165,15 @@ def first_wrong(run: Run, shape: Architecture) -> Guard | None:
             if truth in (True, False) and bool(truth) is not guard.outcome:
                 return guard
     return None
+
+
+def _asks_for_one(condition: sympy.Basic) -> bool:
+    """Whether a condition is about a size being 0 or 1, or being less than 2."""
+    if not isinstance(condition, Relational) or condition.has(sympy.Mod):
+        return False
+    return any(
+        side.is_number and side <= (1 if isinstance(condition, sympy.Eq | sympy.Ne) else 2) for side in condition.args
+    )
 
 
 def real_numbers(run: Run, shape: Architecture) -> dict[sympy.Symbol, sympy.Rational]:
