@@ -7,6 +7,7 @@ stays ambiguous is asked back, and what is taken for what is part of every answe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -66,6 +67,7 @@ AMOUNTS = {"parameters": "parameters", "active parameters": "active_parameters",
 _WRITTEN = {"tokens": "tokens (batch_size*seq_len)", "active_parameters": "active parameters"}
 _SLOT = {"tokens": "batch_size"}  # who has a name for all tokens has none for the sequences among them
 _RULE = {"N": "parameters", "D": "tokens"}  # as in 6*N*D
+LETTER = re.compile(r"[A-Za-z]\d*\Z")  # x, x0: a symbol wherever it stands
 _STANDARD = 2  # ranks up to here are no question: a word, or a standard letter
 _MOST = 48  # readings that are tried
 _TRIED = 2000  # combinations that are looked at for them

@@ -18,7 +18,7 @@ from symflops import source, verification
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import Formula, formula_for_class, formula_names, load_formula, read_formula
 from symflops.layer import Layer, Part
-from symflops.meaning import is_known
+from symflops.meaning import LETTER, is_known
 from symflops.model import Model
 from symflops.numeric import RUN_SYMBOLS
 from symflops.tree import names, read
@@ -80,16 +80,13 @@ def check_words(candidate: Any, reference: Any, options: Any = ()) -> None:
     symflops.errors.SymflopsError: no such model 'gpt3'; did you mean 'gpt2'?
     """
     for text, other in ((candidate, reference), (reference, candidate)):
-        if not isinstance(text, str) or len(text) < 2 or not _WORD.match(text) or _NUMBERED.match(text):
+        if not isinstance(text, str) or len(text) < 2 or not _WORD.match(text) or LETTER.match(text):
             continue
         own = _names_in(text)
         if own and (any(is_known(name) for name in own) or own & (_names_of(other) | _names_in_all(options))):
             continue
         hint = nearest(text, [*models.model_names(), *formula_names()])
         raise SymflopsError(f"no such model {text[:100]!r}{hint or ', and the other side has no such name'}")
-
-
-_NUMBERED = re.compile(r"[A-Za-z]\d*\Z")  # x, x0: a symbol, whatever the other side is
 
 
 def _names_of(thing: Any) -> set[str]:

@@ -111,6 +111,12 @@ def test_what_nobody_has_is_an_error(options: Any, message: str) -> None:
     assert message in str(refused.value)
 
 
+def test_between_two_texts_a_word_that_nobody_has_is_an_error() -> None:
+    with pytest.raises(SymflopsError, match="'foo == bar': neither formula has the name 'bar'"):
+        symflops.verify("s", "s + 1", assume=["foo == bar"])
+    assert symflops.verify("ceil(s/u)", "s // u", assume=["s % u == 0", "u % v == 0"]).status == "equal"
+
+
 def test_names_without_a_meaning_are_said() -> None:
     verdict = verify("B*S*h*foo", set=AT)
     assert (verdict.status, verdict.unknown) == ("different", ("foo",))
@@ -216,6 +222,8 @@ def test_the_kv_cache() -> None:
         verify("2*N", "linear", "cache")
     bytes_halved = symflops.verify("B*S*h*dtype_bytes", "2*B*S*h*dtype_bytes")  # no operations: bytes
     assert "multiply-accumulate" not in {f.kind for f in bytes_halved.findings}
+    halved = symflops.verify("B*S*h*dtype_bytes", "2*B*S*h*dtype_bytes", set={"dtype_bytes": 2})
+    assert texts(halved) == ["off by a constant factor: the candidate is 1/2 times the reference"]
 
 
 # ------------------------------------------------------------------------------------------------------------- findings
@@ -334,9 +342,11 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_wrong_options_on_the_command_line(refuse: Any) -> None:
-    assert "--lengths '1,x': expected numbers of tokens" in refuse(
-        "verify", "B", "--against", "gpt2", "--lengths", "1,x"
+    assert "--lengths: 'x' is not a number" in refuse("verify", "B", "--against", "gpt2", "--lengths", "1,x")
+    assert "--lengths '1.5': expected numbers of tokens" in refuse(
+        "verify", "B", "--against", "gpt2", "--lengths", "1.5"
     )
+    assert "--set B: '1,2' is a list of 2 numbers" in refuse("verify", "B", "--against", "gpt2", "--set", "B=1,2")
     assert "--set S: given twice" in refuse("verify", "B", "--against", "gpt2", "--set", "S=1", "--set", "S=2")
     assert "training = 5" in refuse("verify", "B", "--against", "gpt2", "--training", "5")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from symflops import units
 from symflops.cli import request
 from symflops.errors import SymflopsError
 
@@ -99,7 +101,7 @@ def verify(
         wanted,
         metric,
         rename=_pairs(rename, "--rename"),
-        set=_pairs(settings, "--set"),
+        set=_settings(_pairs(settings, "--set")),
         assume=assume or (),
         numbers=numbers,
         per_token=per_token,
@@ -113,10 +115,18 @@ def verify(
 
 
 def _lengths(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise SymflopsError(f"--lengths {text[:60]!r}: expected numbers of tokens, such as 1,2048") from None
+    found = units.numbers(text, "--lengths")
+    if not all(isinstance(number, int) for number in found):
+        raise SymflopsError(f"--lengths {text[:60]!r}: expected numbers of tokens, such as 1,2048")
+    return [int(number) for number in found]
+
+
+def _settings(pairs: dict[str, str]) -> dict[str, str]:
+    """`--set`'s values: numbers as everywhere, 2k, or formulas."""
+    return {n: str(units.number(v, f"--set {n}")) if _NUMBER.match(v) else v for n, v in pairs.items()}
+
+
+_NUMBER = re.compile(r"[\d.][\w.,]*\Z")
 
 
 def _pairs(options: Sequence[str] | None, option: str) -> dict[str, str]:

@@ -153,8 +153,7 @@ def _findings(matched: Matched, wanted: Subject, metric: str, seconds: float) ->
     by_number = bool(matched.where.fixed.keys() - where.fixed.keys())
     if by_number and not free_symbols(matched.a) & (matched.where.fixed.keys() - where.fixed.keys()):
         where = matched.where
-    a, b = (where.reduced(v) for v in (matched.a, matched.b))
-    found = diagnose(a, b, wanted, metric, where, seconds, by_number and where is matched.where)
+    found = diagnose(matched.a, matched.b, wanted, metric, where, seconds, by_number and where is matched.where)
     full = matched.where
     kept = tuple(replace(f, added=full.reduced(f.added)) for f in found if full.reduced(f.added) != 0)
     whole = add(full.reduced(matched.a), negate(full.reduced(matched.b)))

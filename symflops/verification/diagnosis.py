@@ -47,6 +47,7 @@ def diagnose(
 ) -> tuple[Finding, ...]:
     """What is wrong with the candidate's value a, where the reference's is b; the most telling finding first.
 
+    Both are given with the names that the domain fixes, since a name says what is counted: bytes are no operations.
     With `by_number` a model's numbers stand in the place of its symbols: then no part is compared with a multiple of
     itself, since numbers meet by chance.
     """
@@ -79,9 +80,11 @@ class _Search:
     """The best explanation so far; what is asked of it when time is over is what it has."""
 
     def __init__(self, a: Value, b: Value, reference: Subject, metric: str, where: Domain, by_number: bool) -> None:
+        names = free_symbols(a) | free_symbols(b)
+        a, b = where.reduced(a), where.reduced(b)
         self.a, self.b = a, b
         self.reference, self.metric, self.where = reference, metric, where
-        self.scope = Scope(frozenset(free_symbols(a) | free_symbols(b)), metric, where, by_number)
+        self.scope = Scope(frozenset(names), metric, where, by_number)
         self.cost = float("inf")
         self.edits: tuple[Finding, ...] = ()
         self.rest: Value = add(a, negate(b))

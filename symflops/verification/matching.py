@@ -9,7 +9,7 @@ from typing import Any
 from symflops.algebra import free_symbols, from_text, substitute
 from symflops.assumption import is_of_config, sides
 from symflops.errors import SymflopsError, nearest
-from symflops.meaning import AMOUNTS, Known, is_known, reading, readings, with_quantity
+from symflops.meaning import AMOUNTS, LETTER, Known, is_known, reading, readings, with_quantity
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value, add, divide, flat, multiply, negate, symbol, terms_of
 from symflops.storage import amount
@@ -175,14 +175,14 @@ class _Matching:
         return name not in RUN_SYMBOLS and name in self.other.numbers and not names(("", read(value)))
 
     def _check(self, known: Known, used: set[str], taken: Mapping[str, str]) -> None:
-        """Raise SymflopsError for a condition about a name that nobody has."""
+        """Raise SymflopsError for a condition about a name that nobody has. Between two texts a letter may be a number
+        that only conditions speak of; a word is a mistake there, too."""
         valid = used | known.symbols | known.others | set(RUN_SYMBOLS) | set(self.side.numbers) | set(taken)
         valid |= self.rename.keys() | self.side.names
         closed = self.side.model is not None or self.other.model is not None
         for text in self.conditions:
-            mentioned = set(_names_of(text))
-            for name in sorted(mentioned - valid):
-                if closed or not mentioned & valid or not is_known(name):
+            for name in sorted(set(_names_of(text)) - valid):
+                if closed or not (is_known(name) or LETTER.match(name)):
                     near = nearest(name, sorted(valid))
                     raise SymflopsError(f"{text[:100]!r}: neither formula has the name {name[:60]!r}{near}")
 
