@@ -11,7 +11,7 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from symflops import algebra
+from symflops import algebra, files
 from symflops.cost import METRICS, Cost, to_value
 from symflops.errors import SymflopsError, nearest
 from symflops.numeric import RUN_SYMBOLS
@@ -211,19 +211,10 @@ def _as_it_was(path: Path, changed: int) -> Formula:
 
 def read_formula(path: Path) -> Formula:
     """A formula from a TOML file, checked whole: keys, names, defaults, cost."""
-    import tomllib
-
     try:
-        if path.stat().st_size > _MAX_FILE:
-            raise SymflopsError(f"file is larger than {_MAX_FILE:,} bytes")
-        data = tomllib.loads(path.read_bytes().decode())
-        return formula_of(path.stem, data)
+        return formula_of(path.stem, files.read_toml(path, _MAX_FILE, "a formula"))
     except SymflopsError as error:
         raise error.within(str(path)) from None
-    except OSError as error:
-        raise SymflopsError(f"cannot read: {error.strerror}", where=str(path)) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SymflopsError(f"not a TOML file: {error}", where=str(path)) from None
 
 
 def formula_of(name: str, data: Mapping[str, Any]) -> Formula:
@@ -297,9 +288,9 @@ def _for_class(class_name: str, names: tuple[str, ...], folder: Path, load: Call
     for name in names:  # only the files that mention the class are parsed
         path = folder / "formulas" / f"{name}.toml"
         try:
-            text = path.read_text("utf-8", errors="replace")
-        except OSError as error:
-            raise SymflopsError(f"cannot read: {error.strerror}", where=str(path)) from None
+            text = files.read_bytes(path, _MAX_FILE, "a formula").decode("utf-8", errors="replace")
+        except SymflopsError as error:
+            raise error.within(str(path)) from None
         if not pattern.search(text):
             continue
         formula = load(name)

@@ -16,6 +16,7 @@ from symflops import algebra, numeric, polynomial
 from symflops.cost import Cost
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, nearest
+from symflops.files import NoFileError
 from symflops.formula import data_folder, in_order
 from symflops.graph import graph, total
 from symflops.layer import Layer, collection_paused
@@ -254,17 +255,13 @@ def load(model: Any) -> Model:
         model = data_folder("models") / f"{model}.json"
     if not isinstance(model, str | Path):
         raise SymflopsError(f"expected a model's name, path or dict, got {type(model).__name__}")
-    path = Path(model)
     try:
-        if not path.exists():
-            hint = nearest(str(model), model_names())
-            raise SymflopsError(f"no such model or file{hint}")
         with collection_paused():
-            return _model(read_json(path))
+            return _model(read_json(Path(model)))
+    except NoFileError:
+        raise SymflopsError(f"no such model or file{nearest(str(model), model_names())}", where=str(model)) from None
     except SymflopsError as error:
         raise error.within(str(model)) from None
-    except (OSError, ValueError) as error:
-        raise SymflopsError(f"cannot read: {getattr(error, 'strerror', None) or error}", where=str(model)) from None
 
 
 def _model(data: Mapping[str, Any]) -> Model:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from symflops import algebra, polynomial
+from symflops import algebra, files, polynomial
 from symflops.assumption import is_of_config, sides
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError, nearest
@@ -26,34 +25,7 @@ _LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "sub_layers
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
-    with path.open("rb") as file:  # a pipe or a device has no size to ask for
-        content = file.read(MAX_FILE + 1)
-    if len(content) > MAX_FILE:
-        raise SymflopsError(f"larger than the {MAX_FILE:,} bytes that a model file may have")
-    try:
-        data = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise SymflopsError(f"not UTF-8: byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise SymflopsError(f"not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise SymflopsError("nested too deeply") from None
-    if not isinstance(data, dict):
-        raise SymflopsError(f"expected a JSON object, got {type(data).__name__}")
-    return data
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise SymflopsError(f"key {twice!r} occurs twice")
-    return data
-
-
-def _no_constant(text: str) -> None:
-    raise SymflopsError(f"{text} is not a number")
+    return files.json_of(files.read_text(path, MAX_FILE, "a model file"))
 
 
 class Reading:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from symflops import files
 from symflops import model as models
 from symflops.errors import SymflopsError
 from symflops.model import Model
@@ -89,7 +90,7 @@ def _is_config(path: Path) -> bool:
             return True
         if not path.is_file() or path.stat().st_size > MAX_CONFIG:
             return False
-        content = path.read_bytes()
+        content = files.read_bytes(path, MAX_CONFIG, "a config")
         return b'"model_type"' in content and _describes_a_config(json.loads(content))
     except (OSError, ValueError, RecursionError):
         return False  # what is wrong with the file is said when it is read as a model

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "symflops"
 # Each room imports only from rooms before it. The rooms in one inner tuple do not import each other.
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("deadline", "budget", "vocabulary"),
+    ("deadline", "budget", "files", "vocabulary"),
     ("syntax",),
     ("tree",),
     ("number",),

@@ -9,9 +9,7 @@ names are made of a few letters, and no link is followed.
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +19,14 @@ from typing import Any
 import tomli_w
 from filelock import FileLock, Timeout
 
+from symflops import files
 from symflops.errors import SymflopsError
 from symflops.formula import Formula, formula_of, own_library, read_formula, shipped_names
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,79}\Z")
 _KINDS = {"formulas": "toml", "diagnostics": "json", "calculators": "py"}
 _LOCK_SECONDS = 60
+_MAX_DIAGNOSTICS = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,11 @@ class Library:
         path = self.path("diagnostics", name)
         with self.locked():
             try:
-                runs = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []
-            except (OSError, ValueError, KeyError, TypeError):
+                text = files.read_text(path, _MAX_DIAGNOSTICS, "diagnostics")
+                runs = [*files.json_of(text)["runs"]]
+            except files.NoFileError:
+                runs = []
+            except (SymflopsError, KeyError, TypeError):
                 raise SymflopsError("not a diagnostics file; move it away", where=str(path)) from None
             self._write(path, json.dumps({"runs": [*runs, run]}, indent=1, ensure_ascii=False) + "\n")
         return path
@@ -109,14 +112,8 @@ class Library:
         is the only one that writes."""
         for left in path.parent.glob(".*.part"):
             left.unlink()
-        beside = path.parent / f".{path.stem}.{secrets.token_hex(8)}.part"
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # never what is there, such as a link
         # Half a UTF-16 pair, which JSON can say and UTF-8 cannot, is written as JSON says it.
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        files.write(path, text.encode("utf-8", "backslashreplace"), follow=False)
 
     def _free_name(self, class_name: str) -> str:
         taken = {*shipped_names(), *(path.stem for path in (self.folder / "formulas").glob("*.toml"))}

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from symflops import files
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import data_folder
 
@@ -77,7 +78,7 @@ class Hardware:
 
 def hardware_names() -> tuple[str, ...]:
     """The names of the machines that come with symflops."""
-    return tuple(_read(data_folder("hardware.toml")))
+    return tuple(_shipped())
 
 
 def load_hardware(name: Any) -> Hardware:
@@ -91,7 +92,7 @@ def load_hardware(name: Any) -> Hardware:
         raise SymflopsError(f"expected a machine's name or file, got {type(name).__name__}")
     path, _, inside = str(name).partition(".toml")
     if str(name) == path:
-        shipped = _read(data_folder("hardware.toml"))
+        shipped = _shipped()
         if path not in shipped:
             hint = nearest(path, tuple(shipped)) or "; symflops hardware lists them"
             raise SymflopsError(f"unknown machine {path[:100]!r}{hint}")
@@ -106,20 +107,16 @@ def load_hardware(name: Any) -> Hardware:
 
 
 @cache
-def _read(path: Path) -> Mapping[str, Hardware]:
-    import tomllib
+def _shipped() -> Mapping[str, Hardware]:
+    return _read(data_folder("hardware.toml"))
 
+
+def _read(path: Path) -> Mapping[str, Hardware]:
     try:
-        if path.stat().st_size > _MAX_FILE:
-            raise SymflopsError(f"file is larger than {_MAX_FILE:,} bytes")
-        data = tomllib.loads(path.read_bytes().decode(), parse_float=Decimal)
+        data = files.read_toml(path, _MAX_FILE, "a file of machines", Decimal)
         return {name: _machine(name, table) for name, table in data.items()}
     except SymflopsError as error:
         raise error.within(str(path)) from None
-    except OSError as error:
-        raise SymflopsError(f"cannot read: {error.strerror}", where=str(path)) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, ArithmeticError) as error:
-        raise SymflopsError(f"not a TOML file: {error}", where=str(path)) from None
 
 
 def _machine(name: str, table: Any) -> Hardware:
@@ -164,6 +161,6 @@ def _peaks(table: Mapping[str, Any], key: str) -> dict[str, Fraction]:
 def _positive(number: Any, key: str) -> Fraction:
     if isinstance(number, bool) or not isinstance(number, int | Decimal) or not Decimal(number).is_finite():
         raise SymflopsError(f"{key}: expected a number")
-    if number <= 0 or number > 10**15:
+    if not Decimal("1e-15") <= number <= 10**15:
         raise SymflopsError(f"{key}: expected a positive number")
     return Fraction(number)

@@ -22,6 +22,7 @@ from symflops.cli import (
     roofline,
     show,
     solve,
+    streams,
     sweep,
     table,
     total,
@@ -77,13 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if not given[0].startswith("-") and given[0] not in _NAMES:
             raise SymflopsError(f"no such command {given[0]!r}{nearest(given[0], _NAMES)}")
-        status = app(given, standalone_mode=False, prog_name="symflops")
+        with streams.printing():
+            status = app(given, standalone_mode=False, prog_name="symflops")
     except SymflopsError as error:
         _fail(str(error))
     except _UsageError as error:
         _fail(error.format_message().replace("Value error, ", ""))  # type: ignore[attr-defined]  # a method of click's
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
-        sys.stderr.close()
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from symflops import units
+from symflops import files, units
 from symflops.cli import request
 from symflops.cli.convention import Convention
 from symflops.cli.quantities import aligned
@@ -128,10 +128,7 @@ def _plot(
         progress(f"drawing {plot}")
         shown = metric[0] if metric else "flops"
         content = plots.save(plots.draw(model, chart, lengths, batches, {**given, **past}, shown), kind)
-    try:
-        target.write_bytes(content)
-    except OSError as error:
-        raise SymflopsError(f"cannot write: {error.strerror}", where=plot) from None
+    files.write(target, content)
     print(f"wrote {plot}", file=sys.stderr)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import transformers
 from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING
 
+from symflops import files
 from symflops.errors import SymflopsError, nearest, reason
 
 TESTED_TRANSFORMERS = "5.23"
@@ -72,18 +72,7 @@ def find(what: Any) -> Named:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = path.read_bytes()
-        if len(content) > MAX_FILE:
-            raise SymflopsError(f"larger than the {MAX_FILE:,} bytes that a config may have")
-        data = json.loads(content)
-    except OSError as error:
-        raise SymflopsError(f"cannot read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise SymflopsError(f"not JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise SymflopsError(f"expected a JSON object, got {type(data).__name__}")
-    return data
+    return files.json_of(files.read_text(path, MAX_FILE, "a config"), constants=True)
 
 
 def _from_dict(data: dict[str, Any], name: str) -> Named:
