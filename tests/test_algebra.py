@@ -200,6 +200,7 @@ def test_whole_parts_are_taken_out(text: str, form: str) -> None:
         ("sqrt(max(a - 5, b)**2)", "max(a - 5, b)"),
         ("sqrt(min(a - 5, b)**6)", "sqrt(min(a - 5, b)**6)"),
         ("sqrt(2*a**2)", "a*sqrt(2)"),
+        ("sqrt(0 - a**2/4)", "sqrt(-a**2/4)"),  # 0 where a is 0
         ("sqrt(a)**3", "a*sqrt(a)"),
         ("sqrt(a)**(-1)", "1/sqrt(a)"),
         ("1/sqrt(a)**3", "1/(a*sqrt(a))"),
@@ -284,6 +285,17 @@ def test_powers_are_repeated_products() -> None:
         for exponent in range(4):
             assert power(value, exponent) == times, text
             times = multiply(times, value)
+
+
+def test_a_formula_applied_to_numbers_of_either_sign() -> None:
+    values = [from_text("a*b + 3*n*a - b + 5"), from_text("a*b*dtype_bytes - n**2")]
+    applied = template(values, {"a", "b", "n"})
+    for a in range(-2, 3):
+        for b in range(-2, 3):
+            for n in range(-2, 3):
+                first, second = applied({"a": a, "b": b, "n": n})
+                assert first == a * b + 3 * n * a - b + 5
+                assert second == add(multiply(a * b, from_text("dtype_bytes")), -(n**2))
 
 
 def test_free_symbols_are_those_that_are_read() -> None:

@@ -9,7 +9,7 @@ import pytest
 from mpmath import mp, mpf
 
 from symflops.errors import SymflopsError
-from symflops.number import number_power, rational_logarithm2, rational_root
+from symflops.number import is_small_power, number_power, rational_logarithm2, rational_root
 from symflops.tree import MAX_BITS
 
 NUMBERS = [Fraction(p, q) for p in range(-12, 13) for q in (1, 2, 3, 4, 9)]
@@ -54,6 +54,19 @@ def test_huge_powers_of_proper_fractions(base: Fraction, exponent: int) -> None:
     assert (found > 0) == (wanted > 0) or found == 0
     if exponent * base.denominator.bit_length() <= 32 * MAX_BITS:  # few digits: exact
         assert found == base**exponent
+
+
+@pytest.mark.parametrize(
+    ("base", "exponent", "small"),
+    [
+        (Fraction(1, 2), 9000, True), (Fraction(-1, 2), 9000, True), (2, -9000, True), (Fraction(3, 2), -9000, True),
+        (Fraction(2, 3), 9000, True), (-7, -9000, True), (Fraction(1, 2), -9000, False), (2, 9000, False),
+        (Fraction(3, 2), 9000, False), (Fraction(1, 2), 100, False), (3, -100, False), (1, 10**9, False),
+        (1, -(10**9), False),        (-1, 10**9, False), (0, 10**9, False), (Fraction(2, 3), -9000, False),
+    ],
+)  # fmt: skip
+def test_which_powers_are_small_and_have_very_many_digits(base: int | Fraction, exponent: int, small: bool) -> None:
+    assert is_small_power(base, exponent) == small
 
 
 def test_roots_are_those_whose_square_it_is() -> None:
