@@ -173,7 +173,7 @@ class Cost:
     def at(self, **values: Any) -> Cost:
         """The exact Python ints at one point.
 
-        past_len and causal default to 0, dtype_bytes to 2, weight_bytes and cache_bytes to dtype_bytes; every other
+        past_len and causal default to 0, dtype_bytes to its own (or 2), weight_bytes and cache_bytes to it; every other
         symbol needs a value. A closed form that is not whole there (an expected number of experts) is rounded to the
         nearest integer. Raises SymflopsError for a missing, unknown, negative or fractional value, for values outside
         of the domain, and where a metric would be negative, which is outside of what its formula describes.

@@ -190,3 +190,22 @@ def test_weights_in_another_format_are_named(words: str, run: Any, tmp_path: Pat
     (tmp_path / "model.json").write_text(derived.dumps())
     status, _, err = run("total", str(tmp_path / "model.json"), "--config", str(plain), "-B", "1", "-S", "2")
     assert (status, err) == (0, "")
+
+
+def test_a_page_opens_with_the_bytes_of_its_models(tmp_path: Path, run: Any) -> None:
+    for name, dtype in (("four", "float32"), ("two", "bfloat16")):
+        (tmp_path / f"{name}.json").write_text(symflops.derive(LLAMA | {"dtype": dtype}).dumps())
+    _, page, _ = run("report", str(tmp_path / "four.json"))
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    assert {s["name"]: s["value"] for s in data["symbols"]}["dtype_bytes"] == "4"
+    status, _, err = run("report", str(tmp_path / "four.json"), str(tmp_path / "two.json"))
+    wanted = "the models' data types have different bytes (4 of llama, 2 of llama); give --dtype-bytes"
+    assert (status, err) == (3, f"symflops: error: {wanted}\n")
+
+
+def test_the_cache_of_a_generation_is_in_the_config_s_data_type(say: Any, tmp_path: Path) -> None:
+    """Two layers keep a key and a value of 2 heads of 24 numbers for each of the 5 tokens that were fed."""
+    (tmp_path / "m.json").write_text(symflops.derive(LLAMA | {"dtype": "float32"}).dumps())
+    shown = say("generation", str(tmp_path / "m.json"), "-B", "1", "-p", "4", "-n", "2")
+    assert f"KV cache after the last step: {2 * 2 * 2 * 24 * 5 * 4:,} byte" in shown
+    assert "dtype_bytes = 4 (the config's float32)" in shown

@@ -17,7 +17,7 @@ from symflops.cli.total import Format, one_or_each, printed, together
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
 from symflops.model import Model
-from symflops.numeric import evaluate, plain, whole, with_defaults
+from symflops.numeric import evaluate, plain, whole
 from symflops.polynomial import Value
 
 
@@ -70,7 +70,7 @@ def _with_cache(output: Format, shown: str, model: Model, symbolic: bool, given:
         if output is Format.json:
             return answers.dump({**json.loads(shown), "kv_cache": None, "kv_cache_unknown": str(error)})
         return f"{shown}\n\nKV cache: {error}" if output is Format.text else shown
-    numbers = with_defaults(given) if cost.evaluated else given
+    numbers = model.total().with_defaults(given) if cost.evaluated else given
     value: Value = substitute(kept, numbers)
     number = whole(evaluate(value, {})) if not free_symbols(value) else None
     if output is Format.json:

@@ -42,7 +42,9 @@ Length = Annotated[str | None, typer.Option("-S", "--seq-len", help="tokens fed 
 Past = Annotated[str | None, typer.Option("-P", "--past-len", help="tokens already in the KV cache (default 0)")]
 Causal = Annotated[bool, typer.Option("--causal", help="count only the (query, key) pairs that a causal mask keeps")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="value of any symbol; repeatable")]
-DtypeBytes = Annotated[str | None, typer.Option("--dtype-bytes", help="bytes per element (default 2)")]
+DtypeBytes = Annotated[
+    str | None, typer.Option("--dtype-bytes", help="bytes per element (default: the config's, or 2)")
+]
 WeightBytes = Annotated[str | None, typer.Option("--weight-bytes", help="of weights (default: --dtype-bytes)")]
 CacheBytes = Annotated[str | None, typer.Option("--cache-bytes", help="of the KV cache (default: --dtype-bytes)")]
 Metric = Annotated[list[str] | None, typer.Option("--metric", help="which metric; repeatable (default: all)")]

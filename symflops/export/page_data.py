@@ -14,7 +14,7 @@ from symflops.export.mathml import formula
 from symflops.export.program import Program
 from symflops.grouping import grouped, short_names
 from symflops.model import Model, Row
-from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
+from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, plain
 from symflops.polynomial import Value
 from symflops.tree import Tree, write
 
@@ -134,7 +134,17 @@ def legend_order(name: str) -> tuple[int, str]:
 
 
 def opening(models: Sequence[Model], point: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The point at which a page opens: the one given, with a length at which the closed forms hold."""
+    """The point at which a page opens: the one given, with a length at which the closed forms hold and the bytes of the
+    models' data type.
+
+    Raises SymflopsError where the models have different ones: the page has one field for all of them.
+    """
+    if "dtype_bytes" not in point:
+        sizes = [model.total().with_defaults({})["dtype_bytes"] for model in models]
+        if len(set(sizes)) > 1:
+            shown = ", ".join(f"{plain(n)} of {model.name}" for n, model in zip(sizes, models, strict=True))
+            raise SymflopsError(f"the models' data types have different bytes ({shown}); give --dtype-bytes")
+        point = {**point, "dtype_bytes": plain(sizes[0])}
     if "seq_len" in point:
         return point
     return {**point, "seq_len": min(model.usual_length(point) for model in models)}
