@@ -309,6 +309,20 @@ def test_a_comma_never_joins_digits(command: str, refuse: Any) -> None:
     assert refuse(command, LLAMA, option, "2,048") == message
 
 
+def test_numbers_of_questions_and_measurements(say: Any, refuse: Any) -> None:
+    assert say("solve", LLAMA, "seq_len <= 2k", "--for", "seq_len").startswith("seq_len from 1 to 2,000\n")
+    assert say("solve", LLAMA, "seq_len <= 2 Ki", "--for", "seq_len").startswith("seq_len from 1 to 2,048\n")
+    rows = say("regimes", LLAMA, "--at", "1,2k", "--at", "3").splitlines()
+    assert [row.split()[0] for row in rows[-4:-1]] == ["1", "2,000", "3"]
+    assert refuse("regimes", LLAMA, "--at", "0") == "--at: whole numbers from 1 on are wanted"
+    machine = ("--hardware", "h100-sxm", "-B", "4", "-S", "1")
+    mfu = [line for line in say("roofline", LLAMA, *machine, "--measured", "3120tok/s").splitlines() if "MFU" in line]
+    assert mfu
+    assert mfu[0] in say("roofline", LLAMA, *machine, "--measured", "3.12k tok/s")
+    message = refuse("roofline", LLAMA, *machine, "--measured", "3,120tok/s")
+    assert message == "measured: '3,120' is a list of 2 numbers; one is wanted here"
+
+
 def test_several_points_are_no_program(refuse: Any) -> None:
     for output in ("latex", "python", "c", "numpy", "javascript"):
         message = refuse("total", LLAMA, "-B", "1,8", "--format", output)

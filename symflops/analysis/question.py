@@ -22,22 +22,24 @@ from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
 from symflops.polynomial import Value
 from symflops.storage import QUANTITIES, amount
 from symflops.tree import FUNCTIONS, NAME, exact, fold, names, read
+from symflops.units import FACTORS
 
 _CALL = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*\(\s*(?P<path>[^()]*?)\s*\)")
 _AMOUNT = re.compile(r"(?<![\w.])(?P<number>(?>\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?))\s*(?P<unit>[A-Za-z]\w*)")
 _PATH = re.compile(r"[\w.*?<>\[\]-]+")
 _COMPARISON = re.compile(r"(==|<=|>=|!=|<|>|=)")
-_DECIMAL = {p: 1000**i for i, p in enumerate(("", "k", "M", "G", "T", "P", "E"))} | {"K": 1000}
-_BINARY = {f"{p}i": 1024**i for i, p in enumerate(("", "K", "M", "G", "T", "P", "E")) if p}
+_DECIMAL = {prefix: factor for prefix, factor in FACTORS.items() if not prefix.endswith("i")}
 UNITS: Mapping[str, tuple[int, str]] = {
     f"{prefix}{noun}": (factor, unit)
     for nouns, unit, prefixes in (
-        (("B", "byte", "bytes"), "byte", _DECIMAL | _BINARY),
+        (("B", "byte", "bytes"), "byte", FACTORS),
         (("FLOP", "FLOPs", "FLOPS", "flop", "flops"), "FLOP", _DECIMAL),
     )
     for noun in nouns
     for prefix, factor in prefixes.items()
-}
+} | {prefix: (factor, "count") for prefix, factor in FACTORS.items() if prefix}  # 128k tokens
+
+_WITH_NOUNS = tuple(name for name, (_, noun) in UNITS.items() if noun != "count")
 
 Dimension = tuple[Fraction, Fraction]  # the exponents of FLOP and byte
 _NONE: Dimension = (Fraction(0), Fraction(0))
@@ -157,7 +159,7 @@ class _Reading:
     def amount(self, found: re.Match[str]) -> str:
         number, unit = found["number"], found["unit"]
         if unit not in UNITS:
-            raise SymflopsError(f"{found[0][:60]!r}: unknown unit{nearest(unit, tuple(UNITS))}; such as GiB, GB, TFLOP")
+            raise SymflopsError(f"{found[0][:60]!r}: unknown unit{nearest(unit, _WITH_NOUNS)}; such as GiB, GB, TFLOP")
         factor, noun = UNITS[unit]
         value = read(number)
         return self.placeholder(found[0], exact(Fraction(value) * factor), noun)

@@ -29,8 +29,9 @@ from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
 from symflops.source import load
 from symflops.storage import cache, is_recurrent
+from symflops.units import number
 
-_SPEED = re.compile(r"\s*(?P<number>\d[\d_,]*(?:\.\d+)?(?:[eE]\+?\d+)?)\s*(?:(?:tok|tokens?)\s*/\s*s(?:ec)?)?\s*\Z")
+_PER_SECOND = re.compile(r"(?:tok|tokens?)\s*/\s*s(?:ec)?\s*\Z")
 
 
 @dataclass(frozen=True)
@@ -295,10 +296,10 @@ def _turnings(
 def throughput(measured: Any) -> Fraction:
     """Tokens per second of a number or a text such as `3120tok/s`.
 
-    >>> throughput("3,120 tokens/s")
-    Fraction(3120, 1)
+    >>> throughput("3120 tokens/s"), throughput("3.12k tok/s")
+    (Fraction(3120, 1), Fraction(3120, 1))
     """
-    found = _SPEED.match(str(measured))
-    if isinstance(measured, bool) or found is None:
+    text = _PER_SECOND.sub("", str(measured)).strip()
+    if isinstance(measured, bool) or not re.match(r"[\d.]", text):
         raise SymflopsError(f"measured = {str(measured)[:60]!r}: expected tokens per second, such as 3120tok/s")
-    return Fraction(found["number"].replace("_", "").replace(",", ""))
+    return Fraction(number(text, "measured"))

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from symflops import units
 from symflops.cli import answers, request
 from symflops.cli.quantities import aligned
 from symflops.errors import SymflopsError
+from symflops.numeric import check
 
 if TYPE_CHECKING:
     from symflops.analysis.regimes import Regimes
@@ -20,7 +22,7 @@ def regimes(
     by: answers.By = "seq_len",
     metric: Annotated[str, typer.Option("--metric", help="which metric")] = "flops",
     at: Annotated[
-        list[int] | None, typer.Option("--at", min=1, help="numbers at this value of SYMBOL; repeatable")
+        list[str] | None, typer.Option("--at", help="numbers at these values of SYMBOL, by commas; repeatable")
     ] = None,
     point: request.Point = request.ANYWHERE,
     symbolic: request.Symbolic = False,
@@ -36,7 +38,10 @@ def regimes(
     found = answer(named, by, metric, symbolic=symbolic, **run)
     if at and not found.is_numeric:
         raise SymflopsError("--at needs numbers for all other symbols; leave out --symbolic")
-    point.say(_PRINTERS[output](found, at or []), output is answers.Format.json)
+    numbers = [check(by, number) for text in at or () for number in units.numbers(text, "--at")]
+    if not all(isinstance(number, int) and number > 0 for number in numbers):
+        raise SymflopsError("--at: whole numbers from 1 on are wanted")
+    point.say(_PRINTERS[output](found, [int(number) for number in numbers]), output is answers.Format.json)
 
 
 def _text(found: Regimes, at: list[int]) -> str:
