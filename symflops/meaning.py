@@ -149,14 +149,17 @@ def reading(written: set[str], known: Known, how: str = "write out the one that 
         for name in sorted(open_names):
             meanings = {a.get(name, "") for a in best_ones} - {""}
             if len({a.get(name) for a in best_ones}) > 1:
-                ordered = [t for t in open_names[name] if t in meanings]
-                raise SymflopsError(_question(name, ordered, how))
+                raise SymflopsError(_question(name, sorted(meanings), open_names, how))
     return dict(sorted((best_ones[0] if best_ones else taken).items()))
 
 
-def _question(name: str, meanings: list[str], how: str) -> str:
-    listed = " or ".join(filter(None, (", ".join(sorted(meanings)[:-1]), sorted(meanings)[-1])))
-    return f"{name!r} may mean {listed}: {how.format(name=name, first=sorted(meanings)[0])}"
+def _question(name: str, meanings: list[str], open_names: Mapping[str, list[str]], how: str) -> str:
+    choose = how.format(name=name, first=meanings[0])
+    if len(meanings) == 1:
+        rivals = " and ".join(repr(n) for n, targets in open_names.items() if meanings[0] in targets)
+        return f"{rivals} may mean {meanings[0]}: {choose}"
+    listed = " or ".join(filter(None, (", ".join(meanings[:-1]), meanings[-1])))
+    return f"{name!r} may mean {listed}: {choose}"
 
 
 def _assignments(names: list[tuple[str, list[str]]], taken: dict[str, str]) -> Iterator[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import warnings
 from fractions import Fraction
 from typing import Any
@@ -100,6 +101,7 @@ def test_conditions_in_the_candidates_names() -> None:
         ({"assume": ["hiden_size == 4"]}, "'hiden_size == 4': neither formula has the name 'hiden_size'; did you mean"),
         ({"set": {"seq_lne": 4}}, "'seq_lne == 4': neither formula has the name 'seq_lne'; did you mean 'seq_len'?"),
         ({"rename": {"T": "seq_len"}}, "rename: the candidate has no name 'T'"),
+        ({"rename": {"h": "parametrs"}}, "rename h: nothing is called 'parametrs'; did you mean 'parameters'?"),
         ({"lengths": []}, "lengths = (): must be positive integers"),
         ({"lengths": [0]}, "lengths = (0,): must be positive integers"),
         ({"training": 2}, "training = 2: 3 (forward and backward) or 4 (with full recomputation)"),
@@ -266,6 +268,32 @@ def test_all_findings_together_make_the_candidate(candidate: str) -> None:
     assert composed(verdict, LLAMA, "matmul_flops", point) == eval(candidate, {"__builtins__": {}}, exact)
 
 
+PIECES = (
+    "2*B*S*L*h*n*d", "2*B*S*L*h*n_kv*d", "2*B*S*L*h*i", "4*B*S*S*L*n*d", "2*B*S*S*L*n*d", "2*B*S*h*V", "2*B*S*L*h*h",
+    "2*B*S*N", "2*B*S*h", "4*B*S*L*h", "B*S*L*(h*h*n_kv // n)", "8*B*S*L*h*h", "2*S*L*h*i", "B*S*S*n*L", "12*B*S*L*h*i",
+)  # fmt: skip
+
+
+def test_findings_of_random_sums_add_up() -> None:
+    """Sums of what people write, right or wrong: the edits that are named, made one after the other, give the text."""
+    rng = random.Random(15)
+    point = {
+        "batch_size": 2, "seq_len": 5, "past_len": 0, "causal": 0, "hidden_size": 11, "num_hidden_layers": 3,
+        "num_attention_heads": 6, "num_key_value_heads": 3, "head_dim": 7, "intermediate_size": 13, "vocab_size": 17,
+    }  # fmt: skip
+    parameters = 3 * (11 * 7 * (2 * 6 + 2 * 3) + 3 * 11 * 13 + 2 * 11) + 2 * 17 * 11 + 11
+    letters = {"B": 2, "S": 5, "L": 3, "h": 11, "n": 6, "n_kv": 3, "d": 7, "i": 13, "V": 17, "N": parameters}
+    exact = {name: Fraction(value) for name, value in letters.items()}
+    for _ in range(25):
+        chosen = rng.sample(PIECES, rng.randrange(1, 7))
+        candidate = " + ".join(f"{rng.choice((1, 1, 1, 2, 3))}*{piece}" for piece in chosen)
+        verdict = verify(candidate, set=AT)
+        assert verdict.status == "different"
+        assert composed(verdict, LLAMA, "matmul_flops", point) == eval(candidate, {"__builtins__": {}}, exact), (
+            candidate
+        )
+
+
 @pytest.mark.parametrize(
     ("candidate", "options", "expected"),
     [
@@ -311,6 +339,19 @@ def test_an_unproven_verdict_says_how_the_forms_differ() -> None:
     assert verdict.status == "unproven"
     assert "how the two differ, if they do:" in str(verdict)
     assert verdict.findings
+
+
+def test_formulas_of_matrix_multiplies_against_all_operations() -> None:
+    """The default metric counts elementwise operations, too; what people write does not."""
+    assert texts(verify("6*N*D", metric="flops", set=AT)) == [
+        "3 times the reference: a training step, forward and backward (--training 3)",
+        "attention missing: model.layers.self_attn.attention",
+        "embedding counted as a multiply: model.embed_tokens, or counted twice: "
+        "6*batch_size*seq_len*hidden_size*vocab_size: lm_head",
+        "matrix multiplies alone counted, no elementwise operations (--metric matmul_flops compares with these)",
+        "norm weights counted as matrices: 6*batch_size*seq_len*hidden_size*(2*num_hidden_layers + 1): "
+        "model.layers.input_layernorm, model.layers.post_attention_layernorm, model.norm",
+    ]
 
 
 def test_integer_division_has_a_name() -> None:

@@ -59,9 +59,16 @@ class Edits:
         added = add(fault.change(part.value), negate(part.value))
         if added == 0 or not terms_of(added).keys() & self.open:
             return
+        if part.role == "group" and fault.kind == "missing" and not self.is_missing(added):
+            return
         new = Finding(fault.kind, fault.message + part.where, part.layer, added, weight)
         old = self.by_added.get(added)
         self.by_added[added] = new if old is None else _either(old, new, part)
+
+    def is_missing(self, added: Value) -> bool:
+        """Whether the candidate has nothing of a group of layers: one of which it has a part is not missing."""
+        excess = terms_of(self.excess)
+        return all(excess.get(m) == c for m, c in terms_of(added).items())
 
     def faults_of_all(self, part: Part) -> None:
         if not terms_of(part.value).keys() & self.open:

@@ -102,9 +102,20 @@ class _Matching:
         for name in self.rename:
             if name not in names_ and not any(name in _names_of(c) for c in self.conditions):
                 raise SymflopsError(f"rename: the candidate has no name {name[:100]!r}{nearest(name, sorted(names_))}")
+        self._check_meanings(names_)
         new = {name: from_text(text) for name, text in self.rename.items()}
         a = substitute(self.side.value, new) if new else self.side.value
         return _with_defaults(a, self.side, self.other.names | set(self.other.defaults))
+
+    def _check_meanings(self, own: set[str]) -> None:
+        """Raise SymflopsError for a `rename` to a name that means nothing: a mistyped one is no symbol of its own."""
+        known = self._known(set())
+        valid = own | known.symbols | known.others | known.amounts
+        for name, tree in self.renames.items():
+            for meant in sorted(names(("", tree)) - valid):
+                if not is_known(meant) and not LETTER.match(meant):
+                    near = nearest(meant, sorted(valid))
+                    raise SymflopsError(f"rename {name[:60]}: nothing is called {meant[:60]!r}{near}")
 
     def _known(self, used: set[str]) -> Known:
         other = self.other

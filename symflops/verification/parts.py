@@ -139,7 +139,8 @@ def _together(layers: Sequence[Part]) -> Iterator[Part]:
     for kind in ("norm weights", "biases"):
         of_kind = [p for p in layers if p.kind == kind]
         if len(of_kind) > 1:
-            yield replace(_sum(of_kind, ""), value=0, kind=kind)
+            together = _sum(of_kind, "")  # of linear layers the biases only, of norms all that they cost
+            yield together if kind == "norm weights" else replace(together, value=0)
 
 
 def _sum(parts: Sequence[Part], role: str) -> Part:

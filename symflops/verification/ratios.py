@@ -8,6 +8,7 @@ from fractions import Fraction
 from symflops.algebra import free_symbols
 from symflops.meaning import quantity, with_quantity
 from symflops.polynomial import Number, flat
+from symflops.tree import Tree
 from symflops.verification.completion import Completion
 from symflops.verification.exact import Enclosure, UndefinedError, number_at
 from symflops.verification.matching import Matched
@@ -36,13 +37,14 @@ def ratios(
     usual = {n: own.get(n, _USUAL.get(quantity(n), 128)) for n in names | where.names}
     given: dict[str, Number] = {n: v for n, v in usual.items() if n not in where.fixed}
     complete = Completion(where, given)
+    forms = flat(matched.a), flat(matched.b)
     found: dict[int, float] = {}
     points: list[dict[str, Number]] = []
     for size in dict.fromkeys(lengths) if length not in where.fixed else (0,):
         point = complete.of(given if length in where.fixed else {**given, length: size})
         if point is not None:
             points.append(point)
-            ratio = _ratio(matched, point)
+            ratio = _ratio(forms, point)
             if ratio is not None:
                 found[int(point[length])] = ratio
     if not points:
@@ -51,9 +53,9 @@ def ratios(
     return found, {n: first[n] for n in sorted(names - {length}) if all(p[n] == first[n] for p in points)}, ""
 
 
-def _ratio(matched: Matched, point: Mapping[str, Number]) -> float | None:
+def _ratio(forms: tuple[Tree, Tree], point: Mapping[str, Number]) -> float | None:
     try:
-        x, y = (number_at(flat(v), point) for v in (matched.a, matched.b))
+        x, y = (number_at(tree, point) for tree in forms)
     except UndefinedError:
         return None
     top, bottom = (Fraction(n.low if isinstance(n, Enclosure) else n) for n in (x, y))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from symflops import algebra
+from symflops import algebra, deadline
 from symflops.cost import METRICS, Cost, to_value
 from symflops.errors import SymflopsError
 from symflops.formula import Formula
@@ -160,6 +160,7 @@ def one_layer(model: Model, layer: Layer, where: str) -> Model:
 
 
 def _summands(tree: Tree) -> list[Tree]:
+    deadline.check()
     if not isinstance(tree, tuple):
         return [tree]
     operation, *operands = tree
