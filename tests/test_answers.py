@@ -43,6 +43,7 @@ def model(*assumes: str, **symbols: int) -> symflops.Model:
         ("12 % seq_len == 0", "seq_len", {}, "3 solutions: seq_len from 1 to 4, seq_len = 6, seq_len = 12"),
         ("1/(seq_len - 5) > 0", "seq_len", {}, "seq_len >= 6"),
         ("(seq_len - 5)/(seq_len - 5) == 1", "seq_len", {}, "2 solutions: seq_len from 1 to 4, seq_len >= 6"),
+        ("past_len/past_len == 1", "past_len", {}, "past_len >= 1"),  # at 0 the text says nothing
         ("flops/past_len > 0", "past_len", {"batch_size": 1, "seq_len": 1}, "past_len >= 1"),
     ],
 )  # fmt: skip
