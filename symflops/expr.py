@@ -24,7 +24,7 @@ from symflops.tree import MAX_LENGTH, NAME, Tree, exact, fold, read, write
 from symflops.vocabulary import is_whole
 
 _SYMPY_STEPS = 5  # of a budget, for each operand of an operation that SymPy does
-_GROWN = 15_000  # characters of an expression that is longer than the text that it was read from
+_GROWN = 6_000  # characters of an expression that is longer than the text that it was read from
 
 
 class log2(sympy.Function):  # type: ignore[misc]  # SymPy has no stubs; functions are named as they print
@@ -124,6 +124,10 @@ def from_sympy(expression: Any) -> Value:
 def _power(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
     if base.is_Rational and exponent.is_Integer and is_small_power(Fraction(int(base.p), int(base.q)), int(exponent)):
         return _LongPower(sympy.Pow(base, exponent, evaluate=False))
+    if (
+        base.is_Integer and base > 1 and exponent.args
+    ):  # SymPy looks for a logarithm of the base in the exponent, for long
+        return sympy.Pow(base, exponent, evaluate=exponent.is_number)
     return sympy.Pow(base, exponent)
 
 
@@ -174,12 +178,16 @@ def _is_whole(e: sympy.Expr) -> bool:
 
 
 class _Parsed(NamedTuple):
-    """A part of a text: its canonical value, its expression as it was written, and the arguments of a min or max."""
+    """A part of a text: its canonical value, its expression as it was written, and the arguments of a min or max.
+
+    SymPy multiplies a number into a sum where these two meet alone: -(a + b)/c is one product of three `factors`.
+    """
 
     value: Value
     expression: sympy.Expr
     function: str = ""
     parts: tuple[_Parsed, ...] = ()
+    factors: tuple[sympy.Expr, ...] = ()
 
 
 def _leaves(leaf: int | Fraction | str) -> tuple[Value, sympy.Expr]:
@@ -194,7 +202,13 @@ def _both(operation: str) -> Callable[..., _Parsed]:
         value = algebra.ALGEBRA[operation](*(o.value for o in operands))
         for number in polynomial.terms_of(value).values() if operation == "+" else ():
             polynomial.check_bits(number)
-        return _Parsed(value, _ALGEBRA[operation](*(o.expression for o in operands)))
+        if operation not in ("*", "/", "-"):
+            return _Parsed(value, _ALGEBRA[operation](*(o.expression for o in operands)))
+        factors = [o.factors or (o.expression,) for o in operands]
+        if operation == "/":
+            factors[1] = tuple(_power(f, sympy.Integer(-1)) for f in factors[1])
+        product = (*([sympy.Integer(-1)] if operation == "-" else []), *(f for several in factors for f in several))
+        return _Parsed(value, sympy.Mul(*product), factors=product)
 
     return apply
 

@@ -193,7 +193,10 @@ class _Reader:
         del self.operands[since:]
         if len(arguments) != 1 and what not in ("min", "max"):
             raise self.error(column, f"{what} {_arguments(what)}")
-        self.combine(what, arguments, column)
+        if len(arguments) == 1 and what in ("min", "max"):  # the smallest of one is that one
+            self.operands.append(arguments[0])
+        else:
+            self.combine(what, arguments, column)
 
     def number(self, text: str, column: int) -> int | Fraction:
         plain = text.replace("_", "").lower()

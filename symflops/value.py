@@ -34,7 +34,7 @@ class Call(str):
         sizes = [size(a) for a in arguments]
         length, depth = sum(s[0] for s in sizes), max(s[1] for s in sizes) + (function != "+")
         check_size(length, depth)
-        budget.charge(_CALL_STEPS + length // 6)
+        budget.charge(_CALL_STEPS + length * (1 + depth) // 8)
         call = Call(write((function, *(flat(a) for a in arguments))))
         call.function = function
         call.arguments = arguments
