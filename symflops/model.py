@@ -65,6 +65,7 @@ class Model:
     class_name: str = ""
     unproven: str = ""
     dtype: str = ""  # of the config, such as bfloat16: its bytes are the default of dtype_bytes
+    expects: tuple[str, ...] = ()  # comparisons that hold in usual use, though the formulas hold beyond them
     notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, to be said beside every number
 
     @property
@@ -205,6 +206,13 @@ class Model:
         except SymflopsError as error:
             raise error.within(self.name) from None
 
+    def unexpected(self, run: Mapping[str, Number]) -> list[str]:
+        """Notes on the values of a run that are beyond what the model was made for, such as its longest sequence."""
+        known = {**self.symbols, **run}
+        broken = [c.broken(known) for c in Domain.of(self.expects).conditions if not c.holds(known)]
+        said = "beyond what it was made for, though the formulas hold"
+        return [f"{said}: {error.message.removeprefix('assumption broken: ')}" for error in broken]
+
     def usual_length(self, run: Mapping[str, Any]) -> int:
         """The length that is taken where none is given: 2,048 tokens or the largest power of two below that the model
         can run with these values of other run symbols; 1 where it can run none of them."""
@@ -223,7 +231,7 @@ class Model:
         }  # fmt: skip
         data |= {key: value for key, value in optional.items() if value}
         data["symbols"] = dict(self.definitions)
-        data |= {key: list(texts) for key, texts in (("assumes", self.assumes), ("notes", self.notes)) if texts}
+        data |= {key: list(texts) for key in ("assumes", "expects", "notes") if (texts := getattr(self, key))}
         data["layers"] = {part.name: dump(part) for part in self.root.parts}
         return data
 

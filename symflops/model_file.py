@@ -20,7 +20,19 @@ from symflops.vocabulary import DTYPES
 
 MAX_FILE = 64 * 2**20  # bytes of a model file
 MAX_DEPTH = 100  # of nested layers
-_MODEL_KEYS = ("name", "about", "source", "unproven", "class", "dtype", "symbols", "assumes", "notes", "layers")
+_MODEL_KEYS = (
+    "name",
+    "about",
+    "source",
+    "unproven",
+    "class",
+    "dtype",
+    "symbols",
+    "assumes",
+    "expects",
+    "notes",
+    "layers",
+)
 _LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "sub_layers")
 
 
@@ -60,6 +72,10 @@ class Reading:
                 continue
             for side in sides(text)[::2]:
                 self.check_names(side, f"assumes[{i}]")
+        expects = _expect(data.get("expects", []), list, "expects")
+        for i, text in enumerate(expects):
+            for side in sides(_expect(text, str, f"expects[{i}]"))[::2]:
+                self.check_names(side, f"expects[{i}]")
         notes = [
             _expect(text, str, f"notes[{i}]") for i, text in enumerate(_expect(data.get("notes", []), list, "notes"))
         ]
@@ -77,6 +93,7 @@ class Reading:
             "about": texts["about"], "source": texts["source"], "class_name": texts["class"],
             "dtype": texts["dtype"],
             "unproven": texts["unproven"], "notes": tuple(notes),
+            "expects": tuple(expects),
         }  # fmt: skip
 
     def part(self, name: str, data: Any, where: str, depth: int) -> Part:

@@ -338,7 +338,7 @@ def test_the_default_range_of_a_sweep_ends_where_the_model_does(say: Any) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gpt2", "-B", "1", "-S", "1025"], "seq_len + past_len <= n_positions (with n_positions=1024, seq_len=1025)"),
+        (["gpt2", "-B", "1", "-S", "1025"], "seq_len + past_len <= n_positions (with n_positions=1024, past_len=0, s"),
         (
             ["gpt2", "-S", "1000", "-P", "25"],
             "seq_len + past_len <= n_positions (with n_positions=1024, past_len=25,",

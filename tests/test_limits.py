@@ -209,3 +209,24 @@ def test_the_cache_of_a_generation_is_in_the_config_s_data_type(say: Any, tmp_pa
     shown = say("generation", str(tmp_path / "m.json"), "-B", "1", "-p", "4", "-n", "2")
     assert f"KV cache after the last step: {2 * 2 * 2 * 24 * 5 * 4:,} byte" in shown
     assert "dtype_bytes = 4 (the config's float32)" in shown
+
+
+def test_beyond_what_a_model_with_rotated_positions_was_made_for_is_a_note(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(symflops.derive(LLAMA | {"max_position_embeddings": 100}).dumps())
+    assert runs(real(transformers.LlamaConfig(**{**LLAMA, "max_position_embeddings": 100})), 101)
+    note = (
+        "note: llama: beyond what it was made for, though the formulas hold: seq_len + past_len <= 100 (with past_len="
+    )
+    at = ("-B", "1", "--metric", "flops")
+    for options, past, tokens in (
+        (("total", *at, "-S", "101"), 0, 101), (("total", *at, "-S", "60", "-P", "41"), 41, 60),
+        (("sweep", *at, "-S", "50:150:+50"), 0, 150), (("generation", *at, "-p", "100", "-n", "2"), 0, 101),
+    ):  # fmt: skip
+        status, _, err = run(options[0], str(path), *options[1:])
+        assert (status, err) == (0, f"{note}{past}, seq_len={tokens})\n")
+    for options in (("total", *at, "-S", "100"), ("generation", *at, "-p", "100", "-n", "1"), ("total", *at)):
+        assert run(options[0], str(path), *options[1:])[2] == ""
+    (other := tmp_path / "config.json").write_text(json.dumps(LLAMA | {"max_position_embeddings": 200}))
+    assert run("total", str(path), "--config", str(other), *at, "-S", "200")[2] == ""
+    assert symflops.derive(CONFIGS["gpt2"]).expects == ()

@@ -46,6 +46,8 @@ def generation(
     found = []
     for (named, run), fed in product(one_or_each(point, model, output), product(*lengths)):
         given = run | {name: plain(length) for name, length in zip(written, fed, strict=True)}
+        if PROMPT in given:
+            point.fed(named, int(given[PROMPT] + given.get(NEW, 1) - 1))
         cost: Cost = generate(named, symbolic=symbolic)
         convention = Convention.of(named, cost, given, metrics, point.changed)
         for name in metrics:

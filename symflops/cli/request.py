@@ -23,6 +23,7 @@ from symflops.cost import Cost
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 from symflops.numeric import RUN_SYMBOLS, check, plain
+from symflops.polynomial import Number
 from symflops.source import bind, load
 
 MAX_POINTS = 1000  # of one answer
@@ -81,11 +82,18 @@ class Point:
     config: str | None = None
     settings: tuple[str, ...] = ()
     resolved: list[Model] = field(default_factory=list)  # the models of this command, in order
+    unexpected: list[tuple[Model, str]] = field(default_factory=list)  # notes on lengths that they were not made for
+
+    def fed(self, model: Model, seq_len: Number, past_len: Number = 0) -> None:
+        """Keep the notes on a call of so many tokens after so many others."""
+        run: dict[str, Number] = {"seq_len": seq_len, "past_len": past_len}
+        self.unexpected.extend((model, note) for note in model.unexpected(run))
 
     @property
     def notes(self) -> list[str]:
         """What is to be said beside the numbers of this command's models."""
-        return list(dict.fromkeys(f"{model.name}: {one_line(note)}" for model in self.resolved for note in model.notes))
+        said = [(model, note) for model in self.resolved for note in model.notes]
+        return list(dict.fromkeys(f"{model.name}: {one_line(note)}" for model, note in (*said, *self.unexpected)))
 
     @property
     def changed(self) -> list[str]:
@@ -141,8 +149,15 @@ class Point:
             architecture = {name: value for name, value in given.items() if name not in RUN_SYMBOLS}
             here = model.with_symbols(architecture) if architecture else model
             run = {name: value for name, value in given.items() if name in RUN_SYMBOLS}
-            here.check_assumptions({name: check(name, value) for name, value in run.items()})
+            known = {name: check(name, value) for name, value in run.items()}
+            try:
+                here.check_assumptions(known)
+            except SymflopsError:  # said with the default, too, where that decides it
+                here.check_assumptions({"past_len": 0, **known})
+                raise
             self.resolved.append(here)
+            if "seq_len" in run:
+                self.fed(here, check("seq_len", run["seq_len"]), check("past_len", run.get("past_len", 0)))
             found.append((here, run))
         return found
 

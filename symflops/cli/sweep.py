@@ -69,6 +69,7 @@ def sweep(
     }
     if seq_len is None:
         axes["seq_len"] = _allowed(named, axes, given, chart)
+    point.fed(named, max(axes["seq_len"]), max(axes["past_len"]))
     try:
         swept = named.total().sweep(**axes, **given)
     except SymflopsError as error:

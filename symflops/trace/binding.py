@@ -16,6 +16,7 @@ from symflops.trace.assembly import full_name
 from symflops.trace.conditions import literal
 from symflops.trace.configs import find
 from symflops.trace.layer_lists import layer_fields
+from symflops.trace.limits import made_for
 from symflops.trace.naming import Depths, count_name
 from symflops.trace.notes import dtype, of_other_config
 from symflops.trace.skeleton import Skeleton
@@ -54,7 +55,10 @@ def bind(model: Model, config: Any) -> Model:
     except SymflopsError as error:
         raise error.within(model.name) from None
     result = replace(
-        model.with_symbols(bound), dtype=dtype(named.config), notes=of_other_config(model.notes, named.config)
+        model.with_symbols(bound),
+        dtype=dtype(named.config),
+        expects=tuple(made_for(named.config, model.assumes)),
+        notes=of_other_config(model.notes, named.config),
     )
     # Whatever else the two models differ in: weights that the closed form does not have are seen here.
     counted, there = int(result.total().parameters), skeleton.parameters()

@@ -20,7 +20,7 @@ from symflops.trace.configs import find
 from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import SizeFixedError, check_versions
 from symflops.trace.layer_data import Data
-from symflops.trace.limits import check_depth
+from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import Depths
 from symflops.trace.notes import dtype, never_run, not_masked, quantized
 from symflops.trace.run import Run, Settings, is_encoder, keeps_states, plain_text_config
@@ -228,6 +228,7 @@ def _model(work: Work, record: Record) -> Model:
         "symbols": {**symbols, **dict.fromkeys(unknown)},  # null: nobody knows
         "assumes": [*assumes, *_layers(named.config, symbols), *depths.adding_up(), *_one_call(record), *stayed],
         "dtype": dtype(named.config),
+        "expects": made_for(named.config, assumes),
         "notes": [*never_run(trial), *not_masked(recorder.unmasked), *quantized(named.config)],
         "layers": layers,
     })  # fmt: skip

@@ -5,7 +5,8 @@ the tables that they look up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -133,3 +134,10 @@ def check_depth(config: Any) -> None:
         if type(depth) is int and depth < 1:
             name = getattr(part, "attribute_map", {}).get("num_hidden_layers", "num_hidden_layers")
             raise SymflopsError(f"{name} = {depth}: a model has at least one layer")
+
+
+def made_for(config: Any, assumes: Iterable[str]) -> list[str]:
+    """The longest sequence that a config names, where no table ends there: what the model was made for, no limit."""
+    longest = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
+    ends = any(re.match(r".*\bseq_len\b.*<=|.*>=.*\bseq_len\b", text) for text in assumes)
+    return [] if type(longest) is not int or longest < 1 or ends else [f"seq_len + past_len <= {longest}"]
