@@ -23,6 +23,10 @@ _MAX_FILE = 1_000_000
 OWN_LIBRARY = "SYMFLOPS_LIBRARY"  # the environment variable that names the user's library
 
 
+class AmbiguousClassError(SymflopsError):
+    """A short name that several classes have."""
+
+
 @dataclass(frozen=True, eq=False)
 class Formula:
     """A function from arguments to a Cost.
@@ -296,5 +300,5 @@ def _for_class(class_name: str, names: tuple[str, ...], folder: Path, load: Call
         formula = load(name)
         found |= {c: formula for c in formula.classes if c == class_name or (short and c.endswith(f".{class_name}"))}
     if len(set(found.values())) > 1:
-        raise SymflopsError(f"class {class_name!r} is ambiguous: {', '.join(sorted(found))}")
+        raise AmbiguousClassError(f"class {class_name!r} is ambiguous: {', '.join(sorted(found))}")
     return next(iter(found.values()), None)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_PRINTABLE = 13_000  # bits
+
+
 def check(name: str, value: Any) -> Number:
     """A number that may stand for this symbol: a nonnegative integer (for bytes per element also 0.5 and the like)."""
     if isinstance(value, bool):
@@ -162,8 +165,14 @@ def _irrational(function: str, x: Fraction, *others: Fraction) -> Number:
 
 
 def whole(number: Number) -> int:
-    """The nearest integer, halves up: counts are whole, expectations (such as distinct experts) are not."""
-    return number if type(number) is int else (2 * number.numerator + number.denominator) // (2 * number.denominator)
+    """The nearest integer, halves up: counts are whole, expectations (such as distinct experts) are not.
+
+    Raises SymflopsError for one of so many digits that Python does not print it.
+    """
+    rounded = number if type(number) is int else (2 * number.numerator + number.denominator) // (2 * number.denominator)
+    if rounded.bit_length() > _PRINTABLE:
+        raise SymflopsError("the number has more than 4,000 digits at this point")
+    return rounded
 
 
 def plain(number: Number) -> int | float:

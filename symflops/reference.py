@@ -16,7 +16,7 @@ from typing import Any
 from symflops import model as models
 from symflops import source, verification
 from symflops.errors import SymflopsError, nearest
-from symflops.formula import Formula, formula_for_class, formula_names, load_formula, read_formula
+from symflops.formula import AmbiguousClassError, Formula, formula_for_class, formula_names, load_formula, read_formula
 from symflops.layer import Layer, Part
 from symflops.meaning import LETTER, is_known
 from symflops.model import Model
@@ -136,9 +136,11 @@ def of_class(name: str, progress: Callable[[str], None] = lambda _: None) -> For
     for known in (name, name.rpartition(".")[2]):
         try:
             formula = formula_for_class(known)
-        except SymflopsError as error:
-            if "ambiguous" in str(error) and known == name:
+        except AmbiguousClassError:
+            if known == name:
                 raise
+            continue
+        except SymflopsError:
             continue
         package = ".".join(name.split(".")[:2])  # torch.nn.Linear is torch.nn.modules.linear.Linear
         if known == name or any(c.startswith(package) and c.endswith(f".{known}") for c in formula.classes):
