@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from random_texts import BOX, NAMES, NOWHERE, agree, meaning, real, texts
 
-from symflops.algebra import free_symbols, from_text, substitute, template
+from symflops.algebra import calls_of, free_symbols, from_text, substitute, template
 from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
 from symflops.polynomial import (
@@ -203,6 +203,7 @@ def test_whole_parts_are_taken_out(text: str, form: str) -> None:
         ("sqrt(0 - a**2/4)", "sqrt(-a**2/4)"),  # 0 where a is 0
         ("sqrt(a)**3", "a*sqrt(a)"),
         ("sqrt(a)**(-1)", "1/sqrt(a)"),
+        ("1/sqrt(a)/sqrt(a)", "1/a"),
         ("1/sqrt(a)**3", "1/(a*sqrt(a))"),
         ("sqrt(a)*sqrt(b)*sqrt(a)", "a*sqrt(b)"),
         ("sqrt(a + b)**2", "a + b"),
@@ -243,6 +244,8 @@ def test_forms(text: str, form: str) -> None:
     ("text", "message"),
     [
         ("sqrt(0 - 4)", "square root of a negative number"),
+        ("sqrt(0 - 1/4)", "square root of a negative number"),
+        ("a**(0 - 2000)", "exponent -2000 is larger than the 1000 allowed"),
         ("log2(0)", "log2 of a number that is not positive"),
         ("log2(0 - 2)", "log2 of a number that is not positive"),
         ("a**(1/3)", "exponent 1/3 is not an integer; use sqrt or integer powers"),
@@ -296,6 +299,14 @@ def test_a_formula_applied_to_numbers_of_either_sign() -> None:
                 first, second = applied({"a": a, "b": b, "n": n})
                 assert first == a * b + 3 * n * a - b + 5
                 assert second == add(multiply(a * b, from_text("dtype_bytes")), -(n**2))
+
+
+def test_a_whole_call_is_replaced() -> None:
+    value = from_text("min(a, n)*floor(n/2) + a")
+    calls = {str(call): call for call in calls_of(value, "n")}
+    assert calls.keys() == {"min(a, n)", "floor(n/2)"}  # also where another argument does not have the name
+    assert list(calls_of(value, "b")) == []
+    assert substitute(value, {calls["min(a, n)"]: 5, "n": 6}) == from_text("15 + a")
 
 
 def test_free_symbols_are_those_that_are_read() -> None:

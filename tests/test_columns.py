@@ -97,6 +97,13 @@ def test_the_largest_number_that_is_exact() -> None:
             assert found.ravel().tolist() == (wanted if exact else pytest.approx([float(n) for n in wanted], rel=1e-15))
 
 
+def test_numbers_that_only_unsigned_integers_hold() -> None:
+    for size in (2**63, 2**64 - 1):
+        found = column(from_text("a + 1"), grid({"a": np.array([3, size], dtype=np.uint64)}))
+        assert found.dtype == np.float64
+        assert found.tolist() == [4.0, float(size + 1)]
+
+
 def test_division_by_zero_is_said() -> None:
     for text in ("a/(b - 1)", "floor(a/n)", "n/b + 1/n"):
         with pytest.raises(SymflopsError, match="division by zero"):

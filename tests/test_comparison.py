@@ -30,6 +30,17 @@ def test_two_models_component_by_component() -> None:
     assert found.sentence == "llama-3.1-8b has more flops than llama-2-7b-hf: 1.136 times at seq_len = 1"
 
 
+@pytest.mark.parametrize(("a", "b"), [("gpt2", LLAMA), (LLAMA, "gpt2")])
+def test_components_that_only_one_model_has(a: str, b: str) -> None:
+    found = symflops.compare(a, b)
+    parts = {part.name: part for part in found.components}
+    assert {"mlp", "attn", "self_attn"} <= parts.keys()  # gpt2's attention is attn, llama's self_attn
+    point = {"batch_size": 2, "seq_len": 100}
+    one, other = (symflops.load(name).total().at(**point).flops for name in (a, b))
+    for side, total in (("a", one), ("b", other)):
+        assert sum(symflops.Cost.of(flops=getattr(p, side)).at(**point).flops for p in parts.values()) == total
+
+
 def test_where_two_models_cross() -> None:
     found = symflops.compare(LLAMA, "llama-3.1-8b", "read_bytes", by="past_len", seq_len=1)
     # Every cached token is 393,216 bytes more (24 heads less of 16,384); what stands against it fits at 13,696/3.

@@ -127,6 +127,8 @@ def test_a_power_that_is_positive_everywhere_leaves_what_it_multiplies() -> None
     assert [sign_at(found, n) for n in (1, 49, 50, 51, 10**9)] == [-1, -1, 0, 1, 1]
     assert 50 in marks(found, 1, None)
     assert sign_at_infinity(found) == 1
+    twice = exponential(from_text("(n - 50)*(n - 70)*(1/2)**(20000*n)"), "n")
+    assert {50, 70} <= set(marks(twice, 1, None))
 
 
 @pytest.mark.parametrize(

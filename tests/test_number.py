@@ -69,6 +69,11 @@ def test_which_powers_are_small_and_have_very_many_digits(base: int | Fraction, 
     assert is_small_power(base, exponent) == small
 
 
+def test_a_small_power_with_a_negative_exponent() -> None:
+    assert number_power(3, -5000) == Fraction(1, 3**5000)
+    assert number_power(Fraction(-7, 2), -3001) == Fraction(-2, 7) ** 3001
+
+
 def test_roots_are_those_whose_square_it_is() -> None:
     roots = {n * n: n for n in NUMBERS if n >= 0}
     for number in {abs(n) for n in NUMBERS} | roots.keys():

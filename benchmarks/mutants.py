@@ -1,0 +1,227 @@
+"""Mutation testing: small faults put into symflops, one at a time; the tests of the part must fail.
+
+Why not mutmut or cosmic-ray: here a mutant takes a second or two of one core, since it is a fork of a process that has
+SymPy, NumPy and pytest loaded, and its source is compiled in memory; endless loops end by a limit of processor time;
+files of formulas are mutated too (formula_mutants.py). Those tools start a new interpreter for each mutant.
+
+A sample with a fixed seed is tried of each file; results are kept in mutants.jsonl, so a run can be cut off and goes
+on, and what was killed is not tried again until its file changes. What survives and changes no answer is named, with
+the reason, in equivalent_mutants.toml.
+
+python benchmarks/mutants.py [--of N] [--seed S] [--report] [FILE…]     such as polynomial.py analysis/signs.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import os
+import random
+import resource
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from mutations import Mutant, mutants
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).parent / "mutants.jsonl"
+EQUIVALENT = Path(__file__).parent / "equivalent_mutants.toml"
+SECONDS = 40  # of processor time for one mutant
+MEMORY = 4 << 30
+SLOW = (  # not run: each takes longer than all others together
+    "tests/test_language.py::test_what_is_not_a_formula_gets_one_clear_line[(a+b+c+d+e)**60]",
+    "tests/test_cost.py::test_a_hundred_thousand_distinct_layers_are_added_up_in_seconds",
+)
+LOADED = ("numpy", "sympy", "networkx", "mpmath", "hypothesis", "pytest", "typer", "rich.console", "rich.table")
+# Test files for each part, the quick ones first.
+TESTS: dict[str, Sequence[str]] = {
+    "polynomial.py": ("algebra", "language"),
+    "function.py": ("algebra", "language"),
+    "algebra.py": ("algebra", "summation", "cost"),
+    "number.py": ("algebra", "number", "cost"),
+    "numeric.py": ("columns", "algebra", "cost"),
+    "formula.py": ("formula_files", "cost", "bad_input"),
+    "analysis/summation.py": ("summation",),
+    "analysis/exponential.py": ("exponential", "signs"),
+    "analysis/signs.py": ("signs", "random_questions"),
+    "analysis/solution.py": ("random_questions", "solve"),
+    "analysis/roots.py": ("signs", "random_questions"),
+    "analysis/comparison.py": ("comparison", "random_questions"),
+    "analysis/regimes.py": ("regimes", "random_questions"),
+    "analysis/generation.py": ("generation", "random_questions"),
+    "analysis/balance.py": ("roofline", "random_questions"),
+    "verification/cases.py": ("verification_sound", "verification"),
+    "verification/points.py": ("points", "verification_sound", "verification"),
+    "verification/leading.py": ("verification",),
+    "verification/subject.py": ("verification", "cli_verify"),
+    "verification/decision.py": ("verification_sound", "verification"),
+    "verification/domain.py": ("verification", "cli_verify"),
+}  # fmt: skip
+
+
+class _Mutated(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader):
+    """Imports one module from a changed source."""
+
+    def __init__(self, module: str, path: Path, source: str) -> None:
+        super().__init__(module, str(path))
+        self.source = source
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        if fullname != self.name:
+            return None
+        return importlib.util.spec_from_file_location(fullname, self.path, loader=self)
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(self.source, self.path, "exec", dont_inherit=True)
+
+
+class _First:
+    """The first test that failed."""
+
+    name = ""
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed and not self.name:
+            self.name = report.nodeid
+
+    def pytest_collectreport(self, report: Any) -> None:
+        self.pytest_runtest_logreport(report)
+
+
+def attempt(file: str, source: str) -> tuple[str, float]:
+    """What a changed file leads to, in a fork: the test that fails, "no end", or "" where all pass; and the seconds."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(read)
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        for stream in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        os.write(write, _run(file, source).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        said = answer.read()
+    _, status, used = os.wait4(child, 0)
+    return (said.removeprefix("passed") if said else "no end" if status else "died"), used.ru_utime + used.ru_stime
+
+
+def _run(file: str, source: str) -> str:
+    import hypothesis
+    import pytest
+
+    quick = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # shrinking says nothing new here
+    hypothesis.settings.register_profile(
+        "mutants", derandomize=True, database=None, deadline=None, phases=quick,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )  # fmt: skip
+    hypothesis.settings.load_profile("mutants")
+    module = "symflops." + file.removesuffix(".py").replace("/", ".")
+    sys.meta_path.insert(0, _Mutated(module, ROOT / "symflops" / file, source))
+    first = _First()
+    tests = [str(path) for name in TESTS[file] if (path := ROOT / "tests" / f"test_{name}.py").exists()]
+    try:
+        importlib.import_module(module)  # now: pytest would read files that it is given from the disk
+        done = pytest.main(
+            ["-x", "-q", *(f"--deselect={t}" for t in SLOW), str(ROOT / "symflops" / file), *tests], plugins=[first]
+        )
+    except BaseException as error:  # a fault may show in any way, during collection too
+        return type(error).__name__
+    return "passed" if done == 0 else first.name or f"pytest: {done}"
+
+
+def sample(file: str, most: int, seed: int) -> list[Mutant]:
+    """Mutants of a file, the same for the same source and seed."""
+    found = mutants((ROOT / "symflops" / file).read_text())
+    random.Random(f"{seed} {file}").shuffle(found)  # so that a larger sample contains a smaller one
+    return sorted(found[:most], key=lambda mutant: (mutant.line, mutant.name))
+
+
+def equivalent() -> dict[str, dict[str, str]]:
+    """Of each file, the mutants that change no answer, and why."""
+    known: dict[str, dict[str, str]] = tomllib.loads(EQUIVALENT.read_text())["symflops"]
+    return known
+
+
+def kept() -> dict[tuple[str, str], dict[str, Any]]:
+    """The results so far, the last one of each mutant."""
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    return {(entry["file"], entry["name"]): entry for entry in map(json.loads, lines)}
+
+
+def try_all(file: str, most: int, seed: int) -> None:
+    source = (ROOT / "symflops" / file).read_text()
+    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+    results, known = kept(), equivalent().get(file, {})
+    said, seconds = attempt(file, source)
+    if said:
+        sys.exit(f"{file}: its tests fail without a mutant: {said}")
+    print(f"{file}: tests take {seconds:.1f} s of processor time", flush=True)
+    for mutant in sample(file, most, seed):
+        before = results.get((file, mutant.name), {})
+        if mutant.name in known or (before.get("digest") == digest and before["by"]):
+            continue
+        said, seconds = attempt(file, mutant.source)
+        entry = {"file": file, "name": mutant.name, "line": mutant.line, "by": said, "digest": digest}
+        with RESULTS.open("a") as out:
+            out.write(json.dumps(entry | {"seconds": round(seconds, 1)}) + "\n")
+        if not said:
+            print(f"{file}:{mutant.line}: SURVIVES: {mutant.name}", flush=True)
+
+
+def report(files: Sequence[str], most: int, seed: int) -> None:
+    """The table and the survivors, in Markdown."""
+    results, known = kept(), equivalent()
+    totals, rows, open_ones = Counter[str](), [], []
+    for file in files:
+        counts = Counter[str]()
+        for mutant in sample(file, most, seed):
+            entry = results.get((file, mutant.name))
+            same = mutant.name in known.get(file, {})
+            kind = "equivalent" if same else "not tried" if not entry else "killed" if entry["by"] else "open"
+            counts[kind] += 1
+            if kind == "open":
+                open_ones.append(f"- `{file}:{mutant.line}`: `{mutant.name}`")
+        totals += counts
+        rows.append(f"| `{file}` | {counts.total()} | {counts['killed']} | {counts['equivalent']} | {counts['open']} |")
+    print("| file | mutants | killed | equivalent | open |\n|---|---|---|---|---|")
+    print("\n".join(rows))
+    print(f"| all | {totals.total()} | {totals['killed']} | {totals['equivalent']} | {totals['open']} |")
+    print(f"\nOpen:\n\n{chr(10).join(open_ones) or 'none'}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--of", type=int, default=10, help="mutants of each file, at most (10)")
+    parser.add_argument("--seed", type=int, default=15)
+    parser.add_argument("--report", action="store_true", help="print what was found so far, try nothing")
+    parser.add_argument("files", nargs="*", metavar="FILE")
+    given = parser.parse_args()
+    files = given.files or list(TESTS)
+    start = time.monotonic()
+    if not given.report:
+        os.environ |= {"HF_HUB_OFFLINE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        os.chdir(ROOT)
+        sys.path.insert(0, str(ROOT))
+        for name in LOADED:
+            importlib.import_module(name)
+        for file in files:
+            try_all(file, given.of, given.seed)
+        print(f"{time.monotonic() - start:.0f} s", flush=True)
+    report(files, given.of, given.seed)
+
+
+if __name__ == "__main__":
+    main()
