@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from verification_pairs import Maker, judged, reads
+from verification_pairs import brute as fractions
 
 import symflops
 from symflops.errors import SymflopsError
@@ -130,3 +133,22 @@ def test_the_root_of_a_square_of_something_negative() -> None:
     assert verdict.status == "different"
     assert verdict.counterexample == {"s": 0, "w": 0}
     assert (verdict.candidate_value, verdict.reference_value) == (5, -5)
+
+
+def test_pairs_with_divisions_conditions_and_bytes() -> None:
+    """Division by symbols, nested extremes over fractions, conditions that may contradict each other, half bytes."""
+    maker = Maker(11)
+    found: Counter[str] = Counter()
+    for _ in range(300):
+        pair = maker.pair()
+        if not (reads(pair.a) and reads(pair.b)):
+            continue
+        try:
+            verdict = symflops.verify(pair.a, pair.b, assume=pair.conditions, budget=0.3)
+        except SymflopsError:  # a division by zero under the conditions
+            assert all(fractions(pair.a, p) is None or fractions(pair.b, p) is None for p in pair.points()), pair
+            continue
+        assert judged(pair, verdict) == "", pair
+        found["empty" if "exclude every point" in verdict.proof else verdict.status] += 1
+    assert min(found["equal"], found["different"]) > 50
+    assert found["empty"] > 0

@@ -30,6 +30,9 @@ _CONDITIONS = (
 _BYTE_CONDITIONS = ("dtype_bytes <= 1", "dtype_bytes >= 1/2", "dtype_bytes == 1/2", "dtype_bytes > 0")
 
 
+_GROWING_CONDITIONS = ("s <= w", "w < s", "s % 2 == 0", "w == 2*s", "k <= 8", "s <= 100", "w == s*k")
+
+
 def floor(x: Fraction) -> Fraction:
     return Fraction(math.floor(x))
 
@@ -167,6 +170,36 @@ class Maker:
         m = self.random.choice(found)
         return a[: m.start()] + swaps[m[0]] + a[m.end() :]
 
+    def product(self, names: tuple[str, ...], most: int) -> str:
+        """A term: a coefficient times symbols and, now and then, factors that are bounded, vanish or are rounded."""
+        draw = self.random
+        n, m, c = draw.choice(names), draw.choice(names), draw.choice([2, 7, 64, 4096])
+        odd = (
+            f"min({n}, {c})", f"min({n}, {m})", f"max({n}, {m})", f"max(0, {n} - {m})", f"({n} % {c})", f"({n} % {m})",
+            f"ceil({n}/{c})", f"floor({n}/{m})", f"{n}/{m}", "causal", f"({n} + {c})", f"1/({n} + 1)",
+            f"({n} - 1)", f"(1 - 1/({n} + 1))", f"min(1, {n}/{m})", "dtype_bytes",
+        )  # fmt: skip
+        factors = [str(draw.choice([1, 1, 2, 3, 10**9]))]
+        factors += [draw.choice(names) for _ in range(draw.randint(0, most))]
+        factors += [draw.choice(odd)] * (draw.random() < 0.4)
+        return "*".join(factors)
+
+    def leading_pair(self) -> Pair:
+        """A formula and one with more terms, or with a factor more."""
+        draw = self.random
+        names = draw.choice([("s", "w"), ("s", "w", "k")])
+        reference = " + ".join(self.product(names, 3) for _ in range(draw.randint(1, 3)))
+        if draw.random() < 0.2:
+            reference += f" - {self.product(names, 1)}"
+        more = " + ".join(self.product(names, 2) for _ in range(draw.randint(1, 2)))
+        candidate = f"{reference} + {more}" if draw.random() < 0.9 else f"({reference})*(1 + 1/({names[0]} + 1))"
+        known = [c for c in _GROWING_CONDITIONS if set(re.findall("[a-z_]+", c)) <= set(names)]
+        conditions = (draw.choice(known),) if draw.random() < 0.25 else ()
+        used = set(re.findall("[a-z_]+", f"{candidate} {' '.join(conditions)}"))
+        return Pair(
+            candidate, reference, conditions, "leading", tuple(n for n in (*WHOLE, "causal", BYTES) if n in used)
+        )
+
     def pair(self) -> Pair:
         draw = self.random
         names = draw.choice([("s",), ("s", "w"), ("s", "w"), ("s", "w", "k"), ("s", BYTES), (BYTES,)])
@@ -227,4 +260,57 @@ def _judged_different(pair: Pair, verdict: symflops.Verdict) -> str:
                 x, y = brute(pair.a, other), brute(pair.b, other)
                 if x is not None and y is not None and x != y:
                     return f"is not the smallest: {other}"
+    return ""
+
+
+def shares(pair: Pair, draw: random.Random, directions: int) -> list[tuple[Point, Fraction, Fraction]]:
+    """The difference as a share of the second formula at two points of each of some random directions of the domain,
+    the second one with its symbols much larger."""
+    found = []
+    for i in range(directions):
+        power = {n: 1 if i == 0 else draw.choice([1, 1, 1, 2, 3, 6]) for n in WHOLE}
+        start = {n: draw.choice([1, 1, 2, 3]) for n in WHOLE}
+        fixed = {
+            "causal": Fraction(draw.choice([0, 1])),
+            BYTES: draw.choice([Fraction(1, 2), Fraction(1), Fraction(2)]),
+        }
+        fixed["k"] = Fraction(draw.choice([0, 1, 7, 8]))
+        pattern = draw.randrange(6)
+        ends = []
+        for size in (2**30 + 43, 2**60 + 21) if i % 2 else (2**30, 2**60):
+            point = {n: Fraction(start[n] * size ** power[n]) for n in WHOLE} | fixed
+            if "k <= 8" not in pair.conditions:
+                point["k"] = Fraction(start["k"] * size ** power["k"])
+            if "s <= 100" in pair.conditions:
+                point["s"] = Fraction(pattern * 20)
+            if "s <= w" in pair.conditions:
+                point["w"] = point["s"] + (point["w"] if pattern % 2 else pattern // 2)
+            if "w < s" in pair.conditions:
+                point["s"] = point["w"] + (point["s"] if pattern % 2 else 1 + pattern // 2)
+            if "w == 2*s" in pair.conditions:
+                point["w"] = 2 * point["s"]
+            if "w == s*k" in pair.conditions:
+                point["w"] = point["s"] * point["k"]
+            ends.append({n: point[n] for n in pair.names})
+        if not all(pair.holds(point) for point in ends):
+            continue
+        numbers = []
+        for point in ends:
+            x, y = brute(pair.a, point), brute(pair.b, point)
+            if x is not None and y is not None:
+                numbers.append(abs((x - y) / y) if y else Fraction(x != y) * 10**9)
+        if len(numbers) == 2:
+            found.append((ends[1], numbers[0], numbers[1]))
+    return found
+
+
+def judged_leading(pair: Pair, verdict: symflops.Verdict, draw: random.Random) -> str:
+    """What is wrong with a verdict on leading terms, as far as random directions show; empty where nothing is."""
+    found = shares(pair, draw, 60)
+    if verdict.status == "equal" and verdict.dropped:
+        for point, _, after in found:
+            if after > Fraction(1, 100):
+                return f"the share is {float(after)} at {point}"
+    if verdict.status == "different" and found and all(after <= before / 16 for _, before, after in found):
+        return "the share vanishes in all directions that were tried"
     return ""

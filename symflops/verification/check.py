@@ -15,7 +15,7 @@ from symflops.polynomial import add, negate
 from symflops.verification.decision import Decision, decide
 from symflops.verification.diagnosis import diagnose
 from symflops.verification.exact import Enclosure, number_at
-from symflops.verification.leading import lower_order
+from symflops.verification.leading import leading
 from symflops.verification.matching import Asked, Matched, match
 from symflops.verification.ratios import ratios
 from symflops.verification.subject import Subject, subject
@@ -55,7 +55,7 @@ def verify(
     names, `{"past_len": 0}`, and `assume` are further conditions, `"n*d == h"`, beside those of the models; with
     `numbers`, a model's symbols have the model's own values. With `per_token` the candidate is the cost of one token,
     with `training=3` (4: with full recomputation) that of a training step. With `tolerance="leading"` lower-order terms
-    may differ: those that divide another term of the reference. The ratio of both is computed at `lengths`. The
+    may differ: those that vanish beside the reference, however its symbols grow. The ratio of both is computed at `lengths`. The
     decision and the diagnosis end after `budget` seconds of computing; the total of a large model is not part of it.
     A name that may mean several things is an error, unless `closest` takes the reading that comes closest.
 
@@ -93,9 +93,13 @@ def verify(
     decision = decide(*matched.trees, matched.where, max(0.01, (end - deadline.now()) * (1 - _DIAGNOSIS) * 0.95))
     verdict = _verdict(decision, matched, given, wanted, metric)
     if decision.status == "different" and tolerance == "leading":
-        dropped = lower_order(matched.a, matched.b, matched.where)
-        if dropped:
-            verdict = Verdict("equal", metric, given.label, wanted.label, "leading terms are the same", dropped=dropped)
+        leads = leading(matched.a, matched.b, matched.trees, matched.where, max(0.01, (end - deadline.now()) * 0.8))
+        if leads.status == "equal":
+            how = "leading terms are the same"
+            verdict = Verdict("equal", metric, given.label, wanted.label, how, dropped=leads.dropped)
+        elif leads.status == "unproven":
+            how = "different, perhaps in terms of lower order alone"
+            verdict = Verdict("unproven", metric, given.label, wanted.label, how)
     if verdict.status != "equal":
         left = max(_DIAGNOSIS * budget * 0.5, end - deadline.now())
         findings = _findings(matched, wanted, metric, left)
