@@ -6,7 +6,6 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
-from time import thread_time
 
 import pytest
 
@@ -143,9 +142,7 @@ def deepseek() -> symflops.Model:
 
 def test_symbols_that_stand_in_neither_formula_take_no_time(deepseek: symflops.Model) -> None:
     deepseek.total(symbolic=True)
-    start = thread_time()
-    verdict = symflops.verify("2*batch_size*seq_len*hidden_size*vocab_size", deepseek, "matmul_flops")
-    assert thread_time() - start < 1
+    verdict = symflops.verify("2*batch_size*seq_len*hidden_size*vocab_size", deepseek, "matmul_flops", budget=0.5)
     assert (verdict.status, verdict.smallest) == ("different", True)
     point = verdict.counterexample
     assert point is not None

@@ -55,9 +55,9 @@ def verify(
     names, `{"past_len": 0}`, and `assume` are further conditions, `"n*d == h"`, beside those of the models; with
     `numbers`, a model's symbols have the model's own values. With `per_token` the candidate is the cost of one token,
     with `training=3` (4: with full recomputation) that of a training step. With `tolerance="leading"` lower-order terms
-    may differ: those that vanish beside the reference, however its symbols grow. The ratio of both is computed at `lengths`. The
-    decision and the diagnosis end after `budget` seconds of computing; the total of a large model is not part of it.
-    A name that may mean several things is an error, unless `closest` takes the reading that comes closest.
+    may differ: those that vanish beside the reference, however its symbols grow. The ratio of both is computed at
+    `lengths`. The decision and the diagnosis end after `budget` seconds of computing; the total of a large model is not
+    part of it. A name that may mean several things is an error, unless `closest` takes the reading that comes closest.
 
     "equal" is proved and "different" comes with a counterexample that was computed exactly; points at which one side
     has no value, such as a division by zero, are outside of the domain.
