@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ class Named(NamedTuple):
     config: Any
     model_class: type[PreTrainedModel]
     name: str
+    notes: tuple[str, ...] = ()  # what of the config was taken for something else
 
 
 def model_types() -> tuple[str, ...]:
@@ -81,9 +83,9 @@ def _from_dict(data: dict[str, Any], name: str) -> Named:
         raise SymflopsError("not a Hugging Face config: it has no model_type")
     if kind not in CONFIG_MAPPING:
         remote = "; its code is not part of transformers, and remote code is never run" if "auto_map" in data else ""
-        raise SymflopsError(
-            f"unknown model_type {kind!r}{remote}{nearest(kind, list(CONFIG_MAPPING)) if not remote else ''}"
-        )
+        # A letter too many or too few is a mistake; another letter, as in mimo and mimi, is another type.
+        meant = "" if remote else nearest(kind, [known for known in CONFIG_MAPPING if _has_all_letters(kind, known)])
+        raise SymflopsError(f"unknown model_type {kind!r}{remote}{_type_of(data.get('architectures')) or meant}")
     try:
         config = CONFIG_MAPPING[kind].from_dict({k: v for k, v in data.items() if k != "auto_map"})
     except Exception as error:  # a config class validates in its own way, and says why on the second line
@@ -110,10 +112,15 @@ def _default(kind: str, config_class: type) -> Any:
 
 def _named(config: Any, name: str) -> Named:
     """The model class that the config names, or the causal language model of its type."""
-    for architecture in getattr(config, "architectures", None) or ():
-        found = getattr(transformers, str(architecture), None)
-        if isinstance(found, type) and issubclass(found, PreTrainedModel):
+    named = [str(architecture) for architecture in getattr(config, "architectures", None) or ()]
+    for architecture in named:
+        found = _class(architecture)
+        if found is not None:
             return Named(_own_config(config, found), found, name)
+    if named:
+        found = _of_same_task(config, named[0])
+        said = f"architectures names {named[0]}, which transformers does not have: {found.__name__} stands for it"
+        return Named(_own_config(config, found), found, name, (said,))
     mapping = MODEL_FOR_CAUSAL_LM_MAPPING if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING else MODEL_MAPPING
     if type(config) not in mapping:
         raise SymflopsError(f"transformers has no model for the type {config.model_type!r}")
@@ -123,6 +130,59 @@ def _named(config: Any, name: str) -> Named:
         raise SymflopsError(f"transformers cannot load the model of {config.model_type!r}: {reason(error)}") from None
     model_class = mapped[0] if isinstance(mapped, tuple) else mapped
     return Named(_own_config(config, model_class), model_class, name)
+
+
+def _class(architecture: str) -> type[PreTrainedModel] | None:
+    found = getattr(transformers, architecture, None)
+    return found if isinstance(found, type) and issubclass(found, PreTrainedModel) else None
+
+
+def _has_all_letters(a: str, b: str) -> bool:
+    """Whether one of two names has all letters of the other, in order."""
+    shorter, longer = sorted((a, b), key=len)
+    left = iter(longer)
+    return all(letter in left for letter in shorter)
+
+
+def _type_of(architectures: Any) -> str:
+    """Which type the class is of that a config of an unknown type names, to be said."""
+    for architecture in architectures if isinstance(architectures, list) else ():
+        found = _class(str(architecture))
+        if found is not None and found.config_class is not None:
+            kind = found.config_class.model_type
+            return f"; its architecture, {architecture}, is of the type {kind!r}: with that model_type it is derived"
+    return ""
+
+
+def _of_same_task(config: Any, architecture: str) -> type[PreTrainedModel]:
+    """The one class of a config's type for the task that an unknown class is named after.
+
+    Raises SymflopsError where there is none or several, or where the config is none of this type's: it has the sizes of
+    a text model that a type of several parts does not read.
+    """
+    package = type(config).__module__.rpartition(".")[0]
+    classes = {n: c for n in dir(transformers) if (c := _class_of(n, package)) is not None}
+    task = re.search(r"(For[A-Z]\w*|Model)$", architecture)
+    same = [c for n, c in classes.items() if task and n.endswith(task[1]) and c.config_class is type(config)]
+    unread = sorted(key for key in _SIZES if config.sub_configs and key in vars(config))
+    if len(same) == 1 and not unread:
+        return same[0]
+    why = f"architectures names {architecture}, which transformers does not have"
+    if unread:
+        raise SymflopsError(f"{why}, and nothing of the type {config.model_type!r} reads {', '.join(unread)}")
+    known = ", ".join(n for n, c in classes.items() if c.config_class is type(config)) or "none"
+    raise SymflopsError(f"{why}; of the type {config.model_type!r} it has {known}")
+
+
+def _class_of(name: str, package: str) -> type[PreTrainedModel] | None:
+    if not re.search(r"(For[A-Z]\w*|Model)$", name):
+        return None
+    # Which module of transformers a name is from, without importing all of them.
+    module = vars(transformers)["_class_to_module"].get(name, "")
+    return _class(name) if f"transformers.{module}".startswith(package) else None
+
+
+_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 
 
 def _own_config(config: Any, model_class: type[PreTrainedModel]) -> Any:

@@ -22,7 +22,7 @@ from symflops.trace.internals import SizeFixedError, check_versions
 from symflops.trace.layer_data import Data
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import Depths
-from symflops.trace.notes import dtype, never_run, not_masked, quantized
+from symflops.trace.notes import dtype, is_pair, never_run, not_masked, quantized
 from symflops.trace.run import Run, Settings, is_encoder, keeps_states, plain_text_config
 from symflops.trace.work import Progress, Work
 
@@ -218,6 +218,9 @@ def _model(work: Work, record: Record) -> Model:
         *(depths.stays(name, number) for name, number in kept.items()),
         *facts(record.run, symbols, depths),
     ]
+    if is_pair(record.run.build.config, record.run.build.model):
+        stayed.append("is_encoder_decoder == true")
+        stayed = list(dict.fromkeys(stayed))
     if record.run.build.rhythms:  # another depth may go on with the rhythm or not
         stayed += [f"{name} == {number}" for name, number in depths.symbols.items() if name in depths.fields]
     symbols |= kept
@@ -229,7 +232,7 @@ def _model(work: Work, record: Record) -> Model:
         "assumes": [*assumes, *_layers(named.config, symbols), *depths.adding_up(), *_one_call(record), *stayed],
         "dtype": dtype(named.config),
         "expects": made_for(named.config, assumes),
-        "notes": [*never_run(trial), *not_masked(recorder.unmasked), *quantized(named.config)],
+        "notes": [*never_run(trial), *not_masked(recorder.unmasked), *quantized(named.config), *named.notes],
         "layers": layers,
     })  # fmt: skip
 

@@ -70,6 +70,11 @@ def of_other_config(notes: Sequence[str], config: Any) -> tuple[str, ...]:
     return (*(note for note in notes if not note.startswith(_QUANTIZED)), *quantized(config))
 
 
+def is_pair(config: Any, model: Any) -> bool:
+    """Whether a model is an encoder and a decoder, which one call feeds as many tokens each."""
+    return getattr(config, "is_encoder_decoder", None) is True and hasattr(model, "get_encoder")
+
+
 def _idle(path: str, layer: Layer) -> Iterator[str]:
     """The outermost parts of a layer that cost nothing but weights; of one of which some weights are read, its path."""
     for part in layer.parts:
