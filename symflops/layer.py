@@ -20,6 +20,7 @@ class Layer:
 
     A basic layer calls `formula` with `args` or has its cost `inline`; a composite one has `parts` and costs exactly
     these. `repeat` says how often each part is run in its place; `tied` names the owner of a weight used again here.
+    `state` is what a call leaves for the next one beside what a formula says, in bytes: recurrent states.
     """
 
     class_name: str = ""
@@ -28,6 +29,7 @@ class Layer:
     inline: tuple[Value, ...] | None = None
     tied: str = ""
     parts: tuple[Part, ...] = ()
+    state: Value = 0
 
     @property
     def is_basic(self) -> bool:

@@ -33,7 +33,7 @@ _MODEL_KEYS = (
     "notes",
     "layers",
 )
-_LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "sub_layers")
+_LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "state", "sub_layers")
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -107,17 +107,18 @@ class Reading:
         repeat = self.repeat(data.get("repeat", 1), path)
         self.paths.add(path.removeprefix("layers."))
         class_name = _expect(data.get("class", ""), str, f"{path}.class")
+        state = self.value(data.get("state", 0), f"{path}.state")
         if "sub_layers" in data:
             for key in ("formula", "args", "cost", "tied"):
                 if key in data:
                     raise SymflopsError(f"{path}: a layer with sub_layers cannot have {key!r}")
             below = _expect(data["sub_layers"], dict, f"{path}.sub_layers")
             parts = tuple(self.part(n, layer, path, depth + 1) for n, layer in below.items())
-            content = (class_name, tuple((p.name, id(p.layer), p.repeat) for p in parts))
-            return Part(name, self.interned.layer(content, lambda: Layer(class_name, parts=parts)), repeat)
-        return Part(name, self.basic(data, class_name, path), repeat)
+            content = (class_name, tuple((p.name, id(p.layer), p.repeat) for p in parts), state)
+            return Part(name, self.interned.layer(content, lambda: Layer(class_name, parts=parts, state=state)), repeat)
+        return Part(name, self.basic(data, class_name, state, path), repeat)
 
-    def basic(self, data: Mapping[str, Any], class_name: str, path: str) -> Layer:
+    def basic(self, data: Mapping[str, Any], class_name: str, state: Value, path: str) -> Layer:
         tied = _expect(data.get("tied", ""), str, f"{path}.tied")
         if tied:
             self.ties.append((path.removeprefix("layers."), tied))
@@ -130,7 +131,9 @@ class Reading:
                 if metric not in texts:
                     raise SymflopsError(f"{path}.cost: {metric} is missing")
             inline = tuple(self.value(texts[m], f"{path}.cost.{m}") for m in METRICS)
-            return self.interned.layer((class_name, inline, tied), lambda: Layer(class_name, None, (), inline, tied))
+            return self.interned.layer(
+                (class_name, inline, tied, state), lambda: Layer(class_name, None, (), inline, tied, state=state)
+            )
         try:
             if "formula" in data:
                 formula = load_formula(_expect(data["formula"], str, "formula").removesuffix(".toml"))
@@ -149,7 +152,8 @@ class Reading:
         except SymflopsError as error:
             raise error.within(f"{path}.args") from None
         return self.interned.layer(
-            (class_name, formula.name, args, tied), lambda: Layer(class_name, formula, args, None, tied)
+            (class_name, formula.name, args, tied, state),
+            lambda: Layer(class_name, formula, args, None, tied, state=state),
         )
 
     def repeat(self, data: Any, path: str) -> Value:
@@ -216,6 +220,8 @@ def dump(part: Part) -> dict[str, Any]:
         data["cost"] = {metric: text(value) for metric, value in zip(METRICS, layer.inline, strict=True)}
     if layer.tied:
         data["tied"] = layer.tied
+    if layer.state != 0:
+        data["state"] = text(layer.state)
     if layer.parts:
         data["sub_layers"] = {below.name: dump(below) for below in layer.parts}
     return data

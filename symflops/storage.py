@@ -65,7 +65,7 @@ def cache(model: Model, pattern: str = "") -> Value:
 
     What is appended to a KV cache, for grouped, multi-query and latent attention as the model file says, is kept for
     every token, or for the last `window - 1` where the attention beside it sees no more. Recurrent states, which do
-    not grow, are added. Raises SymflopsError when no layer says what it keeps.
+    not grow, are added. Raises SymflopsError when no layer says what it keeps, or not all that keep something do.
     """
     wanted = [path for path, _, _ in model.matching(pattern)] if pattern else [""]
     kept = kept_by_layers(model, lambda path: any(not w or path == w or path.startswith(f"{w}.") for w in wanted))
@@ -79,16 +79,18 @@ def kept_by_layers(model: Model, wanted: Callable[[str], bool] = lambda _: True)
     tokens = polynomial.add(polynomial.symbol("past_len"), polynomial.symbol("seq_len"))
     groups: dict[str, Layer] = {"": model.root}
     kept: list[tuple[Place, Value]] = []
+    untold = all(layer.state == 0 for layer in model.graph)
     for place in model.places():
         path, layer, runs = place
         groups[path] = layer
         if not wanted(path):
             continue
+        if layer.state != 0:
+            kept.append((place, polynomial.multiply(runs, layer.state)))
         if layer.formula is None or layer.formula.state == "0":
-            if layer.is_basic and _has_state(layer):
-                raise SymflopsError(
-                    "the file does not say how large its recurrent state is", where=f"{model.name}: {path}"
-                )
+            if untold and layer.is_basic and _asks_for_state(layer):
+                message = "the file does not say how large its recurrent state is; derive it anew"
+                raise SymflopsError(message, where=f"{model.name}: {path}")
             continue
         state = layer.formula.state_bytes(dict(layer.args))
         if "seq_len" in algebra.free_symbols(state):
@@ -114,12 +116,13 @@ def _window(group: Layer) -> Value | None:
     return maximum(*limited) if limited and len(limited) == len(windows) else None
 
 
-def _has_state(layer: Layer) -> bool:
+def _asks_for_state(layer: Layer) -> bool:
     """Whether a cost asks if there was a call before, `min(past_len, 1)`, as layers with a recurrent state do."""
     calls = (call for value in layer.cost.values for call in calls_of(value, "past_len"))
     return any(call.function == "min" and 1 in call.arguments for call in calls)
 
 
-def is_recurrent(model: Model) -> bool:
-    """Whether some layer has a recurrent state that the file does not describe."""
-    return any(layer.is_basic and _has_state(layer) for layer in model.graph)
+def keeps_something(model: Model) -> bool:
+    """Whether some layer leaves something for the next call, said or not."""
+    said = (layer.state != 0 or (layer.formula is not None and layer.formula.state != "0") for layer in model.graph)
+    return any(said) or any(layer.is_basic and _asks_for_state(layer) for layer in model.graph)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from symflops import numeric
-from symflops.trace.combine import NoPolynomialError, interpolate, lengths, whole_chunks
 from symflops.trace.derive import _alike
+from symflops.trace.interpolation import NoPolynomialError, interpolate, lengths, whole_chunks
 
 
 def blocks(length: int, chunk: int, cost: Callable[[int], int]) -> int:

@@ -28,7 +28,7 @@ from symflops.model import Model
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
 from symflops.source import load
-from symflops.storage import cache, is_recurrent
+from symflops.storage import cache, keeps_something
 from symflops.units import number
 
 _PER_SECOND = re.compile(r"(?:tok|tokens?)\s*/\s*s(?:ec)?\s*\Z")
@@ -263,8 +263,7 @@ def traffic(moved: Value) -> dict[str, Value]:
 
 def _cache(model: Model, fixed: Mapping[str, Value]) -> Value | None:
     """What is kept for the next call; 0 where nothing is, None where a recurrent layer does not say how much."""
-    keeps = any(layer.formula is not None and layer.formula.state != "0" for layer in model.graph)
-    if not keeps and not is_recurrent(model):
+    if not keeps_something(model):
         return 0
     try:
         return substitute(cache(model), {**fixed, **model.symbols})

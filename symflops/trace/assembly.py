@@ -16,12 +16,13 @@ from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.formula import Formula, formula_for_class, load_formula
 from symflops.grouping import grouped
-from symflops.polynomial import Value, add, multiply
+from symflops.polynomial import Value, add, multiply, symbol
 from symflops.trace.arguments import READERS, Traced
+from symflops.trace.carried import states_by_operation
 from symflops.trace.internals import storage_key
 from symflops.trace.layer_data import Data, merge_steps, parameters_only, place, rerun, text
 from symflops.trace.quantity import Quantities, product
-from symflops.trace.record import Execution, Operation, View, covered
+from symflops.trace.record import Execution, Operation, View, covered, every_operation, own_operations
 from symflops.trace.recorder import Recorder
 from symflops.trace.repeats import every_parameter, taken_from
 from symflops.trace.steps import BARRIER_STEPS, group_name, groups, turns
@@ -46,6 +47,7 @@ class Assembly:
         self.read_again: set[int] = set()  # weights that only repeated executions read
         self.outputs = {v.storage for v in recorder.root.outputs}
         self.taken = self._taken(recorder.root)
+        self.states = states_by_operation(recorder)
 
     def _taken(self, execution: Execution) -> set[int]:
         """Memory that a repeated execution reads: its operations are not in the record."""
@@ -70,13 +72,25 @@ class Assembly:
         storage = self.recorder.storages.get(storage_key(parameter))
         return storage_key(parameter) in self.read_again or (storage is not None and bool(storage.readers))
 
+    def state(self, operations: Iterable[Operation]) -> Data:
+        """What some operations leave for the next call, in bytes of a cache."""
+        kept = add(0, *(self.states[o] for o in operations if o in self.states))
+        return {"state": text(multiply(kept, symbol("cache_bytes")))} if kept != 0 else {}
+
+    def own_state(self, execution: Execution) -> Data:
+        """What a module itself leaves, but for what it does between its layers: that is theirs."""
+        turn = turns(execution)
+        return self.state(o for o in own_operations(execution) if id(o) not in turn)
+
     # ------------------------------------------------------------------------------------------------ the tree
 
     def layers(self) -> Data:
         """The `layers` of the model file."""
         root = self.recorder.root
-        operations = [p for p in root.parts if isinstance(p, Operation)]
+        operations = own_operations(root)
         below = self.below(root) or ({"forward": self.basic(root, operations, "forward")} if operations else {})
+        if kept := self.own_state(root):
+            place(below, "states", parameters_only(0) | kept)
         if not below:
             raise SymflopsError("the model's forward computes nothing")
         return below
@@ -97,7 +111,7 @@ class Assembly:
                         made.append((group_name(group), data))
                         place(layers, made[-1][0], data)
                     elif data:
-                        place(layers, f"steps.{of_layer}.{group_name(group)}", data)
+                        place(layers, f"steps.{of_layer}.{group_name(group)}", data | self.state(group))
             own.clear()
 
         for part in execution.parts:
@@ -121,7 +135,8 @@ class Assembly:
         """One module as a layer; nothing for one that computes nothing and owns nothing."""
         first = execution.repeated or execution
         if first not in self.done:
-            self.done[first] = self._layer(first)
+            data, kept = self._layer(first), self.own_state(first)
+            self.done[first] = (data or parameters_only(0)) | kept if kept else data
         data = self.done[first]  # one for all repeats: nothing below changes layers in place
         return rerun(data, execution.path) if execution.is_rerun else data
 
@@ -311,11 +326,3 @@ def _formula(class_name: str) -> Formula | None:
 
 def full_name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def every_operation(execution: Execution) -> Iterable[Operation]:
-    for part in execution.parts:
-        if isinstance(part, Operation):
-            yield part
-        else:
-            yield from every_operation(part)

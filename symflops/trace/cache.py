@@ -20,7 +20,7 @@ from symflops.trace.quantity import product
 from symflops.trace.recorder import Recorder
 
 
-class _Recorded(DynamicLayer):
+class Recorded(DynamicLayer):
     """Keys and values of one layer: those `kept` of the `past` tokens before, then those of each update."""
 
     def __init__(self, recorder: Recorder, past: Any, kept: Any, sliding: bool) -> None:
@@ -95,7 +95,7 @@ def recorded(original: Any, config: Any, recorder: Recorder, past: Any) -> Cache
     windows = [options.get("sliding_window") for options in get_layer_types_and_kwargs(config)[1]]
     cache.layers = [_recorded(c, recorder, past, kept(w)) for c, w in zip(cache.layers, windows, strict=True)]
     if not cache.layers:
-        layer = partial(_Recorded, recorder, past, past, False)
+        layer = partial(Recorded, recorder, past, past, False)
         cache.layer_class_to_replicate = layer  # type: ignore[assignment]  # declared as a class, and only ever called
     return cache
 
@@ -103,15 +103,10 @@ def recorded(original: Any, config: Any, recorder: Recorder, past: Any) -> Cache
 def _recorded(layer: Any, recorder: Recorder, past: Any, kept: Any) -> Any:
     if isinstance(layer, LinearAttentionCacheLayerMixin):
         if isinstance(layer, CacheLayerMixin):
-            attention = _Recorded(recorder, past, kept, layer.is_sliding)
+            attention = Recorded(recorder, past, kept, layer.is_sliding)
             for name in ("update", "get_seq_length", "get_mask_sizes"):
                 setattr(layer, name, getattr(attention, name))
         return layer
     if isinstance(layer, DynamicLayer):
-        return _Recorded(recorder, past, kept, layer.is_sliding)
+        return Recorded(recorder, past, kept, layer.is_sliding)
     return layer
-
-
-def is_recurrent(cache: Cache) -> bool:
-    """Whether some layer keeps a state that a first call fills, so that later calls run otherwise."""
-    return any(isinstance(layer, LinearAttentionCacheLayerMixin) for layer in cache.layers)

@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError
 from symflops.model import Model, load
-from symflops.trace import combine
+from symflops.polynomial import Value
+from symflops.trace import combine, interpolation
 from symflops.trace.architecture import Architecture
 from symflops.trace.assembly import Assembly, full_name
+from symflops.trace.carried import keeps_states, plain_text_config
 from symflops.trace.conditions import conditions, facts, numbers_kept
 from symflops.trace.configs import find
 from symflops.trace.fold import fold, with_owners, without_places
@@ -23,7 +26,8 @@ from symflops.trace.layer_data import Data
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import Depths
 from symflops.trace.notes import dtype, is_pair, never_run, not_masked, quantized
-from symflops.trace.run import Run, Settings, is_encoder, keeps_states, plain_text_config
+from symflops.trace.refine import length_limit
+from symflops.trace.run import Run, Settings, is_encoder
 from symflops.trace.work import Progress, Work
 
 
@@ -37,6 +41,8 @@ class Record:
     state: tuple[object, ...]  # what was known when it was made
     notes: tuple[str, ...] = ()  # what the file says about how it was derived
     without_past: bool = False
+    merged: bool = False  # the steps of a loop are one layer
+    limit: Value = 0  # the length below which the source does something else, if it is more than 2
 
 
 def derive(
@@ -103,11 +109,13 @@ def _with_past(work: Work, settings: Settings) -> Record:
     try:
         if not recurrent:
             record = _any_length(work, settings)
-            if not _asks_for_past(record.run):
+            recurrent = _leaves_states(work, record, settings)
+            if not recurrent and not _asks_for_past(record.run):
                 return record
         cached = "with the states of an earlier call" if recurrent else "with cached tokens"
         calls = {"with an empty cache": replace(settings, past="empty"), cached: replace(settings, continued=recurrent)}
-        fresh, later = _alike(work, partial(_any_length, work), calls, {})
+        make = _one_or_many if recurrent else _any_length
+        fresh, later = _alike(work, partial(make, work), calls, {})
         return replace(later, layers=combine.switched(fresh.layers, later.layers))
     except SymflopsError as error:
         work.progress(f"with a cache: {error}")
@@ -122,6 +130,13 @@ def _with_past(work: Work, settings: Settings) -> Record:
     return _with_past(work, replace(settings, streams=streams))
 
 
+def _leaves_states(work: Work, record: Record, settings: Settings) -> bool:
+    """Whether a call leaves states that are as large after one token as after many: a memory that grows is none."""
+    if record.run.states == 0:
+        return False
+    return work.run(replace(settings, lengths={"seq_len": 1}))[0].states == record.run.states
+
+
 def _asks_for_past(result: Run) -> bool:
     """Whether the model's source decided something by the number of cached tokens."""
     past = {s for s, n in result.sizes.names.items() if n == "past_len"}
@@ -129,6 +144,22 @@ def _asks_for_past(result: Run) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------- lengths
+
+
+def _one_or_many(work: Work, settings: Settings) -> Record:
+    """A record for every seq_len of a recurrent model, whose source may step by one token otherwise than by many."""
+    usual = {"many tokens": settings, "one token": replace(settings, lengths={"seq_len": 1})}
+    made: dict[str, Record] = {}
+
+    def make(call: Settings) -> Record:
+        return _record(work, call, made["many tokens"].merged) if call.lengths else _any_length(work, call)
+
+    many, one = _alike(work, make, usual, made)
+    if many.limit == 0:
+        return replace(many, layers=combine.with_short(many.layers, one.layers))
+    calls = usual | {"two tokens": replace(settings, lengths={"seq_len": 2})}
+    many, one, two = _alike(work, make, calls, made)
+    return replace(many, layers=combine.with_short(many.layers, one.layers, two.layers, many.limit))
 
 
 def _any_length(work: Work, settings: Settings) -> Record:
@@ -148,8 +179,8 @@ def _any_length(work: Work, settings: Settings) -> Record:
                 return _record(work, replace(settings, hints={"seq_len": fixed.long_enough}))
             except SymflopsError as again:  # or the model refuses such a length
                 work.progress(again.message)
-        chunks = fixed.chunks
-    return _interpolated(work, settings, chunks)
+        chunks, limit = fixed.chunks, length_limit(fixed.run)
+    return replace(_interpolated(work, settings, chunks), limit=limit)
 
 
 def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
@@ -157,18 +188,18 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
     made: dict[str, Record] = {}
     for chunk in chunks or [0]:
         for degree in (1, 2, 3):
-            points = combine.lengths(chunk, degree)
-            for more in ([], combine.whole_chunks(chunk, degree)):
+            points = interpolation.lengths(chunk, degree)
+            for more in ([], interpolation.whole_chunks(chunk, degree)):
                 points = list(dict.fromkeys(points + more))
                 calls = {
                     f"the source loops over time: seq_len = {point}": replace(settings, lengths={"seq_len": point})
                     for point in points
                 }
                 records = _alike(work, partial(_record, work, merge=True), calls, made)
-                through = partial(combine.interpolate, tuple(points), chunk=chunk, degree=degree)
+                through = partial(interpolation.interpolate, tuple(points), chunk=chunk, degree=degree)
                 try:
                     layers = combine.combined([record.layers for record in records], through, join_arguments=True)
-                except combine.NoPolynomialError:
+                except interpolation.NoPolynomialError:
                     continue
                 note = f"in seq_len the closed form goes through records at {', '.join(map(str, points))}"
                 return replace(records[-1], layers=layers, notes=(note,))
@@ -181,7 +212,8 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
 def _record(work: Work, settings: Settings, merge: bool = False) -> Record:
     result, shape = work.run(settings)
     assert result.recorder is not None
-    return Record(Assembly(result.recorder, merge).layers(), result, shape, work.state)
+    layers = Assembly(result.recorder, merge).layers()
+    return Record(layers, result, shape, work.state, merged=merge, limit=length_limit(result))
 
 
 def _alike(
@@ -209,7 +241,7 @@ def _model(work: Work, record: Record) -> Model:
     trial = load(
         {"name": named.name, "symbols": {**numbers, **depths.symbols, **dict.fromkeys(unknown)}, "layers": layers}
     )
-    used = trial.total(symbolic=True).free_symbols | _in_repeats(trial)
+    used = trial.total(symbolic=True).free_symbols | _in_repeats(trial) | _in_states(trial)
     assumes = conditions(record.run, record.shape, used)
     mentioned = {n for n in numbers if any(n in _words(a) for a in assumes)}
     symbols = {n: v for n, v in (numbers | depths.symbols).items() if n in used | mentioned | depths.symbols.keys()}
@@ -250,6 +282,10 @@ def _one_call(record: Record) -> list[str]:
 
 def _in_repeats(model: Model) -> set[str]:
     return {name for row in model.rows(symbolic=True) for name in row.cost.free_symbols}
+
+
+def _in_states(model: Model) -> set[str]:
+    return {name for layer in model.graph for name in free_symbols(layer.state)}
 
 
 def _words(text: str) -> set[str]:

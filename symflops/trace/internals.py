@@ -54,6 +54,7 @@ class SizeFixedError(SymflopsError):
         super().__init__(f"the source needs a number for {name}, as a loop over it does")
         self.symbol = name
         self.long_enough = long_enough  # a length on the other side of the condition, if it may be no loop
+        self.run: Any = None  # what was recorded until then
         # A loop over pieces of the sequence asks for their number: the lengths of the pieces, numbers or symbols.
         divisors = [e.args[1] for e in _divisions(condition)]
         self.chunks = sorted({int(d) for d in divisors if d.is_Integer and d > 1})

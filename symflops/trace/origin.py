@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from typing import Any
 
 import torch
 import transformers
@@ -41,3 +43,19 @@ def is_between(file: str) -> bool:
 def is_ours(file: str) -> bool:
     """Whether a file is this package's own."""
     return file.startswith(_OURS)
+
+
+def source_function(module: torch.nn.Module) -> tuple[str, Any]:
+    """The function that a module's forward called to compute this, and the frame of the call; ("forward", None) for
+    itself."""
+    frame: Any = sys._getframe(2)
+    function, call = "forward", None
+    while frame is not None:
+        code = frame.f_code
+        file = code.co_filename
+        if not (is_torch(file) or is_between(file)):
+            if code.co_name == "forward" and frame.f_locals.get("self") is module:
+                return function, call
+            function, call = code.co_name, frame
+        frame = frame.f_back
+    return "forward", None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -71,6 +72,18 @@ class Execution:
     output_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     repeated: Execution | None = None  # the earlier execution that this one equals
     is_rerun: bool = False  # the same module as before, so that its weights are counted already
+
+
+def own_operations(execution: Execution) -> list[Operation]:
+    return [part for part in execution.parts if isinstance(part, Operation)]
+
+
+def every_operation(execution: Execution) -> Iterator[Operation]:
+    for part in execution.parts:
+        if isinstance(part, Operation):
+            yield part
+        else:
+            yield from every_operation(part)
 
 
 def covered(views: list[View], whole: Value) -> Value:

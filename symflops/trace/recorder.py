@@ -7,7 +7,6 @@ counted afterwards for any grouping of operations.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,9 +20,9 @@ from symflops.trace.internals import Sizes, TorchDispatchMode, storage_key, tree
 from symflops.trace.limits import Limits
 from symflops.trace.masks import Masks
 from symflops.trace.operation import Call, Work, work
-from symflops.trace.origin import is_between, is_torch
+from symflops.trace.origin import source_function
 from symflops.trace.quantity import Quantities, product
-from symflops.trace.record import Execution, Operation, Storage, View
+from symflops.trace.record import Execution, Operation, Storage, View, covered
 from symflops.trace.values import Values, is_zero
 
 
@@ -49,6 +48,7 @@ class Recorder(TorchDispatchMode):
         self.past: Value = 0  # how many tokens have been fed to it
         self.silent = False  # in a call before the one that is recorded
         self.storages: dict[int, Storage] = {}
+        self.kept: dict[int, Value] = {}  # elements left for the next call, but for keys and values
         self.known = Values(self.storages, sizes, quantities)
         self.masks = Masks(self.storages)
         self.limits = Limits(quantities, self.known)
@@ -84,6 +84,23 @@ class Recorder(TorchDispatchMode):
         """Say what a tensor holds that no recorded operation made."""
         self.storages[storage_key(tensor)] = self.storage(tensor, role)
         return tensor
+
+    def keep(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Say what the call that is recorded leaves for the next one."""
+        views: dict[int, list[View]] = {}
+        for tensor in tensors:
+            view = self.view(tensor)
+            views.setdefault(view.storage, []).append(view)
+        for key, some in views.items():
+            storage = self.storages[key]
+            self.kept[key] = covered(some, storage.elements)
+            if storage.role == "temporary":
+                storage.role, storage.unit = "cache", self.unit(storage.kept.dtype, "cache")
+
+    def was_read(self, tensor: torch.Tensor) -> bool:
+        """Whether a recorded operation read this memory."""
+        found = self.storages.get(storage_key(tensor))
+        return found is not None and bool(found.readers)
 
     def view(self, tensor: torch.Tensor) -> View:
         key = storage_key(tensor)
@@ -304,19 +321,3 @@ def _is_empty(tensor: torch.Tensor) -> bool:
 
 def _base_elements(tensor: torch.Tensor) -> Any:
     return tensor.untyped_storage().nbytes() // tensor.dtype.itemsize
-
-
-def source_function(module: torch.nn.Module) -> tuple[str, Any]:
-    """The function that a module's forward called to compute this, and the frame of the call; ("forward", None) for
-    itself."""
-    frame: Any = sys._getframe(2)
-    function, call = "forward", None
-    while frame is not None:
-        code = frame.f_code
-        file = code.co_filename
-        if not (is_torch(file) or is_between(file)):
-            if code.co_name == "forward" and frame.f_locals.get("self") is module:
-                return function, call
-            function, call = code.co_name, frame
-        frame = frame.f_back
-    return "forward", None

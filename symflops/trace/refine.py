@@ -17,7 +17,7 @@ from sympy.core.relational import Relational
 
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError
-from symflops.polynomial import Value
+from symflops.polynomial import Value, symbol
 from symflops.trace.architecture import RUN_HINTS, Architecture, architecture, in_order
 from symflops.trace.arithmetic import RoundedError
 from symflops.trace.internals import decide
@@ -106,10 +106,10 @@ class Knowledge:
         """An inequality that the config's numbers decide the other way: a larger hint for one of the fields in it."""
         for least in _LARGER:
             larger = least + 2 * len(self.raised)
-            for symbol in sorted(wrong.condition.free_symbols, key=str):
-                rest = run.sizes.names.get(symbol, "")
+            for size in sorted(wrong.condition.free_symbols, key=str):
+                rest = run.sizes.names.get(size, "")
                 if rest in run.build.symbols and self.raised.get(rest, 0) < least:
-                    decided = decide(wrong.condition, run.sizes.hints | {symbol: sympy.Integer(larger)})
+                    decided = decide(wrong.condition, run.sizes.hints | {size: sympy.Integer(larger)})
                     if decided in (True, False) and bool(decided) is not wrong.outcome:
                         self.raised[rest] = larger
                         return True
@@ -174,6 +174,23 @@ def _asks_for_one(condition: sympy.Basic) -> bool:
     return any(
         side.is_number and side <= (1 if isinstance(condition, sympy.Eq | sympy.Ne) else 2) for side in condition.args
     )
+
+
+def length_limit(run: Run) -> Value:
+    """The length below which the model's source does something else, such as a convolution that wants as many positions
+    as its kernel has: what it compared seq_len with, of which one token is on the other side; 0 if there is none."""
+    lengths = {s for s, name in run.sizes.names.items() if name == "seq_len"}
+    one = run.sizes.hints | dict.fromkeys(lengths, sympy.Integer(1))
+    found: set[Value] = set()
+    for guard in run.guards:
+        if guard.by_model and isinstance(guard.condition, Relational) and guard.condition.free_symbols & lengths:
+            left, right = (run.quantities.read(side) for side in guard.condition.args)
+            limit = right if left == symbol("seq_len") else left if right == symbol("seq_len") else 1
+            flips = decide(guard.condition, one) in (True, False) and decide(guard.condition, one) != guard.outcome
+            if flips and len(free_symbols(limit)) < 2 and not free_symbols(limit) & RUN_HINTS.keys():
+                found.add(limit)
+    found -= {1, 2}
+    return found.pop() if len(found) == 1 else 0
 
 
 def real_numbers(run: Run, shape: Architecture) -> dict[sympy.Symbol, sympy.Rational]:

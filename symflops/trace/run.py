@@ -17,17 +17,17 @@ import sympy
 import torch
 from sympy.core.relational import Relational
 from torch import nn
-from transformers import DynamicCache, GenerationConfig
+from transformers import GenerationConfig
 from transformers.initialization import no_init_weights
 
-from symflops.polynomial import Polynomial, Value, symbol, terms_of
-from symflops.trace import arithmetic, attention, cache, experts, repeats
+from symflops.polynomial import Polynomial, Value, add, symbol, terms_of
+from symflops.trace import arithmetic, attention, cache, carried, experts, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.internals import SizeFixedError, Sizes, cheap_parameters, has_division, quiet
 from symflops.trace.origin import is_between, is_torch
 from symflops.trace.overrides import assign
 from symflops.trace.patches import no_dropout, nothing_initialised, number_format, reads_noted
-from symflops.trace.quantity import Quantities
+from symflops.trace.quantity import Quantities, product
 from symflops.trace.recorder import Recorder
 from symflops.trace.skeleton import built_once
 
@@ -83,6 +83,7 @@ class Run:
     recorder: Recorder | None = None
     error: Exception | None = None
     caches: bool = False
+    states: Value = 0  # elements that the call leaves for the next one, but for keys and values
 
     @property
     def sizes(self) -> Sizes:
@@ -197,32 +198,32 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     model = result.build.model
     with recorder.pause():
         inputs = _inputs(result.build, symbols, settings, recorder)
-    held = inputs.get("past_key_values")
-    result.caches = held is not None
+    result.caches = carried.cache_argument(type(model)) in inputs
+    own: dict[Any, torch.Tensor] = {}
     if settings.continued:  # how many tokens came before is no part of a recurrent state
         earlier = inputs | {
             "input_ids": torch.empty((symbols["batch_size"] * settings.streams, EARLIER), dtype=torch.long)
         }
         asked = len(result.guards)
+        before = carried.attributes(model)
         recorder.silent = True
         with recorder, recorder.watching(), repeats.skipped(recorder):
-            model(**earlier)
+            inputs |= carried.carried(model, model(**earlier))
         recorder.silent = False
         recorder.root.parts.clear()
         recorder.ran.clear()
         del result.guards[asked:]
+        own = {place: v for place, v in carried.attributes(model).items() if v is not before.get(place)}
     with recorder, recorder.watching(), repeats.skipped(recorder):
-        model(**inputs)
-
-
-def keeps_states(model_class: type[nn.Module], config: Any) -> bool:
-    """Whether a model takes a cache in which some layer keeps a recurrent state."""
-    if "past_key_values" not in inspect.signature(model_class.forward).parameters:
-        return False
-    try:
-        return cache.is_recurrent(DynamicCache(config=plain_text_config(config)))
-    except Exception:  # a config without layers of its own, or that cannot list them: the call with a cache says so
-        return False
+        returned = model(**inputs)
+    held = [inputs[argument] for argument in [carried.cache_argument(type(model))] if argument in inputs]
+    left = carried.states([held, carried.carried(model, returned)])
+    after = carried.attributes(model)
+    left += [after[place] for place, tensor in own.items() if place in after and recorder.was_read(tensor)]
+    with recorder.pause():
+        result.states = add(0, *(product(result.quantities.shape(t.shape)) for t in left))
+        if settings.continued or settings.past == "empty":
+            recorder.keep(left)
 
 
 def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder: Recorder) -> dict[str, Any]:
@@ -235,14 +236,15 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
         return {"pixel_values": recorder.note(torch.empty((batch, config.num_channels, height, width)), "input")}
     ids = torch.empty((batch * settings.streams, symbols["seq_len"]), dtype=torch.long)
     inputs: dict[str, Any] = {"input_ids": recorder.note(ids, "input")}
-    if settings.past != "none" and "past_key_values" in accepted and not is_encoder(built):
+    argument = carried.cache_argument(type(model))
+    keeps = settings.past != "none" and not is_encoder(built)
+    if keeps and argument:
         recorder.has_cache = True
         past = symbols["past_len"] if settings.past == "symbol" else 0
-        inputs["past_key_values"] = cache.recorded(
-            plain_text_config(built.original), plain_text_config(config), recorder, past
-        )
+        original = carried.plain_text_config(built.original)
+        inputs[argument] = cache.recorded(original, carried.plain_text_config(config), recorder, past)
     if "use_cache" in accepted:
-        inputs["use_cache"] = "past_key_values" in inputs
+        inputs["use_cache"] = keeps
     return inputs
 
 
@@ -260,11 +262,6 @@ def is_encoder(built: Build) -> bool:
 def takes_images(model: Any) -> bool:
     """Whether pixels are what a model is fed."""
     return getattr(model, "main_input_name", "input_ids") == "pixel_values"
-
-
-def plain_text_config(config: Any) -> Any:
-    """The part of a config that describes the decoder."""
-    return config.get_text_config(decoder=True)
 
 
 def _copied(config: Any) -> tuple[Any, dict[int, Any]]:

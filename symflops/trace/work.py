@@ -90,6 +90,7 @@ class Work:
             shape, built = self.build()
             result = call(built, settings)
             if isinstance(result.error, SizeFixedError):
+                result.error.run = result
                 raise result.error
             if isinstance(result.error, SharedLayerError):
                 self.equal = {}

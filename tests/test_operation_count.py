@@ -1,0 +1,48 @@
+"""The independent counter against hand counts on tensors of a few elements."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from operation_count import Counter, UnknownOperationError
+from torch import nn
+
+
+def counted(function, *given):
+    with torch.no_grad(), Counter(given) as counter:
+        function(*given)
+    return counter.flops, counter.matmul_flops
+
+
+X = torch.linspace(-1, 1, 12).reshape(3, 4)
+MASK = torch.tensor([0.0, torch.finfo(torch.float32).min, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: x + 1.5, (12, 0)),
+        (lambda x: x * 1.0, (0, 0)),
+        (lambda x: x + MASK, (0, 0)),  # forbids or does nothing
+        (lambda x: x + torch.arange(4.0), (12, 0)),  # a constant that is no mask
+        (lambda x: torch.arange(4.0) * 2 + 1, (0, 0)),  # from sizes alone
+        (lambda x: x @ x.T, (2 * 3 * 3 * 4, 2 * 3 * 3 * 4)),
+        (lambda x: nn.functional.linear(x, x, x[:, 0]), (2 * 3 * 3 * 4 + 9, 72)),
+        (lambda x: x.softmax(-1), (60, 0)),
+        (lambda x: nn.functional.silu(x), (48, 0)),
+        (lambda x: x.mean(-1), (12, 0)),
+        (lambda x: x.max(), (12, 0)),
+        (lambda x: torch.maximum(x, x) + x.argmax(), (12, 0)),
+        (lambda x: (x > 0).sum(), (0, 0)),
+        (lambda x: x.pow(2).mean(-1, keepdim=True), (24, 0)),
+        (lambda x: nn.functional.conv1d(x[None], x[:, None, :2], groups=3), (2 * 3 * 3 * 2, 36)),
+        (lambda x: torch.zeros(3, 4).index_add(0, torch.tensor([0, 0, 1]), x), (12, 0)),
+    ],
+)
+def test_counts_by_hand(function, expected):
+    assert counted(function, X) == expected
+
+
+def test_an_operation_without_a_rule_is_an_error():
+    with pytest.raises(UnknownOperationError, match="no rule for linalg_inv_ex"):
+        counted(torch.linalg.inv, X[:, :3])
