@@ -90,7 +90,8 @@ def verify(
     except deadline.OutOfTimeError:
         return Verdict("unproven", metric, given.label, wanted.label, f"matching the names took more than {budget:g} s")
     end = start + budget
-    decision = decide(*matched.trees, matched.where, max(0.01, (end - deadline.now()) * (1 - _DIAGNOSIS) * 0.95))
+    where = replace(matched.where, hint={**wanted.numbers, **given.numbers})
+    decision = decide(*matched.trees, where, max(0.01, (end - deadline.now()) * (1 - _DIAGNOSIS) * 0.95))
     verdict = _verdict(decision, matched, given, wanted, metric)
     if decision.status == "different" and tolerance == "leading":
         leads = leading(matched.a, matched.b, matched.trees, matched.where, max(0.01, (end - deadline.now()) * 0.8))
