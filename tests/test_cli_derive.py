@@ -430,6 +430,11 @@ BROKEN = {
         {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}},
         'assumption broken: rope_parameters == {"rope_type": "default"} (with rope_parameters={"',
     ),
+    "a switch that only masks read, and that no config declares": (
+        "llama",
+        {"is_causal": False},
+        "assumption broken: is_causal == null (with is_causal=false)",
+    ),
     "nothing where there is a number": (
         "mixtral",
         {"sliding_window": 64},

@@ -21,6 +21,8 @@ from symflops.trace.naming import Depths, count_name
 from symflops.trace.notes import dtype, of_other_config
 from symflops.trace.skeleton import Skeleton
 
+_ABSENT = "null"  # what a fact says of a field that the config does not have
+
 
 def bind(model: Model, config: Any) -> Model:
     """The model with the values of a config, as `find` understands it, for its architecture symbols.
@@ -145,7 +147,7 @@ class _Values:
         for name, value in filter(None, map(fact, self.model.assumes)):
             stated.setdefault(name, []).append(json.dumps(value, sort_keys=True))
         for name, expected in stated.items():
-            found = [literal(value) for value in self.fields[name]] if name in self.fields else ["nothing"]
+            found = [literal(value) for value in self.fields[name]] if name in self.fields else [_ABSENT if _ABSENT in expected else "nothing"]
             for text in found:
                 if text not in expected and not self._is_of_layers(name, text):
                     shown = f"{name} == {one_line(expected[0], 120)} (with {name}={one_line(text, 120)})"

@@ -221,6 +221,7 @@ def facts(run: Run, symbols: Iterable[str], depths: Depths) -> list[str]:
                 text = literal(value)
                 if text and len(text) <= 2000:
                     found.append(f"{key} == {text}")
+    found += [f"{key} == null" for key in _absent(run) - known]
     return [*choices, *sorted(dict.fromkeys(found))]
 
 
@@ -251,6 +252,14 @@ def _read(run: Run, part: Any) -> set[str]:
     # Whether weights are tied is asked outside of the model's own source.
     read = {"tie_word_embeddings", *(aliases.get(key, key) for _, key in run.build.reads)} & vars(part).keys()
     return {key for key in read if not key.startswith("_") and not _IRRELEVANT.search(key)}
+
+
+def _absent(run: Run) -> set[str]:
+    """The fields that the model's source asked for and that no part of the config has, so that the source took its own
+    default: a config that has one may take another path."""
+    every = [part for _, part in parts(run.build.original)]
+    read = {key for _, key in run.build.reads if not _IRRELEVANT.search(key)}
+    return {key for key in read if not any(hasattr(part, key) for part in every)}
 
 
 def literal(value: Any) -> str:

@@ -14,6 +14,7 @@ import symflops
 
 _TORCH, _TRANSFORMERS, _OURS = (os.path.dirname(str(p.__file__)) + os.sep for p in (torch, transformers, symflops))
 _MODELS = f"{_TRANSFORMERS}models{os.sep}"
+_SHARED = tuple(f"{_TRANSFORMERS}{name}.py" for name in ("masking_utils", "modeling_rope_utils", "modeling_layers"))
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 # What lies between a question about sizes and the source that asks it.
 _BETWEEN = re.compile(r"symbolic_shapes|sym_node|recording|^__init__\.py|functools|contextlib|mock")
@@ -31,6 +32,11 @@ def is_transformers(file: str) -> bool:
 def is_model(file: str) -> bool:
     """Whether a file is the source of one of transformers' models."""
     return file.startswith(_MODELS)
+
+
+def is_shared(file: str) -> bool:
+    """Whether a file is what the models' sources share that asks a config what is computed: masks and positions."""
+    return file in _SHARED
 
 
 def is_between(file: str) -> bool:

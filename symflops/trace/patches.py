@@ -15,7 +15,7 @@ from torch import nn
 from symflops.trace.architecture import parts
 from symflops.trace.internals import AnyConvolution
 from symflops.trace.layer_lists import computed_lists
-from symflops.trace.origin import is_model
+from symflops.trace.origin import is_model, is_shared
 
 
 def no_dropout(
@@ -65,7 +65,8 @@ def reads_noted(
         def reading(self: Any, name: str, own: Any = own, prefix: str = prefix, computed: Any = computed) -> Any:
             if not name.startswith("_"):
                 frame = sys._getframe(1)
-                if is_model(frame.f_code.co_filename) and not _within(frame, computed):
+                file = frame.f_code.co_filename
+                if (is_model(file) or is_shared(file)) and not _within(frame, computed):
                     reads.add((prefix, name))
                     if rhythms is not None and _RHYTHM.search(name) and _holds_layers(frame.f_locals.get("self")):
                         rhythms.add((prefix, name))
