@@ -178,15 +178,14 @@ def _is_whole(e: sympy.Expr) -> bool:
 
 
 class _Parsed(NamedTuple):
-    """A part of a text: its canonical value, its expression as it was written, and the arguments of a min or max.
+    """A part of a text: its canonical value, its expression as it was written, and the `arguments` of a min or max.
 
     SymPy multiplies a number into a sum where these two meet alone: -(a + b)/c is one product of three `factors`.
     """
 
     value: Value
     expression: sympy.Expr
-    function: str = ""
-    parts: tuple[_Parsed, ...] = ()
+    arguments: tuple[_Parsed, ...] = ()
     factors: tuple[sympy.Expr, ...] = ()
 
 
@@ -213,10 +212,13 @@ def _both(operation: str) -> Callable[..., _Parsed]:
     return apply
 
 
+_EXTREMES = {"min": sympy.Min, "max": sympy.Max}
+
+
 def _extreme(function_name: str) -> Callable[..., _Parsed]:
     def apply(*operands: _Parsed) -> _Parsed:
         budget.charge(4 * _SYMPY_STEPS * len(operands))
-        parts = [p for o in operands for p in (o.parts if o.function == function_name else (o,))]
+        parts = [part for operand in operands for part in _arguments(function_name, operand)]
         distinct = list({part.expression: part for part in parts}.values())
         stays = function.undominated(function_name, [part.value for part in distinct])
         kept = tuple(part for part, is_kept in zip(distinct, stays, strict=True) if is_kept)
@@ -224,9 +226,19 @@ def _extreme(function_name: str) -> Callable[..., _Parsed]:
             return kept[0]
         value = algebra.ALGEBRA[function_name](*(part.value for part in kept))
         expression = _ALGEBRA[function_name](*(part.expression for part in kept))
-        return _Parsed(value, expression, function_name, kept)
+        return _Parsed(value, expression, kept)
 
     return apply
+
+
+def _arguments(function_name: str, operand: _Parsed) -> tuple[_Parsed, ...]:
+    """What an operand of a min or max stands for: the arguments of one of the same kind, also of one that SymPy leaves
+    over, as of (2*min(a, b))/2. What SymPy makes a number of is compared as one."""
+    if operand.expression.is_Rational:
+        return (_Parsed(*_leaves(exact(Fraction(int(operand.expression.p), int(operand.expression.q))))),)
+    if not isinstance(operand.expression, _EXTREMES[function_name]):
+        return (operand,)
+    return operand.arguments or tuple(_Parsed(from_sympy(a), a) for a in operand.expression.args)
 
 
 def _rounding(operation: str) -> Callable[..., _Parsed]:

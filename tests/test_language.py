@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 import sympy
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import symflops
@@ -76,6 +76,12 @@ def test_the_readable_and_the_flat_text_mean_the_same(text: str) -> None:
 
 
 @given(texts, points)
+@example("max(a, min(1, max(a, 1/2)))", {"a": 1, "b": 2, "seq_len": 3})
+@example("min(a, (min(a, b))**1)", {"a": 1, "b": 2, "seq_len": 3})
+@example("min(floor(min(27, a) / 1), 1/2)", {"a": 1, "b": 2, "seq_len": 3})
+@example("max(max(a, b)*2/2, seq_len, 1/2)", {"a": 1, "b": 2, "seq_len": 3})
+@example("min(a, 0 - -min(a, b))", {"a": 1, "b": 2, "seq_len": 3})
+@example("min(4/3, (b + 2) % (b + 2), a)", {"a": 1, "b": 2, "seq_len": 3})
 @settings(max_examples=150, deadline=None)
 def test_unparse_is_canonical(text: str, numbers: dict[str, int]) -> None:
     expression = symflops.parse(text)

@@ -164,7 +164,7 @@ def _enclosed_power(base: Pair, exponent: Pair) -> Pair:
     if exponent[0] != exponent[1]:
         raise UncomputedError
     n = exponent[0]
-    if base[0] == base[1] and n.denominator == 2:
+    if n.denominator == 2:
         return _enclosed_power(_enclosed_root(base), _pair(n.numerator))
     if base[0] != base[1] and base[0] <= 0:
         raise UncomputedError
