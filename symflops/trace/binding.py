@@ -147,7 +147,11 @@ class _Values:
         for name, value in filter(None, map(fact, self.model.assumes)):
             stated.setdefault(name, []).append(json.dumps(value, sort_keys=True))
         for name, expected in stated.items():
-            found = [literal(value) for value in self.fields[name]] if name in self.fields else [_ABSENT if _ABSENT in expected else "nothing"]
+            found = (
+                [literal(value) for value in self.fields[name]]
+                if name in self.fields
+                else [_ABSENT if _ABSENT in expected else "nothing"]
+            )
             for text in found:
                 if text not in expected and not self._is_of_layers(name, text):
                     shown = f"{name} == {one_line(expected[0], 120)} (with {name}={one_line(text, 120)})"

@@ -83,6 +83,7 @@ class Run:
     recorder: Recorder | None = None
     error: Exception | None = None
     caches: bool = False
+    given: tuple[str, ...] = ()  # the arguments of the call
     states: Value = 0  # elements that the call leaves for the next one, but for keys and values
 
     @property
@@ -198,6 +199,7 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     model = result.build.model
     with recorder.pause():
         inputs = _inputs(result.build, symbols, settings, recorder)
+    result.given = tuple(inputs)
     result.caches = carried.cache_argument(type(model)) in inputs
     own: dict[Any, torch.Tensor] = {}
     if settings.continued:  # how many tokens came before is no part of a recurrent state

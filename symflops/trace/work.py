@@ -5,19 +5,18 @@ from __future__ import annotations
 import copy
 import math
 import re
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 
 from symflops.errors import SymflopsError, reason
-from symflops.trace.architecture import Architecture
+from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.configs import Named
 from symflops.trace.internals import SizeFixedError
-from symflops.trace.origin import is_transformers
 from symflops.trace.refine import Knowledge, least_needed
+from symflops.trace.refusal import place, refused
 from symflops.trace.repeats import SharedLayerError
 from symflops.trace.run import Build, Run, Settings, build, call
 from symflops.trace.skeleton import Skeleton, with_number
@@ -73,7 +72,19 @@ class Work:
         Raises SymflopsError when no such run gets to its end.
         """
         result, shape = self._refined(settings)
-        return (result, shape) if result.error is None else self._fewer_symbols(settings, result)
+        if result.error is None:
+            return result, shape
+        if self._fails_on_numbers(settings, result.error):
+            raise refused(result, result.error)
+        return self._fewer_symbols(settings, result)
+
+    def _fails_on_numbers(self, settings: Settings, error: Exception) -> bool:
+        """Whether the source fails in the same place with the same words when all sizes are the config's own numbers,
+        so that no choice of symbols helps: an input is missing, or the source has a fault."""
+        lengths = RUN_HINTS | settings.hints | settings.lengths
+        plain = build(self.named.model_class, self.named.config, Architecture(), self.dtype, self.equal)
+        again = call(plain, replace(settings, lengths=lengths)).error
+        return again is not None and place(again) != "" and (place(again), str(again)) == (place(error), str(error))
 
     def build(self) -> tuple[Architecture, Build]:
         """The model under what is known now; built again only when that has changed."""
@@ -135,9 +146,7 @@ def _explained(error: Exception) -> SymflopsError:
     """What the model's source or torch raised, as one line that says where."""
     if isinstance(error, SymflopsError):
         return error
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if is_transformers(f.filename)]
-    place = f" (in {frames[-1].name}, {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
     text = reason(error)
     if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
-        return SymflopsError(f"the control flow depends on the values of tensors{place}: {text}")
-    return SymflopsError(f"the model's own source fails with these sizes{place}: {type(error).__name__}: {text}")
+        return SymflopsError(f"the control flow depends on the values of tensors{place(error)}: {text}")
+    return SymflopsError(f"the model's own source fails with these sizes{place(error)}: {type(error).__name__}: {text}")

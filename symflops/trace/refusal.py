@@ -1,0 +1,53 @@
+"""What the model's source says when it refuses the inputs of a call, which no choice of symbols changes."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import traceback
+from typing import Any
+
+from symflops.errors import SymflopsError, reason
+from symflops.trace.origin import is_transformers
+from symflops.trace.run import Run
+
+
+def place(error: Exception) -> str:
+    """Where in transformers' sources something was raised, in brackets after a space; "" if it was raised outside."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if is_transformers(f.filename)]
+    return f" (in {frames[-1].name}, {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
+
+
+def refused(run: Run, error: Exception) -> SymflopsError:
+    """One line: the inputs that are missing where the source names them, and what it said."""
+    if isinstance(error, SymflopsError):
+        return error
+    said = f"{type(error).__name__}: {reason(error)}{place(error)}"
+    if missing := _missing(run, error):
+        return SymflopsError(f"the model needs inputs that symflops does not make yet: {', '.join(missing)}; {said}")
+    given = f", given {', '.join(run.given)}" if run.given else ""
+    return SymflopsError(f"the model's own source refuses the call{given}: {said}")
+
+
+def _missing(run: Run, error: Exception) -> list[str]:
+    """The arguments of the model that were not given and that the error, or the line that raised it, is about. What
+    names one that was given is about a part of the model, of whose inputs nothing is known here."""
+    if run.build.model is None:
+        return []
+    accepted = [n for n in inspect.signature(run.build.model.forward).parameters if n != "kwargs"]
+    named = set(re.findall(r"\w+", str(error))) | _nothing_there(error)
+    if named & set(run.given):
+        return []
+    return [name for name in accepted if name in named]
+
+
+def _nothing_there(error: Exception) -> set[str]:
+    """The variables that are None and stand in the line of transformers' sources that failed."""
+    steps = traceback.walk_tb(error.__traceback__)
+    frames: list[tuple[Any, int]] = [(f, n) for f, n in steps if is_transformers(f.f_code.co_filename)]
+    if not frames:
+        return set()
+    frame, number = frames[-1]
+    line = traceback.extract_tb(error.__traceback__)
+    text = next((s.line or "" for s in reversed(line) if s.lineno == number and is_transformers(s.filename)), "")
+    return {name for name in re.findall(r"\w+", text) if frame.f_locals.get(name, "") is None}
