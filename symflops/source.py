@@ -37,20 +37,22 @@ def derive(
     attention: str = "fused",
     allow_unknown: bool = False,
     progress: Callable[[str], None] = lambda _: None,
+    timeout: float = 300.0,
 ) -> Model:
     """The closed-form model of a transformers config, derived from its model's own source.
 
     `config` is a config object, a config's or a model's class, the path of a config.json or its directory, a model type
     such as "qwen3_moe", or a hub id. `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and
     probabilities are materialised). With `allow_unknown`, an operation that nothing knows stays in the total as a
-    symbol `unknown_<operation>`; otherwise it is an error that names it. Needs the extra `symflops[hf]`.
+    symbol `unknown_<operation>`; otherwise it is an error that names it. `timeout` is in seconds of processor
+    time. Needs the extra `symflops[hf]`.
 
     Raises SymflopsError, one line, for everything that stops a derivation: remote code, values that the config refuses,
-    control flow that depends on the values of tensors, an unknown operation.
+    control flow that depends on the values of tensors, an unknown operation, the end of its time.
     """
     with extra():
         from symflops.trace import derive as trace
-    return trace.derive(config, attention=attention, allow_unknown=allow_unknown, progress=progress)
+    return trace.derive(config, attention=attention, allow_unknown=allow_unknown, progress=progress, timeout=timeout)
 
 
 def bind(model: Model, config: Any) -> Model:

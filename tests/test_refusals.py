@@ -1,21 +1,23 @@
-"""What a model's source refuses whatever the sizes is refused at once, in the source's own words."""
+"""What a model's source refuses whatever the sizes is refused at once, in the source's own words; time ends, too."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from transformers import CLIPConfig, T5Config
+from transformers import CLIPConfig, LlamaConfig, T5Config
 
+from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.source import derive
-from symflops.trace import work
+from symflops.trace import recorder, work
 
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 CLIP = CLIPConfig(
     text_config=SMALL | {"vocab_size": 100, "max_position_embeddings": 32},
     vision_config=SMALL | {"image_size": 32, "patch_size": 8},
 )
+LLAMA = LlamaConfig(**SMALL, vocab_size=100)
 T5 = T5Config(d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, vocab_size=100)
 
 
@@ -26,8 +28,8 @@ T5 = T5Config(d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, vocab_size
         (CLIP, "clip: the model needs inputs that symflops does not make yet: pixel_values; AttributeError: "),
         (
             T5,
-            "t5: the model's own source refuses the call, given input_ids, use_cache: ValueError: You must specify "
-            "exactly one of input_ids or inputs_embeds (in forward, modeling_t5.py:",
+            "t5: the model's own source fails whatever the sizes, given input_ids, use_cache: ValueError: You must "
+            "specify exactly one of input_ids or inputs_embeds (in forward, modeling_t5.py:",
         ),
     ],
 )
@@ -46,3 +48,39 @@ def test_what_no_size_changes_is_refused_at_once(config: Any, start: str, monkey
     assert "with these sizes" not in str(refused.value)
     # With a cache and without one: with symbols, in two number formats at most, and once on plain numbers.
     assert len(calls) <= 2 * 3
+
+
+def test_a_variable_beside_a_fault_is_no_missing_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Llama's first operation is called in a line that names inputs_embeds, which is None until then."""
+
+    def operation(*args: Any) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(recorder.Recorder, "operation", operation)
+    start = "llama: the model's own source fails whatever the sizes, given input_ids, "
+    with pytest.raises(SymflopsError, match=f"^{start}.*: RuntimeError: a fault"):
+        derive(LLAMA)
+
+
+def test_a_derivation_ends_when_its_time_is_over() -> None:
+    with pytest.raises(SymflopsError) as refused:
+        derive(LLAMA, timeout=1e-9)
+    text = "llama: not derived within 1e-09 s of processor time; the last step was: reading the config"
+    assert str(refused.value) == text
+
+
+def test_time_is_asked_for_in_the_middle_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def operation(*args: Any) -> None:
+        monkeypatch.setattr(deadline, "now", lambda: float("inf"))  # the first operation takes for ever
+
+    monkeypatch.setattr(recorder.Recorder, "operation", operation)
+    with pytest.raises(SymflopsError) as refused:
+        derive(LLAMA)
+    start = "llama: not derived within 300 s of processor time; the last step was: building the model with "
+    assert str(refused.value).startswith(start)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_a_timeout_is_above_0(timeout: float) -> None:
+    with pytest.raises(SymflopsError, match=f"timeout {timeout!r}: expected a number of seconds above 0"):
+        derive(LLAMA, timeout=timeout)

@@ -27,12 +27,17 @@ def derive(
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="keep an operation that nothing knows as a symbol in the total")
     ] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", help="of processor time after which it gives up")
+    ] = 300.0,
 ) -> None:
     """Derive the closed forms of a config's model from its own source, as a model JSON."""
     target = output_file.writable(output) if output is not None else None
     started = time.monotonic()
     with request.only_our_words(), request.progress() as progress:
-        model = source.derive(config, attention=attention, allow_unknown=allow_unknown, progress=progress)
+        model = source.derive(
+            config, attention=attention, allow_unknown=allow_unknown, progress=progress, timeout=timeout
+        )
         text = model.dumps()
     if target is None:
         sys.stdout.write(text)

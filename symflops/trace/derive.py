@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError
 from symflops.model import Model, load
@@ -30,6 +31,8 @@ from symflops.trace.refine import length_limit
 from symflops.trace.run import Run, Settings, is_encoder
 from symflops.trace.work import Progress, Work
 
+TIMEOUT = 300.0  # seconds of processor time
+
 
 @dataclass
 class Record:
@@ -46,7 +49,12 @@ class Record:
 
 
 def derive(
-    config: Any, *, attention: str = "fused", allow_unknown: bool = False, progress: Progress = lambda _: None
+    config: Any,
+    *,
+    attention: str = "fused",
+    allow_unknown: bool = False,
+    progress: Progress = lambda _: None,
+    timeout: float = TIMEOUT,
 ) -> Model:
     """The closed-form model of a transformers config, derived from its model's own source.
 
@@ -55,8 +63,10 @@ def derive(
     probabilities are materialised). With `allow_unknown`, an operation that nothing knows stays in the total as a
     symbol `unknown_<operation>`; otherwise it is an error that names it.
 
+    `timeout` is in seconds of processor time.
+
     Raises SymflopsError, one line, for everything that stops a derivation: remote code, values that the config refuses,
-    control flow that depends on the values of tensors, an unknown operation.
+    control flow that depends on the values of tensors, an unknown operation, the end of its time.
 
     >>> from transformers import LlamaConfig
     >>> model = derive(LlamaConfig(num_hidden_layers=2))
@@ -66,12 +76,23 @@ def derive(
     check_versions()
     if attention not in ("fused", "eager"):
         raise SymflopsError(f"attention {attention!r}: valid are fused and eager")
+    if not timeout > 0:
+        raise SymflopsError(f"timeout {timeout!r}: expected a number of seconds above 0")
     named = find(config)
+    doing = ["reading the config"]
+
+    def tell(text: str) -> None:
+        doing.append(text)
+        progress(text)
+
     settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown)
     try:
         check_depth(named.config)
-        with _old_objects_left_alone():
-            return _derived(Work(named, progress), settings)
+        with _old_objects_left_alone(), deadline.limit(timeout):
+            return _derived(Work(named, tell), settings)
+    except deadline.OutOfTimeError:
+        why = f"not derived within {timeout:g} s of processor time; the last step was: {doing[-1]}"
+        raise SymflopsError(why, where=named.name) from None
     except SymflopsError as error:
         raise error.within(named.name) from None
 

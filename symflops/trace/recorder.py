@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import torch
 
+from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, multiply, symbol
 from symflops.trace.internals import Sizes, TorchDispatchMode, storage_key, tree_flatten, tree_map_only
@@ -116,6 +117,7 @@ class Recorder(TorchDispatchMode):
     # ------------------------------------------------------------------------------------------------ operations
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        deadline.check()
         kwargs = kwargs or {}
         name = function._schema.name.partition("::")[2]
         if name == "nonzero" and not self.paused:

@@ -26,7 +26,7 @@ def refused(run: Run, error: Exception) -> SymflopsError:
     if missing := _missing(run, error):
         return SymflopsError(f"the model needs inputs that symflops does not make yet: {', '.join(missing)}; {said}")
     given = f", given {', '.join(run.given)}" if run.given else ""
-    return SymflopsError(f"the model's own source refuses the call{given}: {said}")
+    return SymflopsError(f"the model's own source fails whatever the sizes{given}: {said}")
 
 
 def _missing(run: Run, error: Exception) -> list[str]:
@@ -42,12 +42,11 @@ def _missing(run: Run, error: Exception) -> list[str]:
 
 
 def _nothing_there(error: Exception) -> set[str]:
-    """The variables that are None and stand in the line of transformers' sources that failed."""
-    steps = traceback.walk_tb(error.__traceback__)
-    frames: list[tuple[Any, int]] = [(f, n) for f, n in steps if is_transformers(f.f_code.co_filename)]
-    if not frames:
+    """The variables that are None and stand in the line of transformers' sources that failed, if it failed itself or
+    what it called says that it was given None."""
+    steps: list[tuple[Any, int]] = list(traceback.walk_tb(error.__traceback__))
+    inside = [frame for frame, _ in steps if is_transformers(frame.f_code.co_filename)]
+    if not inside or (inside[-1] is not steps[-1][0] and "None" not in str(error)):
         return set()
-    frame, number = frames[-1]
-    line = traceback.extract_tb(error.__traceback__)
-    text = next((s.line or "" for s in reversed(line) if s.lineno == number and is_transformers(s.filename)), "")
-    return {name for name in re.findall(r"\w+", text) if frame.f_locals.get(name, "") is None}
+    lines = [s.line or "" for s in traceback.extract_tb(error.__traceback__) if is_transformers(s.filename)]
+    return {name for name in re.findall(r"\w+", lines[-1]) if inside[-1].f_locals.get(name, "") is None}

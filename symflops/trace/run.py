@@ -20,6 +20,7 @@ from torch import nn
 from transformers import GenerationConfig
 from transformers.initialization import no_init_weights
 
+from symflops.deadline import OutOfTimeError
 from symflops.polynomial import Polynomial, Value, add, symbol, terms_of
 from symflops.trace import arithmetic, attention, cache, carried, experts, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture
@@ -124,6 +125,8 @@ def build(
                 model = model_class(config)
             model.tie_weights()
             result.model = model.eval()
+        except OutOfTimeError:
+            raise
         except Exception as error:  # whatever the model's source raises; the caller says what it means
             result.error = error
         else:
@@ -150,6 +153,8 @@ def call(built: Build, settings: Settings) -> Run:
     ):
         try:
             _call(result, recorder, symbols, settings)
+        except OutOfTimeError:
+            raise
         except Exception as error:  # as above
             result.error = error
     return result

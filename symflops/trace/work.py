@@ -11,6 +11,7 @@ from functools import cached_property
 
 import torch
 
+from symflops import deadline
 from symflops.errors import SymflopsError, reason
 from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.configs import Named
@@ -98,6 +99,7 @@ class Work:
     def _refined(self, settings: Settings) -> tuple[Run, Architecture]:
         """Runs until one took the path that the config takes; the last one, with its error if it failed."""
         for _ in range(MAX_RUNS):
+            deadline.check()
             shape, built = self.build()
             result = call(built, settings)
             if isinstance(result.error, SizeFixedError):
