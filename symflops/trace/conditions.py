@@ -33,6 +33,7 @@ from symflops.polynomial import (
 from symflops.trace.architecture import RUN_HINTS, Architecture, parts, stated
 from symflops.trace.layer_lists import computed_lists, layer_fields
 from symflops.trace.naming import Depths
+from symflops.trace.notes import listed
 from symflops.trace.overrides import overrides
 from symflops.trace.run import Guard, Run
 from symflops.tree import FUNCTIONS, NAME, write
@@ -252,6 +253,20 @@ def _read(run: Run, part: Any) -> set[str]:
     # Whether weights are tied is asked outside of the model's own source.
     read = {"tie_word_embeddings", *(aliases.get(key, key) for _, key in run.build.reads)} & vars(part).keys()
     return {key for key in read if not key.startswith("_") and not _IRRELEVANT.search(key)}
+
+
+def flat_sizes(run: Run) -> list[str]:
+    """A note on numbers beside the configs of a model's parts that no source read, where a part has another one."""
+    whole, *others = parts(run.build.original)
+    found = [
+        f"{key} = {value}"
+        for key, value in vars(whole[1]).items()
+        if type(value) is int and (whole[0], key) not in run.build.reads and not _IRRELEVANT.search(key)
+        if (inside := [vars(part)[key] for _, part in others if key in vars(part)]) and value not in inside
+    ]
+    return [f"nothing reads these fields of the config, of which its parts say otherwise: {listed(found)}"] * bool(
+        found
+    )
 
 
 def _absent(run: Run) -> set[str]:

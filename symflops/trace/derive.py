@@ -19,7 +19,7 @@ from symflops.trace import combine, interpolation
 from symflops.trace.architecture import Architecture
 from symflops.trace.assembly import Assembly, full_name
 from symflops.trace.carried import keeps_states, plain_text_config
-from symflops.trace.conditions import conditions, facts, numbers_kept
+from symflops.trace.conditions import conditions, facts, flat_sizes, numbers_kept
 from symflops.trace.configs import find
 from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import SizeFixedError, check_versions
@@ -285,7 +285,8 @@ def _model(work: Work, record: Record) -> Model:
         "assumes": [*assumes, *_layers(named.config, symbols), *depths.adding_up(), *_one_call(record), *stayed],
         "dtype": dtype(named.config),
         "expects": made_for(named.config, assumes),
-        "notes": [*never_run(trial), *not_masked(recorder.unmasked), *quantized(named.config), *named.notes],
+        "notes": [*never_run(trial), *not_masked(recorder.unmasked), *quantized(named.config),
+                  *flat_sizes(record.run), *named.notes],
         "layers": layers,
     })  # fmt: skip
 

@@ -1,0 +1,21 @@
+"""Sizes that stand beside a text_config and that no source reads: named, since another model may be meant."""
+
+from __future__ import annotations
+
+from symflops.source import derive
+
+SMALL = {"intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+def test_sizes_beside_a_text_config_are_named() -> None:
+    vision = {"model_type": "clip_vision_model", "hidden_size": 32, "image_size": 32, "patch_size": 8}
+    model = derive({
+        "model_type": "llava",
+        "hidden_size": 48,  # another than either part's: said
+        "vocab_size": 100,  # as the text's: nothing to say
+        "text_config": SMALL | {"model_type": "llama", "hidden_size": 32, "vocab_size": 100},
+        "vision_config": SMALL | vision,
+    })  # fmt: skip
+    note = "nothing reads these fields of the config, of which its parts say otherwise: hidden_size = 48"
+    assert note in model.notes
+    assert 48 not in model.symbols.values()
