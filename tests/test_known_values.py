@@ -238,3 +238,57 @@ def test_rotary_frequencies_that_depend_on_the_largest_position(rope: str) -> No
     for batch, length, past in ((1, 17, 0), (3, 5, 9), (2, 1, 40)):
         at = total.at(batch_size=batch, seq_len=length, past_len=past)
         assert at.matmul_flops == independent_count.count(config, batch, length, past)
+
+
+def longer(decide: Callable[[int, int], bool]) -> type[Masked]:
+    """A model whose source computes one thing more where the batch and the length say so."""
+
+    def forward(self: Any, input_ids: torch.Tensor) -> torch.Tensor:
+        left = self.proj(self.emb(input_ids))
+        return self.rest(left[..., :32]) if decide(*input_ids.shape) else left
+
+    return type("Longer", (Masked,), {"forward": forward})
+
+
+@pytest.mark.parametrize(
+    "decide",
+    [
+        lambda _, length: length > 10,
+        lambda _, length: length <= 10,
+        lambda _, length: length == 1,
+        lambda _, length: length > 1,
+        lambda _, length: length != 12,
+        lambda _, length: length % 8 != 0,
+        lambda _, length: 2 * length >= 15,
+        lambda batch, _: batch == 1,
+        lambda batch, _: batch > 2,
+        lambda batch, length: batch * length > 12,
+        lambda batch, length: batch < length,
+    ],
+)
+def test_what_a_source_decides_by_the_batch_or_the_length_alone(decide: Callable[[int, int], bool]) -> None:
+    """At every point the FLOPs that torch counts, or a refusal; never those of the other way."""
+    model = longer(decide)
+    total = symflops.derive(model).total()
+    answered = 0
+    for batch, length in [
+        (1, 1),
+        (1, 2),
+        (2, 1),
+        (3, 1),
+        (1, 12),
+        (3, 7),
+        (3, 8),
+        (4, 16),
+        (20, 10),
+        (2, 11),
+        (5, 400),
+    ]:
+        try:
+            at = total.at(batch_size=batch, seq_len=length)
+        except symflops.SymflopsError as error:
+            assert "assumption broken" in str(error)  # noqa: PT017 - some points are answered
+            continue
+        answered += 1
+        assert at.matmul_flops == counted(model(MaskedConfig()), batch, length), (batch, length)
+    assert answered

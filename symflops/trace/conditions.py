@@ -36,7 +36,7 @@ from symflops.trace.naming import Depths
 from symflops.trace.notes import listed
 from symflops.trace.overrides import overrides
 from symflops.trace.run import Guard, Run
-from symflops.tree import FUNCTIONS, NAME, write
+from symflops.tree import NAME, write
 
 _SIGNS = {sympy.Eq: ("==", "!="), sympy.Ne: ("!=", "=="), sympy.Le: ("<=", ">"), sympy.Lt: ("<", ">="),
           sympy.Ge: (">=", "<"), sympy.Gt: (">", "<=")}  # fmt: skip
@@ -144,16 +144,16 @@ def _text(run: Run, guard: Guard) -> str:
     sign = signs[0] if guard.outcome else signs[1]
     difference = _simplest(add(left, negate(right)))
     names = free_symbols(difference)
-    if sign == "!=" and (isinstance(right, int) or isinstance(left, int) or not names - RUN_HINTS.keys()):
+    is_of_run = names <= RUN_HINTS.keys()
+    if sign == "!=" and (not guard.is_written if is_of_run else isinstance(right, int) or isinstance(left, int)):
         return ""  # a size is not some number: those that are 0 or 1 are numbers in the file, not symbols
     if sign in ("<", "<=", ">", ">="):
         gap = difference if sign in (">", ">=") else negate(difference)
         gap = add(gap, -1) if sign in ("<", ">") else gap
-        expected = not names - RUN_HINTS.keys() or _holds_for_long(run, guard)
-        if _always(gap) or (expected and not _is_of_long_only(run, guard)):
+        expected = is_of_run or _holds_for_long(run, guard)
+        if _always(gap) or (expected and not guard.is_written and not _is_of_long_only(run, guard)):
             return ""
-    text = _compared(difference, sign)
-    return "" if sign == "!=" and set(re.findall(r"[A-Za-z_]\w*", text)) <= {*RUN_HINTS, *FUNCTIONS} else text
+    return _compared(difference, sign)
 
 
 def _always(gap: Value) -> bool:

@@ -17,7 +17,9 @@ _MODELS = f"{_TRANSFORMERS}models{os.sep}"
 _SHARED = tuple(f"{_TRANSFORMERS}{name}.py" for name in ("masking_utils", "modeling_rope_utils", "modeling_layers"))
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 # What lies between a question about sizes and the source that asks it.
-_BETWEEN = re.compile(r"symbolic_shapes|sym_node|recording|^__init__\.py|functools|contextlib|mock")
+_BETWEEN = re.compile(
+    r"symbolic_shapes|sym_node|recording|^__init__\.py|functools|contextlib|mock|^_compile\.py|eval_frame"
+)
 _TOOLS = re.compile(r"functools\.py|contextlib\.py|unittest.mock\.py")
 
 

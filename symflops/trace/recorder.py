@@ -123,7 +123,7 @@ class Recorder(TorchDispatchMode):
         if name == "nonzero" and not self.paused:
             return self.places(args[0])
         if name == "_local_scalar_dense" and (number := self.known.number(args[0])) is not None:
-            return number
+            return bool(number) if type(number) is torch.SymBool else number
         if name in ("index", "index_put", "index_put_") and not self.paused:
             args = (args[0], self._places_of_masks(args[1]), *args[2:])
         result = function(*args, **kwargs)

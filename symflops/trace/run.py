@@ -25,7 +25,7 @@ from symflops.polynomial import Polynomial, Value, add, symbol, terms_of
 from symflops.trace import arithmetic, attention, cache, carried, experts, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.internals import SizeFixedError, Sizes, cheap_parameters, has_division, quiet
-from symflops.trace.origin import is_between, is_torch
+from symflops.trace.origin import is_between, is_model, is_torch, is_transformers
 from symflops.trace.overrides import assign
 from symflops.trace.patches import no_dropout, nothing_initialised, number_format, reads_noted
 from symflops.trace.quantity import Quantities, product
@@ -55,6 +55,7 @@ class Guard:
     condition: sympy.Basic
     outcome: bool
     by_model: bool
+    is_written: bool  # in that source, as `if length > 10`, and not inside an operation that it called
     fixes: bool = False  # a size became a number by it
 
 
@@ -166,7 +167,7 @@ def environment(built: Build, guards: list[Guard], rhythms: set[tuple[str, str]]
     sizes = built.sizes
     with ExitStack() as stack:
         stack.enter_context(sizes.active())
-        stack.enter_context(sizes.watching_guards(lambda c, o, f: _note(sizes, guards, Guard(c, o, _by_model(), f))))
+        stack.enter_context(sizes.watching_guards(lambda c, o, f: _note(sizes, guards, Guard(c, o, *_origin(), f))))
         stack.enter_context(reads_noted(built.config, built.reads, rhythms))
         stack.enter_context(number_format(built.dtype))
         stack.enter_context(torch.no_grad())
@@ -292,12 +293,17 @@ def _size(value: Value, symbols: dict[str, Any]) -> Any:
     return total
 
 
-def _by_model() -> bool:
-    """Whether the condition being decided was written in a model's source, not in torch's rules for shapes."""
+def _origin() -> tuple[bool, bool]:
+    """Whether the condition being decided comes from a model's source, not from torch's rules for shapes, and whether
+    it is written there: an `if` asks a size for its `bool` in Python, an operation of torch asks from below. What
+    transformers' own tools ask, such as whether a mask is needed, decides nothing that is counted."""
     frame: Any = sys._getframe(3)
+    is_asked = False
     while frame is not None:
         file = frame.f_code.co_filename
         if not is_between(file):
-            return not is_torch(file)
+            by_model = not is_torch(file)
+            return by_model, by_model and is_asked and (is_model(file) or not is_transformers(file))
+        is_asked = is_asked or frame.f_code.co_name == "__bool__"
         frame = frame.f_back
-    return False
+    return False, False
