@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -44,8 +44,10 @@ def plain_text_config(config: Any) -> Any:
 
 def carried(model: nn.Module, returned: Any) -> dict[str, Any]:
     """What the next call takes of what a call returned: whatever has the name of one of its arguments."""
+    if not isinstance(returned, Mapping):  # a tensor, or a tuple without names
+        return {}
     accepted = inspect.signature(type(model).forward).parameters
-    return {name: returned[name] for name in accepted if name in (returned or ()) and returned[name] is not None}
+    return {name: returned[name] for name in accepted if returned.get(name) is not None}
 
 
 def states(thing: Any) -> list[torch.Tensor]:
