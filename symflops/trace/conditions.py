@@ -49,8 +49,9 @@ _IRRELEVANT = re.compile(
 )
 
 
-def conditions(run: Run, shape: Architecture, used: Iterable[str]) -> list[str]:
-    """Every condition under which the run holds for other values of the symbols, as text, simplest first."""
+def conditions(run: Run, shape: Architecture, used: Iterable[str], shortest: int = 1) -> list[str]:
+    """Every condition under which the run holds for other values of the symbols, as text, simplest first. Sequences
+    below the `shortest` have records of their own."""
     names = set(used)
     found: dict[str, None] = {}
     for f in shape.fields:
@@ -61,7 +62,7 @@ def conditions(run: Run, shape: Architecture, used: Iterable[str]) -> list[str]:
     for guard in run.guards:
         if guard.by_model or (guard.outcome and isinstance(guard.condition, sympy.Eq)):
             text = _text(run, guard)
-            if text:
+            if text and not (guard.is_written and _holds_from(text, shortest, shape.numbers)):
                 found[text] = None
     numbers = shape.numbers
     for text in _limits(run):
@@ -70,6 +71,17 @@ def conditions(run: Run, shape: Architecture, used: Iterable[str]) -> list[str]:
         found[text] = None
     kept = [t for t in found if len(t) <= 160 and re.search("[A-Za-z]", t) and _is_true(t, numbers)]
     return sorted(dict.fromkeys(kept), key=lambda t: (len(t), t))
+
+
+def _holds_from(text: str, shortest: int, numbers: dict[str, int]) -> bool:
+    """Whether a condition on the length decides between records, and this one is of those for which it holds."""
+    if shortest == 1:
+        return False
+    lengths = (*range(shortest, shortest + 64), 10**6)
+    try:
+        return all(holds(text, numbers | {"seq_len": length}) for length in lengths)
+    except SymflopsError:  # it is on more than the length
+        return False
 
 
 def _limits(run: Run) -> Iterable[str]:

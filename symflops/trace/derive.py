@@ -14,6 +14,7 @@ from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError
 from symflops.model import Model, load
+from symflops.numeric import evaluate
 from symflops.polynomial import Value
 from symflops.trace import combine, interpolation
 from symflops.trace.architecture import Architecture
@@ -27,7 +28,7 @@ from symflops.trace.layer_data import Data
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import Depths
 from symflops.trace.notes import dtype, is_pair, never_run, not_masked, quantized
-from symflops.trace.refine import length_limit
+from symflops.trace.refine import decides_by_one, length_limit
 from symflops.trace.run import Run, Settings, is_encoder
 from symflops.trace.work import Progress, Work
 
@@ -46,6 +47,7 @@ class Record:
     without_past: bool = False
     merged: bool = False  # the steps of a loop are one layer
     limit: Value = 0  # the length below which the source does something else, if it is more than 2
+    shortest: int = 1  # shorter sequences have records of their own
 
 
 def derive(
@@ -131,6 +133,8 @@ def _with_past(work: Work, settings: Settings) -> Record:
         if not recurrent:
             record = _any_length(work, settings)
             recurrent = _leaves_states(work, record, settings)
+            if not recurrent and decides_by_one(record.run):
+                record = _one_or_many(work, settings)
             if not recurrent and not _asks_for_past(record.run):
                 return record
         cached = "with the states of an earlier call" if recurrent else "with cached tokens"
@@ -177,10 +181,11 @@ def _one_or_many(work: Work, settings: Settings) -> Record:
 
     many, one = _alike(work, make, usual, made)
     if many.limit == 0:
-        return replace(many, layers=combine.with_short(many.layers, one.layers))
+        return replace(many, layers=combine.with_short(many.layers, one.layers), shortest=2)
     calls = usual | {"two tokens": replace(settings, lengths={"seq_len": 2})}
     many, one, two = _alike(work, make, calls, made)
-    return replace(many, layers=combine.with_short(many.layers, one.layers, two.layers, many.limit))
+    layers = combine.with_short(many.layers, one.layers, two.layers, many.limit)
+    return replace(many, layers=layers, shortest=max(2, int(evaluate(many.limit, many.shape.numbers))))
 
 
 def _any_length(work: Work, settings: Settings) -> Record:
@@ -263,7 +268,7 @@ def _model(work: Work, record: Record) -> Model:
         {"name": named.name, "symbols": {**numbers, **depths.symbols, **dict.fromkeys(unknown)}, "layers": layers}
     )
     used = trial.total(symbolic=True).free_symbols | _in_repeats(trial) | _in_states(trial)
-    assumes = conditions(record.run, record.shape, used)
+    assumes = conditions(record.run, record.shape, used, record.shortest)
     mentioned = {n for n in numbers if any(n in _words(a) for a in assumes)}
     symbols = {n: v for n, v in (numbers | depths.symbols).items() if n in used | mentioned | depths.symbols.keys()}
     kept = numbers_kept(record.run, record.shape, symbols)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -179,18 +180,30 @@ def _asks_for_one(condition: sympy.Basic) -> bool:
 def length_limit(run: Run) -> Value:
     """The length below which the model's source does something else, such as a convolution that wants as many positions
     as its kernel has: what it compared seq_len with, of which one token is on the other side; 0 if there is none."""
-    lengths = {s for s, name in run.sizes.names.items() if name == "seq_len"}
-    one = run.sizes.hints | dict.fromkeys(lengths, sympy.Integer(1))
     found: set[Value] = set()
-    for guard in run.guards:
-        if guard.by_model and isinstance(guard.condition, Relational) and guard.condition.free_symbols & lengths:
-            left, right = (run.quantities.read(side) for side in guard.condition.args)
-            limit = right if left == symbol("seq_len") else left if right == symbol("seq_len") else 1
-            flips = decide(guard.condition, one) in (True, False) and decide(guard.condition, one) != guard.outcome
-            if flips and len(free_symbols(limit)) < 2 and not free_symbols(limit) & RUN_HINTS.keys():
-                found.add(limit)
+    for guard in _other_for_one(run):
+        left, right = (run.quantities.read(side) for side in guard.condition.args)
+        limit = right if left == symbol("seq_len") else left if right == symbol("seq_len") else 1
+        if len(free_symbols(limit)) < 2 and not free_symbols(limit) & RUN_HINTS.keys():
+            found.add(limit)
     found -= {1, 2}
     return found.pop() if len(found) == 1 else 0
+
+
+def decides_by_one(run: Run) -> bool:
+    """Whether the model's source is written to do something else for one token, as by `if seq_len == 1`."""
+    return any(guard.is_written for guard in _other_for_one(run))
+
+
+def _other_for_one(run: Run) -> Iterator[Guard]:
+    """The comparisons of the model's source that one token is on the other side of."""
+    lengths = {s for s, name in run.sizes.names.items() if name == "seq_len"}
+    one = run.sizes.hints | dict.fromkeys(lengths, sympy.Integer(1))
+    for guard in run.guards:
+        if guard.by_model and isinstance(guard.condition, Relational) and guard.condition.free_symbols & lengths:
+            decided = decide(guard.condition, one)
+            if decided in (True, False) and decided != guard.outcome:
+                yield guard
 
 
 def real_numbers(run: Run, shape: Architecture) -> dict[sympy.Symbol, sympy.Rational]:
