@@ -260,7 +260,6 @@ def longer(decide: Callable[[int, int], bool]) -> type[Masked]:
         lambda _, length: length != 12,
         lambda _, length: length % 8 != 0,
         lambda _, length: 2 * length >= 15,
-        lambda batch, _: batch == 1,
         lambda batch, _: batch > 2,
         lambda batch, length: batch * length > 12,
         lambda batch, length: batch < length,

@@ -157,7 +157,8 @@ def _text(run: Run, guard: Guard) -> str:
     difference = _simplest(add(left, negate(right)))
     names = free_symbols(difference)
     is_of_run = names <= RUN_HINTS.keys()
-    if sign == "!=" and (not guard.is_written if is_of_run else isinstance(right, int) or isinstance(left, int)):
+    is_asked = guard.is_written and names == {"seq_len"}
+    if sign == "!=" and (not is_asked if is_of_run else isinstance(right, int) or isinstance(left, int)):
         return ""  # a size is not some number: those that are 0 or 1 are numbers in the file, not symbols
     if sign in ("<", "<=", ">", ">="):
         gap = difference if sign in (">", ">=") else negate(difference)
