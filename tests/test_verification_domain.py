@@ -45,6 +45,8 @@ CONTRADICTIONS = [
 def test_conditions_that_exclude_every_point_prove_nothing(conditions: list[str], pair: tuple[str, str]) -> None:
     verdict = symflops.verify(*pair, assume=conditions)
     assert (verdict.status, verdict.proof) == ("unproven", EMPTY)
+    assert not verdict.findings  # nothing differs where there is no point
+    assert not verdict.ratios
 
 
 @pytest.mark.parametrize(

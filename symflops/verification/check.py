@@ -101,7 +101,7 @@ def verify(
         elif leads.status == "unproven":
             how = "different, perhaps in terms of lower order alone"
             verdict = Verdict("unproven", metric, given.label, wanted.label, how)
-    if verdict.status != "equal":
+    if verdict.status != "equal" and not decision.is_of_no_point:
         left = max(_DIAGNOSIS * budget * 0.5, end - deadline.now())
         findings = _findings(matched, wanted, metric, left)
         found, at, why = ratios(matched, {**wanted.numbers, **given.numbers}, sizes)

@@ -35,6 +35,11 @@ class Decision:
     point: Point | None = None
     smallest: bool = False
 
+    @property
+    def is_of_no_point(self) -> bool:
+        """Whether there is nothing to compare: no point meets the conditions."""
+        return self.how == EMPTY
+
 
 def decide(a: Tree, b: Tree, where: Domain, seconds: float) -> Decision:
     """Whether two formulas are equal at every point of a domain at which both have a number."""
