@@ -34,7 +34,7 @@ from symflops.trace.architecture import RUN_HINTS, Architecture, parts, stated
 from symflops.trace.layer_lists import computed_lists, layer_fields
 from symflops.trace.naming import Depths
 from symflops.trace.notes import listed
-from symflops.trace.overrides import overrides
+from symflops.trace.overrides import gives, overrides
 from symflops.trace.run import Guard, Run
 from symflops.tree import NAME, write
 
@@ -287,7 +287,7 @@ def _absent(run: Run) -> set[str]:
     default: a config that has one may take another path."""
     every = [part for _, part in parts(run.build.original)]
     read = {key for _, key in run.build.reads if not _IRRELEVANT.search(key)}
-    return {key for key in read if not any(hasattr(part, key) for part in every)}
+    return {key for key in read if not any(gives(part, key) for part in every)}
 
 
 def literal(value: Any) -> str:

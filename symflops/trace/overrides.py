@@ -44,6 +44,11 @@ def statement(part: Any) -> dict[str, Any]:
     }
 
 
+def gives(part: Any, key: str) -> bool:
+    """Whether a part of a config has a field, for all of its layers or for some."""
+    return any(key in fields for fields in _stated(part).values()) or hasattr(part, key)
+
+
 def assign(part: Any, key: str, kind: str, value: Any) -> None:
     """Let all layers of a type have a field with this value."""
     for place, fields in _stated(part).items():
