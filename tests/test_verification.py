@@ -389,7 +389,9 @@ def test_nothing_hangs(name: str, budget: float) -> None:
     verdict = symflops.verify(*HARD[name], budget=budget)
     assert verdict.status != "equal" or name == "large modulus"
     assert verdict.proof or verdict.status == "different"
-    assert thread_time() - start < budget + 0.3
+    # A hang takes minutes. How close to the budget it ends is what benchmarks/bench_verify.py measures: in a process
+    # that holds all of torch, one pass of the garbage collector takes most of a second.
+    assert thread_time() - start < budget + 5
 
 
 def test_far_thresholds_are_found() -> None:
