@@ -22,6 +22,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,8 @@ def main() -> None:
         import torch  # here once, and not in each process
         import transformers
 
-        source.model_types()
+        for name in ("derive", "binding"):  # as they are now, whatever is edited meanwhile
+            import_module(f"symflops.trace.{name}")
         torch.set_num_threads(1)
         transformers.logging.set_verbosity_error()
         work = _pairs(wanted, folders) if given.bind else [(folder, [folder]) for folder in wanted]

@@ -16,7 +16,9 @@ from contextvars import ContextVar
 from math import inf
 from time import thread_time as now
 
-__all__ = ["OutOfTimeError", "check", "limit", "now"]
+__all__ = ["DERIVATION", "OutOfTimeError", "check", "limit", "now"]
+
+DERIVATION = 300.0  # seconds that a derivation may take, unless somebody says otherwise
 
 _end: ContextVar[float] = ContextVar("end", default=inf)
 

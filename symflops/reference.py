@@ -15,12 +15,14 @@ from typing import Any
 
 from symflops import model as models
 from symflops import source, verification
+from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import AmbiguousClassError, Formula, formula_for_class, formula_names, load_formula, read_formula
 from symflops.layer import Layer, Part
 from symflops.meaning import LETTER, is_known
 from symflops.model import Model
 from symflops.numeric import RUN_SYMBOLS
+from symflops.source import Progress
 from symflops.tree import names, read
 from symflops.verification import Verdict
 from symflops.verification.subject import layer_of, one_layer
@@ -30,7 +32,7 @@ _WORD = re.compile(r"[A-Za-z_][\w.-]*\Z")  # what a model or a formula of the li
 _TRANSFORMERS = re.compile(r"transformers\.models\.([a-z0-9_]+)\.")
 
 
-def named(text: str, progress: Callable[[str], None] = lambda _: None) -> Formula | Model | str:
+def named(text: str, progress: Progress = lambda _: None, timeout: float = DERIVATION) -> Formula | Model | str:
     """The formula, the model, the layer or the class behind a name; the text itself where it names none of these.
 
     >>> named("linear").about, named("llama-2-7b-hf:mlp.gate_proj").total().matmul_flops
@@ -50,11 +52,11 @@ def named(text: str, progress: Callable[[str], None] = lambda _: None) -> Formul
         return read_formula(Path(path))
     is_word = _WORD.match(path) is not None
     if layer or path.endswith(".json") or (is_word and path in models.model_names()) or _is_file(path):
-        model = source.load(path, progress)
+        model = source.load(path, progress, timeout=timeout)
         return layer_of(model, layer) if layer else model
     if is_word and text in formula_names():
         return load_formula(text)
-    return of_class(text, progress) if _CLASS.match(text) else text
+    return of_class(text, progress, timeout) if _CLASS.match(text) else text
 
 
 def _of_named(function: Callable[..., Verdict]) -> Callable[..., Verdict]:
@@ -127,7 +129,7 @@ def _exists(path: str) -> bool:
         return False
 
 
-def of_class(name: str, progress: Callable[[str], None] = lambda _: None) -> Formula | Model:
+def of_class(name: str, progress: Progress = lambda _: None, timeout: float = DERIVATION) -> Formula | Model:
     """What a class costs, by its full name or a short one: a formula of the library, a layer of a shipped model, or,
     with PyTorch and transformers installed, a layer of the model of its type, derived.
 
@@ -145,20 +147,20 @@ def of_class(name: str, progress: Callable[[str], None] = lambda _: None) -> For
         package = ".".join(name.split(".")[:2])  # torch.nn.Linear is torch.nn.modules.linear.Linear
         if known == name or any(c.startswith(package) and c.endswith(f".{known}") for c in formula.classes):
             return formula
-    found = layer_of_class(name, progress)
+    found = layer_of_class(name, progress, timeout)
     if found is None:
         raise SymflopsError(f"no formula, layer or model type for the class {name[:200]!r}")
     return found
 
 
-def layer_of_class(name: str, progress: Callable[[str], None] = lambda _: None) -> Model | None:
+def layer_of_class(name: str, progress: Progress = lambda _: None, timeout: float = DERIVATION) -> Model | None:
     """A layer of that class in a shipped model or, derived, in the model of its type; or a whole model of the class."""
     for shipped in models.model_names():
         found = _with_class(models.load(shipped), name)
         if found is not None:
             return found
     for kind in _kinds(name):
-        found = _with_class(source.derive(kind, progress=progress), name)
+        found = _with_class(source.derive(kind, progress=progress, timeout=timeout), name)
         if found is not None:
             return found
     return None

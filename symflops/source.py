@@ -13,21 +13,28 @@ from typing import Any
 
 from symflops import files
 from symflops import model as models
+from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError
 from symflops.model import Model
+
+Progress = Callable[[str], None]
 
 MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
-def load(model: Any, progress: Callable[[str], None] = lambda _: None) -> Model:
+def load(model: Any, progress: Progress = lambda _: None, *, timeout: float = DERIVATION) -> Model:
     """A model: by the name of a shipped one, from a model file, a Hugging Face config.json or its directory, or a dict.
+
+    A config is derived, within `timeout` seconds of processor time.
 
     Raises SymflopsError naming file, path inside it and culprit.
     """
     if isinstance(model, Mapping):
-        return derive(dict(model), progress=progress) if _describes_a_config(model) else models.load(model)
+        if _describes_a_config(model):
+            return derive(dict(model), progress=progress, timeout=timeout)
+        return models.load(model)
     if isinstance(model, str | Path) and model not in models.model_names() and _is_config(Path(model)):
-        return derive(model, progress=progress)
+        return derive(model, progress=progress, timeout=timeout)
     return models.load(model)
 
 
@@ -36,8 +43,8 @@ def derive(
     *,
     attention: str = "fused",
     allow_unknown: bool = False,
-    progress: Callable[[str], None] = lambda _: None,
-    timeout: float = 300.0,
+    progress: Progress = lambda _: None,
+    timeout: float = DERIVATION,
 ) -> Model:
     """The closed-form model of a transformers config, derived from its model's own source.
 

@@ -31,7 +31,7 @@ from transformers import (
 
 import symflops
 from symflops import Model, SymflopsError
-from symflops.cli import main, request
+from symflops.cli import COMMANDS, main, request
 from symflops.expr import to_sympy, unparse
 from symflops.source import bind
 from symflops.trace.inspection import inspect
@@ -117,6 +117,31 @@ def test_a_config_can_be_named_where_a_model_is(say: Any, tmp_path: Path) -> Non
         shown = say("total", named, "-B", "1", "-S", "2048")
         assert "29,261,612,187,648" in shown
         assert "6,738,415,616" in shown
+
+
+COMMANDS_ON_A_CONFIG = {
+    "total": [], "show": [], "sweep": ["-B", "1", "-S", "8"], "table": [], "report": [],
+    "solve": ["flops <= 1 PFLOP", "--for", "S"], "regimes": [], "generation": [], "compare": ["gpt2"], "roofline": ["--hardware", "h100-sxm"], "derive": [],
+    "verify": ["--against", "gpt2"],
+}  # fmt: skip
+
+
+def test_every_command_that_may_derive_is_there() -> None:
+    no_model = {"hardware", "formulas", "models", "inspect"}  # or one that is built and not run
+    assert {*COMMANDS_ON_A_CONFIG} == {*COMMANDS} - no_model
+
+
+@pytest.mark.parametrize("command", COMMANDS_ON_A_CONFIG)
+def test_every_command_that_derives_takes_a_timeout(refuse: Any, tmp_path: Path, command: str) -> None:
+    config = write(tmp_path / "small" / "config.json", LLAMA)
+    said = refuse(command, config, *COMMANDS_ON_A_CONFIG[command], "--timeout", "1e-9")
+    assert "not derived within 1e-09 s of processor time; the last step was: reading the config" in said
+
+
+def test_the_other_side_of_a_comparison_has_the_timeout_too(refuse: Any, tmp_path: Path) -> None:
+    config = write(tmp_path / "small" / "config.json", LLAMA)
+    for command in (["compare", "gpt2", config], ["verify", "gpt2", "--against", config]):
+        assert "not derived within 1e-09 s" in refuse(*command, "--timeout", "1e-9")
 
 
 def test_a_config_can_be_loaded_as_data(llama: Model) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from symflops import source
 from symflops.cli import output_file, request
+from symflops.deadline import DERIVATION
 
 
 class Attention(StrEnum):
@@ -27,9 +28,7 @@ def derive(
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="keep an operation that nothing knows as a symbol in the total")
     ] = False,
-    timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="of processor time after which it gives up")
-    ] = 300.0,
+    timeout: request.Timeout = DERIVATION,
 ) -> None:
     """Derive the closed forms of a config's model from its own source, as a model JSON."""
     target = output_file.writable(output) if output is not None else None

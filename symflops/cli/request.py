@@ -20,6 +20,7 @@ import typer
 
 from symflops import units
 from symflops.cost import Cost
+from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 from symflops.numeric import RUN_SYMBOLS, check, plain
@@ -48,6 +49,9 @@ DtypeBytes = Annotated[
 ]
 WeightBytes = Annotated[str | None, typer.Option("--weight-bytes", help="of weights (default: --dtype-bytes)")]
 CacheBytes = Annotated[str | None, typer.Option("--cache-bytes", help="of the KV cache (default: --dtype-bytes)")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", help="of processor time after which a derivation gives up")
+]
 Metric = Annotated[list[str] | None, typer.Option("--metric", help="which metric; repeatable (default: all)")]
 Symbolic = Annotated[bool, typer.Option("--symbolic", help="keep hidden_size and the like as symbols")]
 Short = Annotated[bool, typer.Option("--short", help="short names, with a legend")]
@@ -81,6 +85,7 @@ class Point:
     causal: bool = False
     config: str | None = None
     settings: tuple[str, ...] = ()
+    timeout: float = DERIVATION
     resolved: list[Model] = field(default_factory=list)  # the models of this command, in order
     unexpected: list[tuple[Model, str]] = field(default_factory=list)  # notes on lengths that they were not made for
 
@@ -111,7 +116,7 @@ class Point:
 
     def other(self, model_name: str) -> Model:
         """A further model of the command, as it stands."""
-        return Point(resolved=self.resolved).resolve(model_name)[0]
+        return Point(timeout=self.timeout, resolved=self.resolved).resolve(model_name)[0]
 
     def resolve(self, model_name: str) -> tuple[Model, dict[str, Any]]:
         """The model with the values of `--config` and `--set`, and the numbers given for run symbols."""
@@ -140,7 +145,7 @@ class Point:
                 f"{count:,} points, more than the {MAX_POINTS:,} of an answer; `symflops sweep` has more"
             )
         with only_our_words(), progress() as tell:
-            model = load(model_name, tell)
+            model = load(model_name, tell, timeout=self.timeout)
             if self.config is not None:
                 model = bind(model, self.config)
         found: list[tuple[Model, dict[str, Any]]] = []
@@ -166,7 +171,7 @@ ANYWHERE = Point()
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     "batch_size": (Batch, None), "seq_len": (Length, None), "past_len": (Past, None), "causal": (Causal, False),
     "dtype_bytes": (DtypeBytes, None), "weight_bytes": (WeightBytes, None), "cache_bytes": (CacheBytes, None),
-    "config": (OtherConfig, None), "settings": (Set, None),
+    "config": (OtherConfig, None), "settings": (Set, None), "timeout": (Timeout, DERIVATION),
 }  # fmt: skip
 Command = Callable[..., None]
 
@@ -189,9 +194,9 @@ def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
         @wraps(command)
         def called(**given: Any) -> None:
             said = {name: given.pop(name) for name in options}
-            causal, config, settings = (said.pop(name) for name in ("causal", "config", "settings"))
+            causal, config, settings, timeout = (said.pop(n) for n in ("causal", "config", "settings", "timeout"))
             run = {name: text for name, text in said.items() if text is not None}
-            point = Point(run, causal, config, tuple(settings or ()))
+            point = Point(run, causal, config, tuple(settings or ()), timeout)
             command(**given, point=point)
             print_notes(point.notes)
 

@@ -12,6 +12,7 @@ import typer
 
 from symflops import units
 from symflops.cli import request
+from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError
 
 STATUS = {"equal": 0, "different": 1, "unproven": 2}  # what the process exits with; 3 is invalid input
@@ -79,6 +80,7 @@ def verify(
         str | None, typer.Option("--lengths", metavar="N,N,…", help="lengths at which the ratio of both is computed")
     ] = None,
     budget: Annotated[str, typer.Option("--budget", metavar="SECONDS", help="time for decision and diagnosis")] = "1",
+    timeout: request.Timeout = DERIVATION,
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
 ) -> None:
     """Whether a formula is right: equal (proved), different (with a counterexample and what is wrong), or unproven.
@@ -94,7 +96,7 @@ def verify(
         if not text.strip():
             raise SymflopsError(f"{what} is empty")
     with request.only_our_words(), request.progress() as progress:
-        given, wanted = (named(text.strip(), progress) for text in (candidate, against))
+        given, wanted = (named(text.strip(), progress, timeout) for text in (candidate, against))
     check_words(given, wanted, [rename, settings, assume])
     verdict = verification.verify(
         given,

@@ -32,8 +32,6 @@ from symflops.trace.refine import decides_by_one, length_limit
 from symflops.trace.run import Run, Settings, is_encoder
 from symflops.trace.work import Progress, Work
 
-TIMEOUT = 300.0  # seconds of processor time
-
 
 @dataclass
 class Record:
@@ -56,7 +54,7 @@ def derive(
     attention: str = "fused",
     allow_unknown: bool = False,
     progress: Progress = lambda _: None,
-    timeout: float = TIMEOUT,
+    timeout: float = deadline.DERIVATION,
 ) -> Model:
     """The closed-form model of a transformers config, derived from its model's own source.
 
