@@ -125,4 +125,33 @@ def test_the_command_line(say: Any, refuse: Any) -> None:
     assert "3.35 TB/s" in say("hardware", "h100-sxm")
     assert json.loads(say("hardware", "tpu-v4", "--format", "json"))["vector_tflops"] == {}
     assert len(json.loads(say("hardware", "--format", "json"))) == len(NAMES)
-    assert refuse("hardware", "h100").startswith("unknown machine 'h100'; did you mean 'h100-")
+    assert refuse("hardware", "h1000").startswith("unknown machine 'h1000'; did you mean 'h100-")
+
+
+H100 = ["h100-sxm", "h100-pcie", "h100-nvl", "dgx-h100"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("h100", H100), ("H100", H100), ("H100-SXM", H100[:1]), ("h100 sxm", H100[:1]), ("b200", ["b200-sxm"]),
+        ("MI300", ["mi300x"]), ("rtx4090", ["rtx-4090"]), ("4090", ["rtx-4090"]), ("L4", ["l4"]), ("T4", ["t4"]),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_name_in_either_case(text: str, names: list[str], say: Any) -> None:
+    data = json.loads(say("hardware", text, "--format", "json"))
+    assert [machine["name"] for machine in (data if isinstance(data, list) else [data])] == names
+    shown = say("hardware", text)
+    if len(names) > 1:
+        assert shown.startswith(f"{len(names)} machines have {text!r} in their names\n")
+        assert [line.split()[0] for line in shown.splitlines()[3:]] == names
+    else:
+        assert shown.startswith(f"{names[0]}: ")
+
+
+def test_which_machine_is_not_guessed(say: Any, refuse: Any) -> None:
+    roofline = ("roofline", "gpt2", "--hardware")
+    assert refuse(*roofline, "H100") == f"'H100' is 4 machines; name one: {', '.join(H100)}"
+    assert say(*roofline, "MI300", "--dtype", "BF16") == say(*roofline, "mi300x", "--dtype", "bf16")
+    assert refuse("hardware", "h10").startswith("unknown machine 'h10'")
+    assert refuse("hardware", "x") == "unknown machine 'x'; symflops hardware lists them"

@@ -42,6 +42,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("reference", "analysis"),
     ("agent",),
     ("cli",),
+    ("__main__",),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 HEAVY = ("torch", "transformers", "anthropic", "matplotlib", "pandas")

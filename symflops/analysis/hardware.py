@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -23,6 +24,7 @@ _NUMBERS = ("memory_gb", "bandwidth_gb_s", "link_gb_s")
 _REQUIRED = ("about", "peak_tflops", "memory_gb", "bandwidth_gb_s", "source")
 _KEYS = (*_REQUIRED, "vector_tflops", "link_gb_s", "devices", "sources")
 _MAX_FILE = 1_000_000
+_SHORTEST = 3  # letters of a part of a name
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ class Hardware:
         """The data type that matrices are multiplied in: the wanted one, or by the bytes of an element the narrowest
         that the machine has and that holds it. Raises SymflopsError for one that it does not have."""
         if wanted is not None:
-            if wanted not in self.peak:
+            if wanted.lower() not in self.peak:
                 raise SymflopsError(f"{self.name} states no {wanted[:60]!r} peak; valid: {', '.join(self.peak)}")
-            return wanted
+            return wanted.lower()
         wide_enough = [name for name, size in DTYPES.items() if size >= element_bytes and name in self.peak]
         if not wide_enough:
             raise SymflopsError(f"{self.name} has no data type of {element_bytes} bytes; valid: {', '.join(self.peak)}")
@@ -82,7 +84,8 @@ def hardware_names() -> tuple[str, ...]:
 
 
 def load_hardware(name: Any) -> Hardware:
-    """A machine: by the name of a shipped one, or from a TOML file of the same form, `file.toml` or `file.toml:name`.
+    """A machine: by the name of a shipped one, or a part of it that no other has, or from a TOML file of the same form,
+    `file.toml` or `file.toml:name`.
 
     Raises SymflopsError naming file, machine and key.
     """
@@ -92,11 +95,10 @@ def load_hardware(name: Any) -> Hardware:
         raise SymflopsError(f"expected a machine's name or file, got {type(name).__name__}")
     path, _, inside = str(name).partition(".toml")
     if str(name) == path:
-        shipped = _shipped()
-        if path not in shipped:
-            hint = nearest(path, tuple(shipped)) or "; symflops hardware lists them"
-            raise SymflopsError(f"unknown machine {path[:100]!r}{hint}")
-        return shipped[path]
+        found = find_hardware(path)
+        if len(found) > 1:
+            raise SymflopsError(f"{path!r} is {len(found)} machines; name one: {', '.join(m.name for m in found)}")
+        return found[0]
     own = _read(Path(f"{path}.toml"))
     wanted = inside.removeprefix(":")
     if not wanted and len(own) == 1:
@@ -104,6 +106,37 @@ def load_hardware(name: Any) -> Hardware:
     if wanted not in own:
         raise SymflopsError(f"name one of its machines, as in {path}.toml:NAME{nearest(wanted, tuple(own))}")
     return own[wanted]
+
+
+def find_hardware(name: str) -> tuple[Hardware, ...]:
+    """The shipped machines that a name or a part of one may mean, in either case and with any separators.
+
+    >>> [machine.name for machine in find_hardware("H100")]
+    ['h100-sxm', 'h100-pcie', 'h100-nvl', 'dgx-h100']
+    >>> [machine.name for machine in find_hardware("RTX 4090")]
+    ['rtx-4090']
+
+    Raises SymflopsError where there is none.
+    """
+    shipped = _shipped()
+    if name.lower() in shipped:
+        return (shipped[name.lower()],)
+    wanted = "".join(_words(name))
+    found = tuple(shipped[known] for known in shipped if len(wanted) >= _SHORTEST and _has_words(known, wanted))
+    if not found:
+        hint = nearest(name.lower(), tuple(shipped)) or "; symflops hardware lists them"
+        raise SymflopsError(f"unknown machine {name[:100]!r}{hint}")
+    return found
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", name.lower())
+
+
+def _has_words(name: str, wanted: str) -> bool:
+    """Whether a name, from the start of one of its words on, begins so: b200 is no part of gb200, nor h10 of h100."""
+    words = _words(name)
+    return any(re.match(rf"{wanted}(?<!\d)|{wanted}(?!\d)", "".join(words[i:])) for i in range(len(words)))
 
 
 @cache

@@ -28,13 +28,16 @@ from symflops.cli import (
     total,
     verify,
 )
+from symflops.cli.help import Command, Group
+from symflops.cli.surface import command as with_shared_options
 from symflops.errors import SymflopsError, nearest, one_line
 
 INVALID = 3  # exit status for input that is wrong
 
 app = typer.Typer(
     name="symflops",
-    add_completion=False,
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -57,7 +60,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "models": listing.models,
 }
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name, cls=Command)(with_shared_options(_command))
 app.add_typer(agent.app, name="agent")
 _NAMES = (*COMMANDS, "agent")
 
@@ -66,17 +69,26 @@ _UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
+def _symflops(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("-V", "--version", help="print the version")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="no notes and no progress")] = False,
+) -> None:
     """Closed-form cost formulas for neural networks."""
+    context.with_resource(streams.quiet(quiet))
     if version:
         print(f"symflops {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every mistake of the user's is one line on stderr and exit status 3."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        if not given[0].startswith("-") and given[0] not in _NAMES:
+        if given[0].lower() in _NAMES:
+            given[0] = given[0].lower()
+        elif not given[0].startswith("-"):
             raise SymflopsError(f"no such command {given[0]!r}{nearest(given[0], _NAMES)}")
         with streams.printing():
             status = app(given, standalone_mode=False, prog_name="symflops")

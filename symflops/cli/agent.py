@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from symflops.cli import request
+from symflops.cli import request, streams
+from symflops.cli.help import Command, Group
 from symflops.cli.output_file import writable, write
+from symflops.cli.surface import command as with_shared_options
 from symflops.errors import SymflopsError, one_line
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from symflops.agent.gate import Judgement
 
 app = typer.Typer(
+    cls=Group,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -26,7 +29,7 @@ app = typer.Typer(
 )
 _STATUS = {"different": 1, "invalid": 1, "unproven": 2}  # as `verify` has them; 3 is invalid input
 
-Rounds = Annotated[int, typer.Option("--rounds", help="how often an answer may be corrected")]
+Rounds = Annotated[int, typer.Option("--rounds", metavar="N", help="how often an answer may be corrected")]
 ModelName = Annotated[str | None, typer.Option("--model", metavar="NAME", help="which Claude (default: claude-opus-5)")]
 LibraryFolder = Annotated[
     str | None, typer.Option("--library", metavar="DIR", help="your library (default: $SYMFLOPS_LIBRARY)")
@@ -37,7 +40,8 @@ AcceptUnproven = Annotated[
 Timeout = Annotated[str, typer.Option("--timeout", metavar="SECONDS", help="how long to wait for an answer")]
 
 
-@app.command()
+@app.command(cls=Command)
+@with_shared_options
 def formula(
     class_name: Annotated[
         str, typer.Argument(metavar="CLASS", help="a module's class: its full name, or its name in torch.nn")
@@ -83,7 +87,8 @@ def formula(
         print(f"wrote {place.calculator(found.name, calculator(found, class_name))}")
 
 
-@app.command("model")
+@app.command("model", cls=Command)
+@with_shared_options
 def model_(
     config: request.Config,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="write the model there")] = None,
@@ -116,7 +121,7 @@ def model_(
         sys.stdout.write(built.model.dumps())
     else:
         write(target, built.model.dumps())
-        print(f"wrote {output}: {built.judgement.status}, {one_line(built.judgement.said)}", file=sys.stderr)
+        streams.tell(f"wrote {output}: {built.judgement.status}, {one_line(built.judgement.said)}")
 
 
 @contextmanager

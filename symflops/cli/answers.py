@@ -43,6 +43,13 @@ def text(value: Value) -> str:
     return write(grouped(value))
 
 
+def together(answers: Sequence[str], as_json: bool) -> str:
+    """Several answers: below each other, or a JSON array of them."""
+    if len(answers) == 1:
+        return answers[0]
+    return f"[{', '.join(answers)}]" if as_json else "\n\n".join(answers)
+
+
 def dump(data: Any) -> str:
     import json
 

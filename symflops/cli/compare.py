@@ -20,7 +20,7 @@ def compare(
     b: Annotated[
         str, typer.Argument(metavar="MODEL|RULE", help="another model, or a rule such as '6*N*D', '2*N per token'")
     ],
-    metric: Annotated[str, typer.Option("--metric", help="which metric")] = "flops",
+    metric: request.OneByOne = None,
     by: answers.By = "seq_len",
     within: Annotated[
         str | None, typer.Option("--within", metavar="PERCENT", help="where B is that close to A")
@@ -37,9 +37,11 @@ def compare(
 
     first, run = point.resolve(a)
     second = b if comparison.is_rule(b) else point.other(b)
-    found = comparison.compare(first, second, metric, by=by, **run)
-    percent = within or ("5%" if found.is_rule else None)
-    point.say(_PRINTERS[output](found, percent), output is answers.Format.json)
+    shown = []
+    for name in metric or ("flops",):
+        found = comparison.compare(first, second, name, by=by, **run)
+        shown.append(_PRINTERS[output](found, within or ("5%" if found.is_rule else None)))
+    point.say(answers.together(shown, output is answers.Format.json), output is answers.Format.json)
 
 
 def _text(found: Comparison, percent: str | None) -> str:

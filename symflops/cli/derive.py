@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from symflops import source
-from symflops.cli import output_file, request
+from symflops.cli import output_file, request, streams
 from symflops.deadline import DERIVATION
 
 
@@ -46,4 +46,4 @@ def derive(
     request.print_notes(model.notes)
     layers = sum(row.is_basic for row in model.rows(symbolic=True))
     seconds = time.monotonic() - started
-    print(f"wrote {output}: {layers} layers, {len(model.symbols)} symbols, {seconds:.1f} s", file=sys.stderr)
+    streams.tell(f"wrote {output}: {layers} layers, {len(model.symbols)} symbols, {seconds:.1f} s")

@@ -13,7 +13,7 @@ from symflops.algebra import free_symbols, substitute
 from symflops.cli import answers, request
 from symflops.cli.convention import Convention
 from symflops.cli.quantities import engineering, exact_number
-from symflops.cli.total import Format, one_or_each, printed, together
+from symflops.cli.total import Format, one_or_each, printed
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
 from symflops.model import Model
@@ -24,10 +24,14 @@ from symflops.polynomial import Value
 @request.at_a_point(without=("seq_len", "past_len"))
 def generation(
     model: request.ModelName,
-    prompt_len: Annotated[str | None, typer.Option("-p", "--prompt-len", help="tokens of the prompt")] = None,
+    prompt_len: Annotated[
+        str | None, typer.Option("-p", "--prompt-len", metavar="N", help="tokens of the prompt")
+    ] = None,
     new_tokens: Annotated[
         str | None,
-        typer.Option("-n", "--new-tokens", help="tokens generated, with the one that the prompt's pass yields"),
+        typer.Option(
+            "-n", "--new-tokens", metavar="N", help="tokens generated, with the one that the prompt's pass yields"
+        ),
     ] = None,
     point: request.Point = request.ANYWHERE,
     metric: request.Metric = None,
@@ -59,7 +63,7 @@ def generation(
                 raise error.within(named.name) from None
         shown = printed(output, named, cost, metrics, short, convention)
         found.append(_with_cache(output, shown, named, symbolic, given, cost))
-    point.say(together(found, output), output is Format.json)
+    point.say(answers.together(found, output is Format.json), output is Format.json)
 
 
 def _with_cache(output: Format, shown: str, model: Model, symbolic: bool, given: dict[str, Any], cost: Cost) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from symflops.cli import answers
+from symflops.cli import answers, completion
+from symflops.cli.listing import Format, Output
 from symflops.cli.quantities import aligned, engineering
 from symflops.numeric import whole
 
@@ -17,23 +18,29 @@ _SOURCED = ("devices", "peak_tflops", "vector_tflops", "memory_gb", "bandwidth_g
 
 
 def hardware(
-    name: Annotated[str | None, typer.Argument(help="show this machine and where its numbers are from")] = None,
-    output: Annotated[answers.Format, typer.Option("--format", help="text or json")] = answers.Format.text,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="show this machine and where its numbers are from", autocompletion=completion.machines),
+    ] = None,
+    output: Output = Format.text,
 ) -> None:
     """The machines that `roofline` knows; with a name, its numbers and their sources."""
-    from symflops.analysis.hardware import hardware_names, load_hardware
+    from symflops.analysis.hardware import find_hardware, hardware_names, load_hardware
 
-    if output is answers.Format.json:
-        machines = [load_hardware(n) for n in ([name] if name else hardware_names())]
-        data = [machine_data(machine) for machine in machines]
-        print(answers.dump(data[0] if name else data))
-    elif name:
-        print(_machine(load_hardware(name)))
+    if name is None:
+        found = [load_hardware(known) for known in hardware_names()]
     else:
+        found = [load_hardware(name)] if ".toml" in name else list(find_hardware(name))
+    if output is Format.json:
+        data = [machine_data(machine) for machine in found]
+        print(answers.dump(data[0] if name and len(data) == 1 else data))
+    elif name and len(found) == 1:
+        print(_machine(found[0]))
+    else:
+        if name:
+            print(f"{len(found)} machines have {name!r} in their names\n")
         header = ("name", "bf16", "memory", "bandwidth", "about")
-        print(
-            aligned([header, *(_listed(load_hardware(n)) for n in hardware_names())], (False, True, True, True, False))
-        )
+        print(aligned([header, *map(_listed, found)], (False, True, True, True, False)))
 
 
 def _listed(machine: Hardware) -> tuple[str, ...]:

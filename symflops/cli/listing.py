@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from symflops.cli import completion
 from symflops.cli.quantities import aligned, engineering
 from symflops.errors import one_line
 from symflops.formula import formula_names, load_formula
@@ -23,7 +24,10 @@ Output = Annotated[Format, typer.Option("--format", help="how to print")]
 
 
 def formulas(
-    name: Annotated[str | None, typer.Argument(help="show this formula in full")] = None, output: Output = Format.text
+    name: Annotated[
+        str | None, typer.Argument(help="show this formula in full", autocompletion=completion.formulas)
+    ] = None,
+    output: Output = Format.text,
 ) -> None:
     """The library's formulas; with a name, its arguments, cost and source."""
     if name is not None:

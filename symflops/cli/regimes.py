@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 def regimes(
     model: request.ModelName,
     by: answers.By = "seq_len",
-    metric: Annotated[str, typer.Option("--metric", help="which metric")] = "flops",
+    metric: request.OneByOne = None,
     at: Annotated[
-        list[str] | None, typer.Option("--at", help="numbers at these values of SYMBOL, by commas; repeatable")
+        list[str] | None,
+        typer.Option("--at", metavar="N,N,…", help="numbers at these values of SYMBOL, by commas; repeatable"),
     ] = None,
     point: request.Point = request.ANYWHERE,
     symbolic: request.Symbolic = False,
@@ -35,13 +36,14 @@ def regimes(
     from symflops.analysis.regimes import regimes as answer
 
     named, run = point.resolve(model)
-    found = answer(named, by, metric, symbolic=symbolic, **run)
-    if at and not found.is_numeric:
+    found = [answer(named, by, name, symbolic=symbolic, **run) for name in metric or ("flops",)]
+    if at and not all(one.is_numeric for one in found):
         raise SymflopsError("--at needs numbers for all other symbols; leave out --symbolic")
     numbers = [check(by, number) for text in at or () for number in units.numbers(text, "--at")]
     if not all(isinstance(number, int) and number > 0 for number in numbers):
         raise SymflopsError("--at: whole numbers from 1 on are wanted")
-    point.say(_PRINTERS[output](found, [int(number) for number in numbers]), output is answers.Format.json)
+    shown = [_PRINTERS[output](one, [int(number) for number in numbers]) for one in found]
+    point.say(answers.together(shown, output is answers.Format.json), output is answers.Format.json)
 
 
 def _text(found: Regimes, at: list[int]) -> str:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from symflops import __version__
-from symflops.cli import output_file, request
+from symflops.cli import output_file, request, streams
+from symflops.errors import SymflopsError
 from symflops.numeric import check_names
 
 Models = Annotated[
@@ -24,11 +25,15 @@ def report(
         str | None, typer.Option("-o", "--output", metavar="FILE", help="write the page there (default: stdout)")
     ] = None,
     point: request.Point = request.ANYWHERE,
-    depth: Annotated[int | None, typer.Option("--depth", min=1, help="levels of the layer tree to show")] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", metavar="N", min=1, help="levels of the layer tree to show")
+    ] = None,
 ) -> None:
     """One HTML file, without network or server, in which the closed forms run: change a symbol, and every number and
     chart follows. The options say where the page opens."""
     target = output_file.writable(output) if output is not None else None
+    if target is None and sys.stdout.isatty():
+        raise SymflopsError("a page is for a browser, not for a terminal: give -o page.html, or a pipe")
     resolved = [point.resolve(name) for name in models]
     named = [model for model, _ in resolved]
     given = resolved[0][1]
@@ -45,7 +50,4 @@ def report(
         sys.stdout.write(text)
         return
     output_file.write(target, text)
-    print(
-        f"wrote {output}: {len(named)} model{'s' * (len(named) > 1)}, {len(text.encode()) / 1000:.0f} kB",
-        file=sys.stderr,
-    )
+    streams.tell(f"wrote {output}: {len(named)} model{'s' * (len(named) > 1)}, {len(text.encode()) / 1000:.0f} kB")

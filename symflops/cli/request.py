@@ -19,6 +19,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from symflops import units
+from symflops.cli import completion, streams
 from symflops.cost import Cost
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError, one_line
@@ -31,7 +32,11 @@ MAX_POINTS = 1000  # of one answer
 
 ModelName = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="a shipped model's name, a model JSON, or a Hugging Face config.json"),
+    typer.Argument(
+        metavar="MODEL",
+        help="a shipped model's name, a model JSON, or a Hugging Face config.json",
+        autocompletion=completion.models,
+    ),
 ]
 Config = Annotated[
     str, typer.Argument(metavar="CONFIG", help="a config.json, its directory, a model type such as llama, or a hub id")
@@ -39,20 +44,43 @@ Config = Annotated[
 OtherConfig = Annotated[
     str | None, typer.Option("--config", metavar="CONFIG", help="take the values of this config, if the model fits it")
 ]
-Batch = Annotated[str | None, typer.Option("-B", "--batch-size", help="sequences in the batch")]
-Length = Annotated[str | None, typer.Option("-S", "--seq-len", help="tokens fed in this call")]
-Past = Annotated[str | None, typer.Option("-P", "--past-len", help="tokens already in the KV cache (default 0)")]
+Batch = Annotated[str | None, typer.Option("-B", "--batch-size", metavar="N", help="sequences in the batch")]
+Length = Annotated[str | None, typer.Option("-S", "--seq-len", metavar="N", help="tokens fed in this call")]
+Past = Annotated[
+    str | None, typer.Option("-P", "--past-len", metavar="N", help="tokens already in the KV cache (default 0)")
+]
 Causal = Annotated[bool, typer.Option("--causal", help="count only the (query, key) pairs that a causal mask keeps")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="value of any symbol; repeatable")]
 DtypeBytes = Annotated[
-    str | None, typer.Option("--dtype-bytes", help="bytes per element (default: the config's, or 2)")
+    str | None, typer.Option("--dtype-bytes", metavar="N", help="bytes per element (default: the config's, or 2)")
 ]
-WeightBytes = Annotated[str | None, typer.Option("--weight-bytes", help="of weights (default: --dtype-bytes)")]
-CacheBytes = Annotated[str | None, typer.Option("--cache-bytes", help="of the KV cache (default: --dtype-bytes)")]
+WeightBytes = Annotated[
+    str | None, typer.Option("--weight-bytes", metavar="N", help="of weights (default: --dtype-bytes)")
+]
+CacheBytes = Annotated[
+    str | None, typer.Option("--cache-bytes", metavar="N", help="of the KV cache (default: --dtype-bytes)")
+]
+Metric = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="METRIC",
+        help="which metrics, by commas or repeated (default: all)",
+        autocompletion=completion.metrics,
+    ),
+]
+OneByOne = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="METRIC",
+        help="an answer for each of these, by commas or repeated (default: flops)",
+        autocompletion=completion.metrics,
+    ),
+]
 Timeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", help="of processor time after which a derivation gives up")
 ]
-Metric = Annotated[list[str] | None, typer.Option("--metric", help="which metric; repeatable (default: all)")]
 Symbolic = Annotated[bool, typer.Option("--symbolic", help="keep hidden_size and the like as symbols")]
 Short = Annotated[bool, typer.Option("--short", help="short names, with a legend")]
 
@@ -211,14 +239,13 @@ def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
 def print_notes(notes: Iterable[str]) -> None:
     """One line on stderr for each, below the answer wherever both go."""
     for note in notes:
-        sys.stdout.flush()
-        print(f"note: {one_line(note)}", file=sys.stderr)
+        streams.tell(f"note: {one_line(note)}")
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     """A function that shows what is being done, on one line of the terminal that is gone afterwards."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or streams.is_quiet():
         yield lambda _: None
         return
 

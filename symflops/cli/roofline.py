@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from symflops.cli import answers, request
+from symflops.cli import answers, completion, request
 from symflops.cli.quantities import aligned, engineering
 from symflops.numeric import evaluate, whole
 
@@ -21,13 +21,21 @@ def roofline(
     model: request.ModelName,
     machine: Annotated[
         str,
-        typer.Option("--hardware", metavar="NAME|FILE", help="a machine (see `symflops hardware`), or file.toml:name"),
+        typer.Option(
+            "--hardware",
+            metavar="NAME|FILE",
+            help="a machine (see `symflops hardware`), or file.toml:name",
+            autocompletion=completion.machines,
+        ),
     ],
     point: request.Point = request.ANYWHERE,
     dtype: Annotated[
-        str | None, typer.Option("--dtype", help="data type of matrix products (default: by the bytes)")
+        str | None,
+        typer.Option("--dtype", metavar="DTYPE", help="data type of matrix products (default: by the bytes)"),
     ] = None,
-    devices: Annotated[int | None, typer.Option("--devices", help="how many devices share the work")] = None,
+    devices: Annotated[
+        int | None, typer.Option("--devices", metavar="N", help="how many devices share the work")
+    ] = None,
     unfused: Annotated[bool, typer.Option("--unfused", help="count intermediates as written and read back")] = False,
     measured: Annotated[
         str | None, typer.Option("--measured", metavar="TOKENS/S", help="a throughput, such as 3120tok/s")

@@ -23,7 +23,7 @@ class Format(StrEnum):
 @request.at_a_point()
 def show(
     model: request.ModelName,
-    depth: Annotated[int | None, typer.Option("--depth", min=0, help="levels of the tree to show")] = None,
+    depth: Annotated[int | None, typer.Option("--depth", metavar="N", min=0, help="levels of the tree to show")] = None,
     point: request.Point = request.ANYWHERE,
     metric: request.Metric = None,
     symbolic: request.Symbolic = False,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from symflops.cli import answers, request
+from symflops.cli import answers, request, streams
 from symflops.meaning import in_words
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def solve(
     named, run = point.resolve(model)
     answer = solution.solve(named, text, symbol, symbolic=symbolic, free=free or (), **run)
     for note in answer.notes:
-        print(f"note: {note}", file=sys.stderr)
+        streams.tell(f"note: {note}")
     point.say(_PRINTERS[output](answer), output is answers.Format.json)
 
 

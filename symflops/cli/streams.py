@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from io import TextIOWrapper
 from types import FrameType
 from typing import TextIO
@@ -20,6 +21,30 @@ _PLAIN = {
     "≈": "~", "→": "->", "²": "^2", "³": "^3", "°": " deg", "±": "+-", "∞": "inf", "\u2019": "'", "“": '"', "”": '"',
     "µ": "u", "─": "-", "│": "|", "├": "|", "└": "`", "█": "#", "∑": "sum", "√": "sqrt",
 }  # fmt: skip
+
+
+_QUIET = ContextVar("quiet", default=False)
+
+
+@contextmanager
+def quiet(wanted: bool = True) -> Iterator[None]:
+    """Inside, nothing is printed beside answers and errors."""
+    token = _QUIET.set(wanted or _QUIET.get())
+    try:
+        yield
+    finally:
+        _QUIET.reset(token)
+
+
+def is_quiet() -> bool:
+    return _QUIET.get()
+
+
+def tell(text: str) -> None:
+    """A line beside the answer, on stderr and below what was printed before; nothing where quiet was asked for."""
+    if not _QUIET.get():
+        sys.stdout.flush()
+        print(text, file=sys.stderr)
 
 
 def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from symflops import files, units
-from symflops.cli import request
+from symflops.cli import request, streams
 from symflops.cli.convention import Convention
 from symflops.cli.quantities import aligned
 from symflops.cost import METRICS, Sweep
@@ -41,11 +40,14 @@ _LENGTHS = "128:131072:*2"
 @request.at_a_point(without=("batch_size", "seq_len", "past_len"))
 def sweep(
     model: request.ModelName,
-    batch_size: Annotated[str, typer.Option("-B", "--batch-size", help=f"points: {_POINTS}")] = "1",
+    batch_size: Annotated[str, typer.Option("-B", "--batch-size", metavar="POINTS", help=f"points: {_POINTS}")] = "1",
     seq_len: Annotated[
-        str | None, typer.Option("-S", "--seq-len", help=f"points (default: {_LENGTHS}, as far as the model goes)")
+        str | None,
+        typer.Option(
+            "-S", "--seq-len", metavar="POINTS", help=f"points (default: {_LENGTHS}, as far as the model goes)"
+        ),
     ] = None,
-    past_len: Annotated[str, typer.Option("-P", "--past-len", help="points")] = "0",
+    past_len: Annotated[str, typer.Option("-P", "--past-len", metavar="POINTS", help="points")] = "0",
     point: request.Point = request.ANYWHERE,
     metric: request.Metric = None,
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.table,
@@ -130,7 +132,7 @@ def _plot(
         shown = metric[0] if metric else "flops"
         content = plots.save(plots.draw(model, chart, lengths, batches, {**given, **past}, shown), kind)
     files.write(target, content)
-    print(f"wrote {plot}", file=sys.stderr)
+    streams.tell(f"wrote {plot}")
 
 
 def points(text: str, option: str) -> list[int]:

@@ -43,7 +43,7 @@ def table(
     ] = None,
     metric: request.Metric = None,
     depth: Annotated[
-        int | None, typer.Option("--depth", min=1, help="levels of the tree; deeper rows are summed")
+        int | None, typer.Option("--depth", metavar="N", min=1, help="levels of the tree; deeper rows are summed")
     ] = None,
     symbolic: Annotated[
         bool | None,
@@ -53,10 +53,14 @@ def table(
     point: request.Point = request.ANYWHERE,
     units: Annotated[
         str | None,
-        typer.Option("--units", help="engineering, exact, or one prefix for all numbers: k, M, G, …, Gi (of bytes)"),
+        typer.Option(
+            "--units",
+            metavar="UNITS",
+            help="engineering, exact, or one prefix for all numbers: k, M, G, …, Gi (of bytes)",
+        ),
     ] = None,
     digits: Annotated[
-        int | None, typer.Option("--digits", min=1, max=MAX_DIGITS, help="significant digits (default 4)")
+        int | None, typer.Option("--digits", metavar="N", min=1, max=MAX_DIGITS, help="significant digits (default 4)")
     ] = None,
     short: Annotated[bool | None, typer.Option("--short/--long", help="B or batch_size in formulas")] = None,
     standalone: Annotated[bool, typer.Option("--standalone", help="a LaTeX document that compiles as it is")] = False,
@@ -64,7 +68,8 @@ def table(
         Environment, typer.Option("--environment", help="LaTeX: longtable goes over pages, the others float")
     ] = Environment.longtable,
     width: Annotated[
-        float | None, typer.Option("--width", min=5, max=200, help="LaTeX: cm of the text that the table goes into")
+        float | None,
+        typer.Option("--width", metavar="CM", min=5, max=200, help="LaTeX: cm of the text that the table goes into"),
     ] = None,
 ) -> None:
     """What each distinct layer costs: closed forms, or numbers when -B and -S are given.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from symflops.cli import request
+from symflops.cli.answers import together
 from symflops.cli.convention import Convention
 from symflops.cli.quantities import aligned, engineering, exact_number, printable
 from symflops.cost import METRICS, UNITS, Cost
@@ -55,7 +55,7 @@ def total(
             answers.append(equations(cost, metrics, short=short, standalone=True))
         else:
             answers.append(printed(output, named, cost, metrics, short, convention))
-    point.say(together(answers, output), output is Format.json)
+    point.say(together(answers, output is Format.json), output is Format.json)
     if output is not Format.json:
         for doubt in dict.fromkeys(doubt for model in point.resolved for doubt in model.doubts):
             print(f"{_COMMENT[output]}unproven: {one_line(doubt)}")
@@ -64,13 +64,6 @@ def total(
 def one_or_each(point: request.Point, model: str, output: Format) -> list[tuple[Model, dict[str, Any]]]:
     """The points that are asked for: several in text and JSON, one in what is a document or a program."""
     return point.each(model) if output in (Format.text, Format.json) else [point.resolve(model)]
-
-
-def together(answers: Sequence[str], output: Format) -> str:
-    """Answers for several points: below each other, or a JSON array of them."""
-    if len(answers) == 1:
-        return answers[0]
-    return "\n\n".join(answers) if output is Format.text else f"[{', '.join(answers)}]"
 
 
 def printed(

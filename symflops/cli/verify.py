@@ -41,7 +41,10 @@ def verify(
         ),
     ],
     metric: Annotated[
-        str, typer.Option("--metric", help="which metric is compared; or weights, cache: bytes of a model's")
+        str,
+        typer.Option(
+            "--metric", metavar="METRIC", help="which metric is compared; or weights, cache: bytes of a model's"
+        ),
     ] = "flops",
     rename: Annotated[
         list[str] | None,
