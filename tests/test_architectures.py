@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -59,8 +60,15 @@ def test_an_encoder_and_a_decoder_do_not_generate_yet() -> None:
         encoder_ffn_dim=40, decoder_ffn_dim=40, vocab_size=97, max_position_embeddings=64,
     )  # fmt: skip
     config.architectures = ["BartForConditionalGeneration"]
-    with pytest.raises(symflops.SymflopsError) as refused:
-        symflops.generation(symflops.derive(config))
-    assert str(refused.value) == (
+    message = (
         "bart: it is an encoder and a decoder, which generation is not supported for: seq_len is the length of both"
     )
+    model = symflops.derive(config)
+    with pytest.raises(symflops.SymflopsError) as refused:
+        symflops.generation(model)
+    assert str(refused.value) == message
+    older = json.loads(model.dumps())
+    older["assumes"] = [text for text in older["assumes"] if "is_encoder_decoder" not in text]
+    with pytest.raises(symflops.SymflopsError) as refused:
+        symflops.generation(older)
+    assert str(refused.value) == message

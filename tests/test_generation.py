@@ -168,3 +168,29 @@ def test_the_last_step_is_within_the_model(refuse: Any, say: Any) -> None:
         "gpt2: assumption broken: seq_len + past_len <= n_positions (with n_positions=1024"
     )
     assert "where prompt_len <= 1024, new_tokens + prompt_len - 1 <= 1024" in say("generation", "gpt2")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "is_pair"),
+    [
+        ("seq_len", "seq_len + past_len", True),
+        ("seq_len + past_len", "seq_len + past_len", False),  # its first part keeps what it has seen
+        ("1", "seq_len + past_len", False),  # no pairs of tokens
+        ("seq_len", "seq_len", False),  # nothing is kept, which is another reason
+    ],
+)
+def test_an_encoder_beside_a_decoder_is_seen_without_a_word_in_the_file(
+    encoder: str, decoder: str, is_pair: bool
+) -> None:
+    def side(keys: str) -> dict[str, Any]:
+        return {"sub_layers": {"attention": {"cost": {**dict.fromkeys(METRICS, "0"), "flops": f"4*seq_len*({keys})"}}}}
+
+    data = {"name": "two", "layers": {"text_encoder": side(encoder), "decoder": side(decoder)}}
+    if is_pair:
+        with pytest.raises(symflops.SymflopsError, match="it is an encoder and a decoder"):
+            symflops.generation(data)
+    else:
+        symflops.generation(data)
+    # A name that merely begins so is no encoder.
+    data["layers"] = {"encoders": side(encoder), "decoder": side(decoder)}
+    symflops.generation(data)

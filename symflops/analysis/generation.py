@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symflops.algebra import substitute
-from symflops.analysis.parts import attends_without_cache
+from symflops.analysis.parts import attends_without_cache, is_pair
 from symflops.analysis.summation import summed
 from symflops.cost import METRICS, Cost, Sweep
 from symflops.domain import Domain
@@ -96,7 +96,7 @@ def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
             raise SymflopsError(f"the model has a symbol {name!r} of its own", where=model.name)
     if "seq_len" not in cost.free_symbols:
         raise SymflopsError("its cost does not depend on seq_len: it does not generate", where=model.name)
-    if "is_encoder_decoder == true" in model.assumes:
+    if is_pair(model):
         why = "it is an encoder and a decoder, which generation is not supported for: seq_len is the length of both"
         raise SymflopsError(why, where=model.name)
     if attends_without_cache(model):

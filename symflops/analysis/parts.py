@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from symflops import algebra, polynomial
+from symflops.algebra import free_symbols
 from symflops.cost import METRICS, Cost
 from symflops.formula import in_order
 from symflops.graph import graph, total
 from symflops.layer import Layer, Part
 from symflops.model import Model, Place
 from symflops.numeric import check
-from symflops.polynomial import Number, Value
+from symflops.polynomial import Number, Value, terms_of
 from symflops.storage import ATTENTION, cache
 from symflops.tree import names, read
 
@@ -83,6 +85,26 @@ def attends_without_cache(model: Model) -> bool:
     """Whether the model has attention but nothing depends on earlier tokens: an encoder, which does not generate."""
     attention = any(layer.formula is not None and layer.formula.name in ATTENTION for layer in model.graph)
     return attention and "past_len" not in model.total(symbolic=True).free_symbols
+
+
+def is_pair(model: Model) -> bool:
+    """Whether a model is an encoder and a decoder whose seq_len is the length of both. Its file says so, or, if it is
+    older, shows it: the encoder's attention takes pairs of tokens of this call, the decoder's those of earlier ones."""
+    if "is_encoder_decoder == true" in model.assumes:
+        return True
+    sides = set()
+    for row in model.rows(symbolic=True):
+        side = _SIDE.search(row.path) if row.is_basic else None
+        flops = row.cost.value("flops") if side else 0
+        if side and side[1] == "decoder" and "past_len" in free_symbols(flops):
+            sides.add("decoder")
+        elif side and side[1] == "encoder" and "past_len" not in free_symbols(flops):
+            in_pairs = any(dict(monomial).get("seq_len", 0) >= 2 for monomial in terms_of(flops))
+            sides |= {"encoder"} if in_pairs else set()
+    return len(sides) == 2
+
+
+_SIDE = re.compile(r"(?:^|[._])(encoder|decoder)\.")
 
 
 def architecture(model: Model, keep: Iterable[str] = ()) -> dict[str, Value]:
