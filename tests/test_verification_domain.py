@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 import symflops
+from symflops.algebra import free_symbols
 from symflops.assumption import holds
+from symflops.tree import read
+from symflops.verification.cases import Cases
+from symflops.verification.domain import domain
+from symflops.verification.points import Search
+from symflops.verification.region import settled
 from symflops.verification.subject import repeat_conditions
 
 EMPTY = "the conditions exclude every point"
@@ -164,3 +170,14 @@ def test_no_layer_runs_a_negative_number_of_times(deepseek: symflops.Model) -> N
     assert verdict.counterexample["num_hidden_layers"] >= verdict.counterexample["first_k_dense_replace"]
     assert verdict.reference_value is not None
     assert verdict.reference_value > 0
+
+
+def test_new_symbols_of_a_proof_are_none_that_its_first_region_has() -> None:
+    where = domain(["k <= w", "s*k >= 4"], {}, {"k", "s", "w"})
+    search = Search(read("min(s, w)"), read("s*k"), where)
+    start = settled(search.start, search.fresh)
+    assert start is not None
+    used = {name for value in start.names.values() for name in free_symbols(value)}
+    assert "w'1" in used  # w is k + w'1
+    cases = Cases(search, search.differs)
+    assert used.isdisjoint(cases.fresh(name) for name in ("w", "k", "s") for _ in range(3))

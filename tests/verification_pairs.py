@@ -265,7 +265,8 @@ def _judged_different(pair: Pair, verdict: symflops.Verdict) -> str:
 
 def shares(pair: Pair, draw: random.Random, directions: int) -> list[tuple[Point, Fraction, Fraction]]:
     """The difference as a share of the second formula at two points of each of some random directions of the domain,
-    the second one with its symbols much larger."""
+    the second one with its symbols much larger. Along every third direction a symbol is moved to where the second
+    formula changes its sign."""
     found = []
     for i in range(directions):
         power = {n: 1 if i == 0 else draw.choice([1, 1, 1, 2, 3, 6]) for n in WHOLE}
@@ -274,34 +275,65 @@ def shares(pair: Pair, draw: random.Random, directions: int) -> list[tuple[Point
             "causal": Fraction(draw.choice([0, 1])),
             BYTES: draw.choice([Fraction(1, 2), Fraction(1), Fraction(2)]),
         }
-        fixed["k"] = Fraction(draw.choice([0, 1, 7, 8]))
+        few = draw.choice([0, 1, 7, 8])
         pattern = draw.randrange(6)
-        ends = []
-        for size in (2**30 + 43, 2**60 + 21) if i % 2 else (2**30, 2**60):
-            point = {n: Fraction(start[n] * size ** power[n]) for n in WHOLE} | fixed
-            if "k <= 8" not in pair.conditions:
-                point["k"] = Fraction(start["k"] * size ** power["k"])
-            if "s <= 100" in pair.conditions:
-                point["s"] = Fraction(pattern * 20)
-            if "s <= w" in pair.conditions:
-                point["w"] = point["s"] + (point["w"] if pattern % 2 else pattern // 2)
-            if "w < s" in pair.conditions:
-                point["s"] = point["w"] + (point["s"] if pattern % 2 else 1 + pattern // 2)
-            if "w == 2*s" in pair.conditions:
-                point["w"] = 2 * point["s"]
-            if "w == s*k" in pair.conditions:
-                point["w"] = point["s"] * point["k"]
-            ends.append({n: point[n] for n in pair.names})
-        if not all(pair.holds(point) for point in ends):
-            continue
-        numbers = []
-        for point in ends:
-            x, y = brute(pair.a, point), brute(pair.b, point)
-            if x is not None and y is not None:
-                numbers.append(abs((x - y) / y) if y else Fraction(x != y) * 10**9)
-        if len(numbers) == 2:
-            found.append((ends[1], numbers[0], numbers[1]))
+        moved = draw.choice(WHOLE) if i % 3 == 2 else ""
+        sizes = (2**30 + 43, 2**60 + 21) if i % 2 else (7 * 2**30, 7 * 2**60)
+        pairs = []
+        for size in sizes:
+            ways = [{n: start[n] * size ** power[n] for n in WHOLE}]
+            if moved:
+                low = _changing(pair, ways[0], moved, size, fixed, few, pattern)
+                ways = [{**ways[0], moved: low + d} for d in (0, 1)]
+            points = [_placed(pair, way, fixed, few, pattern) for way in ways]
+            pairs.append([p for p in points if pair.holds(p)])
+        numbers = [max((s for p in points if (s := _share(pair, p)) is not None), default=None) for points in pairs]
+        if numbers[0] is not None and numbers[1] is not None:
+            found.append((pairs[1][0], numbers[0], numbers[1]))
     return found
+
+
+def _placed(pair: Pair, free: Mapping[str, int], fixed: Point, few: int, pattern: int) -> dict[str, Fraction]:
+    """A point of the domain at which its unbounded symbols have given values, or others that depend on these."""
+    point = {n: Fraction(v) for n, v in free.items()} | dict(fixed)
+    if "k <= 8" in pair.conditions:
+        point["k"] = Fraction(few)
+    if "s <= 100" in pair.conditions:
+        point["s"] = Fraction(pattern * 20)
+    if "s <= w" in pair.conditions:
+        point["w"] = point["s"] + (point["w"] if pattern % 2 else pattern // 2)
+    if "w < s" in pair.conditions:
+        point["s"] = point["w"] + (point["s"] if pattern % 2 else 1 + pattern // 2)
+    if "w == 2*s" in pair.conditions:
+        point["w"] = 2 * point["s"]
+    if "w == s*k" in pair.conditions:
+        point["w"] = point["s"] * point["k"]
+    return {n: point[n] for n in pair.names}
+
+
+def _changing(pair: Pair, free: Mapping[str, int], moved: str, size: int, fixed: Point, few: int, pattern: int) -> int:
+    """The last value of one symbol before the second formula changes its sign, by bisection; as it is without one."""
+
+    def sign(value: int) -> bool:
+        number = brute(pair.b, _placed(pair, {**free, moved: value}, fixed, few, pattern))
+        return number is not None and number > 0
+
+    ends = [size**e for e in range(1, 13)]
+    signs = [sign(end) for end in ends]
+    for low, high, one, other in zip(ends, ends[1:], signs, signs[1:], strict=False):
+        if one != other:
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if sign(middle) == one else (low, middle)
+            return low
+    return free[moved]
+
+
+def _share(pair: Pair, point: Point) -> Fraction | None:
+    x, y = brute(pair.a, point), brute(pair.b, point)
+    if x is None or y is None:
+        return None
+    return abs((x - y) / y) if y else Fraction(x != y) * 10**9
 
 
 def judged_leading(pair: Pair, verdict: symflops.Verdict, draw: random.Random) -> str:

@@ -61,8 +61,12 @@ class Cases:
 
     search: Search
     accepts: Callable[[Point], bool]
-    fresh: Fresh = field(default_factory=Fresh)
     outcome: Outcome = field(default_factory=Outcome)
+
+    @property
+    def fresh(self) -> Fresh:
+        """Names of new symbols: the search's own, since regions that it began with have some already."""
+        return self.search.fresh
 
     def run(self, start: Region) -> Outcome:
         """Decide whether a region's value is 0 everywhere in it."""

@@ -16,7 +16,7 @@ from symflops.verification.domain import Domain, domain
 from symflops.verification.generalisation import generalised
 from symflops.verification.normal import Form
 from symflops.verification.points import Point, Search, corners, is_polynomial
-from symflops.verification.region import Fresh, Region, settled
+from symflops.verification.region import Region, settled
 from symflops.vocabulary import is_whole
 
 EMPTY = "the conditions exclude every point"
@@ -72,7 +72,7 @@ def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[
     difference = _booleans(numerator(Form().of(add(a, negate(b)))), where)
     if difference == 0:
         return _equal(search, "the same normal form", end)
-    start = settled(search.start, Fresh())
+    start = settled(search.start, search.fresh)
     if start is None or not _may_hold(where):
         return Decision("unproven", EMPTY)
     search.raise_base(start)

@@ -52,13 +52,13 @@ def _abstracted(value: Value, product: Mapping[str, int], name: str) -> Value:
 
 
 def innermost(value: Value) -> set[Call]:
-    """The calls in a value whose arguments have no calls."""
+    """The calls in a value whose arguments have no calls; a sum that is divided by is none."""
     found: set[Call] = set()
     for monomial in terms_of(value):
         for name, _ in monomial:
             if isinstance(name, Call):
                 below = set().union(*(innermost(a) for a in name.arguments))
-                found |= below or {name}
+                found |= below or ({name} if name.function != "+" else set())
     return found
 
 

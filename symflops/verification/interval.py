@@ -49,6 +49,8 @@ def _atom(call: Call, upper: Mapping[str, Number]) -> Interval:
             return _times(-1, floor_of(_times(-1, low))), _times(-1, floor_of(_times(-1, high)))
         case "sqrt":
             return (isqrt(int(floor_of(low))) if 0 <= low < inf else 0), inf
+        case "log2" if 1 <= low < inf:
+            return int(floor_of(low)).bit_length() - 1, inf
         case "**":
             if low >= 1 and arguments[1][0] >= 0:
                 return 1, inf

@@ -12,37 +12,49 @@ opposite is seen along directions in which some symbols grow faster than others:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from itertools import islice
 from math import inf
 
 from symflops import deadline
 from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
-from symflops.polynomial import Call, Number, Polynomial, Value, add, multiply, negate, symbol, terms_of, value_of
+from symflops.polynomial import (
+    Call,
+    Number,
+    Polynomial,
+    Value,
+    add,
+    divide,
+    is_integer,
+    is_nonnegative,
+    multiply,
+    negate,
+    symbol,
+    terms_of,
+    value_of,
+)
 from symflops.tree import Tree, names
 from symflops.verification.cases import Cases, numerator
+from symflops.verification.directions import grown, persists
 from symflops.verification.domain import Domain
-from symflops.verification.exact import Enclosure, UndefinedError, number_at
 from symflops.verification.faults import text_of
+from symflops.verification.fraction import divided, quotient
+from symflops.verification.fraction import leading as leading_product
 from symflops.verification.growth import Growth
 from symflops.verification.interval import interval
 from symflops.verification.normal import Form
-from symflops.verification.points import Point, Search
+from symflops.verification.points import Search
 from symflops.verification.region import Fresh, Region, settled
 from symflops.vocabulary import FRACTION_MARK, is_whole
 
 _DIFFERENCE = f"difference'{FRACTION_MARK}"  # a symbol that marks the difference beside the reference
 _FEW = 8  # values of a symbol that are looked at one by one
-_DIRECTIONS = 200  # looked at, at most
 _REGIONS = 400  # looked at, at most
-_SIZES = (2**24, 2**48)  # of symbols that grow
-_ODD_SIZES = (2**24 + 43, 2**48 + 21)  # at which remainders are not 0
-_SMALL_SIZES = (2**8 + 1, 2**12 + 3)  # where they are exponents
-_FAST = 8  # the power of a size, for a symbol that grows faster
-_PERSISTS = Fraction(9, 10)  # how much of a share is left between these if it does not vanish
+_PROOF = 0.7  # of the time, for the proof
+_QUOTIENTS = 3  # of symbols, rounded, that are looked at where they are 0 and where they are not
+_LARGE = 2**24  # a point that all symbols which grow reach in a region shows that they grow there
 
 
 @dataclass(frozen=True)
@@ -60,15 +72,23 @@ def leading(a: Value, b: Value, trees: tuple[Tree, Tree], where: Domain, seconds
     try:
         with deadline.limit(seconds):
             a, b = where.reduced(a), where.reduced(b)
-            start = settled(Search(*trees, _own(where, set(search.names))).start, Fresh())
+            start = settled(Search(*trees, _own(where, set(search.names))).start, search.fresh)
             if start is None:
                 return Leading("unproven")
             growing = [
                 n for n in search.names if is_whole(n) and interval(start.names[n], start.upper)[1] == inf
             ]  # fmt: skip
-            if growing and _is_lower(add(a, negate(b)), b, search, start, growing):
-                return Leading("equal", _dropped(a, b))
-            return Leading("different" if not growing or _persists(search, start, growing) else "unproven")
+            if not growing:
+                return Leading("different")
+            above = (add(start.names[n], -1) for n in growing)  # only large ones matter
+            start = settled(replace(start, known=(*start.known, *above)), search.fresh) or start
+            difference = add(a, negate(b))
+            share = _quotient(difference, b)
+            sides = (difference, b) if share is None else (share, 1)
+            with suppress(deadline.OutOfTimeError), deadline.limit(seconds * _PROOF):
+                if _is_lower(*sides, search, start, growing):
+                    return Leading("equal", _dropped(a, b))
+            return Leading("different" if persists(search, start, growing) else "unproven")
     except (deadline.OutOfTimeError, SymflopsError):  # out of time, or a limit of the language
         return Leading("unproven")
 
@@ -86,10 +106,16 @@ def _own(where: Domain, own: set[str]) -> Domain:
 def _is_lower(difference: Value, reference: Value, search: Search, start: Region, growing: list[str]) -> bool:
     """Whether the difference is shown to be of lower order, and there are points where all symbols grow."""
     both = add(multiply(symbol(_DIFFERENCE), difference), reference)
-    rough, bounds = _unrounded(substitute(both, start.names))
     cases = Cases(search, search.differs)
-    todo = [replace(start, value=rough, upper={**start.upper, **bounds})]
-    reached = False
+    regions = [replace(start, value=substitute(both, start.names))]
+    for name in [n for n, high in start.upper.items() if high >= _FEW and is_whole(n)]:
+        regions = [part for region in regions for part in cases.threshold(region, name, 1)]
+    return _is_lower_in([part for r in regions for part in _unrounded_regions(r, cases)], cases, growing)
+
+
+def _is_lower_in(todo: list[Region], cases: Cases, growing: list[str]) -> bool:
+    """The same for regions whose values have no roundings."""
+    search, reached = cases.search, False
     for _ in range(_REGIONS):
         if not todo:
             return reached
@@ -107,14 +133,58 @@ def _is_lower(difference: Value, reference: Value, search: Search, start: Region
         parts = cases.split(region) if _calls(region.value) else []
         if growth.covers(*_apart(region.value)):
             reached = reached or any(
-                min(point[n] for n in growing) >= _SIZES[0] and search.completion.of(point) is not None
-                for point in (*_grown(search, region, _SIZES[0]), *_grown(search, region, _ODD_SIZES[0]))
+                min(point[n] for n in growing) >= _LARGE and search.completion.of(point) is not None
+                for size in (_LARGE, _LARGE + 43)
+                for point in grown(search, region, size)
             )
         elif parts:
             todo += reversed(parts)
         else:
             return False
     return False
+
+
+def _unrounded_regions(start: Region, cases: Cases) -> list[Region]:
+    """Regions that together are one, without roundings. A quotient of symbols is rounded to 0 where its top is less
+    than its bottom; it is looked at by itself there, since a rounding may be as large as what is rounded."""
+    todo, found = [(start, _QUOTIENTS)], []
+    while todo:
+        region, left = todo.pop()
+        part = settled(region, cases.fresh)
+        if part is None:
+            continue
+        region = replace(part, value=Form(part.upper, part.known).of(part.value))
+        call, gap = _rounded_quotient(region.value) if left else (None, 0)
+        if call is None:
+            rough, bounds = _unrounded(region.value, cases.fresh)
+            found.append(replace(region, value=rough, upper={**region.upper, **bounds}))
+            continue
+        below = replace(region, value=substitute(region.value, {call: 0}))
+        rough, bounds = _without(region.value, {call}, cases.fresh)
+        above = replace(region, value=rough, upper={**region.upper, **bounds})
+        todo += [(above.cut(gap), left - 1), (below.cut(add(negate(gap), -1)), left - 1)]
+    return found
+
+
+def _rounded_quotient(value: Value) -> tuple[Call | None, Value]:
+    """A quotient that is rounded down, and by how much its top is more than its bottom, which has symbols."""
+    for call in sorted(_innermost_roundings(value), key=lambda c: (len(c), c)):
+        if call.function == "floor":
+            top, bottom = quotient(call.arguments[0])
+            if isinstance(bottom, Polynomial) and all(is_integer(v) and is_nonnegative(v) for v in (top, bottom)):
+                return call, add(top, negate(bottom))
+    return None, 0
+
+
+def _quotient(top: Value, bottom: Value) -> Value | None:
+    """The quotient of two values where it is none of sums: (s - w)/(s + 1) is 1/(s + 1) times s - w."""
+    (top, below), (bottom, above) = quotient(top), quotient(bottom)
+    if bottom == 0:
+        return None
+    if terms_of(bottom)[leading_product(bottom)] < 0:
+        top, bottom = negate(top), negate(bottom)
+    times, rest = divided(multiply(top, above), bottom)
+    return divide(times, below) if rest == 0 else None
 
 
 def _apart(value: Value) -> tuple[Value, Value]:
@@ -134,18 +204,24 @@ def _calls(value: Value) -> bool:
     return any(isinstance(n, Call) and n.function in ("min", "floor", "**") for m in terms_of(value) for n, _ in m)
 
 
-def _unrounded(value: Value) -> tuple[Value, dict[str, Number]]:
+def _unrounded(value: Value, fresh: Fresh) -> tuple[Value, dict[str, Number]]:
     """A value with every rounding as its argument and a number between 0 and 1, and these with their bounds."""
     bounds: dict[str, Number] = {}
     while calls := _innermost_roundings(value):
-        new: dict[str, Value] = {}
-        for call in sorted(calls):
-            name = f"rest'{len(bounds)}{FRACTION_MARK}"
-            bounds[name] = 1
-            rest = symbol(name) if call.function == "ceil" else negate(symbol(name))
-            new[call] = add(call.arguments[0], rest)
-        value = substitute(value, new)
+        value, new = _without(value, calls, fresh)
+        bounds |= new
     return value, bounds
+
+
+def _without(value: Value, calls: Iterable[Call], fresh: Fresh) -> tuple[Value, dict[str, Number]]:
+    """The same for some roundings."""
+    bounds: dict[str, Number] = {}
+    new: dict[str, Value] = {}
+    for call in sorted(calls):
+        name = fresh("rest", False)
+        bounds[name] = 1
+        new[call] = add(call.arguments[0], symbol(name) if call.function == "ceil" else negate(symbol(name)))
+    return substitute(value, new), bounds
 
 
 def _innermost_roundings(value: Value) -> set[Call]:
@@ -156,62 +232,6 @@ def _innermost_roundings(value: Value) -> set[Call]:
                 below = set().union(*(_innermost_roundings(a) for a in name.arguments))
                 found |= below or ({name} if name.function in ("floor", "ceil") else set())
     return found
-
-
-# -------------------------------------------------------------------------------------------------------- directions
-
-
-def _grown(search: Search, region: Region, size: int) -> Iterator[Point]:
-    """Points of a region at which its symbols are large, all alike or one much larger than the others."""
-    used = sorted(set().union(*(free_symbols(region.names[n]) for n in search.names)))
-    free = [n for n in used if n not in region.upper]
-    bounded = {n: region.upper[n] for n in used if n in region.upper}
-    powers = [dict.fromkeys(free, 1), *({n: _FAST if n == name else 1 for n in free} for name in free)]
-    powers += [{n: 1 if n == name else _FAST for n in free} for name in free]
-    sizes: list[Point] = [{n: size**e for n, e in exponents.items()} for exponents in powers]
-    sizes += [{n: few if n == name else size for n in free} for name in free for few in (1, 3)]
-    for large in sizes:
-        for ends in (bounded, dict.fromkeys(bounded, 0)):
-            inside: dict[str, Value] = {n: v if is_whole(n) else 2 for n, v in large.items()}
-            inside.update(ends)
-            point: Point = {}
-            for name in search.names:
-                number = substitute(region.names[name], inside)
-                if not isinstance(number, Polynomial):
-                    point[name] = number
-            if len(point) == len(search.names):
-                yield point
-
-
-def _persists(search: Search, start: Region, growing: list[str]) -> bool:
-    """Whether along some direction the share of the difference in the reference does not become smaller."""
-    seen = False
-    for sizes in (_SIZES, _ODD_SIZES, _SMALL_SIZES):
-        if seen and sizes == _SMALL_SIZES:
-            break
-        for small, large in zip(*(islice(_grown(search, start, size), _DIRECTIONS) for size in sizes), strict=True):
-            if any(min(point[n] for n in growing) < size for point, size in zip((small, large), sizes, strict=True)):
-                continue
-            before, after = (_share(search, point) for point in (small, large))
-            seen = seen or after is not None
-            if before is not None and after is not None and after > 0 and after >= before * _PERSISTS:
-                return True
-    return False
-
-
-def _share(search: Search, point: Point) -> Fraction | None:
-    """The difference as a share of the reference at a point of the domain; None where there is none."""
-    deadline.check()
-    if search.completion.of(point) is None:
-        return None
-    try:
-        x, y = (number_at(tree, point) for tree in search.trees)
-    except UndefinedError:
-        return None
-    first, second = (Fraction(n.low if isinstance(n, Enclosure) else n) for n in (x, y))
-    if not second:
-        return None if not first else Fraction(10**30)
-    return abs((first - second) / second)
 
 
 # -------------------------------------------------------------------------------------------------------------- words
@@ -230,5 +250,5 @@ def _dropped(a: Value, b: Value) -> tuple[str, ...]:
 
 
 def _without_roundings(value: Value) -> Value:
-    rough, bounds = _unrounded(value)
+    rough, bounds = _unrounded(value, Fresh())
     return substitute(rough, dict.fromkeys(bounds, 0))

@@ -24,7 +24,7 @@ from symflops.verification.completion import Completion
 from symflops.verification.domain import Domain, divisors, shifted
 from symflops.verification.exact import Enclosure, UncomputedError, UndefinedError, differ, number_at
 from symflops.verification.interval import interval
-from symflops.verification.region import Region
+from symflops.verification.region import Fresh, Region
 from symflops.vocabulary import is_whole
 
 Point = dict[str, Number]
@@ -48,6 +48,7 @@ class Search:
         least = {n: int(n in needed and is_whole(n)) for n in self.names}
         self.base: Point = {n: max(where.lower.get(n, 0), low) for n, low in least.items()}
         self.completion = Completion(where, self.names)
+        self.fresh = Fresh()
         self.tried = 0
         self.inside = 0  # of these, points in the domain at which both formulas have a number
         self.exhaustive = True  # whether every point that was tried and is no counterexample is known to be none

@@ -41,10 +41,16 @@ class Signs:
             return False
         if depth == 0 and value in self.seen:
             return self.seen[value]
-        found = self._by_facts(value) or (depth < _DEPTH and self._by_calls(value, depth))
+        found = self._by_fraction(value) or self._by_facts(value) or (depth < _DEPTH and self._by_calls(value, depth))
         if depth == 0:
             self.seen[value] = found
         return found
+
+    def _by_fraction(self, value: Polynomial) -> bool:
+        """By its top and bottom: s/(s + 1) + 1/(s + 1) - 1 is 0/(s + 1)."""
+        if not any(e < 0 for m in value.terms for _, e in m):
+            return False
+        return all(interval(part, self.upper)[0] >= 0 for part in quotient(value))
 
     def _by_facts(self, value: Value) -> bool:
         """By a known value below it, or a known factor."""
