@@ -34,6 +34,7 @@ def main() -> int:
     options.add_argument("--count", type=int, default=10_000)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--kind", choices=sorted(questions_asked.KINDS))
+    options.add_argument("--refusals", action="store_true", help="print every question that was refused")
     options.add_argument("--slow", type=float, default=2.0, help="seconds of processor time from which on one is named")
     given = options.parse_args()
     kinds = [given.kind] if given.kind else list(SHARES)
@@ -50,6 +51,8 @@ def main() -> int:
         except SymflopsError as error:
             refused[kind] += 1
             reasons[kind, re.sub(r"[\d,.]+|'.*?'", "#", str(error))[:70]] += 1
+            if given.refusals:
+                print(f"REFUSED {kind} {given.seed} {i}: {asked}: {error}", flush=True)
         except Exception as error:
             failed[kind] += 1
             print(f"FAILED {kind} {given.seed} {i}: {asked}: {type(error).__name__}: {error}", flush=True)

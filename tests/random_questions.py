@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -63,8 +63,15 @@ def called(function: str, *arguments: Text) -> Text:
     )
 
 
+FADED = 10**6  # an exponent above which a power of a number below 1 is no more than 10**-10000
+
+
 def raised(base: Fraction, exponent: Text) -> Text:
-    return Text(f"({base})**{exponent.text}", lambda p: base ** int(exponent.at(p)), exponent.features | {"**"})
+    def at(point: Point) -> Fraction:
+        number = int(exponent.at(point))
+        return base**number if base > 1 or number <= FADED else Fraction(0)
+
+    return Text(f"({base})**{exponent.text}", at, exponent.features | {"**"})
 
 
 class Questions:
@@ -259,31 +266,82 @@ def judge(
 def _judge_roots(
     answer: Any, left: Text, right: Text, point: Point, start: int, allowed: Callable[[int], bool]
 ) -> None:
-    """Every fractional root is one, and where the sides change places between small numbers there is one."""
-
-    def difference(x: Fraction) -> Any:
-        return left.at({**point, answer.symbol: x}) - right.at({**point, answer.symbol: x})
-
+    """Every fractional root is one, and where the sides change places by being equal in between there is one."""
     if "**" in left.features | right.features:
         return
-    roots = [float(s.value) for s in answer if s.first is None]
-    stretches = [(s.first, s.last) for s in answer if s.first is not None]
+
+    def difference(x: Fraction) -> Fraction | None:
+        """Exactly; None where a side divides by 0."""
+        try:
+            return Fraction(left.at({**point, answer.symbol: x}) - right.at({**point, answer.symbol: x}))
+        except ZeroDivisionError:
+            return None
+
+    roots: list[tuple[Fraction, Fraction]] = []  # between which numbers each claimed one is
     for s in answer:
-        if s.first is None and not isinstance(s.value, int):
-            near = [Fraction(s.value) * (1 + k * Fraction(1, 10**13)) for k in (-1, 0, 1)]
-            values = [difference(x) for x in near]
-            size = max(abs(left.at({**point, answer.symbol: near[1]})), 1)
-            if not (min(values) <= 0 <= max(values) or min(map(abs, values)) < size * Fraction(1, 10**9)):
-                raise WrongAnswerError(f"{s.value} is no root: {answer.sentence}")
-    if "/" in left.features | right.features:
-        return
+        if s.first is not None:
+            continue
+        if isinstance(s.value, int):
+            roots.append((Fraction(s.value), Fraction(s.value)))
+            continue
+        near = Fraction(math.nextafter(s.value, -math.inf)), Fraction(math.nextafter(s.value, math.inf))
+        if s.closed is not None:
+            exactly = Fraction(evaluate(s.closed, {}))  # of a square root 512 binary places
+            value = difference(exactly)
+            if value is None or abs(value) > Fraction(1, 10**100) or not near[0] <= exactly <= near[1]:
+                raise WrongAnswerError(f"{s.formula} is no root: {answer.sentence}")
+            near = exactly, exactly
+        elif not any(crossings(difference, _probes(*near))):
+            raise WrongAnswerError(f"{s.value} is no root: {answer.sentence}")
+        roots.append(near)
+    stretches = [(s.first, s.last) for s in answer if s.first is not None]
     steps = [Fraction(start) + Fraction(k, 4) for k in range(240)]
-    values = [difference(x) for x in steps]
-    for (a, x), (b, y) in pairwise(zip(values, steps, strict=True)):
-        inside = allowed(math.floor(x)) and allowed(math.ceil(y))
-        found = any(x <= r <= y for r in roots) or any(f <= y and (e is None or x <= e) for f, e in stretches)
-        if a * b < 0 and inside and not found:
-            raise WrongAnswerError(f"no root between {x} and {y}: {answer.sentence}")
+    steps += [steps[-1] * Fraction(5, 4) ** k for k in range(1, 120)]  # to 2*10**13
+    poles = [x for x in steps if difference(x) is None]
+    steps += [x + Fraction(d, 4**k) for x in poles for k in range(2, 60) for d in (-1, 1)]
+    for root in crossings(difference, steps):
+        low, high = math.floor(root + Fraction(1, 10**30)), math.ceil(root - Fraction(1, 10**30))
+        if not (low >= start and allowed(low) and allowed(high)):
+            continue
+        wide = Fraction(1, 10**30)
+        found = any(a - wide <= root <= b + wide for a, b in roots)
+        found = found or any(a - wide <= root and (b is None or root <= b + wide) for a, b in stretches)
+        if not found:
+            raise WrongAnswerError(f"no root at {float(root)}: {answer.sentence}")
+
+
+def _probes(low: Fraction, high: Fraction) -> list[Fraction]:
+    """Numbers from one to another, and ever closer to each of a few of them: a root may be next to a pole, both of them
+    nearer to each other than floats are."""
+    middle, gap = (low + high) / 2, high - low
+    found = [low + gap * Fraction(k, 64) for k in range(65)]
+    return found + [x + d * gap / 4**k for x in (low, middle, high) for k in range(1, 60) for d in (-1, 1)]
+
+
+def crossings(f: Callable[[Fraction], Fraction | None], points: Iterable[Fraction]) -> Iterator[Fraction]:
+    """Where f goes through 0 between neighbouring points, within 2**-200 of their distance, and the points at which it
+    is 0 and does not stay so. Halving brings |f| closer to 0 there, and away from it at a pole, where its sign changes,
+    too."""
+    known = [(x, value) for x in sorted(set(points)) if (value := f(x)) is not None]
+    for i, (x, value) in enumerate(known):
+        if value == 0 and all(other != 0 for _, other in (*known[max(0, i - 1) : i], *known[i + 1 : i + 2])):
+            yield x
+    for (low, below), (high, above) in pairwise(known):
+        if below * above >= 0:
+            continue
+        largest = max(abs(below), abs(above))
+        a, b = low, high
+        for i in range(200):
+            middle = a + (b - a) * (Fraction(1, 2) if i % 7 else Fraction(3, 7))  # no pole for long
+            value = f(middle)
+            if value is None:
+                continue
+            if value == 0:
+                a = b = middle
+                break
+            a, b, below, above = (middle, b, value, above) if value * below > 0 else (a, middle, below, value)
+        if a == b or max(abs(below), abs(above)) < largest:
+            yield (a + b) / 2
 
 
 _LEAST = re.compile(r"that is at least (\d+)\Z")
@@ -319,7 +377,7 @@ def judge_curve(answer: Any, left: Text, relation: str, right: Text, point: Poin
     if answer.status == "solved" and not claims:
         return False
     near = {int(c) + d for _, c, _ in claims for d in (-1, 0, 1, 2)}
-    for n in sorted({*range(start, 40), *near, 1000, 10**6}):
+    for n in sorted({*range(start, 40), *near, 1000, 10**6, 10**12, 10**18 + 1}):
         if n < start:
             continue
         holds = truth(left, relation, right, {**point, symbol: n})

@@ -156,12 +156,66 @@ def test_a_full_disk_behind_the_output_is_one_line() -> None:
     assert done.stderr == b"symflops: error: cannot write the output: No space left on device\n"
 
 
-def test_nobody_reads_the_output() -> None:
+# How each command prints something; every command has a line here.
+PRINTING: dict[str, tuple[str, ...]] = {
+    "total": ("llama-2-7b-hf",),
+    "show": ("llama-2-7b-hf", "-B", "1", "-S", "1"),
+    "sweep": ("gpt2", "-S", "1:64"),
+    "table": ("llama-2-7b-hf",),
+    "report": ("gpt2",),
+    "solve": ("gpt2", "seq_len == 5", "--for", "seq_len"),
+    "regimes": ("gpt2",),
+    "generation": ("gpt2", "--prompt-len", "2", "--new-tokens", "2"),
+    "compare": ("gpt2", "llama-2-7b-hf"),
+    "roofline": ("gpt2", "--hardware", "h100-sxm"),
+    "hardware": (),
+    "verify": ("2*seq_len", "--against", "3*seq_len"),
+    "derive": ("--help",),
+    "inspect": ("--help",),
+    "formulas": (),
+    "models": (),
+    "agent": ("--help",),
+    "--help": (),
+    "--version": (),
+}
+
+
+def test_every_command_is_tried() -> None:
+    from symflops.cli import COMMANDS
+
+    assert PRINTING.keys() == COMMANDS.keys() | {"agent", "--help", "--version"}
+
+
+@pytest.mark.parametrize("command", PRINTING)
+def test_nobody_reads_the_output(command: str) -> None:
+    """`symflops table … | head` is quiet and no failure, as with any filter of Unix."""
     reading, writing = os.pipe()
     os.close(reading)
-    done = run("table", "llama-2-7b-hf", stdout=writing)
+    done = run(command, *PRINTING[command], stdout=writing)
     os.close(writing)
-    assert done.stderr == b""
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(("command", "status"), [(("total", "nosuch"), 3), (("total", "gpt2"), 0), (("nosuch",), 3)])
+def test_nobody_reads_output_or_errors(command: tuple[str, ...], status: int) -> None:
+    """`symflops … 2>&1 | true`: an error keeps its exit status, and nothing is raised where nobody sees it."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, str(ROOT / "cli.py"), *command], stdout=writing, stderr=writing, check=False)
+    os.close(writing)
+    assert done.returncode == status
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [(("total", "gpt2", "--format", "json"), 0), (("show", "gpt2"), 0), (("total", "nosuch"), 3)],
+)
+def test_no_errors_to_write_to(command: tuple[str, ...], status: int) -> None:
+    """`symflops … 2>&-`: the answer is the same, and what would go to stderr does not get into it."""
+    shell = '"$@" 2>&-'
+    program = ["sh", "-c", shell, "sh", sys.executable, str(ROOT / "cli.py"), *command]
+    done = subprocess.run(program, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (status, run(*command, stdout=subprocess.PIPE).stdout)
 
 
 @pytest.mark.parametrize(

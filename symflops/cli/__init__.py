@@ -85,24 +85,35 @@ def _symflops(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every mistake of the user's is one line on stderr and exit status 3."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    status: object = 0
+    streams.open_closed()
     try:
         if given[0].lower() in _NAMES:
             given[0] = given[0].lower()
         elif not given[0].startswith("-"):
             raise SymflopsError(f"no such command {given[0]!r}{nearest(given[0], _NAMES)}")
         with streams.printing():
-            status = app(given, standalone_mode=False, prog_name="symflops")
+            status = _run(given)
     except SymflopsError as error:
         _fail(str(error))
     except _UsageError as error:
         _fail(error.format_message().replace("Value error, ", ""))  # type: ignore[attr-defined]  # a method of click's
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
-        sys.exit(0)
+        pass
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _run(given: list[str]) -> object:
+    """What a command returns. Typer's own way to call one makes a failure of a reader that has had enough."""
+    try:
+        with typer.main.get_command(app).make_context("symflops", given) as context:
+            return context.command.invoke(context)
+    except typer.Exit as stopped:
+        return stopped.exit_code
+
+
 def _fail(message: str) -> None:
-    print(f"symflops: error: {one_line(message, 1000)}", file=sys.stderr)
+    streams.complain(f"symflops: error: {one_line(message, 1000)}")
     sys.exit(INVALID)

@@ -82,6 +82,22 @@ def printing() -> Iterator[None]:
         _on_termination(before)
 
 
+def open_closed() -> None:
+    """What was closed before the program began takes what is written and keeps nothing; Python would print to stdout
+    what is meant for a stderr that is not there."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the program ends
+
+
+def complain(line: str) -> None:
+    """One line on stderr, whether or not somebody reads it."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        abandon(sys.stderr)
+
+
 def abandon(stream: TextIO | None) -> None:
     """What is still to be printed goes nowhere: Python would try once more at its end, and complain."""
     try:

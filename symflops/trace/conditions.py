@@ -17,10 +17,13 @@ from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import (
+    Call,
     Monomial,
+    Polynomial,
     Value,
     add,
     divide,
+    factored,
     is_integer,
     is_nonnegative,
     multiply,
@@ -33,6 +36,7 @@ from symflops.polynomial import (
 from symflops.trace.architecture import RUN_HINTS, Architecture, parts, stated
 from symflops.trace.layer_lists import computed_lists, layer_fields
 from symflops.trace.naming import Depths
+from symflops.trace.needed import FLIPPED, least, needed
 from symflops.trace.notes import listed
 from symflops.trace.overrides import gives, overrides
 from symflops.trace.run import Guard, Run
@@ -70,7 +74,7 @@ def conditions(run: Run, shape: Architecture, used: Iterable[str], shortest: int
             raise SymflopsError(f"no call of this model works: {text} is not so{_with(text, numbers)}")
         found[text] = None
     kept = [t for t in found if len(t) <= 160 and re.search("[A-Za-z]", t) and _is_true(t, numbers)]
-    return sorted(dict.fromkeys(kept), key=lambda t: (len(t), t))
+    return sorted(needed(kept), key=lambda t: (len(t), t))
 
 
 def _holds_from(text: str, shortest: int, numbers: dict[str, int]) -> bool:
@@ -198,19 +202,26 @@ def _without_quotients(difference: Value) -> Value:
 
 
 def _simplest(difference: Value) -> Value:
-    """A difference without quotients and without what all its terms share, which is at least 1: of the same sign."""
+    """A difference without quotients and without what all its terms share, which is positive: of the same sign."""
     whole = _without_quotients(difference)
-    shared = [
-        power(symbol(n), -1)
-        for n in free_symbols(whole) - {"past_len"}  # which may be 0
-        if all(dict(m).get(n, 0) > 0 for m in terms_of(whole))
-    ]
-    return _simplest(multiply(whole, *shared)) if shared else whole
+    if not isinstance(whole, Polynomial):
+        return whole
+    content, common, rest = factored(whole)
+    unsure = tuple((name, exponent) for name, exponent in common if not _is_positive(name))
+    return multiply(1 if content > 0 else -1, value_of({unsure: 1}), rest)
+
+
+def _is_positive(name: str) -> bool:
+    if not isinstance(name, Call):
+        return name != "past_len"
+    return name.function == "ceil" and (least(name.arguments[0]) or 0) > 0
 
 
 def _compared(difference: Value, sign: str) -> str:
     left = value_of({m: c for m, c in terms_of(difference).items() if c > 0})
     right = value_of({m: -c for m, c in terms_of(difference).items() if c < 0})
+    if not free_symbols(left):
+        left, right, sign = right, left, FLIPPED.get(sign, sign)
     return f"{write(grouped(left))} {sign} {write(grouped(right))}"
 
 

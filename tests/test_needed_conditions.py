@@ -1,0 +1,89 @@
+"""Conditions of a derived model are said once, and only where some sizes break them.
+
+What is left must hold at exactly the same points: judged by Python's own comparison at every point of a box.
+"""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+
+import pytest
+
+from symflops.trace.needed import needed
+
+# As the sources of these types ask them.
+ASKED = {
+    "falcon": (
+        [
+            "1 < heads", "heads != 1", "1 != seq_len*(heads + 2)", "seq_len*(heads + 2) != heads",
+            "hidden_size % 2 == 0", "hidden_size % (2*heads) == 0",
+        ],
+        ["1 < heads", "hidden_size % (2*heads) == 0"],
+    ),
+    "xglm": (
+        ["1 < heads", "heads != 1", "1 != seq_len*heads", "width % heads == 0"],
+        ["1 < heads", "width % heads == 0"],
+    ),
+    "bamba": (
+        ["hidden_size*expand != 1", "hidden_size % 4 == 0", "hidden_size % (4*heads) == 0", "heads % groups == 0"],
+        ["hidden_size % (4*heads) == 0", "heads % groups == 0"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", ASKED)
+def test_what_always_holds_is_left_out(model: str) -> None:
+    asked, left = ASKED[model]
+    assert needed(asked) == left
+
+
+KEPT = [
+    ["seq_len != heads"],  # some lengths are
+    ["past_len != 0"],  # the cache may be empty
+    ["past_len + seq_len != 1"],
+    ["heads != 2"],
+    ["1 != seq_len*heads"],  # one of both may be 1
+    ["heads >= 2", "groups != 1"],
+    ["width % 3 == 0", "width % (2*heads) == 0"],
+    ["heads % groups == 0", "groups % heads == 0"],
+    ["2*heads > 3"],
+    ["seq_len + past_len <= positions", "positions > 1"],
+    ["heads < groups"],
+    ["heads - groups >= 0"],
+]
+
+
+@pytest.mark.parametrize("conditions", KEPT, ids=str)
+def test_what_says_something_is_kept(conditions: list[str]) -> None:
+    assert needed(conditions) == conditions
+
+
+NAMES = ("a", "b", "past_len")
+BOX = [dict(zip(NAMES, point, strict=True)) for point in product(range(1, 9), range(1, 9), range(8))]
+
+
+def holding(conditions: list[str]) -> list[dict[str, int]]:
+    codes = [compile(text, text, "eval") for text in conditions]
+    return [point for point in BOX if all(eval(code, {}, dict(point)) for code in codes)]
+
+
+def random_condition(draw: random.Random) -> str:
+    a, b = draw.sample(NAMES, 2)
+    k = draw.randint(0, 4)
+    sides = [a, f"{k}*{a}", f"{a}*{b}", f"{a} + {b}", f"{a} + {k}", f"{b}*({a} + {k})", f"{a} - {b}"]
+    if draw.random() < 0.4:
+        divisor = draw.choice(["2", "3", "4", "a", "2*a", "(a + 1)"])
+        return f"{draw.choice(['b', 'a*b', 'past_len', 'b'])} % ({divisor}) == 0"
+    sign = draw.choice(["!=", "!=", "<", "<=", ">", ">=", "=="])
+    return f"{draw.choice(sides)} {sign} {draw.choice([str(k), draw.choice(sides)])}"
+
+
+def test_the_same_points_are_left() -> None:
+    draw, dropped = random.Random(15), 0
+    for _ in range(600):
+        conditions = list(dict.fromkeys(random_condition(draw) for _ in range(draw.randint(1, 4))))
+        left = needed(conditions)
+        dropped += len(conditions) - len(left)
+        assert holding(left) == holding(conditions), (conditions, left)
+    assert dropped > 200
