@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from symflops import algebra, notation, notebook, numeric, polynomial
 from symflops.domain import NO_CONDITIONS, Domain
 from symflops.errors import SymflopsError
+from symflops.grid import Sweep as Sweep
+from symflops.grid import is_number, negative_error
 from symflops.grouping import grouped, renamed, short_names
 from symflops.polynomial import Number, Polynomial, Value
 from symflops.tree import exact, write
@@ -19,10 +21,7 @@ from symflops.units import UNITS as UNITS
 from symflops.units import engineering, exact_number
 
 if TYPE_CHECKING:
-    import numpy as np
     import sympy
-
-_SHOWN = 5  # points at each end of a long sweep in a notebook
 
 
 def to_value(quantity: Any) -> Value:
@@ -55,6 +54,7 @@ class Cost:
     evaluated: bool = False
     domain: Domain = NO_CONDITIONS
     dtype_bytes: Number | None = None  # nothing was said of it: 2
+    known: Mapping[str, tuple[Value, ...]] = field(default_factory=dict, compare=False)  # what was put in for symbols
 
     @staticmethod
     def of(**metrics: Any) -> Cost:
@@ -68,7 +68,9 @@ class Cost:
         if not isinstance(other, Cost):
             return NotImplemented
         values = tuple(polynomial.add(a, b) for a, b in zip(self.values, other.values, strict=True))
-        return Cost(values, domain=self.domain & other.domain, dtype_bytes=self._common_dtype_bytes(other))
+        names = self.known.keys() | other.known.keys()
+        both = {n: tuple(dict.fromkeys((*self.known.get(n, ()), *other.known.get(n, ())))) for n in names}
+        return Cost(values, domain=self.domain & other.domain, dtype_bytes=self._common_dtype_bytes(other), known=both)
 
     def _common_dtype_bytes(self, other: Cost) -> Number | None:
         mine, theirs = (cost.dtype_bytes or 2 if cost.has_bytes else None for cost in (self, other))
@@ -159,8 +161,9 @@ class Cost:
         """The same cost with numbers in place of some symbols, still a closed form in the others.
 
         Raises SymflopsError as `at` does, and for numbers with which a condition of the domain cannot hold any more.
+        What is put in stays: another number for the same symbol is refused later on.
         """
-        numeric.check_names(values, self.free_symbols | self.domain.free_symbols)
+        self._check_names(values)
         numbers = {name: numeric.check(name, value) for name, value in values.items()}
         dtype_bytes = numbers.get("dtype_bytes", self.dtype_bytes)  # weights and cache follow what is put in
         return replace(self.substitute(numbers), dtype_bytes=dtype_bytes)
@@ -168,7 +171,17 @@ class Cost:
     def substitute(self, values: Mapping[str, Value]) -> Cost:
         """The same cost with canonical values in place of some symbols, and so its domain."""
         substituted = tuple(algebra.substitute(value, values) for value in self.values)
-        return replace(self, values=substituted, domain=self.domain.substitute(values))
+        known = {**self.known, **{name: (value,) for name, value in values.items()}}
+        return replace(self, values=substituted, domain=self.domain.substitute(values), known=known)
+
+    def _check_names(self, given: Mapping[str, Any]) -> None:
+        """Refuse what is no symbol of the cost, and another number for one that was put in already."""
+        open_ones = self.free_symbols | self.domain.free_symbols
+        numeric.check_names(given, open_ones | self.known.keys())
+        for name in self.known.keys() & given.keys() - open_ones:
+            if self.known[name] != (given[name],):
+                there = " and ".join(write(grouped(value)) for value in self.known[name])
+                raise SymflopsError(f"{name} = {str(given[name])[:60]}: {name} has a value already, {there}")
 
     def at(self, **values: Any) -> Cost:
         """The exact Python ints at one point.
@@ -178,13 +191,13 @@ class Cost:
         nearest integer. Raises SymflopsError for a missing, unknown, negative or fractional value, for values outside
         of the domain, and where a metric would be negative, which is outside of what its formula describes.
         """
-        numeric.check_names(values, self.free_symbols | self.domain.free_symbols)
+        self._check_names(values)
         point = self.with_defaults(values)
         self.domain.check(point)
         numbers = [numeric.whole(n) for n in self._evaluator(point)]
         for metric, number in zip(METRICS, numbers, strict=True):
             if number < 0:
-                raise _negative(metric)
+                raise negative_error(metric)
         return Cost(tuple(numbers), evaluated=True)
 
     def with_defaults(self, values: Mapping[str, Any]) -> dict[str, Number]:
@@ -243,8 +256,8 @@ class Cost:
         >>> sweep["flops"].tolist(), sweep.dtypes["flops"]
         ([2, 8, 18], 'int64')
         """
-        numeric.check_names(axes, self.free_symbols | self.domain.free_symbols)
-        points = {name: axis for name, axis in axes.items() if not _is_number(axis)}
+        self._check_names(axes)
+        points = {name: axis for name, axis in axes.items() if not is_number(axis)}
         numbers = self.with_defaults({name: axis for name, axis in axes.items() if name not in points})
         swept = {name: number for name, number in numbers.items() if name not in points}
         if "dtype_bytes" in points:  # then the others follow it, as they do in `at`
@@ -252,71 +265,4 @@ class Cost:
             bindings: dict[str, Value] = {**swept, **follow}
         else:
             bindings = {**swept}
-        return Sweep(self, numeric.grid(points), bindings)
-
-
-def _negative(metric: str) -> SymflopsError:
-    return SymflopsError(f"{metric} is negative at this point: the formula or a repeat does not hold here")
-
-
-def _is_number(axis: Any) -> bool:
-    return not isinstance(axis, Sequence | range) and getattr(axis, "ndim", 0) == 0 and not hasattr(axis, "__iter__")
-
-
-class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
-    """Columns over a grid of points: the swept symbols first, then the six metrics. A mapping from name to array."""
-
-    def __init__(self, cost: Cost, axes: dict[str, np.ndarray[Any, Any]], bindings: Mapping[str, Value]) -> None:
-        self._cost = cost
-        self._axes = axes
-        self._bindings = bindings
-        self._columns: dict[str, np.ndarray[Any, Any]] = {}
-        cost.domain.check_grid(axes, bindings)
-        for metric in METRICS:  # where one is negative its formula does not hold, and so no other does
-            if not polynomial.is_nonnegative(self._value(metric)) and (self[metric] < 0).any():
-                raise _negative(metric)
-
-    def _value(self, metric: str) -> Value:
-        return algebra.substitute(self._cost.value(metric), self._bindings)
-
-    def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
-        import numpy as np
-
-        if name not in self._columns:
-            if name in self._axes:
-                array = self._axes[name]
-            elif name in METRICS:
-                array = numeric.column(self._value(name), self._axes)
-            else:
-                raise KeyError(name)
-            shape = np.broadcast_shapes(*(axis.shape for axis in self._axes.values()))
-            self._columns[name] = np.broadcast_to(array, shape).reshape(-1)
-        return self._columns[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((*self._axes, *METRICS))
-
-    def __len__(self) -> int:
-        return len(self._axes) + len(METRICS)
-
-    @property
-    def dtypes(self) -> dict[str, str]:
-        """The NumPy dtype of every column."""
-        return {name: str(self[name].dtype) for name in self}
-
-    def to_pandas(self) -> notebook.DataFrame:
-        """The columns as a pandas DataFrame. Needs the extra `symflops[pandas]`.
-
-        >>> Cost.of(flops="2*seq_len**2").sweep(seq_len=[1, 2, 3]).to_pandas()[["seq_len", "flops"]].sum().tolist()
-        [6, 28]
-        """
-        return notebook.frame(self)
-
-    def _repr_html_(self) -> str:
-        length = self[next(iter(self))].size
-        shown = [*range(length)] if length <= 2 * _SHOWN else [*range(_SHOWN), *range(length - _SHOWN, length)]
-        columns = {name: self[name] for name in self}
-        rows = [tuple(f"{columns[name][i].item():,}" for name in columns) for i in shown]
-        if len(shown) < length:
-            rows.insert(_SHOWN, tuple("⋮" for _ in columns))
-        return notebook.table(tuple(columns), rows, (True,) * len(columns)) + f"<p>{length:,} points</p>"
+        return Sweep(dict(zip(METRICS, self.values, strict=True)), self.domain, numeric.grid(points), bindings)

@@ -441,3 +441,19 @@ def test_help_and_version(say: Any) -> None:
     assert "--symbolic" in say("total", "--help")
     assert say("--version").startswith("symflops 0.")
     assert say() == say("--help")
+
+
+@pytest.mark.parametrize(
+    ("options", "culprit"),
+    [
+        (("-S", "5", "--set", "seq_len=9"), "--set 'seq_len=9': seq_len is given twice"),
+        (("--set", "num_hidden_layers=3", "--set", "num_hidden_layers=4"),
+         "--set 'num_hidden_layers=4': num_hidden_layers is given twice"),
+        (("--causal", "--set", "causal=0"), "--set 'causal=0': causal is given twice"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", [("total",), ("table",), ("regimes",), ("roofline", "--hardware", "h100-sxm")])
+def test_a_symbol_that_is_given_twice(
+    command: tuple[str, ...], options: tuple[str, ...], culprit: str, refuse: Any
+) -> None:
+    assert refuse(command[0], LLAMA, *command[1:], *options) == culprit

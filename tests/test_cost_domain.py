@@ -206,3 +206,72 @@ def test_all_commands_keep_to_the_domain(refuse: Any, tmp_path: Any) -> None:
 def test_total_takes_no_metric() -> None:
     with pytest.raises(TypeError):
         symflops.load("gpt2").total("flops")  # type: ignore[misc]  # what it is about
+
+
+def test_numbers_that_no_model_runs_are_refused_in_every_answer() -> None:
+    """GPT-2 has 1024 positions."""
+    broken = (
+        "gpt2: assumption broken: seq_len + past_len <= n_positions (with n_positions=1024, past_len=0, seq_len=2000)"
+    )
+    for asked in (
+        lambda: symflops.regimes("gpt2", "batch_size", seq_len=2000),
+        lambda: symflops.compare("gpt2", "llama-2-7b-hf", by="batch_size", seq_len=2000),
+        lambda: symflops.compare("llama-2-7b-hf", "gpt2", by="batch_size", seq_len=2000),
+        lambda: symflops.solve("gpt2", "flops <= 1 TFLOP", "batch_size", seq_len=2000),
+        lambda: symflops.roofline("gpt2", "h100-sxm", seq_len=2000),
+    ):
+        with pytest.raises(SymflopsError) as refused:
+            asked()
+        assert str(refused.value) == broken
+    with pytest.raises(SymflopsError, match="assumption broken: batch_size >= 1"):
+        symflops.regimes("gpt2", batch_size=0)
+    with pytest.raises(SymflopsError, match=r"assumption broken: seq_len \+ past_len <= n_positions"):
+        symflops.compare("gpt2", "llama-2-7b-hf").at(batch_size=1, seq_len=2000)
+    with pytest.raises(SymflopsError, match="batch_size has a value already"):
+        symflops.compare("gpt2", "llama-2-7b-hf", batch_size=2).at(batch_size=1, seq_len=20)
+
+
+PUT_IN = symflops.Cost.of(flops="a*b*seq_len", read_bytes="dtype_bytes*a")
+
+
+@pytest.mark.parametrize(
+    ("cost", "given", "message"),
+    [
+        (PUT_IN.bind(seq_len=5), {"seq_len": 9}, "seq_len = 9: seq_len has a value already, 5"),
+        (PUT_IN.bind(a=5), {"a": 9}, "a = 9: a has a value already, 5"),
+        (PUT_IN.bind(seq_len=5).bind(a=2), {"seq_len": 9}, "seq_len = 9: seq_len has a value already, 5"),
+        (PUT_IN.bind(seq_len=5) * 3, {"seq_len": 9}, "seq_len = 9: seq_len has a value already, 5"),
+        (PUT_IN.bind(a=5) + PUT_IN.bind(a=7), {"a": 5}, "a = 5: a has a value already, 5 and 7"),
+        (PUT_IN.bind(dtype_bytes=0.5), {"dtype_bytes": 2}, "dtype_bytes = 2: dtype_bytes has a value already, 1/2"),
+        (
+            symflops.generation("gpt2"),
+            {"past_len": 3},
+            "past_len = 3: past_len has a value already, 0",
+        ),
+        (
+            symflops.generation("gpt2"),
+            {"seq_len": 3},
+            "seq_len = 3: seq_len has a value already, prompt_len and 1",
+        ),
+    ],
+)
+def test_a_second_value_for_a_symbol_is_refused(cost: symflops.Cost, given: dict[str, int], message: str) -> None:
+    others = dict.fromkeys(cost.free_symbols - given.keys(), 1)
+    ((name, number),) = given.items()
+    for compute in (cost.bind, cost.at, cost.sweep):
+        with pytest.raises(SymflopsError) as refused:
+            compute(**given, **others)
+        assert str(refused.value) == message
+    with pytest.raises(SymflopsError) as refused:
+        cost.sweep(**{name: [number, number + 1]}, **others)
+    assert f"{name} = [{number}, {number + 1}]: {name} has a value already" in str(refused.value)
+
+
+def test_the_same_value_again_and_what_is_still_open_are_no_contradiction() -> None:
+    bound = PUT_IN.bind(seq_len=5)
+    assert bound.at(a=2, b=3, seq_len=5).flops == 2 * 3 * 5
+    assert bound.bind(seq_len=5, a=2).at(b=3).flops == 2 * 3 * 5
+    assert (bound + PUT_IN).at(a=2, b=3, seq_len=7).flops == 2 * 3 * (5 + 7)  # the second one's length is open
+    assert PUT_IN.bind(causal=1).at(a=2, b=3, seq_len=5).flops == 30
+    assert bound == PUT_IN.bind(seq_len=5)
+    assert hash(bound) == hash(PUT_IN.bind(seq_len=5))

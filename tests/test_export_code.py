@@ -349,3 +349,33 @@ def test_c_says_why_there_is_no_number(flops: str, point: dict[str, Any], status
     cost = Cost.of(flops=flops)
     ((found, *_),) = compiled({"f": cost}, {"f": [point]}, tmp_path)
     assert found == status
+
+
+# Where a divisor is 0: `at` names the condition, or says that it cannot divide.
+DIVIDING = replace(Cost.of(flops="n*m"), domain=Domain.of(["n % m == 0"]))
+QUOTIENT = Cost.of(flops="floor(n/m)", read_bytes="floor(n/(m + 1))", parameters="n")
+
+
+@pytest.mark.parametrize("function", [python_function, numpy_function])
+def test_a_divisor_of_0_is_one_clear_error(function: Any, tmp_path: Path) -> None:
+    points = [{"n": 6, "m": 0}, {"n": 6, "m": 4}, {"n": 6, "m": 3}]
+    given = [{"n": [6, 6], "m": [3, 0]}, {"n": 2**70, "m": 0}] if function is numpy_function else []
+    code = function(DIVIDING, ["flops"], "f")
+    found = run(code, "f", points + given, tmp_path)
+    assert found == ["outside", "outside", {"flops": 18}, *["outside"] * len(given)]
+    code = function(QUOTIENT, ["flops", "read_bytes"], "f")
+    found = run(code, "f", points + given, tmp_path)
+    error = "division by zero: a formula does not hold here"
+    assert found == [error, {"flops": 1, "read_bytes": 1}, {"flops": 2, "read_bytes": 1}, *[error] * len(given)]
+    for cost in (DIVIDING, QUOTIENT):
+        with pytest.raises(SymflopsError, match=r"assumption broken: n % m == 0|division by zero"):
+            cost.at(**points[0])
+
+
+def test_a_function_of_a_bound_cost_does_not_take_the_symbol(tmp_path: Path) -> None:
+    code = python_function(Cost.of(flops="n*m").bind(n=5), ["flops"], "f")
+    space: dict[str, Any] = {}
+    exec(code, space)
+    assert space["f"](m=3) == {"flops": 15}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'n'"):
+        space["f"](n=9, m=3)

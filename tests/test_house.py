@@ -29,6 +29,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("meaning",),
     ("assumption",),
     ("domain",),
+    ("grid",),
     ("cost",),
     ("formula",),
     ("layer",),

@@ -195,9 +195,9 @@ def test_the_comment_says_names_units_and_conventions(say: Any) -> None:
     assert "function log2" not in code  # only what the formula needs
 
 
-def test_a_bound_total_has_no_arguments(say: Any, tmp_path: Path) -> None:
+def test_a_bound_total_needs_no_arguments(say: Any, tmp_path: Path) -> None:
     source = say("total", "llama-2-7b-hf", "-B", "1", "-S", "2048", "--format", "javascript")
-    assert "export function llama_2_7b_hf() {" in source
+    assert "export function llama_2_7b_hf({ ...others } = {}) {" in source
     (numbers,) = run(source, [{}], tmp_path)
     assert isinstance(numbers, dict)
     assert numbers["matmul_flops"] == 29_261_612_187_648
@@ -214,3 +214,19 @@ def test_roundings_over_bytes_are_kept(tmp_path: Path) -> None:
     for point, numbers in zip(points, found, strict=True):
         at = cost.at(**point)
         assert numbers == {m: at.number(m) for m in numbers}, point
+
+
+def test_a_divisor_of_0_breaks_a_condition(tmp_path: Path) -> None:
+    cost = replace(Cost.of(flops="n*m"), domain=Domain.of(["n % m == 0"]))
+    found = run(javascript_function(cost, ["flops"], "f"), [{"n": 6, "m": 0}, {"n": 6, "m": 3}], tmp_path)
+    assert found == ["RangeError: assumption broken: n % m == 0", {"flops": 18}]
+
+
+def test_a_symbol_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    """As `at` does, which takes run symbols that a cost does not depend on."""
+    cost = Cost.of(flops="n*m*seq_len").bind(seq_len=5)
+    points = [{"n": 2, "m": 3, "causal": 1}, {"n": 2, "m": 3, "seq_len": 9}, {"n": 2, "m": 3, "k": 9}]
+    found = run(javascript_function(cost, ["flops"], "f"), points, tmp_path)
+    assert found == [{"flops": 30}, "RangeError: unknown symbol seq_len", "RangeError: unknown symbol k"]
+    constant = javascript_function(Cost.of(flops=7), ["flops"], "f")
+    assert run(constant, [{}, {"k": 9}], tmp_path) == [{"flops": 7}, "RangeError: unknown symbol k"]

@@ -176,3 +176,20 @@ def test_a_layer_that_moves_nothing_and_one_that_computes_nothing() -> None:
         symflops.SymflopsError, match=r"^llama-2-7b-hf: assumption broken: batch_size >= 1 \(with batch_size=0\)$"
     ):
         symflops.roofline("llama-2-7b-hf", "h100-sxm", batch_size=0)
+
+
+def test_decoding_is_spoken_of_where_the_model_has_a_step() -> None:
+    """GPT-2 has 1024 positions: the last step of one token comes after 1023 others."""
+    for values in ({}, {"seq_len": 1024}, {"seq_len": 1000, "past_len": 24}, {"seq_len": 1, "past_len": 1023}):
+        first, *_ = symflops.roofline("gpt2", "h100-sxm", **values).turnings
+        assert first.at == "past_len = 1023"
+        named = int(first.at.rpartition(" ")[2])
+        symflops.load("gpt2").total().at(batch_size=1, seq_len=1, past_len=named)  # there is such a step
+    assert symflops.roofline("gpt2", "h100-sxm", seq_len=1000).turnings[0].at == "past_len = 1000"
+
+
+def test_a_model_without_a_step_of_one_token_has_no_turning(toy: str) -> None:
+    zero = dict.fromkeys(symflops.METRICS, "0")
+    layers = {"mix": {"cost": {**zero, "flops": "seq_len*(seq_len + past_len)", "read_bytes": "seq_len"}}}
+    model = symflops.load({"name": "chunks", "symbols": {}, "assumes": ["seq_len % 64 == 0"], "layers": layers})
+    assert symflops.roofline(model, toy, seq_len=128).turnings == ()

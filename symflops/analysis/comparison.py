@@ -134,9 +134,12 @@ class Comparison:
     def at(self, **values: Any) -> dict[str, int | float]:
         """Both sides, their difference, ratio and error as plain numbers at one point."""
         for name in values:
-            if name not in free_symbols(self.total.difference) | {self.by, "batch_size", "seq_len"}:
+            there = free_symbols(self.total.difference) | {self.by, "batch_size", "seq_len"}
+            if name not in there or name in self.values:
                 raise SymflopsError(f"{name} has a value already or does not occur")
         numbers = {**self.values, **{n: check(n, v) for n, v in values.items()}}
+        for model in self.models:
+            model.check_assumptions(numbers)  # type: ignore[arg-type]  # every value that was put in is a number
         a, b = (evaluate(v, numbers) for v in (self.total.a, self.total.b))  # type: ignore[arg-type]
         result = {"a": plain(a), "b": plain(b), "difference": plain(a - b)}
         if b:
@@ -197,11 +200,13 @@ def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **val
     if by in values:
         raise SymflopsError(f"{by} has a value and is to vary")
     run = run_values(first, values, {by})
+    first.check_assumptions(run)  # type: ignore[arg-type]  # numbers, as they were given
     if is_rule(b):
         rule = _rule(first, b, metric)
         total = Pair("total", _cost(first, metric, run), substitute(rule.value, {**run, **first.symbols}))
         return Comparison(first.name, b.strip(), metric, by, total, (), run, True, rule.taken, (first,))
     second = load(b)
+    second.check_assumptions(run)  # type: ignore[arg-type]
     sizes = [bytes_by_default(m) for m in (first, second)]
     if UNITS[metric] == "byte" and sizes[0] != sizes[1] and "dtype_bytes" not in values:
         shown = " and ".join(f"{m.name} {plain(n)}" for m, n in zip((first, second), sizes, strict=True))

@@ -90,9 +90,16 @@ def feasible(name: str, *models: tuple[Model, Mapping[str, Value]]) -> Feasible:
 
 
 def conditions(model: Model, values: Mapping[str, Value]) -> list[Condition]:
-    """The conditions of a model that depend on symbols which have no value, the others put in."""
-    found = [condition.substitute(values) for condition in model.domain.said]
-    return [condition for condition in found if condition.free_symbols]
+    """The conditions of a model that depend on symbols which have no value, the others put in.
+
+    Raises SymflopsError for one that does not hold any more.
+    """
+    found = [condition.substitute(values) for condition in model.domain.conditions]
+    for condition in found:
+        if condition.decided is False:
+            raise condition.broken({}).within(model.name)
+    said = {condition.text for condition in model.domain.said}
+    return [condition for condition in found if condition.free_symbols and condition.text in said]
 
 
 def told(model: Model, condition: Condition) -> str:

@@ -85,7 +85,10 @@ def generation(model: Any, *, symbolic: bool = False) -> Generation:
             except SymflopsError as error:
                 raise error.within(f"{named.name}: {metric}") from None
         values.append(value)
-    return Generation(tuple(values), domain=prompt.domain & _last(step.domain), dtype_bytes=prompt.dtype_bytes)
+    both = prompt + step  # what was put in for the two passes' lengths
+    return Generation(
+        tuple(values), prompt.evaluated, prompt.domain & _last(step.domain), prompt.dtype_bytes, both.known
+    )
 
 
 def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:

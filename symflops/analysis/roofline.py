@@ -274,17 +274,19 @@ def _cache(model: Model, fixed: Mapping[str, Value]) -> Value | None:
 def _turnings(
     model: Model, balances: tuple[Value, Value], fixed: Mapping[str, Value], point: Mapping[str, Number]
 ) -> tuple[Turning, ...]:
-    """Where decoding is compute-bound: by batch size after as many tokens as the point has, by cache length at the
-    point's batch size, and by cache length for large batches."""
+    """Where decoding is compute-bound: by batch size after as many tokens as the point has, or the most after which
+    there is a step, by cache length at the point's batch size, and by cache length for large batches."""
     if "seq_len" not in model.total().free_symbols or attends_without_cache(model):
         return ()
-    past = point["past_len"] if point["seq_len"] == 1 else point["past_len"] + point["seq_len"]
     step = {**fixed, "seq_len": 1}
-    by_batch, by_cache = {**step, "past_len": past}, {**step, "batch_size": point["batch_size"]}
-    batches, caches = (
-        feasible(name, (model, {**model.symbols, **values}))
-        for name, values in (("batch_size", by_batch), ("past_len", by_cache))
-    )
+    if any(c.substitute({**model.symbols, **step}).decided is False for c in model.domain.conditions):
+        return ()  # such as one that runs whole chunks alone
+    by_cache = {**step, "batch_size": point["batch_size"]}
+    caches = feasible("past_len", (model, {**model.symbols, **by_cache}))
+    past = int(point["past_len"] + (0 if point["seq_len"] == 1 else point["seq_len"]))
+    most = caches.numbers.preceding(past)
+    by_batch = {**step, "past_len": caches.first if most is None else most}
+    batches = feasible("batch_size", (model, {**model.symbols, **by_batch}))
     return (
         turning(balances, batches, by_batch, "past_len"),
         turning(balances, caches, by_cache, "batch_size"),

@@ -161,13 +161,15 @@ class Point:
         if not model_name:
             raise SymflopsError("MODEL is empty; name a model or the path of a model JSON")
         axes: dict[str, Sequence[int | Fraction]] = {name: read(text, name) for name, text in self.run.items()}
+        if self.causal:
+            axes["causal"] = [1]
         for setting in self.settings:
             name, equals, text = setting.partition("=")
             if not equals:
                 raise SymflopsError(f"--set {setting[:60]!r}: expected name=value")
+            if name in axes:
+                raise SymflopsError(f"--set {setting[:60]!r}: {name[:60]} is given twice")
             axes[name] = read(text, f"--set {name}")
-        if self.causal:
-            axes["causal"] = [1]
         if (count := prod(map(len, axes.values()))) > MAX_POINTS:
             raise SymflopsError(
                 f"{count:,} points, more than the {MAX_POINTS:,} of an answer; `symflops sweep` has more"

@@ -14,7 +14,9 @@ from symflops.cost import METRICS, UNITS, Cost
 from symflops.domain import Condition
 from symflops.export.conventions import CAPTION, SYMBOLS
 from symflops.numeric import BYTE_SYMBOLS, plain
+from symflops.tree import Tree
 
+DIVISION = "division by zero: a formula does not hold here"
 ROUNDING = "What is not whole (an expected number of experts) is rounded to the nearest integer."
 
 
@@ -60,6 +62,18 @@ def unchecked(cost: Cost) -> list[str]:
     """The other conditions, as lines of a comment."""
     left = [str(c) for c in cost.domain.said if c.free_symbols - cost.free_symbols - {"past_len", "causal"}]
     return ["", "Holds where", *(f"    {text}" for text in left)] if left else []
+
+
+def divides(tree: Tree) -> bool:
+    """Whether a tree divides by what may be 0."""
+    if not isinstance(tree, tuple):
+        return False
+    operation, *operands = tree
+    if operation in ("/", "//", "%") and not isinstance(operands[1], int):
+        return True
+    if operation == "**" and not (isinstance(operands[1], int) and operands[1] >= 0):
+        return True
+    return any(map(divides, operands))
 
 
 def parameters(cost: Cost, values: Mapping[str, int], reserved: Set[str] = frozenset()) -> list[Parameter]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from symflops.cost import UNITS, Cost
-from symflops.export.code import checked, defaults, unchecked
+from symflops.export.code import checked, defaults, divides, unchecked
 from symflops.export.conventions import CONVENTIONS, METRICS, SYMBOLS
 from symflops.grouping import grouped
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
@@ -23,7 +23,7 @@ _WORDS = (
     "arguments await break case catch class const continue debugger default delete do else enum eval export extends "
     "false finally for function if implements import in instanceof interface let new null package private protected "
     "public return static super switch this throw true try typeof undefined var void while with yield BigInt Number "
-    "RangeError String Infinity NaN"
+    "RangeError String Infinity NaN Object others unknown broken"
 )
 _RESERVED = frozenset(_WORDS.split())
 
@@ -37,7 +37,10 @@ def javascript_function(cost: Cost, metrics: Sequence[str], name: str) -> str:
     >>> source = javascript_function(Cost.of(flops="N*(h + 1)/2"), ["flops"], "half")
     >>> print(source.partition("*/")[2].partition("// ")[0])
     <BLANKLINE>
-    export function half({ N, h }) {
+    export function half({ N, h, ...others }) {
+      const unknown = Object.keys(others).find((name) => !["batch_size", "cache_bytes", "causal", "dtype_bytes", \
+"past_len", "seq_len", "weight_bytes"].includes(name));
+      if (unknown !== undefined) throw new RangeError(`unknown symbol ${unknown}`);
       N = count("N", N);
       h = count("h", h);
       return {
@@ -56,11 +59,19 @@ def javascript_function(cost: Cost, metrics: Sequence[str], name: str) -> str:
         *_comment(name, metrics, symbols, by_default, unchecked(cost)),
         f"export function {_identifier(name)}({_parameters(symbols, local, by_default)}) {{",
     ]
+    ignored = sorted(set(RUN_SYMBOLS) - free - cost.known.keys())  # as `at` does: it does not depend on them
+    lines.append(f"  const unknown = Object.keys(others).find((name) => !{json.dumps(ignored)}.includes(name));")
+    lines.append("  if (unknown !== undefined) throw new RangeError(`unknown symbol ${unknown}`);")
     lines += [f'  {local[n]} = {"bytes" if n in BYTE_SYMBOLS else "count"}("{n}", {local[n]});' for n in symbols]
     for condition in checked(cost):
-        left, right = (_write(grouped(side), local)[0] for side in (condition.left, condition.right))
-        lines.append(f"  if ({_BROKEN[condition.sign].format(left, right)}) {{")
-        lines += [f"    throw new RangeError({json.dumps(f'assumption broken: {condition}')});", "  }"]
+        sides = (grouped(condition.left), grouped(condition.right))
+        left, right = (_write(side, local)[0] for side in sides)
+        broken, message = _BROKEN[condition.sign].format(left, right), json.dumps(f"assumption broken: {condition}")
+        if any(map(divides, sides)):  # where a side has no number it is broken
+            lines += ["  {", "    let broken = true;", "    try {", f"      broken = {broken};", "    } catch {}"]
+            lines += [f"    if (broken) throw new RangeError({message});", "  }"]
+        else:
+            lines += [f"  if ({broken}) {{", f"    throw new RangeError({message});", "  }"]
     lines.append("  return {")
     for metric in metrics:
         text = _write(grouped(cost.value(metric)), local)[0]
@@ -85,13 +96,12 @@ _BROKEN = {  # what a condition is not, by its sign
 
 
 def _parameters(symbols: Sequence[str], local: Mapping[str, str], by_default: Mapping[str, str]) -> str:
-    if not symbols:
-        return ""
     named = [n if local[n] == n else f"{n}: {local[n]}" for n in symbols]
     given = [f"{text} = {by_default[n]}" if n in by_default else text for n, text in zip(symbols, named, strict=True)]
+    given.append("...others")
     text = f"{{ {', '.join(given)} }}"
     if len(text) > 90:
-        text = "{\n" + "".join(f"  {part},\n" for part in given) + "}"
+        text = "{\n" + ",\n".join(f"  {part}" for part in given) + "\n}"
     return text + " = {}" * all(n in by_default for n in symbols)
 
 

@@ -12,14 +12,15 @@ from typing import Any
 
 from symflops.cost import Cost
 from symflops.domain import Condition
-from symflops.export.code import Parameter, checked, description, identifier, parameters, selected
+from symflops.export.code import Parameter, checked, description, divides, identifier, parameters, selected
 from symflops.export.python import (
     RESERVED,
     added,
     expression,
+    guarded,
     helpers,
     imports,
-    outside,
+    refusal,
     signature,
     unbracketed,
     wrapped,
@@ -54,16 +55,21 @@ def numpy_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappin
     body = _checks(given)
     for condition in checked(cost):
         body += _condition(condition, names)
+    computed: list[str] = []
     if plain:
         body += _bound(plain, given, names)
-        body += [line for metric, tree in plain.items() for line in _assignment(metric, tree, names)]
+        computed += [line for metric, tree in plain.items() for line in _assignment(metric, tree, names)]
     others = {metric: tree for metric, tree in trees.items() if metric not in plain}
     if others:
         if given:
-            body += wrapped(f"({_listed(given)}) = map(exact, ({_listed(given)}))", "")
+            computed += wrapped(f"({_listed(given)}) = map(exact, ({_listed(given)}))", "")
         for metric, tree in others.items():
             text = unbracketed(fold(tree, _OPERATIONS, lambda leaf: _leaf(leaf, names)))
-            body += wrapped(f"result[{metric!r}] = nearest({text})".replace("'", '"'), "")
+            computed += wrapped(f"result[{metric!r}] = nearest({text})".replace("'", '"'), "")
+    may_divide = any(map(divides, trees.values()))
+    if may_divide:  # by 0 NumPy's own integers give 0
+        computed = ['with np.errstate(divide="raise"):', *(f"    {line}" for line in computed)]
+    body += guarded(computed, may_divide, "(ZeroDivisionError, FloatingPointError)")
     body += [
         *wrapped(f"order = ({', '.join(f'{chr(34)}{metric}{chr(34)}' for metric in metrics)},)", ""),
         "result = {metric: np.broadcast_to(result[metric], shape or (1,)).reshape(shape) for metric in order}",
@@ -127,8 +133,7 @@ def _condition(condition: Condition, names: Mapping[str, str]) -> list[str]:
         left, right = (_leaf(side, names) for side in sides)
     else:
         left, right = (unbracketed(fold(side, _OPERATIONS, leaf)) for side in sides)
-    lines = wrapped(f"if not np.all({left} {condition.sign} {right}):", "")
-    return [*lines, f"    raise ValueError({outside(condition)})"]
+    return refusal(f"np.all({left} {condition.sign} {right})", condition, any(map(divides, sides)))
 
 
 def _listed(given: Sequence[Parameter]) -> str:

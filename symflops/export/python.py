@@ -12,7 +12,16 @@ from textwrap import wrap
 
 from symflops.cost import Cost
 from symflops.domain import Condition
-from symflops.export.code import Parameter, checked, description, identifier, parameters, selected
+from symflops.export.code import (
+    DIVISION,
+    Parameter,
+    checked,
+    description,
+    divides,
+    identifier,
+    parameters,
+    selected,
+)
 from symflops.grouping import grouped
 from symflops.tree import Tree, fold
 
@@ -28,6 +37,7 @@ _IMPORTED = {
     "np",
     "quotient",
     "result",
+    "holds",
     "largest",
 }
 RESERVED = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *_IMPORTED})
@@ -85,13 +95,14 @@ def python_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappi
     trees = {metric: grouped(cost.value(metric)) for metric in metrics}
     body = checks(given)
     for condition in checked(cost):
-        left, right = (expression(grouped(side), names) for side in (condition.left, condition.right))
-        body += wrapped(f"if not ({left} {condition.sign} {right}):", "")
-        body.append(f"    raise ValueError({outside(condition)})")
-    body.append("result = {")
+        sides = (grouped(condition.left), grouped(condition.right))
+        left, right = (expression(side, names) for side in sides)
+        body += refusal(f"({left} {condition.sign} {right})", condition, any(map(divides, sides)))
+    computed = ["result = {"]
     for metric, tree in trees.items():
-        body += wrapped(f'"{metric}": {expression(tree, names)},', "    ")
-    body.append("}")
+        computed += wrapped(f'"{metric}": {expression(tree, names)},', "    ")
+    computed.append("}")
+    body += guarded(computed, any(map(divides, trees.values())))
     body += [
         "result = {metric: floor(value + Fraction(1, 2)) for metric, value in result.items()}",
         "if min(result.values()) < 0:",
@@ -111,6 +122,24 @@ def python_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappi
         '    """',
     ]
     return "\n".join([line.rstrip() for line in "\n".join(head).split("\n")] + [f"    {line}" for line in body])
+
+
+def refusal(comparison: str, condition: Condition, may_divide: bool) -> list[str]:
+    """The lines that refuse what breaks a condition; where a side has no number it is broken."""
+    if not may_divide:
+        lines = wrapped(f"if not {comparison}:", "")
+    else:
+        lines = ["try:", *wrapped(f"holds = {comparison}", "    "), "except ZeroDivisionError:", "    holds = False"]
+        lines.append("if not holds:")
+    return [*lines, f"    raise ValueError({outside(condition)})"]
+
+
+def guarded(lines: Sequence[str], may_divide: bool, errors: str = "ZeroDivisionError") -> list[str]:
+    """Lines that compute metrics, with one clear error for a division by 0."""
+    if not may_divide:
+        return [*lines]
+    inside = [f"    {line}" for line in lines]
+    return ["try:", *inside, f"except {errors}:", f'    raise ValueError("{DIVISION}") from None']
 
 
 def outside(condition: Condition) -> str:

@@ -1,0 +1,86 @@
+"""Columns of numbers over a grid of points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from symflops import algebra, notebook, numeric, polynomial
+from symflops.domain import Domain
+from symflops.errors import SymflopsError
+from symflops.polynomial import Value
+from symflops.units import METRICS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_SHOWN = 5  # points at each end of a long sweep in a notebook
+
+
+def negative_error(metric: str) -> SymflopsError:
+    return SymflopsError(f"{metric} is negative at this point: the formula or a repeat does not hold here")
+
+
+def is_number(axis: Any) -> bool:
+    return not isinstance(axis, Sequence | range) and getattr(axis, "ndim", 0) == 0 and not hasattr(axis, "__iter__")
+
+
+class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
+    """Columns over a grid of points: the swept symbols first, then the six metrics. A mapping from name to array."""
+
+    def __init__(
+        self,
+        values: Mapping[str, Value],
+        domain: Domain,
+        axes: dict[str, np.ndarray[Any, Any]],
+        bindings: Mapping[str, Value],
+    ) -> None:
+        self._values = {metric: algebra.substitute(value, bindings) for metric, value in values.items()}
+        self._axes = axes
+        self._columns: dict[str, np.ndarray[Any, Any]] = {}
+        domain.check_grid(axes, bindings)
+        for metric in METRICS:  # where one is negative its formula does not hold, and so no other does
+            if not polynomial.is_nonnegative(self._values[metric]) and (self[metric] < 0).any():
+                raise negative_error(metric)
+
+    def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        if name not in self._columns:
+            if name in self._axes:
+                array = self._axes[name]
+            elif name in METRICS:
+                array = numeric.column(self._values[name], self._axes)
+            else:
+                raise KeyError(name)
+            shape = np.broadcast_shapes(*(axis.shape for axis in self._axes.values()))
+            self._columns[name] = np.broadcast_to(array, shape).reshape(-1)
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._axes, *METRICS))
+
+    def __len__(self) -> int:
+        return len(self._axes) + len(METRICS)
+
+    @property
+    def dtypes(self) -> dict[str, str]:
+        """The NumPy dtype of every column."""
+        return {name: str(self[name].dtype) for name in self}
+
+    def to_pandas(self) -> notebook.DataFrame:
+        """The columns as a pandas DataFrame. Needs the extra `symflops[pandas]`.
+
+        >>> Cost.of(flops="2*seq_len**2").sweep(seq_len=[1, 2, 3]).to_pandas()[["seq_len", "flops"]].sum().tolist()
+        [6, 28]
+        """
+        return notebook.frame(self)
+
+    def _repr_html_(self) -> str:
+        length = self[next(iter(self))].size
+        shown = [*range(length)] if length <= 2 * _SHOWN else [*range(_SHOWN), *range(length - _SHOWN, length)]
+        columns = {name: self[name] for name in self}
+        rows = [tuple(f"{columns[name][i].item():,}" for name in columns) for i in shown]
+        if len(shown) < length:
+            rows.insert(_SHOWN, tuple("⋮" for _ in columns))
+        return notebook.table(tuple(columns), rows, (True,) * len(columns)) + f"<p>{length:,} points</p>"
