@@ -7,12 +7,13 @@ result depends on the value alone, so equal costs print equally.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from symflops import deadline
+from symflops.factoring import divided, factors
 from symflops.polynomial import Call, Monomial, Number, Polynomial, Value, factored, flat, terms_of, value_of
-from symflops.tree import MAX_DEPTH, Tree, depth, write
+from symflops.tree import MAX_DEPTH, Known, Tree, depth, write
 
 # Factors are written in this order, then by name: bytes per element, batch, length, architecture, past, causal.
 _FIRST = ("dtype_bytes", "weight_bytes", "cache_bytes", "batch_size", "seq_len")
@@ -69,6 +70,8 @@ class _Search:
 
     def __init__(self) -> None:
         self.seen: dict[frozenset[tuple[Monomial, Number]], tuple[int, Tree]] = {}
+        self.split: dict[Polynomial, list[Polynomial]] = {}
+        self.texts: Known = {}
         self.effort = 0  # characters written to find the shortest
         self.nested = 0  # factorings inside of one another
 
@@ -87,7 +90,7 @@ class _Search:
         return self.seen[key]
 
     def length(self, tree: Tree) -> int:
-        length = len(write(tree))
+        length = len(write(tree, self.texts))
         self.effort += length
         return length
 
@@ -102,38 +105,76 @@ class _Search:
             merged = Counter(dict(common))
             merged.update(dict(monomial))
             return self.product(content * coefficient, tuple(sorted((n, e) for n, e in merged.items() if e)), [])
+        return min(self.products(content, common, rest), key=self.length)  # of equal ones the first
+
+    def products(self, content: Number, common: Monomial, rest: Polynomial) -> Iterator[Tree]:
+        """A sum times what all its terms share: as a sum of parts, and as a product of sums."""
         inner = self.sum(rest)
-        if not common and content == 1:
-            return inner
-        return self.product(content, common, [inner])
+        yield inner if not common and content == 1 else self.product(content, common, [inner])
+        if self.is_spent():
+            return
+        if type(content) is int and content > 1:  # 2*B*(131117593*S + 497664) is longer than with 2 inside
+            inner = self.sum(Polynomial({m: c * content for m, c in rest.terms.items()}))
+            yield self.product(1, common, [inner]) if common else inner
+        parts = self.factors(rest)
+        if len(parts) > 1:
+            yield self.product(content, common, [self.tree(part) for part in parts])
+
+    def factors(self, value: Polynomial) -> list[Polynomial]:
+        if value not in self.split:
+            self.effort += 30 * len(value.terms)
+            self.split[value] = factors(value)
+        return self.split[value]
 
     def sum(self, value: Polynomial) -> Tree:
         """A sum without a common factor: split into what one symbol divides and what it does not."""
         counts: Counter[str] = Counter(n for m in value.terms for n, e in m if e > 0)
         shared = [n for n in sorted(counts, key=lambda n: (-counts[n], _order(n))) if counts[n] > 1]
         tries = 3 if len(value.terms) <= 8 else 2 if len(value.terms) <= _SEARCH else 1
-        if self.effort > _EFFORT or self.nested > _NESTED:
+        if self.is_spent():
             tries = 0
         found: list[tuple[int, Tree]] = []
         for name in shared[:tries]:
             self.effort += 30 * len(value.terms)
             inside = {m: c for m, c in value.terms.items() if dict(m).get(name, 0) > 0}
             outside = {m: c for m, c in value.terms.items() if m not in inside}
-            parts = [self.tree(value_of(inside))]
-            if outside:
-                rest = self.tree(value_of(outside))
-                parts.extend(rest[1:] if isinstance(rest, tuple) and rest[0] == "+" else [rest])
-            tree = ("+", *sorted(parts, key=_negative))
-            found.append((self.length(tree), tree))
+            trees = [self.plus(self.tree(value_of(inside)), value_of(outside))]
+            for divisor in self.divisors(value_of(inside), value_of(outside)):
+                quotient, rest = divided(value, divisor)
+                if isinstance(quotient, Polynomial) and len(quotient.terms) > 1:
+                    trees.append(self.plus(self.times(quotient, divisor), rest))
+            found.extend((self.length(tree), tree) for tree in trees)
         if found:
-            return min(found, key=lambda f: (f[0], write(f[1])))[1]
+            return min(found, key=lambda f: (f[0], write(f[1], self.texts)))[1]
         ordered = sorted(value.terms.items(), key=lambda t: (t[1] < 0, not t[0], [_order(n) for n, _ in t[0]]))
         return ("+", *(self.product(c, m, []) for m, c in ordered))
+
+    def plus(self, first: Tree, rest: Value) -> Tree:
+        if not rest:
+            return first
+        parts = [first]
+        tree = self.tree(rest)
+        parts.extend(tree[1:] if isinstance(tree, tuple) and tree[0] == "+" else [tree])
+        return ("+", *sorted(parts, key=_negative))
+
+    def times(self, quotient: Polynomial, divisor: Polynomial) -> Tree:
+        content, common, rest = factored(quotient)
+        return self.product(content, common, [self.tree(rest), self.tree(divisor)])
+
+    def divisors(self, *parts: Value) -> Iterator[Polynomial]:
+        """Sums that the parts of a sum are multiples of: what the whole may hold more than once."""
+        for part in parts:
+            rest = factored(part)[2] if isinstance(part, Polynomial) else 1
+            if isinstance(rest, Polynomial) and len(rest.terms) > 1:
+                yield from self.factors(rest)
+
+    def is_spent(self) -> bool:
+        return self.effort > _EFFORT or self.nested > _NESTED
 
     def product(self, coefficient: Number, monomial: Monomial, sums: list[Tree]) -> Tree:
         size = abs(Fraction(coefficient))
         ordered = sorted(monomial, key=lambda f: _order(f[0]))
-        top = [self.power(n, e) for n, e in ordered if e > 0] + sums
+        top = [self.power(n, e) for n, e in ordered if e > 0] + _powers(sums)
         bottom = [self.power(n, -e) for n, e in ordered if e < 0]
         if size.numerator != 1 or not top:
             top.insert(0, size.numerator)
@@ -156,6 +197,14 @@ def _order(name: str) -> tuple[int, str]:
     if name in _FIRST:
         return (_FIRST.index(name), name)
     return (len(_FIRST) + (2 if name in _LAST else isinstance(name, Call)), name)
+
+
+def _powers(sums: list[Tree]) -> list[Tree]:
+    """The factors of a product, those that are equal as a power, the shorter ones first."""
+    texts = {write(tree): tree for tree in sums}
+    counts = Counter(map(write, sums))
+    ordered = sorted(counts, key=lambda text: (len(text), text))
+    return [texts[text] if counts[text] == 1 else ("**", texts[text], counts[text]) for text in ordered]
 
 
 def _negative(tree: Tree) -> bool:

@@ -214,8 +214,11 @@ def power(base: Value, exponent: Value) -> Value:
 
 def factored(a: Polynomial) -> tuple[Number, Monomial, Value]:
     """`(content, common, rest)` with a = content * common * rest, content positive unless all of a is negative."""
-    coefficients = [Fraction(c) for c in a.terms.values()]
-    content = Fraction(gcd(*(c.numerator for c in coefficients)), lcm(*(c.denominator for c in coefficients)))
+    coefficients = a.terms.values()
+    content: Number = gcd(*(c.numerator for c in coefficients))
+    divisor = lcm(*(c.denominator for c in coefficients))
+    if divisor != 1:
+        content = Fraction(content, divisor)
     if all(c < 0 for c in coefficients):
         content = -content
     shared: dict[str, int] | None = None  # exponents of the factors that all terms have, above or all below
@@ -230,7 +233,7 @@ def factored(a: Polynomial) -> tuple[Number, Monomial, Value]:
             break
     common: Monomial = tuple(sorted((shared or {}).items()))
     inverse = tuple((name, -exponent) for name, exponent in common)
-    rest = {_times(m, inverse): exact(c / content) for m, c in zip(a.terms, coefficients, strict=True)}
+    rest = {_times(m, inverse): c // content if divisor == 1 else exact(c / content) for m, c in a.terms.items()}
     return exact(content), common, value_of(rest)
 
 

@@ -20,6 +20,9 @@ from symflops.syntax import Tree as Tree
 from symflops.syntax import exact as exact
 from symflops.syntax import read as read
 
+Known = dict[int, tuple[Tree, str, int]]
+"""Texts of trees, by identity: the tree, which so stays alive, its text, and how tightly that binds."""
+
 
 def fold(tree: Tree, algebra: Mapping[str, Callable[..., Any]], leaf: Callable[[int | Fraction | str], Any]) -> Any:
     """Give a tree its meaning: `algebra` maps each operation to a function of its operands, `leaf` reads the leaves."""
@@ -52,13 +55,15 @@ def replaced(tree: Tree, trees: Mapping[str, Tree]) -> Tree:
     return trees.get(tree, tree) if isinstance(tree, str) else tree
 
 
-def write(tree: Tree) -> str:
+def write(tree: Tree, known: Known | None = None) -> str:
     """The text of a tree, with as few parentheses as reading it back allows, and without spaces if it is very long.
+
+    `known` remembers the texts of parts, for one who writes many trees that share them.
 
     >>> write(("+", ("*", 2, ("+", "a", "b")), ("-", ("/", "a", 3))))
     '2*(a + b) - a/3'
     """
-    text = _write(tree)[0]
+    text = _write(tree, known)[0]
     return text if len(text) <= MAX_LENGTH else text.replace(" ", "")
 
 
@@ -84,34 +89,42 @@ def _digits(number: int) -> str:
 _SUM, _PRODUCT, _NEGATION, _POWER, _ATOM = range(5)  # how tightly a text binds
 
 
-def _write(tree: Tree) -> tuple[str, int]:
+def _write(tree: Tree, known: Known | None = None) -> tuple[str, int]:
     if isinstance(tree, str):
         return tree, _ATOM
     if isinstance(tree, int):
         return _digits(tree), _ATOM if tree >= 0 else _NEGATION
     if isinstance(tree, Fraction):
         return f"{_digits(tree.numerator)}/{_digits(tree.denominator)}", _PRODUCT if tree > 0 else _SUM
+    if known is None:
+        return _write_operation(tree, None)
+    if id(tree) not in known:
+        known[id(tree)] = (tree, *_write_operation(tree, known))
+    return known[id(tree)][1:]
+
+
+def _write_operation(tree: tuple[Any, ...], known: Known | None) -> tuple[str, int]:
     operation, *operands = tree
     if operation in FUNCTIONS:
-        return f"{operation}({', '.join(write(o) for o in operands)})", _ATOM
+        return f"{operation}({', '.join(_write(o, known)[0] for o in operands)})", _ATOM
     if operation == "-":
-        text, strength = _write(operands[0])
+        text, strength = _write(operands[0], known)
         return f"-{text}" if strength >= _PRODUCT else f"-({text})", _NEGATION if strength > _PRODUCT else _SUM
     if operation == "+":
-        text = _bracket(operands[0], _SUM)
+        text = _bracket(operands[0], _SUM, known)
         for operand in operands[1:]:
             negative, positive = _sign(operand)
-            text += (" - " if negative else " + ") + _bracket(positive, _PRODUCT)
+            text += (" - " if negative else " + ") + _bracket(positive, _PRODUCT, known)
         return text, _SUM
     if operation == "*":
         first, *rest = operands
-        text = _bracket(first, _PRODUCT)
-        return "*".join([text, *(_bracket(o, _POWER) for o in rest)]), _PRODUCT
+        text = _bracket(first, _PRODUCT, known)
+        return "*".join([text, *(_bracket(o, _POWER, known) for o in rest)]), _PRODUCT
     if operation == "**":
-        return f"{_bracket(operands[0], _ATOM)}**{_bracket(operands[1], _ATOM)}", _POWER
+        return f"{_bracket(operands[0], _ATOM, known)}**{_bracket(operands[1], _ATOM, known)}", _POWER
     left, right = operands
     tight = f" {operation} " if operation in ("//", "%") else operation
-    return f"{_bracket(left, _PRODUCT)}{tight}{_bracket(right, _POWER)}", _PRODUCT
+    return f"{_bracket(left, _PRODUCT, known)}{tight}{_bracket(right, _POWER, known)}", _PRODUCT
 
 
 def _sign(tree: Tree) -> tuple[bool, Tree]:
@@ -122,6 +135,6 @@ def _sign(tree: Tree) -> tuple[bool, Tree]:
     return False, tree
 
 
-def _bracket(tree: Tree, least: int) -> str:
-    text, strength = _write(tree)
+def _bracket(tree: Tree, least: int, known: Known | None) -> str:
+    text, strength = _write(tree, known)
     return text if strength >= least else f"({text})"

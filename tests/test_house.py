@@ -22,6 +22,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("polynomial",),
     ("function",),
     ("algebra",),
+    ("factoring",),
     ("grouping",),
     ("units", "notation", "notebook", "sympy_tree"),
     ("expr",),
