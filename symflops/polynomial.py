@@ -221,6 +221,7 @@ def factored(a: Polynomial) -> tuple[Number, Monomial, Value]:
         content = Fraction(content, divisor)
     if all(c < 0 for c in coefficients):
         content = -content
+    quotients = (c // content if divisor == 1 else exact(Fraction(c) / content) for c in coefficients)
     shared: dict[str, int] | None = None  # exponents of the factors that all terms have, above or all below
     for monomial in a.terms:
         exponents = dict(monomial)
@@ -233,8 +234,8 @@ def factored(a: Polynomial) -> tuple[Number, Monomial, Value]:
             break
     common: Monomial = tuple(sorted((shared or {}).items()))
     inverse = tuple((name, -exponent) for name, exponent in common)
-    rest = {_times(m, inverse): c // content if divisor == 1 else exact(c / content) for m, c in a.terms.items()}
-    return exact(content), common, value_of(rest)
+    rest = {_times(m, inverse): c for m, c in zip(a.terms, quotients, strict=True)}
+    return exact(Fraction(content)), common, value_of(rest)
 
 
 def square_root(a: Value) -> Value:

@@ -1,0 +1,152 @@
+"""The readable form: never longer than what SymPy or an earlier version wrote, and always the same polynomial."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import sympy
+
+import symflops
+from symflops.algebra import from_text
+from symflops.cost import METRICS
+from symflops.factoring import divided, factors
+from symflops.grouping import grouped
+from symflops.model import model_names
+from symflops.polynomial import Polynomial, Value, add, factored, multiply, symbol
+from symflops.tree import write
+
+DATA = Path(__file__).parent / "data"
+
+# Characters of each metric's total before sums were factored whole, in the order of METRICS.
+BEFORE = {
+    "bert-base": (223, 114, 331, 154, 1, 180),
+    "gpt2": (220, 118, 309, 142, 1, 92),
+    "llama-2-7b-hf": (362, 226, 490, 255, 1, 133),
+    "llama-3.1-8b": (362, 226, 490, 255, 1, 133),
+    "mamba-130m": (280, 185, 379, 201, 1, 150),
+    "mistral-7b": (799, 497, 515, 255, 1, 133),
+    "mixtral-8x7b": (450, 266, 602, 279, 106, 157),
+    "qwen3-0.6b": (380, 226, 505, 255, 1, 158),
+    "vit-base-16": (417, 194, 375, 193, 1, 178),
+    "deepseek-v3.json": (1147, 705, 1584, 767, 137, 470),
+    "qwen3-next.json": (1571, 1024, 2034, 1210, 209, 580),
+}
+
+
+def text_of(formula: str) -> str:
+    return write(grouped(from_text(formula)))
+
+
+def load(name: str) -> symflops.Model:
+    return symflops.load(DATA / name if name.endswith(".json") else name)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "(2*d + 3)*(S*(2 - c) + c + 2*P)",
+        "2*(2*L + 1)*(2*h + 1)",
+        "2*(2*d + 3)*(S + P) + d*(8*h + 7)",  # (S + P) stands in two terms, beside others
+        "(S + P)*(S + 2*P)",  # no symbol tells these factors apart
+        "(a + b)**2*(c + 1)",
+        "B*(262235186*S + 995328) + 1179648",  # with 2 taken out of all it would be longer
+        "(x - y)*(x + y)",
+        "(1 - c)*(S + min(P, W))/(h + 1)",
+    ],
+)
+def test_a_formula_is_written_as_an_engineer_would(formula: str) -> None:
+    assert len(text_of(formula)) <= len(formula), text_of(formula)
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        ("2*d*(S*(2 - c) + c + 2*P) + 3*(S*(2 - c) + c + 2*P)", "(2*d + 3)*(S*(2 - c) + 2*P + c)"),
+        ("2*(2*L*(2*h + 1) + 2*h + 1)", "2*(2*L + 1)*(2*h + 1)"),
+        ("d*(4*(S + c) + 7) + 6*(S + c)", "2*(S + c)*(2*d + 3) + 7*d"),
+        ("(c - 2)*(-S - P)", "(2 - c)*(P + S)"),
+        ("x*(a + b) + y*(a + b) + z", "(a + b)*(x + y) + z"),
+        ("(a + b)**2*(c + 1)", "(c + 1)*(a + b)**2"),
+    ],
+)
+def test_whole_sums_are_factors(formula: str, text: str) -> None:
+    assert text_of(formula) == text
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_no_total_is_longer_than_it_was(name: str) -> None:
+    total = load(name).total(symbolic=True)
+    lengths = [len(total.text(metric)) for metric in METRICS]
+    assert all(new <= old for new, old in zip(lengths, BEFORE[name], strict=True)), lengths
+
+
+def sympy_lengths(text: str) -> dict[str, int]:
+    """Characters of what SymPy makes of a formula: each way by itself, `collect` by each symbol and by all."""
+    expanded = sympy.expand(symflops.parse(text))
+    symbols = sorted(expanded.free_symbols, key=str)
+    ways = {"factor": sympy.factor(expanded), "collect": sympy.collect(expanded, symbols)}
+    if symbols and expanded.is_polynomial(*symbols):
+        ways["horner"] = sympy.horner(expanded)
+    ways |= {f"collect by {s}": sympy.collect(expanded, s) for s in symbols}
+    return {way: len(str(form)) for way, form in ways.items()}
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_no_total_is_longer_than_sympy_writes_it(name: str) -> None:
+    model = load(name)
+    for total in (model.total(), model.total(symbolic=True)):
+        for metric in METRICS:
+            text = total.text(metric)
+            shorter = {way: n for way, n in sympy_lengths(text).items() if n < len(text)}
+            assert not shorter, (metric, text)
+
+
+def random_sum(rng: random.Random, atoms: str, terms: int) -> Value:
+    parts: list[Value] = []
+    for _ in range(terms):
+        names = [symbol(n) for n in rng.sample(atoms, rng.randint(0, 2))]
+        parts.append(multiply(rng.choice([1, 1, 2, 3, -1, -2]), *names) if names else rng.randint(1, 9))
+    return add(*parts)
+
+
+def test_what_is_written_is_the_same_polynomial_and_no_longer_than_the_product_it_came_from() -> None:
+    rng = random.Random(2026)
+    for _ in range(60):
+        sums = [random_sum(rng, "abcdef", rng.randint(2, 3)) for _ in range(rng.randint(1, 3))]
+        rest = random_sum(rng, "xyz", rng.randint(1, 2)) if rng.random() < 0.5 else 0
+        product = multiply(*sums)
+        for value in (product, add(product, rest)):
+            assert from_text(write(grouped(value))) == value
+        text = "*".join(f"({write(grouped(s))})" for s in sums)
+        assert len(write(grouped(product))) <= len(text), text
+
+
+def test_factors_multiply_to_what_they_were_taken_from() -> None:
+    rng = random.Random(7)
+    found = 0
+    for _ in range(200):
+        sums = [random_sum(rng, "abcd", rng.randint(2, 3)) for _ in range(rng.randint(1, 3))]
+        value = multiply(*sums)
+        value = factored(value)[2] if isinstance(value, Polynomial) else value
+        if isinstance(value, Polynomial) and len(value.terms) > 1:
+            parts = factors(value)
+            assert multiply(*parts) == value
+            _, known = sympy.factor_list(symflops.parse(repr(value)))
+            assert len(parts) <= sum(n for _, n in known)
+            found += len(parts) == sum(n for _, n in known)
+    assert found > 150  # SymPy's irreducible factors, in nearly all of them
+
+
+def test_division_leaves_what_does_not_divide() -> None:
+    rng = random.Random(11)
+    for _ in range(200):
+        value, divisor = random_sum(rng, "abcd", 4), random_sum(rng, "abcd", 2)
+        value = add(multiply(random_sum(rng, "ab", 2), divisor), value)
+        if isinstance(value, Polynomial) and isinstance(divisor, Polynomial):
+            quotient, rest = divided(value, divisor)
+            assert add(multiply(quotient, divisor), rest) == value
+    whole = multiply(symbol("x"), add(symbol("a"), symbol("b")))
+    assert isinstance(whole, Polynomial)
+    assert divided(whole, add(symbol("a"), symbol("b"))) == (symbol("x"), 0)  # type: ignore[arg-type] # a Polynomial
