@@ -20,6 +20,9 @@ _FIRST = ("dtype_bytes", "weight_bytes", "cache_bytes", "batch_size", "seq_len")
 _LAST = ("past_len", "causal")
 _SEARCH = 24  # up to so many terms, more than one factoring is tried at each level
 _EFFORT = 400_000  # characters written to compare factorings; what remains then is left as a plain sum
+_READ = (
+    1000  # numbers below are read as numbers of things; 2*(131117593*S + 497664) tells nobody more than without its 2
+)
 _NESTED = 40  # factorings inside of one another
 
 # What engineers write by hand. A name that is not here, or taken, keeps its full length.
@@ -113,7 +116,7 @@ class _Search:
         yield inner if not common and content == 1 else self.product(content, common, [inner])
         if self.is_spent():
             return
-        if type(content) is int and content > 1:  # 2*B*(131117593*S + 497664) is longer than with 2 inside
+        if type(content) is int and content > 1 and max(abs(Fraction(c)) for c in rest.terms.values()) >= _READ:
             inner = self.sum(Polynomial({m: c * content for m, c in rest.terms.items()}))
             yield self.product(1, common, [inner]) if common else inner
         parts = self.factors(rest)
