@@ -242,7 +242,7 @@ def _record(
         with no_init_weights(), nothing_initialised():
             leaf, inputs = _made(cls, call, given, switches)
         model = _One(leaf).eval()
-        recorder = Recorder(sizes, quantities, model)
+        recorder = Recorder(sizes, quantities, model, guards=guards)
         for tensor in inputs:
             recorder.note(tensor, "input")
         with experts.caught(recorder), recorder, recorder.watching():

@@ -20,20 +20,21 @@ import torch
 import torch.nn.modules.normalization
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 from torch.fx.experimental.sym_node import SymNode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 from torch.nn.modules.conv import _ConvNd as AnyConvolution
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map, tree_map_only
+from torch.utils._pytree import tree_flatten, tree_map, tree_map_only, tree_unflatten
 
 from symflops.errors import SymflopsError
 from symflops.trace.origin import is_model
 
 __all__ = [
-    "AnyConvolution", "SizeFixedError", "Sizes", "TorchDispatchMode", "cheap_parameters", "check_versions", "decide",
-    "expression", "like", "quiet", "storage_key", "tree_flatten", "tree_map", "tree_map_only",
+    "AnyConvolution", "FakeTensor", "SizeFixedError", "Sizes", "TorchDispatchMode", "cheap_parameters",
+    "check_versions", "decide", "device", "expression", "fake", "fake_view", "has_known_value", "like", "quiet",
+    "size_key", "storage_key", "tree_flatten", "tree_map", "tree_map_only", "tree_unflatten",
 ]  # fmt: skip
 
 TESTED_TORCH = "2.13"
@@ -90,6 +91,8 @@ class Sizes:
         self.run_symbols: set[str] = set()  # those that must not become numbers
         self.depths: set[sympy.Symbol] = set()
         self._results: dict[str, dict[Any, Any]] = {}  # of arithmetic on two sizes, by its name
+        self._of_runs: dict[tuple[str, int], Any] = {}
+        self.operations: dict[Any, Any] = {}  # what operations on these sizes give; see results.py
 
     def symbol(self, name: str, hint: int, is_depth: bool = False) -> Any:
         """A new `SymInt`, at least 2, that behaves as `hint` wherever Python or torch insists on an answer. A depth may
@@ -101,6 +104,12 @@ class Sizes:
             self.depths.add(made)
         self.hints[made] = sympy.Integer(hint)
         return self.environment.create_symintnode(made, hint=hint, source=source)
+
+    def run_symbol(self, name: str, hint: int) -> Any:
+        """The symbol of this name and hint in every call: what was computed of it is known in the next one."""
+        if (name, hint) not in self._of_runs:
+            self._of_runs[name, hint] = self.symbol(name, hint)
+        return self._of_runs[name, hint]
 
     def number(self, size: Any) -> int:
         """A size where every symbol is its hint."""
@@ -232,11 +241,43 @@ def like(tensor: torch.Tensor) -> torch.Tensor:
     """A new fake tensor of the same sizes in the same order in memory, without asking any rule for shapes."""
     if not isinstance(tensor, FakeTensor):
         return torch.empty_like(tensor)
-    environment = tensor.fake_mode.shape_env
-    with no_dispatch(), environment.suppress_guards() if environment else nullcontext():
+    return fake(tensor.fake_mode, tensor.shape, tensor.stride(), tensor.dtype, tensor.fake_device)
+
+
+def fake(mode: Any, shape: Any, stride: Any, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """A new fake tensor, without asking any rule for shapes; with no strides it is contiguous, and torch knows it."""
+    with no_dispatch(), mode.shape_env.suppress_guards() if mode.shape_env else nullcontext():
+        if stride is None:
+            return FakeTensor(mode, torch.empty(shape, dtype=dtype, device="meta"), device)
         # A view of another size than its storage, since nobody asks how much memory a fake tensor takes.
-        empty = torch.empty(0, dtype=tensor.dtype, device="meta").as_strided(tensor.shape, tensor.stride(), 0)
-        return FakeTensor(tensor.fake_mode, empty, tensor.device)
+        empty = torch.empty(0, dtype=dtype, device="meta").as_strided(shape, stride, 0)
+        return FakeTensor(mode, empty, device)
+
+
+def fake_view(tensor: Any, shape: Any, stride: Any, offset: Any) -> torch.Tensor:
+    """A fake tensor in the memory of another one, without asking any rule for shapes."""
+    mode = tensor.fake_mode
+    with in_kernel_invocation_manager(mode), mode.shape_env.suppress_guards():
+        view = torch.as_strided(tensor, shape, stride, offset)
+    with no_dispatch():
+        return FakeTensor(mode, view, tensor.fake_device)
+
+
+def device(tensor: Any) -> torch.device:
+    """Where a tensor is; torch asks every mode for it, which takes long."""
+    found: torch.device = tensor.fake_device if isinstance(tensor, FakeTensor) else tensor.device
+    return found
+
+
+def has_known_value(tensor: Any) -> bool:
+    """Whether a fake tensor has a value all the same, as one made from a number in the source does."""
+    return tensor.constant is not None
+
+
+def size_key(size: Any) -> Any:
+    """What tells two sizes apart: the number, or the expression as it was made."""
+    node = getattr(size, "node", None)
+    return size if node is None else node._expr
 
 
 def expression(size: Any) -> sympy.Expr | int | float:

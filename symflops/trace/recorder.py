@@ -17,13 +17,14 @@ import torch
 from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, multiply, symbol
-from symflops.trace.internals import Sizes, TorchDispatchMode, storage_key, tree_flatten, tree_map_only
+from symflops.trace.internals import Sizes, TorchDispatchMode, device, storage_key, tree_flatten, tree_map_only
 from symflops.trace.limits import Limits
 from symflops.trace.masks import Masks
 from symflops.trace.operation import Call, Work, work
 from symflops.trace.origin import source_function
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, Storage, View, covered
+from symflops.trace.results import Results, gives_tensors
 from symflops.trace.values import Values, is_zero
 
 
@@ -37,6 +38,7 @@ class Recorder(TorchDispatchMode):
         model: torch.nn.Module,
         dtype: torch.dtype = torch.bfloat16,
         allow_unknown: bool = False,
+        guards: list[Any] | None = None,
     ) -> None:
         super().__init__()
         self.sizes = sizes
@@ -52,6 +54,7 @@ class Recorder(TorchDispatchMode):
         self.kept: dict[int, Value] = {}  # elements left for the next call, but for keys and values
         self.known = Values(self.storages, sizes, quantities)
         self.masks = Masks(self.storages)
+        self.results = Results(sizes, [] if guards is None else guards)
         self.limits = Limits(quantities, self.known)
         self.unmasked: dict[str, None] = {}  # classes whose attention has a mask that `causal` does not switch
         self.paths: dict[torch.nn.Module, str] = {}
@@ -126,7 +129,9 @@ class Recorder(TorchDispatchMode):
             return bool(number) if type(number) is torch.SymBool else number
         if name in ("index", "index_put", "index_put_") and not self.paused:
             args = (args[0], self._places_of_masks(args[1]), *args[2:])
-        result = function(*args, **kwargs)
+        if not gives_tensors(function):
+            return device(args[0]) if name == "device" else function(*args, **kwargs)
+        result = function(*args, **kwargs) if self.paused else self.results.of(function, args, kwargs)
         if not self.paused:
             self.paused += 1
             try:

@@ -140,12 +140,12 @@ def call(built: Build, settings: Settings) -> Run:
     """Call a built model once and record what it does."""
     sizes = built.sizes
     hints = RUN_HINTS | settings.hints
-    symbols = {n: settings.lengths.get(n) or sizes.symbol(n, hint) for n, hint in hints.items()}
+    symbols = {n: settings.lengths.get(n) or sizes.run_symbol(n, hint) for n, hint in hints.items()}
     sizes.run_symbols = set(RUN_HINTS) - settings.lengths.keys()
     result = Run(built, list(built.guards), error=built.error)
     if built.error is not None:
         return result
-    recorder = Recorder(sizes, built.quantities, built.model, built.dtype, settings.allow_unknown)
+    recorder = Recorder(sizes, built.quantities, built.model, built.dtype, settings.allow_unknown, result.guards)
     result.recorder = recorder
     with (
         environment(built, result.guards, built.rhythms),
