@@ -16,6 +16,7 @@ from transformers import (
     GPTNeoXJapaneseForCausalLM,
     JambaConfig,
     Lfm3VlConfig,
+    Llama4TextConfig,
     RecurrentGemmaConfig,
     RwkvConfig,
     Zamba2Config,
@@ -196,3 +197,34 @@ def test_a_refusal_names_the_model_once(derived: symflops.Model) -> None:
         bind(derived, other)
     assert str(refused.value).startswith("gpt_neox_japanese: ")
     assert str(refused.value).count("gpt_neox_japanese") == 1
+
+
+def llama4(layers: int, step: int = 1) -> Llama4TextConfig:
+    return Llama4TextConfig(
+        hidden_size=64, intermediate_size=48, intermediate_size_mlp=80, num_hidden_layers=layers, vocab_size=97,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=16, num_local_experts=3, attention_chunk_size=16,
+        interleave_moe_layer_step=step, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+
+
+def test_a_list_of_the_places_of_all_layers_is_no_word_for_each() -> None:
+    """Experts in every layer: moe_layers is [0, 1, 2, 3], which says the same of each."""
+    assert llama4(4).moe_layers == [0, 1, 2, 3]
+    assert said(llama4(4), 4)["i in moe_layers"] == (True,) * 4
+    model = symflops.derive(llama4(4))
+    named = find(llama4(12))
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in named.model_class(named.config).parameters())
+    assert bind(model, llama4(12)).total().parameters == parameters
+    assert bind(model, llama4(12)).total().flops == symflops.derive(llama4(12)).total().flops
+    with pytest.raises(symflops.SymflopsError, match=r"i in moe_layers.* false, 1"):
+        bind(model, llama4(8, step=2))
+
+
+def test_a_no_and_a_yes_of_two_layers_are_no_places() -> None:
+    config = llama4(2)
+    config.no_rope_layers = [0, 1]
+    assert said(config, 2)["no_rope_layers[i]"] == (0, 1)
+    config = llama4(3)
+    config.moe_layers = [0, 2]
+    assert said(config, 3)["i in moe_layers"] == (True, False, True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import BartConfig, LlavaConfig
+from transformers import BartConfig, Llama4TextConfig, LlavaConfig
 
 import symflops
 from symflops.cli import main
@@ -124,3 +124,24 @@ def test_a_mixture_of_experts_leaves_nothing_out() -> None:
 
     config = MixtralConfig(**SIZES, **IDS, num_key_value_heads=2, num_local_experts=4, num_experts_per_tok=2)
     assert symflops.derive(config).notes == ()
+
+
+def small_llama4(layers: int, step: int = 1) -> Llama4TextConfig:
+    return Llama4TextConfig(
+        **SIZES | {"num_hidden_layers": layers}, **IDS, intermediate_size_mlp=80, num_key_value_heads=2, head_dim=8,
+        num_local_experts=3, num_experts_per_tok=1, interleave_moe_layer_step=step, attention_chunk_size=16,
+    )  # fmt: skip
+
+
+def test_experts_that_compute_every_token_are_named() -> None:
+    """Llama 4's source repeats the tokens for each expert: 3 experts of 3*32*88 weights at 5 tokens."""
+    model = symflops.derive(small_llama4(2))
+    assert model.notes == (
+        "Llama4TextExperts computes every expert on every token: its source is written to do so, whatever "
+        "num_experts_per_tok says",
+    )
+    experts = [row.total.at(batch_size=1, seq_len=5) for row in model.rows() if ".experts" in row.path]
+    assert sum(cost.matmul_flops for cost in experts) == 2 * 5 * 2 * 3 * (3 * 32 * 88)
+    without = small_llama4(2)
+    without.num_local_experts = 1  # of one expert nothing is chosen
+    assert symflops.derive(without).notes == ()

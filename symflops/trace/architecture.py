@@ -188,7 +188,7 @@ def architecture(config: Any, numeric: set[str], sized: Collection[tuple[str, st
             if type(number) is not int or number < 2 or not NAME.match(key):
                 continue
             is_depth = (prefix, key) in sized
-            if not _is_size(key) and not is_depth:
+            if not is_size(key) and not is_depth:
                 continue
             name = key if key not in taken else f"{prefix}{key}"
             if name not in taken and name not in numeric:
@@ -197,14 +197,14 @@ def architecture(config: Any, numeric: set[str], sized: Collection[tuple[str, st
             taken.add(name)
         for o in overrides(part):
             name = o.name if o.name not in taken else f"{prefix}{o.name}"
-            if name not in taken and name not in numeric and _is_size(o.key):
+            if name not in taken and name not in numeric and is_size(o.key):
                 fields.append(Field(part, o.key, name, o.number, place=len(fields), kind=o.kind))
             taken.add(name)
     _factor(fields)
     return Architecture(in_order(fields))
 
 
-def _is_size(key: str) -> bool:
+def is_size(key: str) -> bool:
     """Whether an integer of this name can be a symbol."""
     key = re.sub(r"_per_layer(?=_|$)", "", key)  # hidden_size_per_layer_input is a width
     return not _CHUNK.search(key) and (not _NOT_SIZES.search(key) or _SIZES.search(key) is not None)

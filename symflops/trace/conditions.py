@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable
 from fractions import Fraction
+from inspect import signature
 from typing import Any
 
 import sympy
@@ -33,7 +34,7 @@ from symflops.polynomial import (
     terms_of,
     value_of,
 )
-from symflops.trace.architecture import RUN_HINTS, Architecture, parts, stated
+from symflops.trace.architecture import RUN_HINTS, Architecture, is_size, parts, stated
 from symflops.trace.layer_lists import computed_lists, layer_fields
 from symflops.trace.naming import Depths
 from symflops.trace.needed import FLIPPED, least, needed
@@ -280,17 +281,28 @@ def _read(run: Run, part: Any) -> set[str]:
 
 
 def flat_sizes(run: Run) -> list[str]:
-    """A note on numbers beside the configs of a model's parts that no source read, where a part has another one."""
-    whole, *others = parts(run.build.original)
-    found = [
-        f"{key} = {value}"
-        for key, value in vars(whole[1]).items()
-        if type(value) is int and (whole[0], key) not in run.build.reads and not _IRRELEVANT.search(key)
-        if (inside := [vars(part)[key] for _, part in others if key in vars(part)]) and value not in inside
+    """Notes on numbers beside the configs of a model's parts that no source read: where a part has another one, and
+    sizes that neither a part nor the config's class has."""
+    (prefix, whole), *others = parts(run.build.original)
+    otherwise, nowhere = [], []
+    for key, value in vars(whole).items():
+        if type(value) is int and (prefix, key) not in run.build.reads and not _IRRELEVANT.search(key):
+            inside = [vars(part)[key] for _, part in others if key in vars(part)]
+            if inside and value not in inside:
+                otherwise.append(f"{key} = {value}")
+            elif others and not inside and value > 1 and is_size(key) and not _declares(type(whole), key):
+                nowhere.append(f"{key} = {value}")
+    unread = "nothing reads these fields of the config"
+    return [
+        *([f"{unread}, of which its parts say otherwise: {listed(otherwise)}"] if otherwise else []),
+        *([f"{unread}, which {type(whole).__name__} does not know: {listed(nowhere)}"] if nowhere else []),
     ]
-    return [f"nothing reads these fields of the config, of which its parts say otherwise: {listed(found)}"] * bool(
-        found
-    )
+
+
+def _declares(kind: type, key: str) -> bool:
+    """Whether a class of configs has a field of this name, and so perhaps a source that reads it in another call."""
+    own = (key in vars(base) or key in vars(base).get("__annotations__", {}) for base in kind.__mro__)
+    return any(own) or key in signature(kind).parameters
 
 
 def _absent(run: Run) -> set[str]:

@@ -22,6 +22,7 @@ from symflops.trace.assembly import Assembly, full_name
 from symflops.trace.carried import keeps_states, plain_text_config
 from symflops.trace.conditions import conditions, facts, flat_sizes, numbers_kept
 from symflops.trace.configs import find
+from symflops.trace.experts import unrouted
 from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import SizeFixedError, check_versions
 from symflops.trace.layer_data import Data
@@ -288,8 +289,8 @@ def _model(work: Work, record: Record) -> Model:
         "assumes": [*assumes, *_layers(named.config, symbols), *depths.adding_up(), *_one_call(record), *stayed],
         "dtype": dtype(named.config),
         "expects": made_for(named.config, assumes),
-        "notes": [*never_run(trial), *not_masked(recorder.unmasked), *quantized(named.config),
-                  *flat_sizes(record.run), *named.notes],
+        "notes": [*never_run(trial), *not_masked(recorder.unmasked), *unrouted(recorder, named.config),
+                  *quantized(named.config), *flat_sizes(record.run), *named.notes],
         "layers": layers,
     })  # fmt: skip
 

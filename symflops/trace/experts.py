@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from inspect import signature
@@ -12,7 +13,8 @@ from torch.nn import Parameter
 from transformers.integrations.moe import ExpertsInterface, _default_apply_gate
 
 from symflops.errors import SymflopsError
-from symflops.polynomial import Value, add, divide, multiply, negate, power
+from symflops.polynomial import Value, add, divide, multiply, negate, power, symbol
+from symflops.trace.architecture import parts
 from symflops.trace.internals import lists_left_tensors, storage_key
 from symflops.trace.operation import Work
 from symflops.trace.quantity import product
@@ -99,6 +101,35 @@ def _takes_sizes(module: Any) -> bool:
 
 
 _ARGUMENTS = ["hidden_states", "top_k_index", "top_k_weights"]
+
+
+def unrouted(recorder: Recorder, config: Any) -> list[str]:
+    """A note on experts whose weights are all multiplied by every token, though the config says how many of them a
+    token chooses: their source has no routed way to compute them."""
+    numbers: set[Value] = set()
+    chosen: dict[str, None] = {}
+    for _, part in parts(config):
+        fields = {key: value for key, value in vars(part).items() if type(value) is int}
+        counts = {key: value for key, value in fields.items() if _EXPERTS.search(key)}
+        most = max(counts.values(), default=0)
+        if few := [key for key, value in fields.items() if _CHOSEN.search(key) and 0 < value < most]:
+            numbers |= {*map(symbol, counts), *counts.values()}
+            chosen |= dict.fromkeys(few)
+    tokens = multiply(1, *(s.elements for s in recorder.storages.values() if s.role == "input"))
+    found = {
+        type(operation.owner.module).__name__
+        for storage in recorder.storages.values()
+        if storage.role == "weight" and storage.kept.dim() == 3
+        if recorder.quantities.value(storage.kept.shape[0]) in numbers
+        for operation in storage.readers
+        if operation.work.matmul_flops == multiply(2, storage.elements, tokens)
+    }
+    whatever = f"its source is written to do so, whatever {', '.join(chosen)} says"
+    return [f"{name} computes every expert on every token: {whatever}" for name in sorted(found)]
+
+
+_EXPERTS = re.compile(r"experts$")
+_CHOSEN = re.compile(r"experts_per_tok|top_?k|moe_k|selected_experts|active_experts")
 
 
 def expected_share(experts: Value, top_k: Value, tokens: Value) -> Value:

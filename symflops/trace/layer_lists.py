@@ -76,7 +76,10 @@ class LayerLists:
             if self.part[key] != prefix:
                 continue
             stem = re.sub(r"_(layers?|idxs?|indices|indexes|blocks)$", "", key)
-            if len(values) == total:
+            if _are_places(key, values, total):
+                among = tuple(i in values for i in range(total))
+                found[1].append(Statement(f"i in {key}", key, among, tuple(stem if a else "other" for a in among)))
+            elif len(values) == total:
                 if _are_experts(key, values):  # how many there are is a size
                     some = tuple(v > 1 for v in values)
                     found[1].append(
@@ -88,9 +91,6 @@ class LayerLists:
                 found[0 if words else 2].append(Statement(f"{key}[i]", key, tuple(values), tuple(labels)))
                 if words and len(set(values)) > 1:
                     found[4] += [_first_of(key, values, word) for word in dict.fromkeys(values) if word]
-            elif _PLACES.search(key) and _are_places(values, total):
-                among = tuple(i in values for i in range(total))
-                found[1].append(Statement(f"i in {key}", key, among, tuple(stem if a else "other" for a in among)))
         for key, number in self.counts.items():
             if self.part[key] == prefix and number < total:
                 first = number if LEADING.search(key) else total - number
@@ -207,9 +207,17 @@ def _end(total: int) -> Statement:
     return _leading("i < n - 1", "", total - 1, total)
 
 
-def _are_places(values: list[Any], total: int) -> bool:
-    numbers = all(type(v) is int for v in values)
-    return numbers and values == sorted(set(values)) and values[0] >= 0 and values[-1] < total
+def entry(key: str, values: Sequence[Any], index: int) -> Any:
+    """What a list that is as long as there are layers says of one of them: its entry, or whether it is there."""
+    return index in values if _are_places(key, list(values), len(values)) else values[index]
+
+
+def _are_places(key: str, values: list[Any], total: int) -> bool:
+    """Whether numbers are places among so many layers, and not a word for each: [0, 1] of two layers may be no and yes,
+    [0, 1, 2] of three are places."""
+    if not _PLACES.search(key) or not all(type(v) is int for v in values) or (len(values) == total <= 2):
+        return False
+    return values == sorted(set(values)) and values[0] >= 0 and values[-1] < total
 
 
 def _choice(statements: Sequence[Statement], said: list[tuple[Any, ...]]) -> str:

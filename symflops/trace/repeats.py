@@ -18,7 +18,7 @@ import torch
 
 from symflops.errors import SymflopsError
 from symflops.trace.internals import like, storage_key, tree_flatten, tree_map
-from symflops.trace.layer_lists import layer_fields
+from symflops.trace.layer_lists import entry, layer_fields
 from symflops.trace.own_place import by_place
 from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
@@ -178,7 +178,7 @@ def _plain(value: Any, index: int) -> Any:
         depth = vars(value)[name] if name in vars(value) else getattr(value, name, 0)
         enough = max(index + 1, depth if isinstance(depth, int) else 0)
         return tuple(
-            (n, _plain(v[index], index))
+            (n, _plain(entry(n, v, index), index))
             for n, v in layer_fields(value).items()
             if isinstance(v, list | tuple) and len(v) >= enough
         )
