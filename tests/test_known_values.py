@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import LlamaConfig, PreTrainedConfig, PreTrainedModel, XmodConfig
+from transformers import BloomConfig, LlamaConfig, PreTrainedConfig, PreTrainedModel, XmodConfig
 from transformers.models.xmod.modeling_xmod import XmodForCausalLM
 
 import symflops
@@ -236,6 +236,15 @@ def test_rotary_frequencies_that_depend_on_the_largest_position(rope: str) -> No
     )  # fmt: skip
     total = symflops.derive(config).total()
     for batch, length, past in ((1, 17, 0), (3, 5, 9), (2, 1, 40)):
+        at = total.at(batch_size=batch, seq_len=length, past_len=past)
+        assert at.matmul_flops == independent_count.count(config, batch, length, past)
+
+
+def test_one_token_is_not_refused_for_the_strides_of_a_fused_projection() -> None:
+    """torch asks whether strides are equal, as they are for one token; that is no condition of the model."""
+    config = BloomConfig(vocab_size=90, hidden_size=48, n_layer=2, n_head=6)
+    total = symflops.derive(config).total()
+    for batch, length, past in ((2, 1, 0), (2, 1, 9), (3, 5, 9)):
         at = total.at(batch_size=batch, seq_len=length, past_len=past)
         assert at.matmul_flops == independent_count.count(config, batch, length, past)
 
