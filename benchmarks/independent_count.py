@@ -11,7 +11,7 @@ import copy
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -77,6 +77,19 @@ def parameters(config: PreTrainedConfig) -> int:
 def count(config: PreTrainedConfig, batch: int, length: int, past: int = 0) -> int:
     """Matmul FLOPs of one forward of `length` tokens with all logits, after `past` cached ones."""
     return _on_either(config, lambda model: _count(model, batch, length, past))
+
+
+def counts(config: PreTrainedConfig, points: Sequence[tuple[int, int]]) -> list[int]:
+    """The same for several calls of (batch, length), of one model."""
+    return _on_either(config, lambda model: [_count(model, *point, 0) for point in points])
+
+
+def matmul_flops(call: Callable[..., object], *args: object) -> int:
+    """Matmul FLOPs of any call on real tensors."""
+    counter = FlopCounterMode(display=False)
+    with sdpa_kernel(SDPBackend.MATH), _RefuseUncounted(), counter:
+        call(*args)
+    return counter.get_total_flops()
 
 
 def takes_cache(config: PreTrainedConfig) -> bool:
@@ -163,10 +176,14 @@ def _prefill(model: PreTrainedModel, batch: int, past: int) -> Any:
 
 
 def _cached_length(cache: Any) -> int:
-    """The number of positions whose keys a cache holds; 0 for a cache of recurrent states only."""
+    """The number of positions whose keys a cache was given; 0 for a cache of recurrent states only.
+
+    A sliding layer holds no more than its window, and knows how many it was given.
+    """
     cache = getattr(cache, "self_attention_cache", cache)
-    keys = (getattr(layer, "keys", None) for layer in getattr(cache, "layers", ()))
-    return max((k.shape[-2] for k in keys if isinstance(k, torch.Tensor) and k.numel()), default=0)
+    layers = [(layer, getattr(layer, "keys", None)) for layer in getattr(cache, "layers", ())]
+    filled = [(layer, keys) for layer, keys in layers if isinstance(keys, torch.Tensor) and keys.numel()]
+    return max((getattr(layer, "cumulative_length", keys.shape[-2]) for layer, keys in filled), default=0)
 
 
 def _forward(

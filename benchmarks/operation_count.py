@@ -4,6 +4,9 @@ A second count beside `independent_count.py`, which sees matrix multiplies alone
 rules below are DESIGN.md's conventions written down once more, on numbers instead of symbols. The model is small, its
 weights are random, attention is eager, and an operation that no rule knows is an error.
 
+With `causal` = 1 what is computed for masked pairs is left out: what transformers' own masks forbid (masked_pairs.py).
+PyTorch's counter of matrix products runs the same call once more, so that these are counted twice over.
+
 What a real tensor shows, no rule has to guess: a mask is a constant of which every element is 0 or hugely negative, and
 adding it is free; so is a product with a scalar 1. What is computed from sizes alone costs nothing.
 """
@@ -19,6 +22,7 @@ from typing import Any, NamedTuple
 
 import independent_count
 import torch
+from masked_pairs import Pairs, watched
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import DynamicCache, PreTrainedConfig, PreTrainedModel
@@ -34,6 +38,9 @@ class Counts(NamedTuple):
     flops: int
     matmul_flops: int
     state: int
+    causal_flops: int  # without what is computed for masked pairs
+    causal_matmul_flops: int
+    torch_matmul_flops: int  # as FlopCounterMode counts them
 
 
 def _names(text: str) -> frozenset[str]:
@@ -152,6 +159,14 @@ def _transform(o: Operation) -> tuple[int, int]:
     return round(5 * o.result.numel() * math.log2(points)), 0
 
 
+def _complex(name: str, o: Operation) -> int:
+    """Real operations for each complex number: a product is four products, a difference and a sum."""
+    both = len(o.inputs) == 2 and all(t.is_complex() for t in o.inputs)
+    if name not in ("mul", "add", "sub"):
+        raise UnknownOperationError(f"no rule for {name} of complex numbers")
+    return (6 if both else 2) if name == "mul" else (2 if both else 1)
+
+
 RULES: dict[str, Callable[[Operation], tuple[int, int]]] = {
     "mm": _product, "bmm": _product, "mv": _dot, "dot": _dot, "addmm": _product_added, "baddbmm": _product_added,
     "addmv": _product_added, "convolution": _convolution, "linalg_solve_triangular": _triangular, "gelu": _gelu,
@@ -169,7 +184,8 @@ class Counter(TorchDispatchMode):
 
     def __init__(self, given: Iterable[torch.Tensor]) -> None:
         super().__init__()
-        self.flops = self.matmul_flops = 0
+        self.flops = self.matmul_flops = self.masked_flops = self.masked_matmul_flops = 0
+        self.pairs: Pairs | None = None  # of the attention that runs
         self.by_name: dict[str, int] = {}
         self.kept: list[torch.Tensor] = []  # so that an address is not given to another tensor
         self.data: set[int] = {_address(tensor) for tensor in given}
@@ -191,15 +207,27 @@ class Counter(TorchDispatchMode):
 
     def _is_mask_added(self, inputs: list[torch.Tensor]) -> bool:
         """Whether a term is a constant that forbids or does nothing, element by element."""
-        constants = [t for t in inputs if _address(t) not in self.data and t.is_floating_point()]
+        constants = [t for t in inputs if self.is_constant(t) and t.is_floating_point()]
         return len(inputs) == 2 and any(bool(((t == 0) | (t < -1e8)).all()) for t in constants)
 
     def _add(self, packet: str, o: Operation) -> None:
         name = packet if packet.startswith("_") and not packet.endswith("_") else packet.rstrip("_")
-        flops, matmul = self._work(name, o)
+        repeated = self.pairs is not None and self.pairs.repeats_softmax(name, o.inputs[0])
+        flops, matmul = (0, 0) if repeated else self._work(name, o)
         self.by_name[name] = self.by_name.get(name, 0) + flops
         self.flops += flops
         self.matmul_flops += matmul
+        if self.pairs is not None:
+            self.masked_flops += self.pairs.share(flops, (o.result, *o.inputs))
+            self.masked_matmul_flops += self.pairs.share(matmul, (o.result, *o.inputs))
+
+    def enter(self, pairs: Pairs | None) -> None:
+        """The attention of these pairs begins; with None it is over."""
+        self.pairs = pairs
+
+    def is_constant(self, tensor: torch.Tensor) -> bool:
+        """Whether sizes alone determine a tensor."""
+        return _address(tensor) not in self.data
 
     def _work(self, name: str, o: Operation) -> tuple[int, int]:
         if name in FREE or name.startswith("sym_"):
@@ -212,6 +240,8 @@ class Counter(TorchDispatchMode):
                 return 0, 0
             if name in NEUTRAL and type(o.args[1]) in (int, float) and o.args[1] == NEUTRAL[name]:
                 return 0, 0
+            if o.result.is_complex() and name != "polar":
+                return _complex(name, o) * o.result.numel(), 0
             scaled = name in ("add", "sub") and o.kwargs.get("alpha", 1) != 1
             return (PER_RESULT[name] + scaled) * o.result.numel(), 0
         if name in PER_READ:
@@ -243,12 +273,20 @@ def counted(model: PreTrainedModel, batch: int, length: int, past: int = 0) -> C
     with torch.no_grad():
         carried = _own_cache(model)
         carried |= _carried(model, _call(model, batch, past, carried)) if past else {}
+        by_torch = independent_count.matmul_flops(_call, *copy.deepcopy((model, batch, length, carried)))
         counter = Counter([*model.parameters(), *model.buffers(), *tensors([carried, *_attributes(model)])])
-        with counter:
+        with watched(counter.enter, counter.is_constant), counter:
             returned = _call(model, batch, length, carried, counter)
     carried |= _carried(model, returned)
     left = {_address(t): t for t in tensors([carried, *_attributes(model)]) if _address(t) not in made}
-    return Counts(counter.flops, counter.matmul_flops, sum(t.numel() for t in left.values()))
+    return Counts(
+        counter.flops,
+        counter.matmul_flops,
+        sum(t.numel() for t in left.values()),
+        counter.flops - counter.masked_flops,
+        counter.matmul_flops - counter.masked_matmul_flops,
+        by_torch,
+    )
 
 
 def _call(

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import coverage_counts
+import coverage_table
 import derive_coverage
+import independent_count
+import masked_pairs
+import operation_count
 import pytest
-from small_configs import model_types
+import torch
+from coverage_row import CHECKS, examine
+from small_configs import model_types, small_config
+from transformers import MistralConfig
 
 SAMPLE = (
     "llama", "gpt2", "opt", "gemma3_text", "mixtral", "deepseek_v3",
@@ -25,20 +33,58 @@ LIMITS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("model_type", SAMPLE)
 def test_derived_closed_form_equals_independent_counts(model_type):
-    row = derive_coverage.examine(model_type)
+    row = examine(model_type)
     expected = LIMITS.get(model_type, {})
     said = "\n".join(f"{check}: {why}" for check, why in row["reasons"].items())
-    assert derive_coverage.failed(row) == expected.keys(), said
+    assert coverage_table.failed(row) == expected.keys(), said
     for check, why in expected.items():
         assert why in row["reasons"][check]
 
 
 def test_a_wrong_count_is_a_failure(monkeypatch):
-    right = derive_coverage.independent_count.count
-    monkeypatch.setattr(derive_coverage.independent_count, "count", lambda *where: right(*where) + 1)
-    row = derive_coverage.examine("gpt2")
-    assert (row["cells"]["derived"], row["cells"]["verified"], row["cells"]["cache"]) == ("yes", "no", "no")
+    right, other = independent_count._count, operation_count.counted
+    monkeypatch.setattr(independent_count, "_count", lambda *where: right(*where) + 1)
+    monkeypatch.setattr(operation_count, "counted", lambda *call: other(*call)._replace(causal_flops=1, state=2))
+    row = examine("gpt2")
+    wrong = {"verified", "cache", "causal", "state"}
+    assert {check for check, cell in row["cells"].items() if cell != "yes"} == wrong
     assert "matmul_flops at batch_size=1, seq_len=16, counted" in row["reasons"]["verified"]
+    assert "flops at (1, 17), causal = 1, counted 1 (7 of 7 calls)" in row["reasons"]["causal"]
+    assert "elements kept after (1, 17), counted 2 (7 of 7 calls)" in row["reasons"]["state"]
+
+
+def test_counts_are_made_once(monkeypatch):
+    config = small_config("gpt2", 0)
+    first = coverage_counts.counted(config)
+    monkeypatch.setattr(operation_count, "counted", None)
+    monkeypatch.setattr(independent_count, "_count", None)
+    assert coverage_counts.counted(config, [first]) == first
+    assert first["config"] != coverage_counts.checksum(small_config("gpt2", 1))
+
+
+def test_masked_pairs_are_counted_from_masks():
+    """3 queries after 2 tokens and a window of 2: each sees itself and the one before, 6 of 3*5 pairs."""
+    mask = torch.full((1, 1, 3, 5), torch.finfo(torch.float32).min)
+    for query in range(3):
+        mask[..., query, query + 1 : query + 3] = 0
+    query, key = torch.ones(2, 4, 3, 8), torch.ones(2, 1, 5, 8)
+    found = masked_pairs.pairs(query, key, mask)
+    assert (found.every, found.masked) == (2 * 4 * 15, 2 * 4 * 9)
+    scores = torch.ones(2, 4, 3, 5)
+    assert found.share(5 * scores.numel(), [scores]) == 5 * 2 * 4 * 9
+    assert found.share(100, [query]) == 0
+    assert masked_pairs.pairs(query, key, mask == 0) == found
+
+
+def test_a_sliding_cache_shorter_than_what_it_was_given_is_one():
+    config = MistralConfig(
+        vocab_size=90, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1,
+        intermediate_size=40, sliding_window=4, head_dim=8,
+    )  # fmt: skip
+    assert independent_count.cache_refusal(config) is None
+    projections = 2 * 2 * 24 * (24 + 2 * 8 + 24 + 3 * 40)  # of a token: 2 layers; q, k and v, o, the gated MLP
+    pairs = 2 * 2 * 3 * 8 * 2 * (3 + 1)  # 2 layers, 3 heads of 8, scores and what they weigh; 3 kept keys and its own
+    assert independent_count.count(config, 1, 1, 9) == projections + pairs + 2 * 24 * 90
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +93,14 @@ def text():
 
 
 def test_every_type_has_a_row(text):
-    assert [line["type"] for line in derive_coverage.read_table(text)] == list(model_types())
+    assert [line["type"] for line in coverage_table.read_table(text)] == list(model_types())
 
 
 def test_totals_are_those_of_the_rows(text):
-    assert derive_coverage.totals(derive_coverage.read_table(text)) in text
+    assert coverage_table.totals(coverage_table.read_table(text)) in text
 
 
 def test_what_fails_has_a_reason(text):
-    for line in derive_coverage.read_table(text):
-        for check in derive_coverage.CHECKS:
-            assert line[check].startswith(("yes", "-")) or line["what is not so, and why"], line["type"]
+    for line in coverage_table.read_table(text):
+        for check in CHECKS:
+            assert line[check].startswith(coverage_table.FINE) or line["what is not so, and why"], line["type"]

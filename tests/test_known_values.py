@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import BloomConfig, LlamaConfig, PreTrainedConfig, PreTrainedModel, XmodConfig
+from transformers import BloomConfig, LlamaConfig, PreTrainedConfig, PreTrainedModel, XLNetConfig, XmodConfig
 from transformers.models.xmod.modeling_xmod import XmodForCausalLM
 
 import symflops
@@ -247,6 +247,15 @@ def test_one_token_is_not_refused_for_the_strides_of_a_fused_projection() -> Non
     for batch, length, past in ((2, 1, 0), (2, 1, 9), (3, 5, 9)):
         at = total.at(batch_size=batch, seq_len=length, past_len=past)
         assert at.matmul_flops == independent_count.count(config, batch, length, past)
+
+
+def test_a_memory_that_is_not_recorded_is_no_call_after_others() -> None:
+    """XLNet's memory grows with what was fed, in an argument of its own: its cost after others is not that without."""
+    config = XLNetConfig(vocab_size=90, d_model=24, n_layer=2, n_head=3, d_inner=40)
+    total = symflops.derive(config).total()
+    assert total.at(batch_size=2, seq_len=5).matmul_flops == independent_count.count(config, 2, 5)
+    with pytest.raises(symflops.SymflopsError, match="assumption broken: past_len == 0 \\(with past_len=9\\)"):
+        total.at(batch_size=2, seq_len=5, past_len=9)
 
 
 def longer(decide: Callable[[int, int], bool]) -> type[Masked]:

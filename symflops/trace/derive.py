@@ -135,7 +135,7 @@ def _with_past(work: Work, settings: Settings) -> Record:
             if not recurrent and decides_by_one(record.run):
                 record = _one_or_many(work, settings)
             if not recurrent and not _asks_for_past(record.run):
-                return record
+                return record if record.run.caches else replace(record, without_past=True)
         cached = "with the states of an earlier call" if recurrent else "with cached tokens"
         calls = {"with an empty cache": replace(settings, past="empty"), cached: replace(settings, continued=recurrent)}
         make = _one_or_many if recurrent else _any_length
