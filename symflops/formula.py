@@ -14,6 +14,7 @@ from typing import Any
 from symflops import algebra, files
 from symflops.cost import METRICS, Cost, to_value
 from symflops.errors import SymflopsError, nearest
+from symflops.handles import means
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read
@@ -271,8 +272,8 @@ def _table(data: Mapping[str, Any], key: str) -> dict[str, str]:
 
 
 def formula_for_class(class_name: str) -> Formula:
-    """The formula that answers for a class, by its full name or by a short name that only one class has; one that comes
-    with symflops before one of the user's library."""
+    """The formula that answers for a class, by its full name, its public one (torch.nn.Conv2d), or a short name that
+    only one class has; one that comes with symflops before one of the user's library."""
     formula = shipped_for_class(class_name) or _for_class(class_name, own_names(), own_library(), _own)
     if formula is None:
         raise SymflopsError(f'no formula for class {class_name[:200]!r}; name one with "formula" or give "cost"')
@@ -286,9 +287,8 @@ def shipped_for_class(class_name: str) -> Formula | None:
 
 
 def _for_class(class_name: str, names: tuple[str, ...], folder: Path, load: Callable[[str], Formula]) -> Formula | None:
-    short = "." not in class_name
     found: dict[str, Formula] = {}
-    pattern = re.compile(rf'["\'.]{re.escape(class_name)}["\']')
+    pattern = re.compile(rf'["\'.]{re.escape(re.split("[.:]", class_name)[-1])}["\']')
     for name in names:  # only the files that mention the class are parsed
         path = folder / "formulas" / f"{name}.toml"
         try:
@@ -298,7 +298,9 @@ def _for_class(class_name: str, names: tuple[str, ...], folder: Path, load: Call
         if not pattern.search(text):
             continue
         formula = load(name)
-        found |= {c: formula for c in formula.classes if c == class_name or (short and c.endswith(f".{class_name}"))}
+        found |= {c: formula for c in formula.classes if means(class_name, c)}
+    if class_name in found:
+        return found[class_name]
     if len(set(found.values())) > 1:
         raise AmbiguousClassError(f"class {class_name!r} is ambiguous: {', '.join(sorted(found))}")
     return next(iter(found.values()), None)

@@ -18,6 +18,7 @@ from symflops import source, verification
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import AmbiguousClassError, Formula, formula_for_class, formula_names, load_formula, read_formula
+from symflops.handles import is_class_name, means
 from symflops.layer import Layer, Part
 from symflops.meaning import LETTER, is_known
 from symflops.model import Model
@@ -27,7 +28,7 @@ from symflops.tree import names, read
 from symflops.verification import Verdict
 from symflops.verification.subject import layer_of, one_layer
 
-_CLASS = re.compile(r"([a-z_][A-Za-z0-9_]*\.)+[A-Za-z_][A-Za-z0-9_]*\Z|[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*\Z")
+_FUNCTION = re.compile(r"([a-z_][A-Za-z0-9_]*\.)+[a-z_][A-Za-z0-9_]*\Z")  # formulas may answer for one as for a class
 _WORD = re.compile(r"[A-Za-z_][\w.-]*\Z")  # what a model or a formula of the library may be called
 _TRANSFORMERS = re.compile(r"transformers\.models\.([a-z0-9_]+)\.")
 
@@ -44,7 +45,7 @@ def named(text: str, progress: Progress = lambda _: None, timeout: float = DERIV
     knows and that cannot be derived.
     """
     path, layer = text, ""
-    if ":" in text and not _exists(text):
+    if ":" in text and not _exists(text) and not _is_class(text):
         path, _, layer = text.rpartition(":")
     if path.endswith(".toml"):
         if layer:
@@ -54,9 +55,19 @@ def named(text: str, progress: Progress = lambda _: None, timeout: float = DERIV
     if layer or path.endswith(".json") or (is_word and path in models.model_names()) or _is_file(path):
         model = source.load(path, progress, timeout=timeout)
         return layer_of(model, layer) if layer else model
-    if is_word and text in formula_names():
-        return load_formula(text)
-    return of_class(text, progress, timeout) if _CLASS.match(text) else text
+    if is_word and text.lower() in formula_names():
+        return load_formula(text.lower())
+    if is_word and source.is_model_type(text):
+        return source.load(text, progress, timeout=timeout)
+    return of_class(text, progress, timeout) if _is_class(text) else text
+
+
+def _is_class(text: str) -> bool:
+    """Whether a text names a class, or a function, and no layer of a model that is there."""
+    model, colon, _ = text.partition(":")
+    if colon and (model in models.model_names() or source.is_model_type(model)):
+        return False
+    return is_class_name(text) or _FUNCTION.match(text) is not None
 
 
 def _of_named(function: Callable[..., Verdict]) -> Callable[..., Verdict]:
@@ -130,27 +141,18 @@ def _exists(path: str) -> bool:
 
 
 def of_class(name: str, progress: Progress = lambda _: None, timeout: float = DERIVATION) -> Formula | Model:
-    """What a class costs, by its full name or a short one: a formula of the library, a layer of a shipped model, or,
-    with PyTorch and transformers installed, a layer of the model of its type, derived.
+    """What a class costs, by its full, public or short name or by its file: a formula of the library, a layer of a
+    shipped model, or, with PyTorch and transformers installed, a layer of the model of its type, or itself, derived.
 
     Raises SymflopsError where none of these knows it.
     """
-    for known in (name, name.rpartition(".")[2]):
-        try:
-            formula = formula_for_class(known)
-        except AmbiguousClassError:
-            if known == name:
-                raise
-            continue
-        except SymflopsError:
-            continue
-        package = ".".join(name.split(".")[:2])  # torch.nn.Linear is torch.nn.modules.linear.Linear
-        if known == name or any(c.startswith(package) and c.endswith(f".{known}") for c in formula.classes):
-            return formula
-    found = layer_of_class(name, progress, timeout)
-    if found is None:
-        raise SymflopsError(f"no formula, layer or model type for the class {name[:200]!r}")
-    return found
+    try:
+        return formula_for_class(name)
+    except AmbiguousClassError:
+        raise
+    except SymflopsError:  # the library has none
+        found = layer_of_class(name, progress, timeout)
+    return source.derived(name, progress=progress, timeout=timeout) if found is None else found
 
 
 def layer_of_class(name: str, progress: Progress = lambda _: None, timeout: float = DERIVATION) -> Model | None:
@@ -160,7 +162,7 @@ def layer_of_class(name: str, progress: Progress = lambda _: None, timeout: floa
         if found is not None:
             return found
     for kind in _kinds(name):
-        found = _with_class(source.derive(kind, progress=progress, timeout=timeout), name)
+        found = _with_class(source.derived(kind, progress=progress, timeout=timeout), name)
         if found is not None:
             return found
     return None
@@ -179,17 +181,13 @@ def _kinds(name: str) -> Iterator[str]:
 
 def _with_class(model: Model, name: str) -> Model | None:
     """The model if it is of a class, or its first layer of that class, run once."""
-
-    def fits(class_name: str) -> bool:
-        return class_name == name or ("." not in name and class_name.endswith(f".{name}"))
-
-    if fits(model.class_name):
+    if means(name, model.class_name):
         return model
     stack: list[tuple[str, Part]] = [(p.name, p) for p in reversed(model.root.parts)]
     while stack:
         path, part = stack.pop()
         layer: Layer = part.layer
-        if fits(layer.class_name):
+        if means(name, layer.class_name):
             return one_layer(model, layer, path)
         stack += [(f"{path}.{p.name}", p) for p in reversed(layer.parts)]
     return None

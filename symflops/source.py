@@ -6,15 +6,18 @@ PyTorch and transformers are loaded only where a config has to be read; without 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from symflops import files
+from symflops import derived_cache, files
 from symflops import model as models
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError
+from symflops.handles import is_class_name, is_hub_id
 from symflops.model import Model
 
 Progress = Callable[[str], None]
@@ -23,19 +26,40 @@ MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
 def load(model: Any, progress: Progress = lambda _: None, *, timeout: float = DERIVATION) -> Model:
-    """A model: by the name of a shipped one, from a model file, a Hugging Face config.json or its directory, or a dict.
+    """A model: by the name of a shipped one, from a model file, or from whatever `derive` takes as a text or a dict: a
+    config.json or its directory, a model type, a hub id, a class.
 
-    A config is derived, within `timeout` seconds of processor time.
+    What has to be derived is derived once, within `timeout` seconds of processor time, and kept in the user's cache.
 
     Raises SymflopsError naming file, path inside it and culprit.
     """
     if isinstance(model, Mapping):
-        if _describes_a_config(model):
-            return derive(dict(model), progress=progress, timeout=timeout)
+        return derived(dict(model), progress=progress, timeout=timeout) if _is_config(model) else models.load(model)
+    if not isinstance(model, str | Path) or str(model) in models.model_names():
         return models.load(model)
-    if isinstance(model, str | Path) and model not in models.model_names() and _is_config(Path(model)):
-        return derive(model, progress=progress, timeout=timeout)
-    return models.load(model)
+    if isinstance(model, str) and model.lower() in models.model_names():
+        return models.load(model.lower())
+    what = _derivable(model)
+    return models.load(model) if what is None else derived(what, progress=progress, timeout=timeout)
+
+
+def derived(
+    what: Any,
+    *,
+    attention: str = "fused",
+    allow_unknown: bool = False,
+    progress: Progress = lambda _: None,
+    timeout: float = DERIVATION,
+) -> Model:
+    """What `derive` gives, from the user's cache where it was derived before from the same content, by the same
+    versions and with the same options; otherwise derived, and kept."""
+    key = derived_cache.key_of(what, {"attention": attention, "allow_unknown": allow_unknown})
+    found = derived_cache.find(key)
+    if found is None:
+        loaded = derived_cache.local_sources()
+        found = derive(what, attention=attention, allow_unknown=allow_unknown, progress=progress, timeout=timeout)
+        derived_cache.keep(key, found, loaded, from_hub=isinstance(what, str) and is_hub_id(what))
+    return found
 
 
 def derive(
@@ -49,7 +73,9 @@ def derive(
     """The closed-form model of a transformers config, derived from its model's own source.
 
     `config` is a config object, a config's or a model's class, the path of a config.json or its directory, a model type
-    such as "qwen3_moe", or a hub id. `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and
+    such as "qwen3_moe", a hub id, or the name of a class: "transformers.LlamaForCausalLM", "torch.nn.Conv2d",
+    "path/to/model.py:Block". A class that is not a model of transformers is called on tensors of the usual shapes.
+    `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and
     probabilities are materialised). With `allow_unknown`, an operation that nothing knows stays in the total as a
     symbol `unknown_<operation>`; otherwise it is an error that names it. `timeout` is in seconds of processor
     time. Needs the extra `symflops[hf]`.
@@ -58,7 +84,13 @@ def derive(
     control flow that depends on the values of tensors, an unknown operation, the end of its time.
     """
     with extra():
+        from symflops.trace import alone, classes
         from symflops.trace import derive as trace
+    named = isinstance(config, str) and is_class_name(config) and not _exists(config)
+    if named and not is_model_type(config):
+        config = classes.find_class(config)
+    if isinstance(config, type) and not classes.is_of_transformers(config):
+        return alone.model(config)
     return trace.derive(config, attention=attention, allow_unknown=allow_unknown, progress=progress, timeout=timeout)
 
 
@@ -90,7 +122,44 @@ def extra() -> Iterator[None]:
         ) from None
 
 
-def _is_config(path: Path) -> bool:
+def _derivable(model: str | Path) -> Any:
+    """What is to be derived, in the words of `derive`; None for a model file, and for what nobody knows."""
+    path, text = Path(model), str(model)
+    if _exists(path):
+        return path if _leads_to_config(path) else None
+    if is_model_type(text):
+        return text.lower()
+    return text if is_class_name(text) or is_hub_id(text) else None
+
+
+def is_model_type(text: str) -> bool:
+    """Whether transformers, where it is installed, has a model type of this name, in either case."""
+    return text.lower() in _known_types()
+
+
+@cache
+def _known_types() -> frozenset[str]:
+    """The model types that transformers knows, and perhaps a few words more, read without importing it."""
+    from importlib.util import find_spec
+
+    spec = find_spec("transformers")
+    if spec is None or spec.origin is None:
+        return frozenset()
+    auto = Path(spec.origin).parent / "models" / "auto"
+    texts = [
+        path.read_text("utf-8") for path in auto.glob("*.py") if path.stem in ("auto_mappings", "configuration_auto")
+    ]
+    return frozenset(re.findall(r'"([A-Za-z0-9_-]+)"[:,] "\w+Config"', "\n".join(texts)))
+
+
+def _exists(path: str | Path) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # too long for a path, or a null byte
+        return False
+
+
+def _leads_to_config(path: Path) -> bool:
     """Whether a path leads to a config. A pipe can be read only once and is left to who reads model files."""
     try:
         if path.is_dir():
@@ -100,10 +169,10 @@ def _is_config(path: Path) -> bool:
         if not path.is_file() or path.stat().st_size > MAX_CONFIG:
             return False
         content = files.read_bytes(path, MAX_CONFIG, "a config")
-        return b'"model_type"' in content and _describes_a_config(json.loads(content))
+        return b'"model_type"' in content and _is_config(json.loads(content))
     except (OSError, ValueError, RecursionError):
         return False  # what is wrong with the file is said when it is read as a model
 
 
-def _describes_a_config(data: Any) -> bool:
+def _is_config(data: Any) -> bool:
     return isinstance(data, Mapping) and "model_type" in data and "layers" not in data

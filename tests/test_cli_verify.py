@@ -150,7 +150,7 @@ def test_leading_terms(verify: Run) -> None:
             "llama-2-7b-hf has no layer 'gate_prj'; did you mean 'gate_proj'?",
         ),
         (("x", "--against", "mixtral-8x7b:nothing"), "mixtral-8x7b has no layer 'nothing'"),
-        (("x", "--against", "torch.nn.NoSuchClass"), "no formula, layer or model type for the class"),
+        (("x", "--against", "torch.nn.NoSuchClass"), "torch.nn: no class 'NoSuchClass'"),
         (("x", "--against", "x", "--metric", "flop"), "unknown metric 'flop'; valid: flops,"),
         (("x", "--against", "x", "--rename", "y"), "--rename 'y': expected name=value"),
         (("x", "--against", "x", "--rename", "y=z"), "rename: the candidate has no name 'y'; valid: x"),

@@ -91,9 +91,9 @@ def _known(class_name: str, library: Library) -> Formula | None:
 def _named(class_name: str) -> tuple[str, str]:
     """The full name of a class and its source."""
     with extra():
-        from symflops.trace import alone
+        from symflops.trace import alone, classes
         from symflops.trace.assembly import full_name
-    cls = alone.find_class(class_name)
+    cls = classes.find_module(class_name)
     return full_name(cls), alone.source_of(cls)
 
 

@@ -77,8 +77,8 @@ def reference_of(class_name: str, progress: Callable[[str], None] = lambda _: No
         side = Side(Cost(shipped.canonical))
         return Reference(f"the formula {shipped.name} of symflops", names, shipped.defaults, (side,))
     with extra():
-        from symflops.trace import alone
-    cls = alone.find_class(class_name)
+        from symflops.trace import alone, classes
+    cls = classes.find_module(class_name)
     progress(f"tracing {cls.__name__}")
     found = alone.alone(cls)
     traced = Reference("the structure that every formula has")

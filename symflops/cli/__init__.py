@@ -11,6 +11,7 @@ import typer
 from symflops import __version__
 from symflops.cli import (
     agent,
+    cache,
     compare,
     derive,
     generation,
@@ -58,6 +59,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect.inspect,
     "formulas": listing.formulas,
     "models": listing.models,
+    "cache": cache.cache,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name, cls=Command)(with_shared_options(_command))

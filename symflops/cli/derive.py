@@ -30,11 +30,14 @@ def derive(
     ] = False,
     timeout: request.Timeout = DERIVATION,
 ) -> None:
-    """Derive the closed forms of a config's model from its own source, as a model JSON."""
+    """Derive the closed forms of a config's model from its own source, as a model JSON.
+
+    What was derived is kept, so that every command that takes the same config answers at once.
+    """
     target = output_file.writable(output) if output is not None else None
     started = time.monotonic()
     with request.only_our_words(), request.progress() as progress:
-        model = source.derive(
+        model = source.derived(
             config, attention=attention, allow_unknown=allow_unknown, progress=progress, timeout=timeout
         )
         text = model.dumps()

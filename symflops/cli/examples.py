@@ -17,6 +17,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "symflops total mixtral-8x7b -B 8 -S 1 -P 4k --weight-bytes 1",
         "symflops total llama-2-7b-hf --set hidden_size=8192 -B 1 -S 1",
         "symflops total llama-2-7b-hf --metric flops -o flops.c",
+        "symflops total Qwen3-8B/config.json -B 1 -S 2k",
     ),
     "show": (
         "symflops show llama-2-7b-hf --depth 3",
@@ -67,6 +68,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "derive": (
         "symflops derive llama -o my.json",
         "symflops derive Qwen3-8B/config.json -o qwen.json",
+        "symflops derive torch.nn.Conv2d",
     ),
     "inspect": (
         "symflops inspect mixtral",
@@ -78,6 +80,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "models": (
         "symflops models",
+    ),
+    "cache": (
+        "symflops cache",
+        "symflops cache --clear",
     ),
     "agent": (
         "symflops agent formula torch.nn.GroupNorm",

@@ -34,12 +34,17 @@ ModelName = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="a shipped model's name, a model JSON, or a Hugging Face config.json",
+        help="a shipped model, a model JSON, or what `derive` takes: a config.json, its directory, a model type, "
+        "a hub id, a class such as model.py:GPT",
         autocompletion=completion.models,
     ),
 ]
 Config = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="a config.json, its directory, a model type such as llama, or a hub id")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="a config.json, its directory, a model type such as llama, a hub id, or a class such as model.py:GPT",
+    ),
 ]
 OtherConfig = Annotated[
     str | None, typer.Option("--config", metavar="CONFIG", help="take the values of this config, if the model fits it")
@@ -80,6 +85,9 @@ OneByOne = Annotated[
 ]
 Timeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", help="of processor time after which a derivation gives up")
+]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="derive again what was derived before (`symflops cache` says where it is)")
 ]
 Symbolic = Annotated[bool, typer.Option("--symbolic", help="keep hidden_size and the like as symbols")]
 Short = Annotated[bool, typer.Option("--short", help="short names, with a legend")]

@@ -14,7 +14,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from symflops.cli import output_file, streams
+from symflops import derived_cache
+from symflops.cli import output_file, request, streams
 from symflops.errors import SymflopsError
 
 Command = Callable[..., None]
@@ -41,11 +42,14 @@ def command(function: Command) -> Command:
     parameters = [p.replace(default=None) if p.name == "output" and formats else p for p in own]
     if formats:
         parameters.append(_keyword("file", _file_option([c.value for c in formats], default, draws), None))
+    derives = any(p.annotation == request.Timeout for p in own)
+    if derives:
+        parameters.append(_keyword("no_cache", request.NoCache, False))
     parameters.append(_keyword("quiet", _Quiet, False))
 
     @wraps(function)
     def called(**given: Any) -> None:
-        with streams.quiet(given.pop("quiet")):
+        with streams.quiet(given.pop("quiet")), derived_cache.unused(derives and given.pop("no_cache")):
             if isinstance(given.get("metric"), list):
                 given["metric"] = split(given["metric"], "--metric")
             elif isinstance(given.get("metric"), str):

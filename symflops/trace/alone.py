@@ -7,7 +7,6 @@ traced: where no call fits, or the source needs numbers, that is said and no clo
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import itertools
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,7 @@ from transformers import PreTrainedConfig
 from transformers.initialization import no_init_weights
 
 from symflops.cost import METRICS, Cost
-from symflops.errors import SymflopsError, one_line, reason
+from symflops.errors import SymflopsError
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value, divide, symbol
@@ -94,24 +93,6 @@ class _One(nn.Module):
 # -------------------------------------------------------------------------------------------------------- the class
 
 
-def find_class(name: str) -> type[nn.Module]:
-    """The class of that full name, or of that short name in torch.nn.
-
-    Raises SymflopsError where there is no such class, and for one that is no module.
-    """
-    module, _, short = name.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module or "torch.nn"), short)
-    except (ImportError, AttributeError, ValueError) as error:
-        hint = "" if module else "; give its full name, such as torch.nn.modules.normalization.GroupNorm"
-        raise SymflopsError(f"no class {name[:200]!r}: {one_line(str(error), 120)}{hint}") from None
-    except Exception as error:  # whatever the module does when it is imported
-        raise SymflopsError(f"importing {module!r} fails: {type(error).__name__}: {reason(error)}") from None
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise SymflopsError(f"{name[:200]!r} is no torch.nn.Module")
-    return found
-
-
 def source_of(cls: type[nn.Module]) -> str:
     """The source of a class and of those that it inherits from, below torch.nn.Module.
 
@@ -153,6 +134,34 @@ def alone(cls: type[nn.Module]) -> Alone | None:
         if found:
             return _with_switches(cls, call, found)
     return None
+
+
+def model(cls: type[nn.Module]) -> Model:
+    """A class by itself as a model, at its constructor's own defaults: one call of one module, in symbols that have no
+    values.
+
+    >>> model(nn.RMSNorm).total().flops
+    2*N*length*(2*normalized_shape + 1)
+
+    Raises SymflopsError where no call fits, and where no one closed form holds for all sizes.
+    """
+    name = full_name(cls)
+    if not issubclass(cls, nn.Module):
+        raise SymflopsError("no torch.nn.Module", where=name)
+    found = alone(cls)
+    if found is None:
+        raise SymflopsError("no call with tensors of the usual shapes fits this class", where=name)
+    (record, *others) = [record for record in found.records if dict(record.switches) == dict(found.switches)]
+    numbers = sorted({n for one in (record, *others) for n in one.numbers})
+    if numbers or not isinstance(record.cost, Model):
+        why = f"its source needs numbers for {', '.join(numbers)}" if numbers else "an operation in it is in no table"
+        raise SymflopsError(f"no closed form: {why}", where=name)
+    if record.conditions:
+        raise SymflopsError(f"no one closed form: the source asks whether {', '.join(record.conditions)}", where=name)
+    switches = "".join(f", {switch} = {value}" for switch, value in found.switches.items())
+    return replace(
+        record.cost, about=f"traced by symflops from {found.call}", notes=(f"one call: {found.call}{switches}",)
+    )
 
 
 def _traced(cls: type[nn.Module], call: Call, switches: Mapping[str, int] = NOTHING) -> tuple[Record, ...]:

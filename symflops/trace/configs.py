@@ -13,6 +13,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, 
 
 from symflops import files
 from symflops.errors import SymflopsError, nearest, reason
+from symflops.handles import is_class_name, is_hub_id
+from symflops.trace.classes import find_class, is_of_transformers
 
 TESTED_TRANSFORMERS = "5.23"
 MAX_FILE = 16 * 2**20
@@ -66,9 +68,15 @@ def find(what: Any) -> Named:
         except SymflopsError as error:
             raise error.within(str(what)) from None
     text = str(what)
-    if text in CONFIG_MAPPING:
-        return _named(_default(text, CONFIG_MAPPING[text]), text)
-    if text.count("/") == 1 and not text.startswith((".", "/")) and not path.suffix:
+    kind = text if text in CONFIG_MAPPING else text.lower()
+    if kind in CONFIG_MAPPING:
+        return _named(_default(kind, CONFIG_MAPPING[kind]), kind)
+    if is_class_name(text):
+        found = find_class(text)
+        if not is_of_transformers(found):
+            raise SymflopsError("a class that is no model of transformers has no config", where=text)
+        return find(found)
+    if is_hub_id(text):
         return _from_hub(text)
     raise SymflopsError(f"no such file, directory or model type{nearest(text, list(CONFIG_MAPPING))}", where=text)
 
