@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -211,6 +211,11 @@ class Cost:
     def is_complete(self, values: Mapping[str, Any]) -> bool:
         """Whether these values and the defaults of the run symbols are enough for `at`."""
         return self.free_symbols <= self.with_defaults(values).keys()
+
+    def only(self, metrics: Collection[str]) -> Cost:
+        """The same with 0 for all other metrics."""
+        values = (value if metric in metrics else 0 for metric, value in zip(METRICS, self.values, strict=True))
+        return replace(self, values=tuple(values))
 
     def number(self, metric: str) -> int:
         """One metric of an evaluated Cost as an int."""

@@ -187,8 +187,8 @@ def load_formula(name: str) -> Formula:
     """The formula of that name in the library, or in a TOML file when the name ends in `.toml`."""
     if name.endswith(".toml"):
         return read_formula(Path(name))
-    if name in shipped_names():
-        return _shipped(name)
+    if name.lower() in shipped_names():
+        return _shipped(name.lower())
     if name not in own_names():
         raise SymflopsError(f"unknown formula {name[:100]!r}{nearest(name, formula_names())}")
     return _own(name)

@@ -250,6 +250,13 @@ def model_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in data_folder("models").glob("*.json")))
 
 
+def shipped_file(name: str) -> str:
+    """The model file of a shipped model, by its name in either case."""
+    if name.lower() not in model_names():
+        raise SymflopsError(f"no such model {name[:100]!r}{nearest(name.lower(), model_names())}")
+    return (data_folder("models") / f"{name.lower()}.json").read_text("utf-8")
+
+
 def load(model: Any) -> Model:
     """A model: by the name of a shipped one, from the path of a model JSON file, or from its data as a dict.
 

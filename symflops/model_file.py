@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ _MODEL_KEYS = (
     "notes",
     "layers",
 )
+_OTHERS = "others"  # the metrics that a layer's own cost does not state
 _LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "state", "sub_layers")
 
 
@@ -49,6 +51,7 @@ class Reading:
         self.declared: set[str] = set()
         self.paths: set[str] = set()
         self.ties: list[tuple[str, str]] = []
+        self.unknown: dict[str, str] = {}  # symbols of metrics that nobody states, and what is to be said of them
 
     def model(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a Model."""
@@ -89,10 +92,11 @@ class Reading:
         if texts["dtype"] and texts["dtype"] not in DTYPES:
             raise SymflopsError(f"dtype: {texts['dtype'][:60]!r}{nearest(texts['dtype'], tuple(DTYPES))}")
         return {
-            "name": texts["name"], "root": root, "definitions": dict(symbols), "assumes": tuple(assumes),
+            "name": texts["name"], "root": root, "definitions": {**symbols, **dict.fromkeys(self.unknown)},
+            "assumes": tuple(assumes),
             "about": texts["about"], "source": texts["source"], "class_name": texts["class"],
             "dtype": texts["dtype"],
-            "unproven": texts["unproven"], "notes": tuple(notes),
+            "unproven": texts["unproven"], "notes": (*notes, *self.unknown.values()),
             "expects": tuple(expects),
         }  # fmt: skip
 
@@ -126,11 +130,8 @@ class Reading:
             if "formula" in data or "args" in data:
                 raise SymflopsError(f"{path}: a layer has either a formula with args or a cost")
             texts = _expect(data["cost"], dict, f"{path}.cost")
-            _check_keys(texts, METRICS, f"{path}.cost")
-            for metric in METRICS:
-                if metric not in texts:
-                    raise SymflopsError(f"{path}.cost: {metric} is missing")
-            inline = tuple(self.value(texts[m], f"{path}.cost.{m}") for m in METRICS)
+            _check_keys(texts, (*METRICS, _OTHERS), f"{path}.cost")
+            inline = tuple(self.stated(texts, metric, path) for metric in METRICS)
             return self.interned.layer(
                 (class_name, inline, tied, state), lambda: Layer(class_name, None, (), inline, tied, state=state)
             )
@@ -155,6 +156,27 @@ class Reading:
             (class_name, formula.name, args, tied, state),
             lambda: Layer(class_name, formula, args, None, tied, state=state),
         )
+
+    def stated(self, texts: Mapping[str, Any], metric: str, path: str) -> Value:
+        """One metric of a layer's own cost: as it stands, what `others` says of those that do not, or, where it is null
+        or the others are unknown, a symbol that wants a value."""
+        where = f"{path}.cost.{metric}"
+        if texts.get(metric) is not None:
+            return self.value(texts[metric], where)
+        others = None if metric in texts else texts.get(_OTHERS)
+        if others is not None and others not in (0, "unknown"):
+            raise SymflopsError(f"{path}.cost.{_OTHERS}: expected 0 or 'unknown', got {str(others)[:60]!r}")
+        if metric not in texts and _OTHERS not in texts:
+            hint = f'state it, or "{_OTHERS}": 0, or "{_OTHERS}": "unknown", for what is not stated'
+            raise SymflopsError(f"{path}.cost: {metric} is missing; {hint}")
+        if others == 0:
+            return 0
+        place = path.removeprefix("layers.")
+        name = f"unknown_{metric}_of_{re.sub(r'[^A-Za-z0-9]+', '_', place)}"
+        while name in self.declared or name in self.unknown:
+            name += "_"
+        self.unknown[name] = f"{metric} of {place} is unknown; --set {name}=NUMBER gives it a value"
+        return polynomial.symbol(name)
 
     def repeat(self, data: Any, path: str) -> Value:
         if type(data) is int and data >= 0:

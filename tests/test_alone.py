@@ -14,7 +14,8 @@ from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.formula import load_formula
 from symflops.model import Model
-from symflops.trace.alone import Record, alone, find_class, source_of
+from symflops.trace.alone import Record, alone, source_of
+from symflops.trace.classes import find_module
 
 
 def values(record: Record) -> dict[str, Any]:
@@ -124,13 +125,13 @@ def test_the_source_has_what_is_inherited() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("NoSuch", "no class 'NoSuch': module 'torch.nn' has no attribute 'NoSuch'; give its full name, such as"),
-        ("no.such.Class", "no class 'no.such.Class': No module named 'no'"),
-        ("os.path.join", "'os.path.join' is no torch.nn.Module"),
+        ("NoSuch", "no class 'NoSuch' in torch.nn or transformers; give its full name, such as"),
+        ("no.such.Class", "no class 'no.such.Class': there is no module 'no', here or installed"),
+        ("os.path.join", "'os.path.join' is a function, not a class"),
         ("", "no class ''"),
     ],
 )
 def test_a_class_that_is_none(name: str, said: str) -> None:
     with pytest.raises(SymflopsError) as error:
-        find_class(name)
+        find_module(name)
     assert said in str(error.value)

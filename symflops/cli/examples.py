@@ -80,6 +80,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "models": (
         "symflops models",
+        "symflops models llama-2-7b-hf -o my.json",
     ),
     "cache": (
         "symflops cache",

@@ -12,7 +12,7 @@ from symflops.cli import completion
 from symflops.cli.quantities import aligned, engineering
 from symflops.errors import one_line
 from symflops.formula import formula_names, load_formula
-from symflops.model import load, model_names
+from symflops.model import load, model_names, shipped_file
 
 
 class Format(StrEnum):
@@ -65,9 +65,21 @@ def formulas(
         print(aligned([(f.name, one_line(f.about) + " (unproven)" * bool(f.unproven)) for f in listed], (False, False)))
 
 
-def models(output: Output = Format.text) -> None:
-    """The models that come with symflops."""
-    loaded = [load(name) for name in model_names()]
+def models(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="print this one's file, as a start for one's own", autocompletion=completion.models),
+    ] = None,
+    output: Output = Format.text,
+) -> None:
+    """The models that come with symflops; with a name, its model file, to be changed into one's own.
+
+    In a layer's own "cost", metrics that are not stated are what "others" says: 0, or "unknown".
+    """
+    if name is not None:
+        print(shipped_file(name), end="")
+        return
+    loaded = [load(known) for known in model_names()]
     counts = [model.total().at(batch_size=1, seq_len=1).number("parameters") for model in loaded]
     if output is Format.json:
         data = [

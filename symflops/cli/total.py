@@ -47,6 +47,8 @@ def total(
         for name in metrics:
             cost.value(name)  # an unknown metric is an error before anything is printed
         if given:
+            if not cost.is_complete(given) and cost.only(metrics).is_complete(given):
+                cost = cost.only(metrics)  # nobody knows the others
             cost = request.evaluate(named, cost, given) if cost.is_complete(given) else cost.bind(**given)
         convention = Convention.of(named, named.total(symbolic=symbolic), given, metrics, point.changed)
         if standalone:

@@ -45,8 +45,7 @@ def find_class(name: str) -> type:
         if found is None:
             raise SymflopsError(f"no class {name[:200]!r} in torch.nn or transformers{_HINT}")
     if not isinstance(found, type):
-        kind = "function" if callable(found) else type(found).__name__
-        raise SymflopsError(f"{name[:200]!r} is a {kind}, not a class")
+        raise SymflopsError(f"{name[:200]!r} is {'a function' if callable(found) else 'a value'}, not a class")
     return found
 
 
