@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -107,3 +108,21 @@ def test_what_a_range_is_made_of() -> None:
         (19, 21),
         (29, 31),
     ]  # equal at 20 and at 30
+
+
+def test_an_equation_whose_leading_coefficient_may_have_any_sign() -> None:
+    """(p - s)*n**2 + n - 6: judged by putting whole numbers in."""
+    zero = dict.fromkeys(symflops.METRICS, "seq_len")
+    model = {"name": "m", "symbols": {}, "layers": {"a": {"cost": zero}}}
+    question = "(past_len - seq_len)*batch_size**2 + batch_size == 6"
+    answer = symflops.solve(model, question, "batch_size", free=["past_len"])
+    assert len(answer) == 2
+    assert all(s.where[0] == "past_len - seq_len != 0" for s in answer)
+    symbols = {n: symflops.symbol(n) for n in ("past_len", "seq_len")}
+    for past, seq in product(range(6), range(1, 8)):
+        if past == seq:
+            continue
+        put_in = {symbols["past_len"]: past, symbols["seq_len"]: seq}
+        claimed = {s.expression.subs(put_in) for s in answer}
+        expected = {n for n in range(1, 50) if (past - seq) * n * n + n == 6}
+        assert {n for n in claimed if n.is_Integer and n >= 1} == expected, (past, seq)

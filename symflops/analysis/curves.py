@@ -165,9 +165,11 @@ def _quadratic(a: Value, b: Value, c: Value, name: str, relation: str) -> list[C
         elif is_at_least_zero(negate(a)):
             a, b, c, relation = negate(a), negate(b), negate(c), _FLIPPED[relation]
             conditions = (f"{_text(a)} > 0",)
+        elif relation == "==":
+            return _both(a, b, c, name, (f"{_text(a)} != 0",))
         else:
             raise SymflopsError(f"cannot tell the sign of {_text(a)}; give values for the other symbols")
-    low, high = _roots(a, b, c, name)
+    _, high = _roots(a, b, c, name)
     if is_at_least_zero(b):  # it rises from c on
         conditions = conditions if is_at_least_zero(negate(c)) else (*conditions, f"{_text(c)} <= 0")
         return _point(high, name, conditions) if relation == "==" else [_side(high, name, relation, conditions)]
@@ -175,15 +177,21 @@ def _quadratic(a: Value, b: Value, c: Value, name: str, relation: str) -> list[C
         if not lowest(name) and not is_positive(negate(c)):
             conditions = (*conditions, f"{_text(c)} < 0")
         return _point(high, name, conditions) if relation == "==" else [_side(high, name, relation, conditions)]
-    discriminant = add(multiply(b, b), multiply(-4, a, c))
     if relation != "==":
         raise SymflopsError(
             "the two sides may change places twice: cannot tell on which side of the curve it holds; "
             "give values for the other symbols"
         )
+    return _both(a, b, c, name, conditions)
+
+
+def _both(a: Value, b: Value, c: Value, name: str, conditions: tuple[str, ...]) -> list[Curve]:
+    """The two roots of a*n**2 + b*n + c, where there are any."""
+    discriminant = add(multiply(b, b), multiply(-4, a, c))
     if is_positive(negate(discriminant)):
         return []
     real = () if is_at_least_zero(discriminant) else (f"{_text(discriminant)} >= 0",)
+    low, high = _roots(a, b, c, name)
     return [*_point(high, name, (*conditions, *real)), *_point(low, name, (*conditions, *real))]
 
 
