@@ -18,7 +18,10 @@ bench:
 coverage:
 	HF_HUB_OFFLINE=1 python benchmarks/derive_coverage.py
 
-# An hour, resumable: results are kept in benchmarks/mutants.jsonl. docs/mutation.md says what was found.
+# At most MINUTES of processor time, resumable: results are kept in benchmarks/mutants.jsonl. docs/mutation.md says what
+# was found. `make mutants OF=1 MINUTES=5` is a small check of all files.
+OF ?= 10
+MINUTES ?= 120
 mutants:
 	python benchmarks/formula_mutants.py
-	python benchmarks/mutants.py
+	nice -n 10 python benchmarks/mutants.py --of $(OF) --minutes $(MINUTES)

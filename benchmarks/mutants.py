@@ -4,11 +4,11 @@ Why not mutmut or cosmic-ray: here a mutant takes a second or two of one core, s
 SymPy, NumPy and pytest loaded, and its source is compiled in memory; endless loops end by a limit of processor time;
 files of formulas are mutated too (formula_mutants.py). Those tools start a new interpreter for each mutant.
 
-A sample with a fixed seed is tried of each file; results are kept in mutants.jsonl, so a run can be cut off and goes
-on, and what was killed is not tried again until its file changes. What survives and changes no answer is named, with
-the reason, in equivalent_mutants.toml.
+A sample with a fixed seed is tried of each file; results are kept in mutants.jsonl, so a run that was cut off goes on
+where it was. What was killed is not tried again until its file changes, what survived until its tests do, too. What
+survives and changes no answer is named, with the reason, in equivalent_mutants.toml.
 
-python benchmarks/mutants.py [--of N] [--seed S] [--report] [FILE…]     such as polynomial.py analysis/signs.py
+python benchmarks/mutants.py [--of N] [--seed S] [--minutes M] [--report] [FILE…]   such as analysis/signs.py
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import os
 import random
 import resource
 import sys
-import time
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
@@ -44,7 +43,9 @@ SLOW = (  # not run: each takes longer than all others together
     "tests/test_cost.py::test_a_hundred_thousand_distinct_layers_are_added_up_in_seconds",
 )
 LOADED = ("numpy", "sympy", "networkx", "mpmath", "hypothesis", "pytest", "typer", "rich.console", "rich.table")
-# Test files for each part, the quick ones first.
+_PAIRS = "verification_sound::test_pairs_with_divisions_conditions_and_bytes"
+_OF_SUBJECTS = ("meaning", "verification::test_names_are_taken_by_what_they_mean_and_told")
+# Test files for each part, or single tests of them, the quick ones first.
 TESTS: dict[str, Sequence[str]] = {
     "polynomial.py": ("algebra", "language"),
     "function.py": ("algebra", "language"),
@@ -61,12 +62,12 @@ TESTS: dict[str, Sequence[str]] = {
     "analysis/regimes.py": ("regimes", "random_questions"),
     "analysis/generation.py": ("generation", "random_questions"),
     "analysis/balance.py": ("roofline", "random_questions"),
-    "verification/cases.py": ("verification_sound", "verification"),
-    "verification/points.py": ("points", "verification_sound", "verification"),
-    "verification/leading.py": ("verification",),
-    "verification/subject.py": ("verification", "cli_verify"),
-    "verification/decision.py": ("verification_sound", "verification"),
-    "verification/domain.py": ("verification", "cli_verify"),
+    "verification/cases.py": ("verification_domain", _PAIRS, "verification_leading"),
+    "verification/points.py": ("points", "verification_domain", _PAIRS),
+    "verification/leading.py": ("verification_leading",),
+    "verification/subject.py": _OF_SUBJECTS,
+    "verification/decision.py": ("verification_domain", _PAIRS),
+    "verification/domain.py": ("verification_domain", _PAIRS),
 }  # fmt: skip
 
 
@@ -131,7 +132,7 @@ def _run(file: str, source: str) -> str:
     module = "symflops." + file.removesuffix(".py").replace("/", ".")
     sys.meta_path.insert(0, _Mutated(module, ROOT / "symflops" / file, source))
     first = _First()
-    tests = [str(path) for name in TESTS[file] if (path := ROOT / "tests" / f"test_{name}.py").exists()]
+    tests = [str(path) + node for path, node in tests_of(file)]
     try:
         importlib.import_module(module)  # now: pytest would read files that it is given from the disk
         done = pytest.main(
@@ -140,6 +141,17 @@ def _run(file: str, source: str) -> str:
     except BaseException as error:  # a fault may show in any way, during collection too
         return type(error).__name__
     return "passed" if done == 0 else first.name or f"pytest: {done}"
+
+
+def tests_of(file: str) -> list[tuple[Path, str]]:
+    """The test files of a part that there are, each with the one test of it that is meant, if it is one."""
+    parted = [name.partition("::") for name in TESTS[file]]
+    found = [(ROOT / "tests" / f"test_{name}.py", colons + node) for name, colons, node in parted]
+    return [(path, node) for path, node in found if path.exists()]
+
+
+def digest_of(*paths: Path) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:16]
 
 
 def sample(file: str, most: int, seed: int) -> list[Mutant]:
@@ -161,24 +173,45 @@ def kept() -> dict[tuple[str, str], dict[str, Any]]:
     return {(entry["file"], entry["name"]): entry for entry in map(json.loads, lines)}
 
 
-def try_all(file: str, most: int, seed: int) -> None:
-    source = (ROOT / "symflops" / file).read_text()
-    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+def left(file: str, most: int, seed: int) -> list[Mutant]:
+    """The mutants of a sample that are still to be tried."""
     results, known = kept(), equivalent().get(file, {})
-    said, seconds = attempt(file, source)
+    source, tests = digest_of(ROOT / "symflops" / file), digest_of(*(path for path, _ in tests_of(file)))
+
+    def is_done(mutant: Mutant) -> bool:
+        entry = results.get((file, mutant.name), {})
+        return entry.get("digest") == source and (bool(entry["by"]) or entry.get("tests") == tests)
+
+    return [mutant for mutant in sample(file, most, seed) if mutant.name not in known and not is_done(mutant)]
+
+
+def try_all(file: str, most: int, seed: int, until: float) -> bool:
+    """Whether the tests of a part pass without a mutant; then all mutants were tried that there was time for."""
+    found = left(file, most, seed)
+    if not found or used() > until:
+        return True
+    source, tests = (digest_of(*paths) for paths in ([ROOT / "symflops" / file], [p for p, _ in tests_of(file)]))
+    said, seconds = attempt(file, (ROOT / "symflops" / file).read_text())
     if said:
-        sys.exit(f"{file}: its tests fail without a mutant: {said}")
-    print(f"{file}: tests take {seconds:.1f} s of processor time", flush=True)
-    for mutant in sample(file, most, seed):
-        before = results.get((file, mutant.name), {})
-        if mutant.name in known or (before.get("digest") == digest and before["by"]):
-            continue
+        print(f"{file}: SKIPPED, its tests fail without a mutant: {said}", flush=True)
+        return False
+    print(f"{file}: {len(found)} to try; its tests take {seconds:.1f} s of processor time", flush=True)
+    for mutant in found:
+        if used() > until:
+            break
         said, seconds = attempt(file, mutant.source)
-        entry = {"file": file, "name": mutant.name, "line": mutant.line, "by": said, "digest": digest}
+        entry = {"file": file, "name": mutant.name, "line": mutant.line, "by": said, "digest": source, "tests": tests}
         with RESULTS.open("a") as out:
             out.write(json.dumps(entry | {"seconds": round(seconds, 1)}) + "\n")
         if not said:
             print(f"{file}:{mutant.line}: SURVIVES: {mutant.name}", flush=True)
+    return True
+
+
+def used() -> float:
+    """Seconds of processor time that the mutants so far took."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def report(files: Sequence[str], most: int, seed: int) -> None:
@@ -195,22 +228,32 @@ def report(files: Sequence[str], most: int, seed: int) -> None:
             if kind == "open":
                 open_ones.append(f"- `{file}:{mutant.line}`: `{mutant.name}`")
         totals += counts
-        rows.append(f"| `{file}` | {counts.total()} | {counts['killed']} | {counts['equivalent']} | {counts['open']} |")
-    print("| file | mutants | killed | equivalent | open |\n|---|---|---|---|---|")
-    print("\n".join(rows))
-    print(f"| all | {totals.total()} | {totals['killed']} | {totals['equivalent']} | {totals['open']} |")
+        rows.append(_row(f"`{file}`", counts))
+    print(f"| file | mutants | {' | '.join(_KINDS)} |\n|{'---|' * (2 + len(_KINDS))}")
+    print("\n".join([*rows, _row("all", totals)]))
     print(f"\nOpen:\n\n{chr(10).join(open_ones) or 'none'}")
 
 
-def main() -> None:
+_KINDS = ("killed", "equivalent", "open", "not tried")
+
+
+def _row(name: str, counts: Counter[str]) -> str:
+    return f"| {name} | {counts.total()} | {' | '.join(str(counts[kind]) for kind in _KINDS)} |"
+
+
+def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--of", type=int, default=10, help="mutants of each file, at most (10)")
     parser.add_argument("--seed", type=int, default=15)
+    parser.add_argument("--minutes", type=float, default=120, help="of processor time; a later run goes on (120)")
     parser.add_argument("--report", action="store_true", help="print what was found so far, try nothing")
     parser.add_argument("files", nargs="*", metavar="FILE")
     given = parser.parse_args()
     files = given.files or list(TESTS)
-    start = time.monotonic()
+    unknown = [file for file in files if file not in TESTS]
+    if unknown:
+        parser.error(f"no tests are known for {unknown[0]}; valid: {', '.join(TESTS)}")
+    passed = True
     if not given.report:
         os.environ |= {"HF_HUB_OFFLINE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         os.chdir(ROOT)
@@ -218,10 +261,11 @@ def main() -> None:
         for name in LOADED:
             importlib.import_module(name)
         for file in files:
-            try_all(file, given.of, given.seed)
-        print(f"{time.monotonic() - start:.0f} s", flush=True)
+            passed &= try_all(file, given.of, given.seed, 60 * given.minutes)
+        print(f"{used():.0f} s of processor time", flush=True)
     report(files, given.of, given.seed)
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

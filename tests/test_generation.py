@@ -194,3 +194,13 @@ def test_an_encoder_beside_a_decoder_is_seen_without_a_word_in_the_file(
     # A name that merely begins so is no encoder.
     data["layers"] = {"encoders": side(encoder), "decoder": side(decoder)}
     symflops.generation(data)
+
+
+@pytest.mark.parametrize("given", [{"prompt_len": 0, "new_tokens": 3}, {"prompt_len": 3, "new_tokens": 0}])
+def test_without_a_token_of_each_there_is_no_generation(given: dict[str, int]) -> None:
+    cost = symflops.generation("llama-2-7b-hf")
+    listed = {name: [number, number + 1] for name, number in given.items()}
+    for use in (lambda: cost.at(batch_size=1, **given), lambda: cost.bind(**given), lambda: cost.sweep(**listed),
+                lambda: cost.sweep(batch_size=1, **given)):  # fmt: skip
+        with pytest.raises(symflops.SymflopsError, match=r"_(len|tokens) = 0: at least 1, the "):
+            use()

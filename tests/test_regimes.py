@@ -79,3 +79,11 @@ def test_the_command_line(say: Any, refuse: Any) -> None:
     assert refuse("regimes", "llama-2-7b-hf", "--by", "length").startswith("llama-2-7b-hf has no symbol 'length'")
     assert refuse("regimes", "llama-2-7b-hf", "-S", "4").startswith("seq_len has a value and is to vary")
     assert refuse("regimes", "llama-2-7b-hf", "--metric", "flop").startswith("unknown metric 'flop'")
+
+
+def test_numbers_at_a_length_that_the_model_cannot_run_are_refused() -> None:
+    found = symflops.regimes("gpt2")  # 1024 positions
+    assert found.at(1024)["cost"] == symflops.load("gpt2").total().at(batch_size=1, seq_len=1024).flops
+    for length in (0, 1025):
+        with pytest.raises(symflops.SymflopsError, match=f"^seq_len = {length} is not within what the model can run: "):
+            found.at(length)

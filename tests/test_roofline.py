@@ -193,3 +193,26 @@ def test_a_model_without_a_step_of_one_token_has_no_turning(toy: str) -> None:
     layers = {"mix": {"cost": {**zero, "flops": "seq_len*(seq_len + past_len)", "read_bytes": "seq_len"}}}
     model = symflops.load({"name": "chunks", "symbols": {}, "assumes": ["seq_len % 64 == 0"], "layers": layers})
     assert symflops.roofline(model, toy, seq_len=128).turnings == ()
+
+
+def costing(**metrics: str) -> symflops.Model:
+    layers = {"a": {"cost": {**dict.fromkeys(symflops.METRICS, "0"), **metrics}}}
+    return symflops.load({"name": "m", "symbols": {}, "layers": layers})
+
+
+def test_intermediates_move_twice_where_decoding_turns(toy: str) -> None:
+    """A byte takes as long as 100 operations: 1000*B >= 100*200 from B = 20 on, and, with B bytes written and read back,
+    1000*B >= 100*(200 + 2*B) from 25 on."""
+    flops = "1000*batch_size*seq_len"
+    model = costing(flops=flops, matmul_flops=flops, read_bytes="200", intermediate_bytes="batch_size")
+    for unfused, first in ((False, 20), (True, 25)):
+        turning = symflops.roofline(model, toy, seq_len=1, unfused=unfused).turnings[0]
+        assert (turning.ranges, turning.closed) == (((first, None),), first)
+
+
+def test_the_edge_of_what_is_compute_bound_from_the_start(toy: str) -> None:
+    """1000*B >= 100*B*(4 + P) up to P = 6."""
+    flops = "1000*batch_size*seq_len"
+    model = costing(flops=flops, matmul_flops=flops, read_bytes="batch_size*(4 + past_len)")
+    turning = symflops.roofline(model, toy, seq_len=1).turnings[1]
+    assert (turning.symbol, turning.ranges, turning.closed) == ("past_len", ((0, 6),), 6)

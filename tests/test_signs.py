@@ -106,3 +106,31 @@ def test_a_divisor_has_a_sign_and_where_it_is_0_there_is_none() -> None:
     assert [(r.first, r.last, r.sign) for r in signs(from_text("3/(n - 5) - 1"), "n")] == [
         (1, 4, -1), (5, 5, None), (6, 7, 1), (8, 8, 0), (9, None, -1),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("p", [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47])
+def test_squares_of_primes_stand_before_a_root(p: int) -> None:
+    """sqrt(2*p**2) is p*sqrt(2)."""
+    (root,) = roots(from_text(f"n**2 - {2 * p * p}"), "n")
+    assert str(root.closed) == f"{p}*sqrt(2)"
+
+
+def test_a_rounded_value_that_steps_over_0_has_no_root() -> None:
+    """3 + floor(3/2) is 4 and 4 + floor(4/2) is 6: no number gives 5, though the sign changes between them."""
+    assert roots(from_text("floor(n/2) + n - 5"), "n") == []
+    assert roots(from_text("ceil(n/2) + n - 4"), "n") == []  # 2 + 1 and 3 + 2
+
+
+def test_a_value_that_stays_0_has_finitely_many_roots() -> None:
+    found = [root.number for root in roots(from_text("max(0, 10 - n)"), "n")]
+    assert found[0] == 10
+    assert len(found) <= 2  # where it begins to be 0, told from the left and from the right
+
+
+def test_the_root_of_a_line_with_a_power_of_many_digits() -> None:
+    """3 / (63/64)**2000 by Python's own fractions."""
+    (root,) = roots(from_text("(63/64)**2000*n - 3"), "n")
+    exactly = 3 / Fraction(63, 64) ** 2000
+    assert root.low <= exactly <= root.high
+    assert root.number == float(exactly)
+    assert str(root.closed) == "3/(63/64)**2000"
