@@ -201,7 +201,7 @@ def costing(**metrics: str) -> symflops.Model:
 
 
 def test_intermediates_move_twice_where_decoding_turns(toy: str) -> None:
-    """A byte takes as long as 100 operations: 1000*B >= 100*200 from B = 20 on, and, with B bytes written and read back,
+    """A byte takes as long as 100 operations: 1000*B >= 100*200 from B = 20 on; with B bytes written and read back,
     1000*B >= 100*(200 + 2*B) from 25 on."""
     flops = "1000*batch_size*seq_len"
     model = costing(flops=flops, matmul_flops=flops, read_bytes="200", intermediate_bytes="batch_size")
