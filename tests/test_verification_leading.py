@@ -69,6 +69,8 @@ import symflops
         ("w*w + s*s + w*s", "w*w + s*s", [], "different"),
         ("w*min(s, 64) + 1 + s*s", "w*min(s, 64) + 1", ["s <= 100"], "equal"),  # s may be 0, where nothing differs
         ("w*min(s, 64) + 1 + w", "w*min(s, 64) + 1", ["s <= 100"], "different"),
+        ("s*s*(s % 2) + s*w + s", "s*w", ["s % 2 == 0"], "equal"),  # what is odd is not there
+        ("s*s*(s % 2) + s*w + s", "s*w", ["s % 3 == 0"], "different"),
         # a share that vanishes slowly
         ("s*log2(s) + s", "s*log2(s)", [], "equal"),
         ("s*log2(log2(s)) + s", "s*log2(log2(s))", [], "unproven"),
