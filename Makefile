@@ -1,12 +1,16 @@
-.PHONY: test lint bench coverage mutants
+.PHONY: test check lint site bench coverage mutants
 
-test: lint
+test: lint site
 	HF_HUB_OFFLINE=1 python -m pytest -n 2
 
 lint:
 	ruff check .
 	ruff format --check .
 	mypy
+
+# The site of docs/, with what is generated from the code; strict: a dead link fails.
+site:
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet --strict --site-dir build/site
 
 bench:
 	python benchmarks/bench.py

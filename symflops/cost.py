@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -150,6 +150,16 @@ class Cost:
     def legend(self) -> dict[str, str]:
         """The short name of each free symbol."""
         return short_names(self.free_symbols)
+
+    def legend_of(self, metrics: Iterable[str]) -> dict[str, str]:
+        """The short names that stand in these metrics, of `legend`.
+
+        >>> from symflops import load
+        >>> load("vit-base-16").total(symbolic=True).legend_of(["intermediate_bytes", "parameters"])["hidden_size"]
+        'h'
+        """
+        used = set[str]().union(*(algebra.free_symbols(self.value(metric)) for metric in metrics))
+        return {name: short for name, short in self.legend.items() if name in used}
 
     @cached_property
     def free_symbols(self) -> set[str]:

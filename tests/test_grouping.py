@@ -10,6 +10,7 @@ import sympy
 
 import symflops
 from symflops.algebra import from_text
+from symflops.cli import main
 from symflops.cost import METRICS
 from symflops.factoring import divided, factors
 from symflops.grouping import grouped
@@ -150,3 +151,12 @@ def test_division_leaves_what_does_not_divide() -> None:
     whole = multiply(symbol("x"), add(symbol("a"), symbol("b")))
     assert isinstance(whole, Polynomial)
     assert divided(whole, add(symbol("a"), symbol("b"))) == (symbol("x"), 0)  # type: ignore[arg-type] # a Polynomial
+
+
+def test_a_legend_has_the_symbols_that_occur_and_no_others(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["total", "llama-2-7b-hf", "--metric", "matmul_flops", "--symbolic", "--short"])
+    lines = capfd.readouterr().out.partition("\n\n")[2].splitlines()
+    # The bytes per element are symbols of the model's other metrics.
+    assert [line.split(" = ")[0] for line in lines[:11]] == ["B", "L", "P", "S", "V", "c", "d", "h", "i", "n", "n_kv"]
+    assert lines[11].startswith("where ")

@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from symflops.algebra import free_symbols
 from symflops.cli import request
 from symflops.cli.convention import Convention
 from symflops.cli.quantities import aligned, engineering, exact_number, printable
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError, one_line
+from symflops.grouping import grouped, renamed, short_names
 from symflops.model import Model, Row
+from symflops.tree import write
 
 
 class Format(StrEnum):
@@ -74,14 +77,16 @@ def _formulas(rows: list[Row], whole: Cost, given: dict[str, int], metrics: tupl
     if len(metrics) != 1:
         raise SymflopsError("formulas are shown for one --metric at a time; give -B and -S for numbers of several")
     (metric,) = metrics
+    values = [row.total.bind(**given).value(metric) for row in rows] + [whole.value(metric)]
+    # One name means one symbol in the whole table, so it is chosen for all rows at once.
+    names = short_names(set[str]().union(*map(free_symbols, values))) if short else {}
+    texts = [write(renamed(grouped(value), names)) for value in values]
     table = [("layer", "runs", metric)]
-    for row in rows:
-        bound = row.total.bind(**given)
-        table.append((*_place(row), bound.text(metric, short=short)))
-    table.append(("total", "", whole.text(metric, short=short)))
+    table += [(*_place(row), text) for row, text in zip(rows, texts, strict=False)]
+    table.append(("total", "", texts[-1]))
     text = aligned(table, (False, True, False))
     if short:
-        text += "\n\n" + "\n".join(f"{new} = {name}" for name, new in sorted(whole.legend.items(), key=lambda p: p[1]))
+        text += "\n\n" + "\n".join(f"{new} = {name}" for name, new in sorted(names.items(), key=lambda p: p[1]))
     return text
 
 

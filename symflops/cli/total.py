@@ -86,7 +86,7 @@ def _text(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> st
         return aligned(rows, (False, True, False, True))
     lines = [f"{metric} = {cost.text(metric, short=short)}" for metric in metrics]
     if short:
-        used = sorted(cost.legend.items(), key=lambda pair: pair[1])
+        used = sorted(cost.legend_of(metrics).items(), key=lambda pair: pair[1])
         values = model.symbols
         lines.append("")
         for name, new in used:
@@ -107,7 +107,7 @@ def _json(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> st
     if model.doubts:
         data["unproven"] = list(model.doubts)
     if short and not cost.evaluated:
-        data["legend"] = {new: name for name, new in cost.legend.items()}
+        data["legend"] = {new: name for name, new in cost.legend_of(metrics).items()}
     return json.dumps(data, indent=2, ensure_ascii=False)
 
 
