@@ -79,6 +79,9 @@ def substitute(value: Value, bindings: Mapping[str, Value]) -> Value:
     """The value with symbols, or whole calls such as `min(a, b)`, replaced, all at once."""
     if not isinstance(value, Polynomial):
         return value
+    touched = {n for m in value.terms for n, _ in m if n in bindings or (isinstance(n, Call) and _has(n, bindings))}
+    if not touched:
+        return value
     total: dict[Monomial, Number] = {}
     powers: dict[tuple[str, int], Value] = {}
     for monomial, coefficient in value.terms.items():
@@ -86,7 +89,7 @@ def substitute(value: Value, bindings: Mapping[str, Value]) -> Value:
         kept: list[tuple[str, int]] = []
         for pair in monomial:
             name, exponent = pair
-            if name in bindings or isinstance(name, Call):
+            if name in touched:
                 if pair not in powers:
                     powers[pair] = power(_replaced(name, bindings), exponent)
                 product = multiply(product, powers[pair])
@@ -94,6 +97,11 @@ def substitute(value: Value, bindings: Mapping[str, Value]) -> Value:
                 kept.append(pair)
         accumulate(total, multiply(product, value_of({tuple(kept): 1})) if kept else product)
     return value_of(total)
+
+
+def _has(call: Call, bindings: Mapping[str, Value]) -> bool:
+    """Whether the text of a call has one of the names in it, or a longer name that has it in it."""
+    return any(name in call for name in bindings)
 
 
 def _replaced(name: str, bindings: Mapping[str, Value]) -> Value:

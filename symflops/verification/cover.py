@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from symflops import deadline
 from symflops.polynomial import Monomial, Value, add, negate, terms_of
-from symflops.verification.verdict import Finding
+from symflops.verification.edits import Edit
 
 TERM = 3.0  # what a term that no edit explains counts, where an edit counts 1
 _NODES = 3000  # combinations that are looked at
@@ -18,12 +18,12 @@ _NODES = 3000  # combinations that are looked at
 class Cover:
     """The cheapest combination found so far: edits, and the rest of the difference that they leave."""
 
-    edits: Sequence[Finding]
+    edits: Sequence[Edit]
     cost: float = float("inf")
-    chosen: tuple[Finding, ...] = ()
+    chosen: tuple[Edit, ...] = ()
     rest: Value = 0
     nodes: int = 0
-    having: dict[Monomial, list[Finding]] = field(default_factory=dict)
+    having: dict[Monomial, list[Edit]] = field(default_factory=dict)
 
     def of(self, excess: Value) -> Cover:
         """Edits that add up to the difference as far as any do; stops early when time is over."""
@@ -35,7 +35,7 @@ class Cover:
             self._search(excess, (), 0.0, 0)
         return self
 
-    def _search(self, excess: Value, chosen: tuple[Finding, ...], cost: float, listed: int) -> None:
+    def _search(self, excess: Value, chosen: tuple[Edit, ...], cost: float, listed: int) -> None:
         """Every term is explained by some edit or stays; the one that the fewest edits have comes first."""
         terms = terms_of(excess)
         total = cost + TERM * len(terms)
@@ -47,7 +47,7 @@ class Cover:
         self.nodes += 1
         deadline.check()
         pivot = min(open_terms, key=lambda m: (len(self.having[m]), m))
-        tried: list[tuple[int, float, int, Value, Finding]] = []
+        tried: list[tuple[int, float, int, Value, Edit]] = []
         for i, edit in enumerate(self.having[pivot]):
             if edit in chosen:
                 continue

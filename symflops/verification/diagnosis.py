@@ -132,7 +132,7 @@ class _Search:
         cost = state.cost + (cover.cost if cover is not None else 0)
         if cost < self.cost:
             self.cost, self.parts = cost, state.parts or self.parts
-            self.edits = (*state.edits, *(cover.chosen if cover is not None else ()))
+            self.edits = (*state.edits, *(e.finding for e in (cover.chosen if cover is not None else ())))
             self.rest = cover.rest if cover is not None else 0
 
     def alone(self, start: _State) -> Iterator[_State]:

@@ -30,6 +30,36 @@ class Scope:
         return of_all(set(self.names), self.metric, self.where)
 
 
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """One fault in one part, and what it adds to the reference; its words are written when somebody asks for them."""
+
+    fault: Fault
+    part: Part
+    added: Value
+    weight: float
+    also: str = ""  # other parts that it may as well be in
+    twin: Edit | None = None  # another fault that comes to the same
+
+    @property
+    def kind(self) -> str:
+        return self.fault.kind
+
+    @property
+    def said(self) -> str:
+        """What it says, but for an amount."""
+        return f"{self.fault.text}{self.part.where}{self.also}" + (f", or {self.twin.said}" if self.twin else "")
+
+    @cached_property
+    def text(self) -> str:
+        own = f"{self.fault.message}{self.part.where}{self.also}"
+        return own if self.twin is None else f"{own}, or {self.twin.text}"
+
+    @property
+    def finding(self) -> Finding:
+        return Finding(self.kind, self.text, self.part.layer, self.added, self.weight)
+
+
 class Edits:
     """Every edit of the parts of a reference that touches what a candidate differs in."""
 
@@ -37,10 +67,10 @@ class Edits:
         self.value, self.parts, self.scope = value, parts, scope
         self.excess = add(a, negate(value))
         self.open = terms_of(self.excess).keys()
-        self.by_added: dict[Value, Finding] = {}
+        self.by_added: dict[Value, Edit] = {}
 
     @cached_property
-    def all(self) -> list[Finding]:
+    def all(self) -> list[Edit]:
         for part in self.parts:
             deadline.check()
             for fault in of_part(part, set(self.scope.names)):
@@ -61,9 +91,9 @@ class Edits:
             return
         if part.role == "group" and fault.kind == "missing" and not self.is_missing(added):
             return
-        new = Finding(fault.kind, fault.message + part.where, part.layer, added, weight)
+        new = Edit(fault, part, added, weight)
         old = self.by_added.get(added)
-        self.by_added[added] = new if old is None else _either(old, new, part)
+        self.by_added[added] = new if old is None else _either(old, new)
 
     def is_missing(self, added: Value) -> bool:
         """Whether the candidate has nothing of a group of layers: one of which it has a part is not missing."""
@@ -130,15 +160,16 @@ class Edits:
                 self.add(Fault("degree", text, lambda v: add(v, self.excess)), place)
 
 
-def _either(first: Finding, second: Finding, part: Part) -> Finding:
+def _either(first: Edit, second: Edit) -> Edit:
     """Two edits that come to the same: where layers cost the same, or an embedding as much as the logits."""
-    if first.text.count(" or ") > 2 or not second.layer or _nested(first.layer, second.layer):
+    layer = second.part.layer
+    if first.said.count(" or ") > 2 or not layer or _nested(first.part.layer, layer):
         return first
     if {first.kind, second.kind} == {"embedding", "extra"}:
         table, twice = (first, second) if first.kind == "embedding" else (second, first)
-        return replace(table, text=f"{table.text}, or {twice.text}")
-    if second.kind == first.kind and part.layers == 1 and part.label not in first.text:
-        return replace(first, text=f"{first.text} or {part.label}")
+        return replace(table, twin=twice)
+    if second.kind == first.kind and second.part.layers == 1 and second.part.label not in first.said:
+        return replace(first, also=f"{first.also} or {second.part.label}")
     return first
 
 

@@ -206,7 +206,11 @@ def _put(new: Mapping[str, Value]) -> Change:
 def _swapped(old: str, new: str) -> Change:
     """One function in the place of another, "+" for none."""
 
+    written = f"{old}("
+
     def change(v: Value) -> Value:
+        if not any(isinstance(n, Call) and written in n for m in terms_of(v) for n, _ in m):
+            return v
         total: dict[Monomial, Number] = {}
         for m, c in terms_of(v).items():
             deadline.check()
