@@ -62,12 +62,12 @@ TESTS: dict[str, Sequence[str]] = {
     "analysis/regimes.py": ("regimes", "random_questions"),
     "analysis/generation.py": ("generation", "random_questions"),
     "analysis/balance.py": ("roofline", "random_questions"),
-    "verification/cases.py": ("verification_domain", _PAIRS, "verification_leading"),
-    "verification/points.py": ("points", "verification_domain", _PAIRS),
+    "verification/cases.py": ("verification_constraints", _PAIRS, "verification_leading"),
+    "verification/points.py": ("points", "verification_constraints", _PAIRS),
     "verification/leading.py": ("verification_leading",),
     "verification/subject.py": _OF_SUBJECTS,
-    "verification/decision.py": ("verification_domain", _PAIRS),
-    "verification/domain.py": ("verification_domain", _PAIRS),
+    "verification/decision.py": ("verification_constraints", _PAIRS),
+    "verification/constraints.py": ("verification_constraints", _PAIRS),
 }  # fmt: skip
 
 

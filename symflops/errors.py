@@ -16,7 +16,12 @@ class SymflopsError(Exception):
 
     def within(self, place: str) -> "SymflopsError":
         """The same error, told from one level further out (a file, a layer, a key)."""
-        return SymflopsError(self.message, where=f"{place}: {self.where}" if self.where else place)
+        kind = NoValueError if isinstance(self, NoValueError) else SymflopsError
+        return kind(self.message, where=f"{place}: {self.where}" if self.where else place)
+
+
+class NoValueError(SymflopsError):
+    """A value that exists nowhere: something is divided by 0, or the root of a negative number is taken."""
 
 
 def one_line(text: str, limit: int = 400) -> str:

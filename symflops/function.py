@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import gcd, lcm
 
 from symflops import budget, deadline
-from symflops.errors import SymflopsError
+from symflops.errors import NoValueError
 from symflops.number import rational_logarithm2
 from symflops.polynomial import (
     Call,
@@ -143,7 +143,7 @@ def _only_call(value: Value) -> Call | None:
 def logarithm2(a: Value) -> Value:
     if not isinstance(a, Polynomial):
         if a <= 0:
-            raise SymflopsError("log2 of a number that is not positive")
+            raise NoValueError("log2 of a number that is not positive")
         found = rational_logarithm2(a)
         if found is not None:
             return found

@@ -15,6 +15,7 @@ from itertools import islice
 
 from symflops.errors import SymflopsError
 from symflops.grouping import SHORT
+from symflops.tree import Tree, read
 
 # quantity: (names that mean nothing else, letters and abbreviations that may mean it)
 _QUANTITIES: dict[str, tuple[str, str]] = {
@@ -150,7 +151,30 @@ def reading(written: set[str], known: Known, how: str = "write out the one that 
             meanings = {a.get(name, "") for a in best_ones} - {""}
             if len({a.get(name) for a in best_ones}) > 1:
                 raise SymflopsError(_question(name, sorted(meanings), open_names, how))
-    return dict(sorted((best_ones[0] if best_ones else taken).items()))
+    found_one = dict(sorted((best_ones[0] if best_ones else taken).items()))
+    _check_synonyms(written, found_one, known, how)
+    return found_one
+
+
+def _check_synonyms(written: set[str], taken: Mapping[str, str], known: Known, how: str) -> None:
+    """Raise SymflopsError for a name that is left over since another one of the text means the same, as d_model beside
+    h: what it is meant to be nobody knows."""
+    for name in sorted(written - taken.keys() - known.symbols - known.others - known.amounts):
+        meant = _among(name, known.symbols | known.others)
+        for target in sorted((n for n, rank in meant.items() if rank <= _STANDARD), key=lambda n: (meant[n], n)):
+            rivals = [n for n, t in taken.items() if t == target] or ([target] if target in written else [])
+            if rivals:
+                choose = how.format(name=name, first=target)
+                raise SymflopsError(f"{rivals[0]!r} and {name!r} may both mean {target}: {choose}")
+
+
+def renames(rename: Mapping[str, str]) -> dict[str, Tree]:
+    """What names are said to mean, as trees: `{"n": "seq_len"}`, `{"N": "active parameters"}`.
+
+    >>> renames({"h": "n*d", "N": "active parameters"})
+    {'h': ('*', 'n', 'd'), 'N': 'active_parameters'}
+    """
+    return {name: read("_".join(text.split())) for name, text in rename.items()}
 
 
 def _question(name: str, meanings: list[str], open_names: Mapping[str, list[str]], how: str) -> str:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import isqrt
 
 from symflops import budget
-from symflops.errors import SymflopsError
+from symflops.errors import NoValueError, SymflopsError
 from symflops.tree import MAX_BITS, exact
 
 Number = int | Fraction
@@ -29,7 +29,7 @@ def number_power(base: Number, exponent: int) -> Number:
     if exponent < 0 < abs(ratio.numerator) and abs(ratio) > 1:
         ratio, exponent = 1 / ratio, -exponent
     if ratio == 0 and exponent < 0:
-        raise SymflopsError("division by zero")
+        raise NoValueError("division by zero")
     bits = max(abs(ratio.numerator).bit_length(), ratio.denominator.bit_length()) * abs(exponent)
     if abs(ratio) in (0, 1) or bits <= MAX_BITS:
         return exact(ratio**exponent)

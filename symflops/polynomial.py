@@ -11,7 +11,7 @@ from functools import lru_cache
 from math import gcd, lcm
 
 from symflops import budget, deadline
-from symflops.errors import SymflopsError
+from symflops.errors import NoValueError, SymflopsError
 from symflops.number import Number as Number
 from symflops.number import check_bits as check_bits
 from symflops.number import is_small_power, number_power, rational_root
@@ -173,7 +173,7 @@ def divide(a: Value, b: Value) -> Value:
     """The exact quotient."""
     if not isinstance(b, Polynomial):
         if b == 0:
-            raise SymflopsError("division by zero")
+            raise NoValueError("division by zero")
         return multiply(a, exact(1 / Fraction(b)))
     return multiply(a, power(b, -1))
 
@@ -241,7 +241,7 @@ def factored(a: Polynomial) -> tuple[Number, Monomial, Value]:
 def square_root(a: Value) -> Value:
     if not isinstance(a, Polynomial):
         if a < 0:
-            raise SymflopsError("square root of a negative number")
+            raise NoValueError("square root of a negative number")
         root = rational_root(a)
         if root is not None:
             return root

@@ -122,9 +122,30 @@ def test_bad_comparisons_get_one_line(a: str, b: str, options: Any, message: str
 
 
 def test_percentages_are_read_carefully() -> None:
-    for text in ("x", "-5%", "1/0"):
+    rule = symflops.compare(LLAMA, "2*N*D")
+    for text in ("x", "-5%", "1/0", "1,5%", "5%%"):
         with pytest.raises(symflops.SymflopsError, match="percentage"):
-            symflops.compare(LLAMA, "2*N*D").within(text)
+            rule.within(text)
+    assert rule.within("0.5e1 %") == rule.within("5") == [(1, 1824)]
+    assert rule.within("1_0%") == rule.within(10)
+
+
+def test_a_rule_says_what_its_names_mean() -> None:
+    named = symflops.compare(LLAMA, "6*x*D", rename={"x": "parameters"})
+    assert named.total.b == symflops.compare(LLAMA, "6*N*D").total.b
+    assert dict(named.taken) == {"x": "parameters", "D": "tokens"}
+    active = symflops.compare("mixtral-8x7b", "2*N per token", rename={"N": "active parameters"})
+    assert active.total.b == symflops.compare("mixtral-8x7b", "2*N_act per token").total.b
+    product = symflops.compare(LLAMA, "2*w*D", rename={"w": "num_attention_heads*head_dim"})
+    assert product.total.b == symflops.compare(LLAMA, "2*hidden_size*D").total.b  # 32*128 == 4096
+    for b, rename, message in (
+        ("6*N*D", {"M": "parameters"}, "rename: the text has no name 'M'"),
+        ("6*N*D", {"N": "parametres"}, "llama-2-7b-hf has no symbol 'parametres'; did you mean 'parameters'?"),
+        ("gpt2", {"N": "parameters"}, "rename: gpt2 is a model; only the names of a rule have meanings"),
+    ):
+        with pytest.raises(symflops.SymflopsError) as refused:
+            symflops.compare(LLAMA, b, rename=rename)
+        assert message in str(refused.value)
 
 
 def test_the_command_line(say: Any, refuse: Any) -> None:

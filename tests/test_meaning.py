@@ -40,6 +40,7 @@ SHORT = {
         ("i m f h L", MOE, {"i": "intermediate_size", "m": "moe_intermediate_size", "f": "first_k_dense_replace",
                             "h": "hidden_size", "L": "num_hidden_layers"}),
         ("B S L T", LLAMA, {"B": "batch_size", "S": "seq_len", "L": "num_hidden_layers"}),  # T has none left
+        ("h d_model", LLAMA, {"d_model": "hidden_size", "h": "num_attention_heads"}),  # as in Vaswani et al.
         ("foo B", LLAMA, {"B": "batch_size"}),
         ("hidden_size seq_len", LLAMA, {}),
     ],
@@ -55,6 +56,9 @@ def test_what_is_clear_is_taken(written: str, known: Known, meant: dict[str, str
         ("N h", "'N' may mean batch_size, num_hidden_layers, parameters or tokens: write out the one that is meant"),
         ("B S D", "'D' may mean head_dim or hidden_size: write out the one that is meant"),
         ("m f", "'f' may mean intermediate_size or moe_intermediate_size"),
+        # two words for the same, and one beside the name itself
+        ("B S n_embd d_model", "'d_model' and 'n_embd' may both mean hidden_size: write out the one that is meant"),
+        ("hidden_size d_model", "'hidden_size' and 'd_model' may both mean hidden_size"),
     ],
 )
 def test_what_is_ambiguous_is_asked_back(written: str, message: str) -> None:
@@ -82,3 +86,9 @@ def test_solve_reads_the_same_names(say: Any) -> None:
 
 def test_words() -> None:
     assert in_words({"N": "active_parameters", "T": "seq_len"}) == "N = active parameters, T = seq_len"
+
+
+def test_two_names_for_one_size_are_asked_back_by_verify() -> None:
+    with pytest.raises(symflops.SymflopsError) as refused:  # lm_head has no heads that h could mean
+        symflops.verify("B*S*h*d_model", "llama-2-7b-hf:lm_head")
+    assert str(refused.value) == "'d_model' and 'h' may both mean hidden_size: choose with --rename h=hidden_size"

@@ -21,6 +21,15 @@ def asked(flops: str, text: str, symbol: str = "seq_len", **options: Any) -> Ans
     return solve(model, text, symbol, **options)
 
 
+def test_a_question_says_what_its_names_mean() -> None:
+    answer = asked("seq_len**2", "flops >= 2*q*T", rename={"q": "h", "T": "tokens"}, batch_size=1)
+    assert answer.sentence == "seq_len >= 8"  # seq_len**2 >= 2*4*seq_len
+    assert dict(answer.taken) == {"q": "h", "T": "tokens"}
+    with pytest.raises(symflops.SymflopsError) as refused:
+        asked("seq_len**2", "flops >= 2*h", rename={"r": "h"})
+    assert str(refused.value) == "rename: the text has no name 'r'; valid: flops, h"
+
+
 @pytest.mark.parametrize(
     ("flops", "text", "sentence"),
     [

@@ -231,7 +231,9 @@ def judged(pair: Pair, verdict: symflops.Verdict) -> str:
         return _judged_different(pair, verdict)
     inside = list(pair.points())
     if "exclude every point" in verdict.proof:
-        return f"the conditions hold at {inside[0]}" if inside else ""
+        both = [p for p in inside if brute(pair.a, p) is not None and brute(pair.b, p) is not None]
+        left = both if "have a value" in verdict.proof else inside
+        return f"the conditions hold at {left[0]}" if left else ""
     if verdict.status == "equal":
         for point in inside:
             x, y = brute(pair.a, point), brute(pair.b, point)

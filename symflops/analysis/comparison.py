@@ -26,6 +26,7 @@ from symflops.polynomial import Value, add, multiply, negate
 from symflops.source import load
 from symflops.storage import amount
 from symflops.tree import exact
+from symflops.units import number
 
 _PER_TOKEN = "per token"
 
@@ -172,12 +173,21 @@ class Comparison:
         return f"Comparison({self.a} : {self.b}, {self.sentence})"
 
 
-def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **values: Any) -> Comparison:
+def compare(
+    a: Any,
+    b: Any,
+    metric: str = "flops",
+    *,
+    by: str = "seq_len",
+    rename: Mapping[str, str] | None = None,
+    **values: Any,
+) -> Comparison:
     """A model against another, or against a rule of thumb.
 
     A rule is a formula in the model's symbols and the run symbols, such as `6*N*D`, with N for its parameters (N_act:
     those that a token uses) and D for the tokens of all sequences; `2*N per token` is multiplied by D. `taken` says
-    what its short names were taken for. past_len, causal and the bytes per element
+    what its short names were taken for, and `rename` what they mean, as for `verify`.
+    past_len, causal and the bytes per element
     have their usual defaults.
 
     >>> rule = compare("llama-2-7b-hf", "2*N*D")
@@ -202,10 +212,12 @@ def compare(a: Any, b: Any, metric: str = "flops", *, by: str = "seq_len", **val
     run = run_values(first, values, {by})
     first.check_assumptions(run)  # type: ignore[arg-type]  # numbers, as they were given
     if is_rule(b):
-        rule = _rule(first, b, metric)
+        rule = _rule(first, b, metric, rename)
         total = Pair("total", _cost(first, metric, run), substitute(rule.value, {**run, **first.symbols}))
         return Comparison(first.name, b.strip(), metric, by, total, (), run, True, rule.taken, (first,))
     second = load(b)
+    if rename:
+        raise SymflopsError(f"rename: {second.name} is a model; only the names of a rule have meanings")
     second.check_assumptions(run)  # type: ignore[arg-type]
     sizes = [bytes_by_default(m) for m in (first, second)]
     if UNITS[metric] == "byte" and sizes[0] != sizes[1] and "dtype_bytes" not in values:
@@ -231,22 +243,19 @@ def is_rule(b: Any) -> bool:
     return b.strip().endswith(_PER_TOKEN) or any(c in b for c in "*+/() ")
 
 
-def _rule(model: Model, text: str, metric: str) -> Quantity:
+def _rule(model: Model, text: str, metric: str, rename: Mapping[str, str] | None) -> Quantity:
     """The quantity of a rule of thumb, for all tokens, in the symbols of the model and of a run."""
     formula = text.strip()
     per_token = formula.endswith(_PER_TOKEN)
-    found = measured(model, formula.removesuffix(_PER_TOKEN), per_token)
+    found = measured(model, formula.removesuffix(_PER_TOKEN), per_token, rename)
     if found.unit not in ("", UNITS[metric]):
         raise SymflopsError(f"{text[:100]!r} is in {found.unit}, {metric} in {UNITS[metric]}")
     return replace(found, value=multiply(found.value, amount(model, "tokens"))) if per_token else found
 
 
 def _percentage(percent: Any) -> Value:
-    text = str(percent).strip().removesuffix("%")
-    try:
-        share = Fraction(text) / 100
-    except (ValueError, ZeroDivisionError):
-        raise SymflopsError(f"{str(percent)[:60]!r} is not a percentage") from None
+    text = str(percent).strip()
+    share = Fraction(number(text.removesuffix("%").rstrip(), "a percentage")) / 100
     if share < 0:
-        raise SymflopsError(f"{str(percent)[:60]!r}: a percentage is not negative")
+        raise SymflopsError(f"{text[:60]!r}: a percentage is not negative")
     return exact(share)

@@ -8,7 +8,7 @@ text. Units are checked: FLOP and byte are not added or compared, while a plain 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -16,12 +16,12 @@ from symflops import polynomial
 from symflops.algebra import ALGEBRA
 from symflops.analysis.parts import quantity
 from symflops.errors import SymflopsError, nearest
-from symflops.meaning import AMOUNTS, Known, reading
+from symflops.meaning import AMOUNTS, Known, reading, renames
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
 from symflops.polynomial import Value
 from symflops.storage import QUANTITIES, amount
-from symflops.tree import FUNCTIONS, NAME, exact, fold, names, read
+from symflops.tree import FUNCTIONS, NAME, Tree, exact, fold, names, read, replaced, write
 from symflops.units import FACTORS
 
 _CALL = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*\(\s*(?P<path>[^()]*?)\s*\)")
@@ -42,6 +42,7 @@ UNITS: Mapping[str, tuple[int, str]] = {
 _WITH_NOUNS = tuple(name for name, (_, noun) in UNITS.items() if noun != "count")
 
 Dimension = tuple[Fraction, Fraction]  # the exponents of FLOP and byte
+_ASK = "write out the one that is meant, or choose with --rename {name}={first}"
 _NONE: Dimension = (Fraction(0), Fraction(0))
 _DIMENSIONS = {"FLOP": (Fraction(1), Fraction(0)), "byte": (Fraction(0), Fraction(1)), "count": _NONE}
 
@@ -88,8 +89,9 @@ class Question:
         return polynomial.add(self.left.value, polynomial.negate(self.right.value))
 
 
-def question(model: Model, text: str) -> Question:
-    """The question of a text about a model. Raises SymflopsError, one line, for whatever is wrong with it."""
+def question(model: Model, text: str, rename: Mapping[str, str] | None = None) -> Question:
+    """The question of a text about a model, and what names in it are said to mean. Raises SymflopsError, one line, for
+    whatever is wrong with it."""
     if not isinstance(text, str):
         raise SymflopsError(f"expected the text of a question, got {type(text).__name__}")
     parts = _COMPARISON.split(text)
@@ -97,8 +99,10 @@ def question(model: Model, text: str) -> Question:
     if len(signs) != 1 or signs[0] in ("=", "!="):
         hint = {"=": "; write ==", "!=": "; != has no edges to solve for"}.get(signs[0] if signs else "", "")
         raise SymflopsError(f"{text[:100]!r} is not an equation: two formulas with one of == <= >= < > between{hint}")
-    readings = [_Reading(model, side) for side in parts[0::2]]
+    renamed = renames(rename or {})
+    readings = [_Reading(model, side, renamed=renamed) for side in parts[0::2]]
     left, right = (reading.read() for reading in readings)
+    _check_renamed(renamed, readings)
     if _NONE not in (left.dimension, right.dimension) and left.dimension != right.dimension:
         raise SymflopsError(f"cannot compare {left.text} in {left.unit} with {right.text} in {right.unit}")
     notes = [*(note for reading in readings for note in reading.notes), *_amounts_without_unit(left, right)]
@@ -106,20 +110,35 @@ def question(model: Model, text: str) -> Question:
     return Question(text.strip(), left, signs[0], right, tuple(divisors), tuple(dict.fromkeys(notes)))
 
 
-def measured(model: Model, text: str, per_token: bool = False) -> Quantity:
-    """The quantity of a text without a comparison, or of one token. Short names mean what `symflops.meaning` says."""
-    return _Reading(model, text, per_token).read()
+def measured(model: Model, text: str, per_token: bool = False, rename: Mapping[str, str] | None = None) -> Quantity:
+    """The quantity of a text without a comparison, or of one token. Short names mean what `symflops.meaning` says, or
+    what `rename` does."""
+    reading = _Reading(model, text, per_token, renames(rename or {}))
+    found = reading.read()
+    _check_renamed(reading.renamed, [reading])
+    return found
+
+
+def _check_renamed(renamed: Mapping[str, Tree], readings: Sequence[_Reading]) -> None:
+    """Raise SymflopsError for a name that is said to mean something and that no text has."""
+    written = set().union(*(reading.written for reading in readings))
+    for name in sorted(renamed.keys() - written):
+        raise SymflopsError(f"rename: the text has no name {name[:100]!r}{nearest(name, sorted(written))}")
 
 
 class _Reading:
     """One text being read: what its placeholders stand for."""
 
-    def __init__(self, model: Model, text: str, per_token: bool = False) -> None:
+    def __init__(
+        self, model: Model, text: str, per_token: bool = False, renamed: Mapping[str, Tree] | None = None
+    ) -> None:
         self.model = model
         self.text = text.strip()
         self.known = Known(
             frozenset((*RUN_SYMBOLS, *model.definitions)), amounts=frozenset(AMOUNTS.values()), per_token=per_token
         )
+        self.renamed = renamed or {}
+        self.written: set[str] = set()  # the names of the text, as it was given
         self.taken: dict[str, str] = {}
         self.placeholders: dict[str, Quantity] = {}
         self.divisors: list[Value] = []
@@ -131,14 +150,18 @@ class _Reading:
         source = _AMOUNT.sub(self.amount, _CALL.sub(self.call, self.text))
         try:
             tree = read(source)
-            self.taken = reading(names(("", tree)) - self.placeholders.keys() - QUANTITIES.keys(), self.known)
+            self.written = names(("", tree)) - self.placeholders.keys()
+            tree = replaced(tree, self.renamed)
+            self.taken = reading(names(("", tree)) - self.placeholders.keys() - QUANTITIES.keys(), self.known, _ASK)
             found: Quantity = fold(tree, self.algebra(), self.leaf)
         except SymflopsError as error:
             message = str(error)
             for name, meant in self.placeholders.items():
                 message = message.replace(name, meant.text)
             raise SymflopsError(message, where=self.text[:100]) from None
-        return Quantity(found.value, found.dimension, self.text, {n: m for n, m in self.taken.items() if n != m})
+        said = {n: write(tree) for n, tree in self.renamed.items() if n in self.written}
+        taken = said | {n: m for n, m in self.taken.items() if n != m}
+        return Quantity(found.value, found.dimension, self.text, taken)
 
     def placeholder(self, whole: str, value: Value, unit: str) -> str:
         name = f"_{len(self.placeholders)}".ljust(len(whole), "_")[:100]  # as long as before: columns stay right

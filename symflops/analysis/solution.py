@@ -172,7 +172,14 @@ def _side(solution: Solution) -> str:
 
 
 def solve(
-    model: Any, text: str, symbol: str, *, symbolic: bool = False, free: Iterable[str] = (), **values: Any
+    model: Any,
+    text: str,
+    symbol: str,
+    *,
+    symbolic: bool = False,
+    free: Iterable[str] = (),
+    rename: Mapping[str, str] | None = None,
+    **values: Any,
 ) -> Answer:
     """Where an equation or inequality holds: `flops(self_attn) == flops(mlp)`, `weights + cache <= 80 GiB`.
 
@@ -183,7 +190,7 @@ def solve(
     answer, which says so.
     `values` are numbers for other symbols; past_len, causal and the bytes per element have their usual defaults but for
     those in `free`, and architecture symbols the model's own, unless `symbolic`. With symbols left the answer is a
-    curve in them.
+    curve in them. `rename` says what names of the question mean, `{"n": "seq_len"}`, as for `verify`.
 
     >>> solve("llama-2-7b-hf", "flops(self_attn) == flops(mlp)", "seq_len").sentence
     'seq_len = 2130332/259 = 8,225.220077'
@@ -194,7 +201,7 @@ def solve(
     the model does not have, amounts of different dimensions, and what has no solution that this can find.
     """
     named = load(model)
-    asked = question(named, text)
+    asked = question(named, text, rename)
     check_symbol(named, symbol)
     run = _in_values(named, symbol, symbolic, free, values)
     difference = substitute(asked.difference, run)

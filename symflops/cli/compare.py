@@ -25,6 +25,7 @@ def compare(
     within: Annotated[
         str | None, typer.Option("--within", metavar="PERCENT", help="where B is that close to A")
     ] = None,
+    rename: request.Rename = None,
     point: request.Point = request.ANYWHERE,
     output: answers.Output = answers.Format.text,
 ) -> None:
@@ -37,9 +38,10 @@ def compare(
 
     first, run = point.resolve(a)
     second = b if comparison.is_rule(b) else point.other(b)
+    renamed = request.pairs(rename, "--rename")
     shown = []
     for name in metric or ("flops",):
-        found = comparison.compare(first, second, name, by=by, **run)
+        found = comparison.compare(first, second, name, by=by, rename=renamed, **run)
         shown.append(_PRINTERS[output](found, within or ("5%" if found.is_rule else None)))
     point.say(answers.together(shown, output is answers.Format.json), output is answers.Format.json)
 

@@ -89,6 +89,15 @@ Timeout = Annotated[
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="derive again what was derived before (`symflops cache` says where it is)")
 ]
+Rename = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rename",
+        metavar="NAME=MEANING",
+        help="what a name of the text means: a symbol, a formula, or the model's parameters, active_parameters or "
+        "tokens; repeatable",
+    ),
+]
 Symbolic = Annotated[bool, typer.Option("--symbolic", help="keep hidden_size and the like as symbols")]
 Short = Annotated[bool, typer.Option("--short", help="short names, with a legend")]
 
@@ -96,6 +105,19 @@ Short = Annotated[bool, typer.Option("--short", help="short names, with a legend
 def number(text: str, option: str) -> int | float:
     """The number behind an option: an integer, or a decimal (for bytes per element)."""
     return plain(units.number(text, option))
+
+
+def pairs(options: Sequence[str] | None, option: str) -> dict[str, str]:
+    """What a repeatable option with name=value gives to each name."""
+    found: dict[str, str] = {}
+    for text in options or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise SymflopsError(f"{option} {text[:60]!r}: expected name=value")
+        if name.strip() in found:
+            raise SymflopsError(f"{option} {name.strip()[:60]}: given twice")
+        found[name.strip()] = value.strip()
+    return found
 
 
 def evaluate(model: Model, cost: Cost, given: Mapping[str, Any]) -> Cost:

@@ -31,6 +31,7 @@ def solve(
         list[str] | None,
         typer.Option("--free", metavar="SYMBOL", help="keep this symbol instead of its default; repeatable"),
     ] = None,
+    rename: request.Rename = None,
     output: answers.Output = answers.Format.text,
 ) -> None:
     """Solve an equation or inequality for a symbol, exactly.
@@ -41,7 +42,8 @@ def solve(
     from symflops.analysis import solution  # here and in the others: `symflops total` shall not wait for it
 
     named, run = point.resolve(model)
-    answer = solution.solve(named, text, symbol, symbolic=symbolic, free=free or (), **run)
+    renamed = request.pairs(rename, "--rename")
+    answer = solution.solve(named, text, symbol, symbolic=symbolic, free=free or (), rename=renamed, **run)
     for note in answer.notes:
         streams.tell(f"note: {note}")
     point.say(_PRINTERS[output](answer), output is answers.Format.json)

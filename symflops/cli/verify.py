@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -105,8 +104,8 @@ def verify(
         given,
         wanted,
         metric,
-        rename=_pairs(rename, "--rename"),
-        set=_settings(_pairs(settings, "--set")),
+        rename=request.pairs(rename, "--rename"),
+        set=_settings(request.pairs(settings, "--set")),
         assume=assume or (),
         numbers=numbers,
         per_token=per_token,
@@ -132,15 +131,3 @@ def _settings(pairs: dict[str, str]) -> dict[str, str]:
 
 
 _NUMBER = re.compile(r"[\d.][\w.,]*\Z")
-
-
-def _pairs(options: Sequence[str] | None, option: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in options or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip() or not value.strip():
-            raise SymflopsError(f"{option} {text[:60]!r}: expected name=value")
-        if name.strip() in pairs:
-            raise SymflopsError(f"{option} {name.strip()[:60]}: given twice")
-        pairs[name.strip()] = value.strip()
-    return pairs

@@ -9,7 +9,7 @@ from typing import Any
 from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.budget import TooLargeError
-from symflops.errors import SymflopsError
+from symflops.errors import NoValueError, SymflopsError
 from symflops.layer import collection_paused
 from symflops.polynomial import add, negate
 from symflops.verification.decision import Decision, decide
@@ -76,7 +76,8 @@ def verify(
     asked = Asked(dict(rename or {}), dict(set or {}), tuple(assume), numbers, per_token, closest)
     start = deadline.now()
     try:
-        given, wanted = (_read(thing, metric, budget) for thing in (candidate, reference))
+        given = _read(candidate, "candidate", metric, budget)
+        wanted = _read(reference, "reference", metric, budget)
     except deadline.OutOfTimeError:
         how = f"reading the formulas took more than {budget:g} s"
         return Verdict("unproven", metric, "the candidate", "the reference", how)
@@ -133,12 +134,15 @@ def _conventions(per_token: bool, training: int) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _read(thing: Any, metric: str, budget: float) -> Subject:
+def _read(thing: Any, side: str, metric: str, budget: float) -> Subject:
     """One side. Only texts are read against the clock: the total of a large model is not the verifier's time."""
     if not isinstance(thing, str):
         return subject(thing, metric)
     with deadline.limit(budget * 0.8):
-        return subject(thing, metric)
+        try:
+            return subject(thing, metric)
+        except NoValueError as error:
+            raise error.within(f"the {side} {thing[:80]}") from None
 
 
 def _verdict(decision: Decision, matched: Matched, given: Subject, wanted: Subject, metric: str) -> Verdict:

@@ -15,7 +15,7 @@ from math import ceil, floor
 from symflops import deadline
 from symflops.polynomial import Number, flat
 from symflops.tree import Tree, names, replaced
-from symflops.verification.domain import Condition, Domain
+from symflops.verification.constraints import Constraint, Constraints
 from symflops.verification.exact import Enclosure, UncomputedError, UndefinedError, number_at
 from symflops.vocabulary import is_whole
 
@@ -29,7 +29,7 @@ class _Group:
     """Symbols that stand in conditions alone, connected by these, and what was found for them."""
 
     names: tuple[str, ...]
-    checks: list[Condition]
+    checks: list[Constraint]
     given: tuple[str, ...] = ()  # names of the formulas that the conditions mention
     found: dict[tuple[Number, ...], dict[str, Number] | None] = field(default_factory=dict)
 
@@ -37,22 +37,24 @@ class _Group:
 class Completion:
     """The points of a domain, given by the symbols of `own`."""
 
-    def __init__(self, where: Domain, own: Iterable[str]) -> None:
+    def __init__(self, where: Constraints, own: Iterable[str]) -> None:
         self.where = where
         self.own = set(own)
         self.sure = True  # whether every point that was refused lies outside of the domain
         fixed: dict[str, Tree] = {n: flat(v) for n, v in where.fixed.items()}
         checks = [
-            Condition(c.text, replaced(c.left, fixed), c.sign, replaced(c.right, fixed)) for c in where.conditions
+            Constraint(c.text, replaced(c.left, fixed), c.sign, replaced(c.right, fixed)) for c in where.conditions
         ]
         self.fixed = fixed
         self.checks = [c for c in checks if c.names <= self.own]
         self.groups = self._groups([c for c in checks if not c.names <= self.own])
 
-    def _groups(self, checks: list[Condition]) -> list[_Group]:
+    def _groups(self, checks: list[Constraint]) -> list[_Group]:
         """Conditions that share symbols with each other, together; an equation that gives a symbol is one, too."""
         checks = checks + [
-            Condition(f"{n} >= 0", tree, ">=", 0) for n, tree in self.fixed.items() if not names(("", tree)) <= self.own
+            Constraint(f"{n} >= 0", tree, ">=", 0)
+            for n, tree in self.fixed.items()
+            if not names(("", tree)) <= self.own
         ]
         groups: list[_Group] = []
         for check in checks:
@@ -130,7 +132,7 @@ class Completion:
             values[name], every = self._candidates(name, group, given)
             complete = complete and every
         order = sorted(group.names, key=lambda n: (len(values[n]), n))
-        ready: list[list[Condition]] = []
+        ready: list[list[Constraint]] = []
         known = set(group.given)
         for name in order:
             known.add(name)

@@ -12,7 +12,7 @@ from symflops.polynomial import Polynomial, Value, add, negate, value_of
 from symflops.tree import Tree, names
 from symflops.verification.cases import Cases, Outcome, numerator
 from symflops.verification.completion import Completion
-from symflops.verification.domain import Domain, domain
+from symflops.verification.constraints import Constraints, constraints
 from symflops.verification.generalisation import generalised
 from symflops.verification.normal import Form
 from symflops.verification.points import Point, Search, corners, is_polynomial
@@ -38,10 +38,10 @@ class Decision:
     @property
     def is_of_no_point(self) -> bool:
         """Whether there is nothing to compare: no point meets the conditions."""
-        return self.how == EMPTY
+        return self.how.startswith(EMPTY)
 
 
-def decide(a: Tree, b: Tree, where: Domain, seconds: float) -> Decision:
+def decide(a: Tree, b: Tree, where: Constraints, seconds: float) -> Decision:
     """Whether two formulas are equal at every point of a domain at which both have a number."""
     tried: list[str] = []
     where = where.reaching(names(("", a, b)))
@@ -63,7 +63,7 @@ def decide(a: Tree, b: Tree, where: Domain, seconds: float) -> Decision:
     return Decision("unproven", ", ".join([*tried, f"{search.tried:,} points that agree"]))
 
 
-def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[str]) -> Decision:
+def _decide(left: Tree, right: Tree, where: Constraints, seconds: float, tried: list[str]) -> Decision:
     end = deadline.now() + seconds
     search = Search(left, right, where)
     a, b = search.reduced
@@ -74,7 +74,7 @@ def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[
         return _equal(search, "the same normal form", end)
     start = settled(search.start, search.fresh)
     if start is None or not _may_hold(where):
-        return Decision("unproven", EMPTY)
+        return Decision("unproven", _empty(search))
     search.raise_base(start)
     region = replace(start, value=substitute(difference, start.names))
     inside = _booleans(numerator(Form(region.upper, region.known).of(region.value)), where)
@@ -104,7 +104,7 @@ def _decide(left: Tree, right: Tree, where: Domain, seconds: float, tried: list[
     if outcome.point is not None:
         return _different(search, *search.reduce(outcome.point, supports))
     if not search.inside and _is_empty(search, (end - deadline.now()) / 2):
-        return Decision("unproven", EMPTY)
+        return Decision("unproven", _empty(search))
     try:
         for point in search.in_order(supports):
             if search.differs(point):
@@ -134,7 +134,12 @@ def _equal(search: Search, how: str, end: float) -> Decision:
         outcome = Outcome()
     if outcome.point is not None:
         return Decision("equal", how)
-    return Decision("unproven", EMPTY if outcome.proved else f"{how}, but no point was found that {_MEETS}")
+    return Decision("unproven", _empty(search) if outcome.proved else f"{how}, but no point was found that {_MEETS}")
+
+
+def _empty(search: Search) -> str:
+    """What is said where no point is left: a condition may hold where a formula has no value."""
+    return f"{EMPTY} at which both formulas have a value" if search.has_divisors else EMPTY
 
 
 def _is_empty(search: Search, seconds: float) -> bool:
@@ -149,12 +154,12 @@ def _is_empty(search: Search, seconds: float) -> bool:
         return False
 
 
-def _may_hold(where: Domain) -> bool:
+def _may_hold(where: Constraints) -> bool:
     """Whether conditions on other names than those of the formulas can hold: false where that is refuted."""
     conditions = where.aside
     if all(c.names <= where.hint.keys() and c.holds(where.hint) for c in conditions):
         return True
-    apart = domain((c.text for c in conditions), {}, set().union(*(c.names for c in conditions)))
+    apart = constraints((c.text for c in conditions), {}, set().union(*(c.names for c in conditions)))
     if Completion(apart, ()).of({}) is not None:
         return True
     search = Search(0, 0, apart)
@@ -195,7 +200,7 @@ def _different(search: Search, point: Point, smallest: bool) -> Decision:
     return Decision("different", "", whole, smallest)
 
 
-def _booleans(value: Value, where: Domain) -> Value:
+def _booleans(value: Value, where: Constraints) -> Value:
     """c**2 is c for a symbol that is 0 or 1."""
     names = {n for n in free_symbols(value) if where.upper.get(n) == 1 and is_whole(n)}
     if not names or not isinstance(value, Polynomial):

@@ -17,8 +17,8 @@ from symflops.algebra import free_symbols
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.polynomial import Monomial, Number, Value, add, multiply, negate, terms_of, value_of
+from symflops.verification.constraints import Constraints
 from symflops.verification.cover import Cover
-from symflops.verification.domain import Domain
 from symflops.verification.edits import Edits, Scope, ratio
 from symflops.verification.faults import text_of, unrounded
 from symflops.verification.fraction import leading
@@ -44,7 +44,7 @@ _ORDER = (
 
 
 def diagnose(
-    a: Value, b: Value, reference: Subject, metric: str, where: Domain, seconds: float, by_number: bool = False
+    a: Value, b: Value, reference: Subject, metric: str, where: Constraints, seconds: float, by_number: bool = False
 ) -> tuple[Finding, ...]:
     """What is wrong with the candidate's value a, where the reference's is b; the most telling finding first.
 
@@ -80,7 +80,9 @@ class _State:
 class _Search:
     """The best explanation so far; what is asked of it when time is over is what it has."""
 
-    def __init__(self, a: Value, b: Value, reference: Subject, metric: str, where: Domain, by_number: bool) -> None:
+    def __init__(
+        self, a: Value, b: Value, reference: Subject, metric: str, where: Constraints, by_number: bool
+    ) -> None:
         names = free_symbols(a) | free_symbols(b)
         a, b = where.reduced(a), where.reduced(b)
         self.a, self.b = a, b

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from symflops import deadline
 from symflops.polynomial import Value, add, multiply, negate, terms_of, value_of
-from symflops.verification.domain import Domain
+from symflops.verification.constraints import Constraints
 from symflops.verification.faults import Fault, of_all, of_part, text_of
 from symflops.verification.parts import Part, in_short
 from symflops.verification.verdict import Finding
@@ -23,7 +23,7 @@ class Scope:
 
     names: frozenset[str]  # the symbols of both sides
     metric: str
-    where: Domain
+    where: Constraints
     by_number: bool  # a model's numbers stand in the place of its symbols
 
     def faults(self) -> Iterator[Fault]:

@@ -31,7 +31,7 @@ from symflops.polynomial import (
     value_of,
 )
 from symflops.tree import write
-from symflops.verification.domain import Domain
+from symflops.verification.constraints import Constraints
 from symflops.verification.parts import Part
 
 Change = Callable[[Value], Value]
@@ -65,7 +65,7 @@ def text_of(value: Value, most: int = 160) -> str:
     return text if len(text) <= most else f"{text[: most - 40]} … {text[-36:]}"
 
 
-def of_all(names: set[str], metric: str, where: Domain) -> Iterator[Fault]:
+def of_all(names: set[str], metric: str, where: Constraints) -> Iterator[Fault]:
     """The ways to be wrong about any part or all of a reference in these symbols, the most telling first."""
     s, batch, past = (with_quantity(names, q) for q in ("length", "batch", "past"))
     heads, kv = (with_quantity(names, q) for q in ("heads", "kv heads"))
@@ -125,7 +125,7 @@ def is_of_bytes(metric: str) -> bool:
     return metric.endswith("bytes") or metric in ("cache", "weights")
 
 
-def _of_widths(names: set[str], where: Domain) -> Iterator[Fault]:
+def _of_widths(names: set[str], where: Constraints) -> Iterator[Fault]:
     """hidden_size where the heads' widths are meant, and the inner width of the first transformers, 4*hidden_size."""
     heads, kv, width, hidden = (with_quantity(names, q) for q in ("heads", "kv heads", "head width", "hidden"))
     inner = with_quantity(names, "inner")

@@ -37,8 +37,8 @@ from symflops.polynomial import (
 )
 from symflops.tree import Tree, names
 from symflops.verification.cases import Cases, numerator
+from symflops.verification.constraints import Constraints
 from symflops.verification.directions import grown, persists
-from symflops.verification.domain import Domain
 from symflops.verification.faults import text_of
 from symflops.verification.fraction import divided, quotient
 from symflops.verification.fraction import leading as leading_product
@@ -65,7 +65,7 @@ class Leading:
     dropped: tuple[str, ...] = ()
 
 
-def leading(a: Value, b: Value, trees: tuple[Tree, Tree], where: Domain, seconds: float) -> Leading:
+def leading(a: Value, b: Value, trees: tuple[Tree, Tree], where: Constraints, seconds: float) -> Leading:
     """Whether two different values have the same leading terms, the second being the reference."""
     where = where.reaching(names(("", *trees)))
     search = Search(*trees, where)
@@ -96,7 +96,7 @@ def leading(a: Value, b: Value, trees: tuple[Tree, Tree], where: Domain, seconds
 # ------------------------------------------------------------------------------------------------------------- proof
 
 
-def _own(where: Domain, own: set[str]) -> Domain:
+def _own(where: Constraints, own: set[str]) -> Constraints:
     """The domain without conditions on symbols that the formulas do not have: a larger one."""
     conditions = tuple(c for c in where.conditions if c.names <= own)
     multiples = {n: v for n, v in where.multiples.items() if free_symbols(v) <= own | {f"{n}'"}}

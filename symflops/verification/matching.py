@@ -8,14 +8,14 @@ from typing import Any
 
 from symflops.algebra import free_symbols, from_text, substitute
 from symflops.assumption import is_of_config, sides
-from symflops.errors import SymflopsError, nearest
-from symflops.meaning import AMOUNTS, LETTER, Known, is_known, reading, readings, with_quantity
+from symflops.errors import NoValueError, SymflopsError, nearest
+from symflops.meaning import AMOUNTS, LETTER, Known, is_known, reading, readings, renames, with_quantity
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value, add, divide, flat, multiply, negate, symbol, terms_of
 from symflops.storage import amount
 from symflops.tree import Tree, names, read, replaced, write
+from symflops.verification.constraints import Constraints, constraints
 from symflops.verification.diagnosis import distance
-from symflops.verification.domain import Domain, domain
 from symflops.verification.faults import text_of
 from symflops.verification.normal import Form
 from symflops.verification.subject import Subject
@@ -46,8 +46,8 @@ class Matched:
     a: Value
     b: Value
     trees: tuple[Tree, Tree]
-    where: Domain
-    in_symbols: Domain  # the same without the numbers of architecture symbols: where a diagnosis is made
+    where: Constraints
+    in_symbols: Constraints  # the same without the numbers of architecture symbols: where a diagnosis is made
     renamed: Mapping[str, str]
     assumed: tuple[str, ...]
     unknown: tuple[str, ...]  # names that the model on the other side does not have
@@ -70,7 +70,7 @@ class _Matching:
     def __init__(self, side: Subject, other: Subject, asked: Asked, flip: bool) -> None:
         self.side, self.other, self.asked, self.flip = side, other, asked, flip
         self.rename = {name: "_".join(text.split()) for name, text in asked.rename.items()}
-        self.renames: dict[str, Tree] = {name: read(text) for name, text in self.rename.items()}
+        self.renames = renames(asked.rename)
         self.conditions = [c for c in asked.conditions if not is_of_config(c)]
 
     def matched(self) -> Matched:
@@ -87,7 +87,7 @@ class _Matching:
         tree = replaced(replaced(side.tree, self.renames), self._trees(taken)) if not taken_a else flat(a)
         trees = (tree, other.tree if not taken_b else flat(b))
         a, b, trees = self._for_all_tokens(a, b, trees)
-        in_symbols = domain(self._conditions(taken, False), self._equations, free_symbols(a) | free_symbols(b))
+        in_symbols = constraints(self._conditions(taken, False), self._equations, free_symbols(a) | free_symbols(b))
         in_symbols = replace(in_symbols, fixed=_by_width(in_symbols.fixed))
         unknown = sorted(free_symbols(a) - known.symbols - known.others) if other.model is not None else ()
         conditions = tuple(c.text for c in where.conditions if c.text.split(" == ")[0] not in self._equations)
@@ -128,14 +128,19 @@ class _Matching:
             amounts.add("tokens")
         return Known(symbols, frozenset(further - symbols), frozenset(amounts), self.asked.per_token)
 
-    def _chosen(self, a: Value, b: Value, written: set[str], known: Known) -> tuple[dict[str, str], Domain]:
+    def _chosen(self, a: Value, b: Value, written: set[str], known: Known) -> tuple[dict[str, str], Constraints]:
         """The reading under which both sides are equal; else the one that is clear."""
         best: tuple[int, dict[str, str]] | None = None
         for taken in readings(written, known):
             read_a = self._put_in(a, taken)
-            where = domain(self._conditions(taken), self._equations, free_symbols(read_a) | free_symbols(b))
+            where = constraints(self._conditions(taken), self._equations, free_symbols(read_a) | free_symbols(b))
             x, y, _ = self._for_all_tokens(read_a, b, (0, 0))
-            x, y = where.reduced(x), where.reduced(y)
+            try:
+                x, y = where.reduced(x), where.reduced(y)
+            except NoValueError:  # so under this reading; of the one that is taken it is said
+                if taken:
+                    continue
+                break
             if x == y or Form().of(add(x, negate(y))) == 0:
                 return taken, where
             if self.asked.closest and (best is None or distance(x, y) < best[0]):
@@ -143,8 +148,21 @@ class _Matching:
             if not taken:
                 break
         taken = best[1] if best is not None else reading(written, known, _ASK)
-        used = free_symbols(self._put_in(a, taken)) | free_symbols(b)
-        return taken, domain(self._conditions(taken), self._equations, used)
+        read_a = self._put_in(a, taken)
+        where = constraints(self._conditions(taken), self._equations, free_symbols(read_a) | free_symbols(b))
+        for value, subject in ((read_a, self.side), (b, self.other)):
+            self._check_value(value, where, subject)
+        return taken, where
+
+    def _check_value(self, value: Value, where: Constraints, subject: Subject) -> None:
+        """Raise NoValueError for a side that exists nowhere where it is to be compared."""
+        try:
+            where.reduced(value)
+        except NoValueError as error:
+            side = "reference" if (subject is self.other) is not self.flip else "candidate"
+            at = [c.text for c in where.conditions if c.sign == "==" and c.names & free_symbols(value)]
+            text = f"the {side} {subject.label[:80]} has no value where {', '.join(at)}: {error.message}"
+            raise NoValueError(text) from None
 
     def _put_in(self, a: Value, taken: Mapping[str, str]) -> Value:
         return substitute(a, {name: self._meant(text) for name, text in taken.items()}) if taken else a

@@ -13,7 +13,7 @@ from symflops.algebra import free_symbols, substitute
 from symflops.meaning import quantity, with_quantity
 from symflops.model import Place
 from symflops.polynomial import Monomial, Value, add, multiply, negate, symbol, terms_of, value_of
-from symflops.verification.domain import Domain
+from symflops.verification.constraints import Constraints
 from symflops.verification.subject import Subject
 
 _VALUES = ("value", "table", "full", "masked", "wide", "vectors")
@@ -48,7 +48,7 @@ class Part:
         return replace(self, **new)
 
 
-def parts_of(b: Value, reference: Subject, metric: str, where: Domain) -> tuple[Part, ...]:
+def parts_of(b: Value, reference: Subject, metric: str, where: Constraints) -> tuple[Part, ...]:
     """The parts of a reference: layers and groups of layers of a model, otherwise the terms of the formula."""
     found = tuple(reference.layers(metric))
     if found and where.reduced(add(0, *(value for _, value in found))) == b:
@@ -59,7 +59,7 @@ def parts_of(b: Value, reference: Subject, metric: str, where: Domain) -> tuple[
 # ----------------------------------------------------------------------------------------------------------- of a model
 
 
-def _layer_part(place: Place, value: Value, metric: str, where: Domain, times: int) -> Part:
+def _layer_part(place: Place, value: Value, metric: str, where: Constraints, times: int) -> Part:
     formula, args = place.layer.formula, dict(place.layer.args)
     names = free_symbols(value)
     length = with_quantity(names, "length")
@@ -86,7 +86,7 @@ def _layer_part(place: Place, value: Value, metric: str, where: Domain, times: i
     return replace(part, role="router") if is_router else part
 
 
-def _embedding(part: Part, place: Place, tokens: Value, where: Domain, times: int) -> Part:
+def _embedding(part: Part, place: Place, tokens: Value, where: Constraints, times: int) -> Part:
     """A table that is gathered from: what it would cost as a multiply of its ids, and as a matrix for every token."""
     args = dict(place.layer.args)
     rows, weights = args["N"], multiply(2 * times, args["num_embeddings"], args["embedding_dim"], place.runs)
@@ -96,7 +96,7 @@ def _embedding(part: Part, place: Place, tokens: Value, where: Domain, times: in
     return replace(part, vectors=where.reduced(multiply(tokens, weights)), kind="table")
 
 
-def _with_vectors(part: Part, place: Place, tokens: Value, where: Domain, times: int) -> Part:
+def _with_vectors(part: Part, place: Place, tokens: Value, where: Constraints, times: int) -> Part:
     """The part with what its vectors of weights, of a norm or a bias, would cost if every weight were a matrix's."""
     formula = place.layer.formula.name if place.layer.formula is not None else ""
     is_norm = "norm" in f"{formula} {place.layer.class_name}".lower()
@@ -180,7 +180,7 @@ def _terms_of_kind(b: Value) -> tuple[tuple[Value, str, str], ...]:
     return tuple(found)
 
 
-def _term_parts(b: Value, written: tuple[Value, ...], where: Domain) -> tuple[Part, ...]:
+def _term_parts(b: Value, written: tuple[Value, ...], where: Constraints) -> tuple[Part, ...]:
     """The terms as they were written, where these are known, and as they are when the formula is expanded."""
     terms = terms_of(b)
     s = with_quantity({n for m in terms for n in symbols(m)}, "length")

@@ -21,7 +21,7 @@ from symflops.numeric import compiled
 from symflops.polynomial import Call, Number, Polynomial, Value, add, flat, terms_of
 from symflops.tree import Tree, names, replaced
 from symflops.verification.completion import Completion
-from symflops.verification.domain import Domain, divisors, shifted
+from symflops.verification.constraints import Constraints, divisors, shifted
 from symflops.verification.exact import Enclosure, UncomputedError, UndefinedError, differ, number_at
 from symflops.verification.interval import interval
 from symflops.verification.region import Fresh, Region
@@ -38,7 +38,7 @@ _BROKEN = tuple(
 class Search:
     """The points of a domain, and whether two formulas differ there."""
 
-    def __init__(self, a: Tree, b: Tree, where: Domain) -> None:
+    def __init__(self, a: Tree, b: Tree, where: Constraints) -> None:
         self.where = where
         fixed: dict[str, Tree] = {n: flat(v) for n, v in where.fixed.items()}
         self.trees = (replaced(a, fixed), replaced(b, fixed))  # as they were given, nothing cancelled
@@ -47,6 +47,7 @@ class Search:
         needed = divisors(self.trees[0]) | divisors(self.trees[1])
         least = {n: int(n in needed and is_whole(n)) for n in self.names}
         self.base: Point = {n: max(where.lower.get(n, 0), low) for n, low in least.items()}
+        self.has_divisors = bool(needed)
         self.completion = Completion(where, self.names)
         self.fresh = Fresh()
         self.tried = 0

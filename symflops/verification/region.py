@@ -14,7 +14,7 @@ from math import gcd, inf
 
 from symflops import deadline
 from symflops.algebra import free_symbols, substitute
-from symflops.errors import SymflopsError
+from symflops.errors import NoValueError
 from symflops.polynomial import (
     Call,
     Number,
@@ -34,8 +34,6 @@ from symflops.verification.interval import interval
 from symflops.verification.normal import Form
 from symflops.vocabulary import FRACTION_MARK, is_whole
 
-# What `polynomial` and `function` say of a value that exists nowhere.
-_NO_VALUE = ("division by zero", "square root of a negative number", "log2 of a number that is not positive")
 _STEPS = 60  # that settle the facts of one region, at most
 
 
@@ -63,9 +61,7 @@ class Region:
         known = [k for k in (*self._facts(new), *limits) if interval(k, bounds)[0] < 0]
         try:
             value = substitute(self.value, new)
-        except SymflopsError as error:
-            if not exists_nowhere(error):
-                raise
+        except NoValueError:
             value = 0  # no point of this region has a value: nothing to compare
         return Region(value, bounds, names, tuple(known), self.cuts)
 
@@ -73,19 +69,12 @@ class Region:
         for fact in self.known:
             try:
                 yield substitute(fact, new)
-            except SymflopsError as error:
-                if not exists_nowhere(error):
-                    raise
+            except NoValueError:
                 yield -1  # a condition that has no value does not hold
 
     def cut(self, fact: Value) -> Region:
         """The region where a fact holds, too."""
         return replace(self, known=(*self.known, fact), cuts=self.cuts + 1)
-
-
-def exists_nowhere(error: SymflopsError) -> bool:
-    """Whether an error says that a value has no number at any point of a region."""
-    return error.message in _NO_VALUE
 
 
 class Fresh:

@@ -14,7 +14,7 @@ from symflops.algebra import free_symbols
 from symflops.assumption import holds
 from symflops.tree import read
 from symflops.verification.cases import Cases
-from symflops.verification.domain import domain
+from symflops.verification.constraints import constraints
 from symflops.verification.points import Search
 from symflops.verification.region import settled
 from symflops.verification.subject import repeat_conditions
@@ -173,7 +173,7 @@ def test_no_layer_runs_a_negative_number_of_times(deepseek: symflops.Model) -> N
 
 
 def test_new_symbols_of_a_proof_are_none_that_its_first_region_has() -> None:
-    where = domain(["k <= w", "s*k >= 4"], {}, {"k", "s", "w"})
+    where = constraints(["k <= w", "s*k >= 4"], {}, {"k", "s", "w"})
     search = Search(read("min(s, w)"), read("s*k"), where)
     start = settled(search.start, search.fresh)
     assert start is not None
@@ -181,3 +181,29 @@ def test_new_symbols_of_a_proof_are_none_that_its_first_region_has() -> None:
     assert "w'1" in used  # w is k + w'1
     cases = Cases(search, search.differs)
     assert used.isdisjoint(cases.fresh(name) for name in ("w", "k", "s") for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "condition", "message"),
+    [
+        ("s", "1/s", "s == 0", "the reference 1/s has no value where s == 0: division by zero"),
+        ("5 % w", "w", "w == 0", "the candidate 5 % w has no value where w == 0: division by zero"),
+        (
+            "s",
+            "sqrt(s-4)",
+            "s == 1",
+            "the reference sqrt(s-4) has no value where s == 1: square root of a negative number",
+        ),
+        ("1/(s-s)", "s", "s >= 1", "the candidate 1/(s-s): division by zero"),
+    ],
+)
+def test_a_side_without_a_value_is_named(candidate: str, reference: str, condition: str, message: str) -> None:
+    with pytest.raises(symflops.SymflopsError) as refused:
+        symflops.verify(candidate, reference, assume=[condition])
+    assert str(refused.value) == message
+
+
+def test_a_condition_that_holds_only_where_a_side_has_no_value_does_not_exclude_every_point() -> None:
+    verdict = symflops.verify("s", "1/s", assume=["s <= 0"])
+    assert verdict.status == "unproven"
+    assert verdict.proof == "the conditions exclude every point at which both formulas have a value"

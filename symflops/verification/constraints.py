@@ -14,18 +14,18 @@ from typing import Any
 
 from symflops.algebra import free_symbols, from_tree, substitute
 from symflops.assumption import is_of_config, sides
-from symflops.errors import SymflopsError
+from symflops.errors import NoValueError, SymflopsError
 from symflops.polynomial import Number, Value, add, flat, is_integer, is_nonnegative, multiply, negate, symbol, terms_of
 from symflops.tree import Tree, names
 from symflops.verification.exact import Enclosure, UncomputedError, UndefinedError, differ, number_at
 from symflops.verification.fraction import quotient
 from symflops.verification.interval import interval
-from symflops.verification.region import Region, exists_nowhere
+from symflops.verification.region import Region
 from symflops.vocabulary import is_whole
 
 
 @dataclass(frozen=True)
-class Condition:
+class Constraint:
     """A comparison of two formulas."""
 
     text: str
@@ -60,15 +60,15 @@ _SIGNS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Domain:
+class Constraints:
     """Conditions, in the form in which they are used."""
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Constraint, ...]
     fixed: Mapping[str, Value]  # names that an equation gives
     multiples: Mapping[str, Value]  # x -> y*(a new name), from x % y == 0
     lower: Mapping[str, Number]
     upper: Mapping[str, Number]
-    aside: tuple[Condition, ...] = ()  # conditions that share no name with the formulas, directly or through others
+    aside: tuple[Constraint, ...] = ()  # conditions that share no name with the formulas, directly or through others
     hint: Mapping[str, Number] = field(default_factory=dict)  # numbers at which the conditions are likely to hold
 
     @property
@@ -76,12 +76,12 @@ class Domain:
         """The names that some condition mentions."""
         return set().union(*(c.names for c in self.conditions))
 
-    def reaching(self, used: set[str]) -> Domain:
+    def reaching(self, used: set[str]) -> Constraints:
         """The domain of formulas in these names, too: some may have been cancelled when it was made."""
         if not any(c.names & used for c in self.aside):
             return self
         texts = [c.text for c in (*self.conditions, *self.aside)]
-        return replace(domain(texts, {}, used | self.names), hint=self.hint)
+        return replace(constraints(texts, {}, used | self.names), hint=self.hint)
 
     def start(self, used: Iterable[str] = ()) -> Region:
         """The domain as a region: equations, divisibilities and least values put in, the other conditions as facts."""
@@ -100,7 +100,7 @@ class Domain:
         return substitute(value, self.fixed) if self.fixed else value
 
 
-def facts(conditions: Iterable[Condition], fixed: Mapping[str, Value]) -> Iterator[Value]:
+def facts(conditions: Iterable[Constraint], fixed: Mapping[str, Value]) -> Iterator[Value]:
     """Values that are at least 0 where conditions hold: for whole p and q, p < q is q - p - 1, p != q (q - p)**2 - 1.
 
     A condition that is too large for an expansion gives none; a counterexample satisfies it all the same.
@@ -121,34 +121,35 @@ def facts(conditions: Iterable[Condition], fixed: Mapping[str, Value]) -> Iterat
                     yield -1
             if c.sign == "!=" and (strict or gap == 0):
                 yield add(multiply(top, top), -1)
-        except SymflopsError as error:
-            if exists_nowhere(error):
-                yield -1
+        except NoValueError:
+            yield -1
+        except SymflopsError:
+            continue
 
 
-def domain(texts: Iterable[str], equations: Mapping[str, Value], used: set[str]) -> Domain:
+def constraints(texts: Iterable[str], equations: Mapping[str, Value], used: set[str]) -> Constraints:
     """The domain of formulas in the names `used`, under conditions and under equations that give some names.
 
     Conditions that share no name with what is used, directly or through others, are kept aside: all that matters of
     them is whether they can hold. Raises SymflopsError for a text that is no comparison.
     """
-    found = [Condition(t, *sides(t)) for t in dict.fromkeys(texts) if not is_of_config(t)]
-    found += [Condition(f"{n} == {v!r}", n, "==", flat(v)) for n, v in equations.items()]
-    kept: list[Condition] = []
+    found = [Constraint(t, *sides(t)) for t in dict.fromkeys(texts) if not is_of_config(t)]
+    found += [Constraint(f"{n} == {v!r}", n, "==", flat(v)) for n, v in equations.items()]
+    kept: list[Constraint] = []
     reach = set(used)
     while added := [c for c in found if c not in kept and (not c.names or c.names & reach)]:
         kept += added
         reach |= set().union(*(c.names for c in added))
     aside = tuple(c for c in found if c not in kept)
     try:
-        return _domain(kept, aside)
-    except SymflopsError as error:
-        if not exists_nowhere(error):
-            raise
-        return Domain(tuple(kept), {}, {}, {}, {"causal": -1}, aside)  # a condition that has no value: no point is left
+        return _constraints(kept, aside)
+    except NoValueError:
+        return Constraints(
+            tuple(kept), {}, {}, {}, {"causal": -1}, aside
+        )  # a condition that has no value: no point is left
 
 
-def _domain(kept: list[Condition], aside: tuple[Condition, ...]) -> Domain:
+def _constraints(kept: list[Constraint], aside: tuple[Constraint, ...]) -> Constraints:
     fixed: dict[str, Value] = {}
     for c in kept:
         for name, other in ((c.left, c.right), (c.right, c.left)):
@@ -177,7 +178,7 @@ def _domain(kept: list[Condition], aside: tuple[Condition, ...]) -> Domain:
             if isinstance(left[2], str) and is_whole(left[2]):
                 lower[left[2]] = max(1, lower.get(left[2], 0))
     lower = {n: low for n, low in lower.items() if n not in fixed}
-    return Domain(tuple(kept), fixed, multiples, lower, upper, aside)
+    return Constraints(tuple(kept), fixed, multiples, lower, upper, aside)
 
 
 def _multiple(name: str, divisor: Tree, fixed: Mapping[str, Value], known: Mapping[str, Value]) -> Value | None:
