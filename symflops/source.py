@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +94,15 @@ def derive(
     return trace.derive(config, attention=attention, allow_unknown=allow_unknown, progress=progress, timeout=timeout)
 
 
-def bind(model: Model, config: Any) -> Model:
-    """The same closed form with the values of another config of the same architecture.
+def bind(model: Model, config: Any, *, progress: Progress = lambda _: None, timeout: float = DERIVATION) -> Model:
+    """The same closed form with the values of another config of the same architecture. A config that breaks an
+    assumption is derived, within `timeout` seconds of processor time, to see whether it costs the same all the same.
 
     Raises SymflopsError naming the assumption that the config breaks.
     """
     with extra():
         from symflops.trace import binding
-    return binding.bind(model, config)
+    return binding.bind(model, config, partial(derived, progress=progress, timeout=timeout))
 
 
 def model_types() -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from symflops import Model, SymflopsError
 from symflops.cli import COMMANDS, main, request
 from symflops.expr import to_sympy, unparse
 from symflops.source import bind
+from symflops.trace.configs import find
 from symflops.trace.inspection import inspect
 
 ROOT = Path(__file__).parent.parent
@@ -452,7 +453,7 @@ BROKEN = {
     ),
     "a choice in a dict": (
         "llama",
-        {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}},
+        {"rope_parameters": {"rope_type": "yarn", "factor": 2.0, "rope_theta": 10000.0}},  # scales what it rotates by
         'assumption broken: rope_parameters == {"rope_type": "default"} (with rope_parameters={"',
     ),
     "a switch that only masks read, and that no config declares": (
@@ -470,7 +471,6 @@ BROKEN = {
         {"sliding_window": None},
         "the config does not fit: sliding_window is null there, not a number; derive from it instead",
     ),
-    "a size of one": ("llama", {"num_key_value_heads": 1}, "the config does not fit: a size of 1"),
     "no layer of a type": (
         "gemma",
         {"layer_types": ["full_attention"] * 4},
@@ -494,6 +494,45 @@ def test_a_broken_assumption_is_named(request: Any, what: str) -> None:
         bind(model, config)
     assert message in str(refused.value)
     assert str(refused.value).startswith(f"{model.name}: ")
+
+
+LLAMA_3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+           "original_max_position_embeddings": 8192, "rope_theta": 5e5}  # fmt: skip
+YARN = {"rope_type": "yarn", "factor": 2.0, "rope_theta": 1e4}
+PHI = {key: value for key, value in LLAMA.items() if key != "num_key_value_heads"} | {"model_type": "phi"}
+ALIKE = {
+    "frequencies computed once": (LLAMA, {"rope_parameters": LLAMA_3} | WIDER),
+    "and back": (LLAMA | {"rope_parameters": LLAMA_3}, {}),
+    "another factor of the same scaling": (
+        LLAMA | {"rope_parameters": YARN},
+        {"rope_parameters": YARN | {"factor": 4.0}},
+    ),
+    "one key-value head": (LLAMA, {"num_key_value_heads": 1}),
+    "the usual width, stated": (PHI, {"head_dim": 32, "num_hidden_layers": 3}),
+    "the usual width, not stated": (PHI | {"head_dim": 32}, {}),
+}
+
+
+@pytest.mark.parametrize("what", ALIKE)
+def test_what_no_cost_depends_on_is_no_broken_assumption(what: str) -> None:
+    """Counted by PyTorch on the model that transformers builds from the second config."""
+    first, changes = ALIKE[what]
+    second = {key: value for key, value in first.items() if key in LLAMA} | changes
+    bound = bind(symflops.derive(first), second)
+    counted = find(second).config
+    assert bound.total().parameters == independent_count.parameters(counted)
+    assert bound.total().at(batch_size=2, seq_len=7, past_len=30).matmul_flops == (
+        independent_count.count(counted, 2, 7, 30)
+    )
+    bound.check_assumptions({"seq_len": 7, "past_len": 30})
+
+
+def test_a_config_that_would_have_to_be_derived_is_derived_in_time(llama: Model, refuse: Any, tmp_path: Path) -> None:
+    """Where that is not known in time, the assumption is what is said."""
+    config = write(tmp_path / "other" / "config.json", LLAMA | {"rope_parameters": LLAMA_3})
+    (tmp_path / "first.json").write_text(llama.dumps())
+    said = refuse("total", str(tmp_path / "first.json"), "--config", config, "--timeout", "1e-9")
+    assert 'llama: assumption broken: rope_parameters == {"rope_type": "default"} (with rope_parameters=' in said
 
 
 def test_total_with_another_config(say: Any, refuse: Any, llama: Model, tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ class Point:
         with only_our_words(), progress() as tell:
             model = load(model_name, tell, timeout=self.timeout)
             if self.config is not None:
-                model = bind(model, self.config)
+                model = bind(model, self.config, progress=tell, timeout=self.timeout)
         found: list[tuple[Model, dict[str, Any]]] = []
         for values in product(*axes.values()):
             given = {name: plain(value) for name, value in zip(axes, values, strict=True)}

@@ -4,34 +4,45 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from symflops.algebra import substitute
 from symflops.assumption import choice, fact
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError, one_line, reason
 from symflops.model import Model
+from symflops.storage import cache
 from symflops.trace.architecture import DEPTH, architecture, parts, stated
 from symflops.trace.assembly import full_name
 from symflops.trace.conditions import literal
 from symflops.trace.configs import find
+from symflops.trace.derive import derive
 from symflops.trace.layer_lists import layer_fields
 from symflops.trace.limits import made_for
 from symflops.trace.naming import Depths, count_name
 from symflops.trace.notes import dtype, of_other_config
 from symflops.trace.skeleton import Skeleton
 
+_USUAL = {  # of sizes that a config may leave to its source: a quotient of others, or another one
+    "head_dim": ("hidden_size", "num_attention_heads"),
+    "num_key_value_heads": ("num_attention_heads", "num_attention_heads"),
+}
 _ABSENT = "null"  # what a fact says of a field that the config does not have
 
 
-def bind(model: Model, config: Any) -> Model:
+def bind(model: Model, config: Any, derived: Callable[[Any], Model] = derive) -> Model:
     """The model with the values of a config, as `find` understands it, for its architecture symbols.
 
+    A config that says something else than the model's, of what may decide what is computed, is `derived`: where every
+    layer costs the same all the same, that is the answer.
+
     Raises SymflopsError for a config of another class, for one that lacks a value, and for one that breaks an
-    assumption: it would take another path through the source, and its cost is another closed form.
+    assumption: it takes another path through the source, and its cost is another closed form.
 
     >>> from transformers import LlamaConfig
-    >>> from symflops.trace.derive import derive
     >>> model = derive(LlamaConfig(num_hidden_layers=2))
     >>> bind(model, LlamaConfig()).total().at(batch_size=1, seq_len=2048).matmul_flops
     29261612187648
@@ -47,8 +58,14 @@ def bind(model: Model, config: Any) -> Model:
         if model.class_name != class_name:
             raise SymflopsError(f"the config is of {class_name}, the model was derived from {model.class_name}")
         values = _Values(model, named.config)
-        bound = {name: values.of(name) for name in model.symbols}
-        values.check_facts()
+        try:
+            bound = {name: values.of(name) for name in model.symbols}
+            values.check_facts()
+        except SymflopsError:
+            same = _derived_alike(model, values, partial(derived, config))
+            if same is None:
+                raise
+            return same
         try:
             skeleton = Skeleton(named.model_class, named.config)
         except Exception as error:  # whatever the model's own source raises
@@ -69,6 +86,26 @@ def bind(model: Model, config: Any) -> Model:
     return result
 
 
+def _derived_alike(model: Model, values: _Values, derived: Callable[[], Model]) -> Model | None:
+    """What is derived from a config, if each of its layers costs what the model's does with the config's values; what
+    either lacks, because the source took its own default, with the value that it usually has."""
+    try:
+        bound = model.with_symbols({name: values.of(name, usually=True) for name in model.symbols})
+        other = derived()
+    except SymflopsError:
+        return None
+    return replace(other, name=model.name) if _costs(bound) == _costs(other) else None
+
+
+def _costs(model: Model) -> list[Any]:
+    """What each layer of a model costs with its numbers, and keeps for the next call."""
+    try:
+        kept = substitute(cache(model), model.symbols)
+    except SymflopsError:  # nothing is kept
+        kept = 0
+    return [kept, *((row.path, *map(row.total.value, METRICS)) for row in model.rows())]
+
+
 class _Values:
     """What a config says, under the names that a derived model has for it."""
 
@@ -87,18 +124,29 @@ class _Values:
                     self.fields.setdefault(name, []).append(value)
         self.in_costs = {name for row in model.rows(symbolic=True) for name in row.cost.free_symbols}
 
-    def of(self, name: str) -> int:
-        """The config's value for a symbol of the model."""
+    def of(self, name: str, usually: bool = False) -> int:
+        """The config's value for a symbol of the model; with `usually` also one that it does not state, and small ones,
+        both of which are to be compared with what the config computes."""
         if name in self.sizes:
             return self.sizes[name]
         numbers = [value for value in self.fields.get(name, ()) if type(value) is int]
         if numbers:
-            if numbers[0] < 2 <= self.model.symbols[name] and name in self.in_costs:
+            if not usually and numbers[0] < 2 <= self.model.symbols[name] and name in self.in_costs:
                 raise _unfit(f"a size of {numbers[0]}, as {name} is there, is computed otherwise")
             return numbers[0]
+        if usually and (number := self._usual(name)):
+            return number
         if name in self.fields:
             raise _unfit(f"{name} is {one_line(literal(self.fields[name][0]), 100)} there, not a number")
         return self._layers_counted(name)
+
+    def _usual(self, name: str) -> int:
+        """What a source usually takes for a size that the config does not state; 0 where it is not known."""
+        for ending, (whole, parts_of_it) in _USUAL.items():
+            if name.endswith(ending):
+                number, pieces = (self.sizes.get(f"{name.removesuffix(ending)}{n}", 0) for n in (whole, parts_of_it))
+                return number // max(pieces, 1) if whole != parts_of_it else number
+        return 0
 
     def _layers_counted(self, name: str) -> int:
         """How many layers of a type there are, by what the config says of each."""
