@@ -11,8 +11,9 @@ import builtins
 import math
 import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
+from functools import reduce
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -128,15 +129,18 @@ MATH = SimpleNamespace(**{**vars(math), **{name: _estimating(getattr(math, name)
 NUMPY = SimpleNamespace(**{**vars(numpy), **{name: _estimating(getattr(numpy, name)) for name in _ON_NUMPY}})
 
 
-def _extreme(function: Any, is_first: Any) -> Any:
-    """`max` or `min` of sizes. Python's own asks whether one is really larger; where both are equal, either is the
-    largest, so that what is noted here holds at the boundary, too."""
+def _extreme(function: Any, is_first: Any, of_both: Any, lengths: Set[sympy.Symbol]) -> Any:
+    """`max` or `min` of sizes. Of a length and something else it is a size of its own, whichever is the larger one.
+    Python's own asks whether one is really larger; where both are equal, either is the largest, so that what is noted
+    here holds at the boundary, too."""
 
     def chosen(*values: Any, **options: Any) -> Any:
         if options or len(values) < 2 or not any(isinstance(v, torch.SymInt) for v in values):
             return function(*values, **options)
         if not all(isinstance(v, builtins.int | torch.SymInt) for v in values):
             return function(*values)
+        if any(not lengths.isdisjoint(_sizes(v)) for v in values):
+            return reduce(of_both, values)
         found = values[0]
         for value in values[1:]:
             first, second = (found, value) if is_first(_hint(found), _hint(value)) else (value, found)
@@ -146,16 +150,17 @@ def _extreme(function: Any, is_first: Any) -> Any:
     return chosen
 
 
-EXTREMES = {"max": _extreme(max, operator.ge), "min": _extreme(min, operator.le)}
-
-
 @contextmanager
-def lent() -> Iterator[None]:
-    """Inside, the modules of transformers' models compute with symbols."""
+def lent(lengths: Set[sympy.Symbol]) -> Iterator[None]:
+    """Inside, the modules of transformers' models compute with symbols, of which some are `lengths`."""
+    extremes = {
+        "max": _extreme(max, operator.ge, torch.sym_max, lengths),
+        "min": _extreme(min, operator.le, torch.sym_min, lengths),
+    }
     with ExitStack() as stack:
         for name, module in list(sys.modules.items()):
             if name.startswith(_MODULES) and "configuration" not in name and module is not None:
-                names: dict[str, Any] = {"int": Integer, "float": Real, **EXTREMES}
+                names: dict[str, Any] = {"int": Integer, "float": Real, **extremes}
                 if vars(module).get("math") is math:
                     names["math"] = MATH
                 if vars(module).get("np") is numpy:

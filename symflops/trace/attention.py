@@ -37,8 +37,9 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
             if isinstance(attention_mask, torch.Tensor) and attention_mask.dtype.is_floating_point:
                 biases += [] if recorder.masks.is_constant(attention_mask) else [attention_mask]
             biases = [b for b in biases if isinstance(b, torch.Tensor)]
-            reads = [query, key, value, *biases]
-            if ops := 3 * (options.get("softcap") is not None) + len(biases):
+            chosen = _chosen_keys(recorder, options)
+            reads = [query, key, value, *biases, *chosen]
+            if ops := 3 * (options.get("softcap") is not None) + len(biases) + bool(chosen):
                 args["pair_ops"] = ops
             if options.get("scaling") == 1:
                 args["scaled"] = 0
@@ -73,6 +74,12 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
         patch.object(torch.nn.functional, "scaled_dot_product_attention", sdpa),
     ):
         yield
+
+
+def _chosen_keys(recorder: Recorder, options: Mapping[str, Any]) -> list[torch.Tensor]:
+    """Which keys each query sees, where values decide it: as written, a mask made of them is added to the scores."""
+    tensors = [v for v in options.values() if isinstance(v, torch.Tensor)]
+    return [t for t in tensors if not t.dtype.is_floating_point and not recorder.masks.is_constant(t)]
 
 
 def hidden(recorder: Recorder, module: Any, tensor: Any, options: Mapping[str, Any]) -> Mask:

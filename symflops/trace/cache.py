@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 from transformers.cache_utils import (
     Cache,
@@ -21,25 +25,39 @@ from symflops.trace.recorder import Recorder
 
 
 class Recorded(DynamicLayer):
-    """Keys and values of one layer: those `kept` of the `past` tokens before, then those of each update."""
+    """Keys and values of one layer: those `kept` of the `past` tokens before, then those of each update.
+
+    In a call before the one that is recorded there are none of them."""
 
     def __init__(self, recorder: Recorder, past: Any, kept: Any, sliding: bool) -> None:
         super().__init__()
-        self.recorder, self.past, self.kept, self.is_sliding = recorder, past, kept, sliding
+        self.recorder, self.is_sliding = recorder, sliding
+        self._past, self._kept = past, kept
+
+    @property
+    def past(self) -> Any:
+        return 0 if self.recorder.silent else self._past
+
+    @property
+    def kept(self) -> Any:
+        return 0 if self.recorder.silent else self._kept
 
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        keys, values = (self._longer(t) for t in (key_states, value_states))
+        keys = self._longer(key_states)
+        is_shared = key_states is value_states  # what is read as keys and as values is kept once
+        values = keys if is_shared else self._longer(value_states)
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         self.keys, self.values = keys, values
         of = self.recorder.quantities.shape
         with self.recorder.pause():
-            shape, width = of(key_states.shape), of(value_states.shape)[-1]
+            shape, width = of(key_states.shape), 0 if is_shared else of(value_states.shape)[-1]
             heads = product(shape[1:-2])
             arguments = {"N": multiply(shape[0], shape[-2]), "num_kv_heads": heads, "head_dim": shape[-1]}
             if width != shape[-1]:
                 arguments["value_dim"] = width
-            step = ("kv_cache", "kv_cache_append", arguments, [key_states, value_states], [keys, values])
+            new, longer = ([key_states], [keys]) if is_shared else ([key_states, value_states], [keys, values])
+            step = ("kv_cache", "kv_cache_append", arguments, new, longer)
         self.recorder.call_formula(*step)
         return keys, values
 
@@ -100,10 +118,40 @@ def recorded(original: Any, config: Any, recorder: Recorder, past: Any) -> Cache
     return cache
 
 
+def keeps_more(layer: Any) -> bool:
+    """Whether a layer of a cache keeps something beside keys and values that grows, by methods of its own."""
+    public = {name for name in dir(type(layer)) if not name.startswith("_")}
+    is_plain = isinstance(layer, DynamicLayer) and not isinstance(layer, LinearAttentionCacheLayerMixin)
+    return is_plain and not public <= set(dir(Recorded))
+
+
+def own_class(model_class: type) -> bool:
+    """Whether a model makes a cache of a class of its own, and takes no other."""
+    source = vars(sys.modules[model_class.__module__]).values()
+    kinds = (c for c in source if isinstance(c, type) and c.__module__ == model_class.__module__)
+    return any(issubclass(c, Cache) for c in kinds)
+
+
+@contextmanager
+def made_by_model(recorder: Recorder, past: Any) -> Iterator[None]:
+    """Inside, the attention layers of caches that a model makes are recorded and `past` tokens long."""
+    plain = DynamicCache.__init__
+    recorder.past = recorder.quantities.value(past)
+
+    def made(cache: Any, *args: Any, **kwargs: Any) -> None:
+        plain(cache, *args, **kwargs)
+        cache.layers = [_recorded(layer, recorder, past, past) for layer in cache.layers]
+        if not cache.layers:
+            cache.layer_class_to_replicate = partial(Recorded, recorder, past, past, False)
+
+    with patch.object(DynamicCache, "__init__", made):
+        yield
+
+
 def _recorded(layer: Any, recorder: Recorder, past: Any, kept: Any) -> Any:
-    if isinstance(layer, LinearAttentionCacheLayerMixin):
+    if isinstance(layer, LinearAttentionCacheLayerMixin) or keeps_more(layer):
         if isinstance(layer, CacheLayerMixin):
-            attention = Recorded(recorder, past, kept, layer.is_sliding)
+            attention = Recorded(recorder, past, kept, bool(getattr(layer, "is_sliding", False)))
             for name in ("update", "get_seq_length", "get_mask_sizes"):
                 setattr(layer, name, getattr(attention, name))
         return layer

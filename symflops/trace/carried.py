@@ -12,6 +12,7 @@ from torch import nn
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, LinearAttentionCacheLayerMixin
 
 from symflops.polynomial import Value, add
+from symflops.trace import cache
 from symflops.trace.cache import Recorded
 from symflops.trace.record import Operation
 from symflops.trace.recorder import Recorder
@@ -28,13 +29,26 @@ def cache_argument(model_class: type[nn.Module]) -> str:
 def keeps_states(model_class: type[nn.Module], config: Any) -> bool:
     """Whether a model takes a cache in which some layer keeps a recurrent state, which a first call fills so that later
     calls run otherwise."""
+    layers = _cache_layers(model_class, config)
+    return any(isinstance(layer, LinearAttentionCacheLayerMixin) for layer in layers) or _makes_cache(model_class)
+
+
+def keeps_more(model_class: type[nn.Module], config: Any) -> bool:
+    """Whether a model takes a cache in which some layer keeps something beside keys and values that grows."""
+    return any(map(cache.keeps_more, _cache_layers(model_class, config)))
+
+
+def _makes_cache(model_class: type[nn.Module]) -> bool:
+    return bool(cache_argument(model_class)) and cache.own_class(model_class)
+
+
+def _cache_layers(model_class: type[nn.Module], config: Any) -> list[Any]:
     if not cache_argument(model_class):
-        return False
+        return []
     try:
-        layers = DynamicCache(config=plain_text_config(config)).layers
+        return list(DynamicCache(config=plain_text_config(config)).layers)
     except Exception:  # a config without layers of its own, or that cannot list them: the call with a cache says so
-        return False
-    return any(isinstance(layer, LinearAttentionCacheLayerMixin) for layer in layers)
+        return []
 
 
 def plain_text_config(config: Any) -> Any:

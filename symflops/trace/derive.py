@@ -19,7 +19,7 @@ from symflops.polynomial import Value
 from symflops.trace import combine, interpolation
 from symflops.trace.architecture import Architecture
 from symflops.trace.assembly import Assembly, full_name
-from symflops.trace.carried import keeps_states, plain_text_config
+from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
 from symflops.trace.conditions import conditions, facts, flat_sizes, numbers_kept
 from symflops.trace.configs import find
 from symflops.trace.experts import unrouted
@@ -128,8 +128,9 @@ def _derived(work: Work, settings: Settings) -> Model:
 def _with_past(work: Work, settings: Settings) -> Record:
     """A record in which past_len is a symbol where the model takes a cache."""
     recurrent = keeps_states(work.named.model_class, work.named.config)
+    grows = keeps_more(work.named.model_class, work.named.config)
     try:
-        if not recurrent:
+        if not (recurrent or grows):
             record = _any_length(work, settings)
             recurrent = _leaves_states(work, record, settings)
             if not recurrent and decides_by_one(record.run):
@@ -137,7 +138,8 @@ def _with_past(work: Work, settings: Settings) -> Record:
             if not recurrent and not _asks_for_past(record.run):
                 return record if record.run.caches else replace(record, without_past=True)
         cached = "with the states of an earlier call" if recurrent else "with cached tokens"
-        calls = {"with an empty cache": replace(settings, past="empty"), cached: replace(settings, continued=recurrent)}
+        continued = replace(settings, continued=recurrent or grows)
+        calls = {"with an empty cache": replace(settings, past="empty"), cached: continued}
         make = _one_or_many if recurrent else _any_length
         fresh, later = _alike(work, partial(make, work), calls, {})
         return replace(later, layers=combine.switched(fresh.layers, later.layers))

@@ -90,6 +90,7 @@ class Sizes:
         self.hints: dict[sympy.Symbol, sympy.Integer] = {}
         self.run_symbols: set[str] = set()  # those that must not become numbers
         self.depths: set[sympy.Symbol] = set()
+        self.lengths: set[sympy.Symbol] = set()  # how many tokens there are, which any model can be asked for
         self._results: dict[str, dict[Any, Any]] = {}  # of arithmetic on two sizes, by its name
         self._of_runs: dict[tuple[str, int], Any] = {}
         self.operations: dict[Any, Any] = {}  # what operations on these sizes give; see results.py

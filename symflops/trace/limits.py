@@ -89,6 +89,9 @@ class Limits:
         size = self._size(table, dim)
         if free_symbols(size).intersection(RUN_SYMBOLS):
             return
+        for place in (start, end):  # torch cuts it at the end, and does not ask on the source's behalf whether it does
+            if isinstance(place, torch.SymInt) and _is_size(self.quantities.value(place)):
+                bool(place <= table.shape[dim])
         last, first = self._number(end), self._number(start)
         if last is not None and _is_length(last):
             self._needs(add(size, negate(last)))
@@ -121,6 +124,10 @@ class Limits:
             return self.highest[storage_key(argument)]
         number = self.known.number(argument)
         return int(number) if isinstance(number, int | float) and int(number) == number else None
+
+
+def _is_size(value: Value) -> bool:
+    return not free_symbols(value).intersection(RUN_SYMBOLS) and is_nonnegative(value)
 
 
 def _is_length(value: Value) -> bool:

@@ -7,7 +7,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -141,16 +141,20 @@ def call(built: Build, settings: Settings) -> Run:
     sizes = built.sizes
     hints = RUN_HINTS | settings.hints
     symbols = {n: settings.lengths.get(n) or sizes.run_symbol(n, hint) for n, hint in hints.items()}
+    sizes.lengths = {s for s, name in sizes.names.items() if name in ("seq_len", "past_len")}
     sizes.run_symbols = set(RUN_HINTS) - settings.lengths.keys()
     result = Run(built, list(built.guards), error=built.error)
     if built.error is not None:
         return result
     recorder = Recorder(sizes, built.quantities, built.model, built.dtype, settings.allow_unknown, result.guards)
     result.recorder = recorder
+    makes_cache = settings.past != "none" and cache.own_class(type(built.model))
+    past = symbols["past_len"] if settings.past == "symbol" else 0
     with (
         environment(built, result.guards, built.rhythms),
         attention.caught(recorder, settings.eager),
         experts.caught(recorder),
+        cache.made_by_model(recorder, past) if makes_cache else nullcontext(),
     ):
         try:
             _call(result, recorder, symbols, settings)
@@ -171,7 +175,7 @@ def environment(built: Build, guards: list[Guard], rhythms: set[tuple[str, str]]
         stack.enter_context(reads_noted(built.config, built.reads, rhythms))
         stack.enter_context(number_format(built.dtype))
         stack.enter_context(torch.no_grad())
-        stack.enter_context(arithmetic.lent())
+        stack.enter_context(arithmetic.lent(sizes.lengths))
         stack.enter_context(quiet())
         stack.enter_context(patch.object(nn.functional, "dropout", no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))
@@ -206,11 +210,12 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     with recorder.pause():
         inputs = _inputs(result.build, symbols, settings, recorder)
     result.given = tuple(inputs)
-    result.caches = carried.cache_argument(type(model)) in inputs
+    result.caches = recorder.has_cache
     own: dict[Any, torch.Tensor] = {}
-    if settings.continued:  # how many tokens came before is no part of a recurrent state
+    if settings.continued:  # how many tokens came before is no part of a recurrent state, but of one that grows
+        length = symbols["past_len"] if _keeps_more(inputs.get(carried.cache_argument(type(model)))) else EARLIER
         earlier = inputs | {
-            "input_ids": torch.empty((symbols["batch_size"] * settings.streams, EARLIER), dtype=torch.long)
+            "input_ids": torch.empty((symbols["batch_size"] * settings.streams, length), dtype=torch.long)
         }
         asked = len(result.guards)
         before = carried.attributes(model)
@@ -249,11 +254,17 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
     if keeps and argument:
         recorder.has_cache = True
         past = symbols["past_len"] if settings.past == "symbol" else 0
-        original = carried.plain_text_config(built.original)
-        inputs[argument] = cache.recorded(original, carried.plain_text_config(config), recorder, past)
+        if not cache.own_class(type(model)):
+            original = carried.plain_text_config(built.original)
+            inputs[argument] = cache.recorded(original, carried.plain_text_config(config), recorder, past)
     if "use_cache" in accepted:
         inputs["use_cache"] = keeps
     return inputs
+
+
+def _keeps_more(given: Any) -> bool:
+    """Whether a cache keeps something that grows beside keys and values."""
+    return any(map(cache.keeps_more, getattr(given, "layers", ())))
 
 
 def is_encoder(built: Build) -> bool:

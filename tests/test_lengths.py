@@ -1,0 +1,88 @@
+"""Sources that do something else for short sequences than for long ones, against an independent count on both sides.
+
+What is expected is counted on real tensors, operation by operation (benchmarks/operation_count.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import operation_count
+import pytest
+from small_configs import small_config
+from transformers import MiniMaxM3VLTextConfig
+
+import symflops
+from symflops import numeric, storage
+from symflops.algebra import substitute
+from symflops.grouping import grouped
+from symflops.polynomial import add
+from symflops.trace.configs import find
+from symflops.trace.record import every_operation
+from symflops.trace.run import Settings
+from symflops.trace.work import Work
+from symflops.tree import write
+
+
+def differences(model: symflops.Model, config: Any, points: list[tuple[int, int, int]]) -> list[Any]:
+    """The points (batch_size, seq_len, past_len) at which FLOPs, or what is kept afterwards, are not as counted."""
+    kept = substitute(storage.cache(model), model.symbols)
+    found = []
+    for batch, length, past in points:
+        counted = operation_count.count(config(), batch, length, past)
+        point = {"batch_size": batch, "seq_len": length, "past_len": past}
+        cost = model.total().at(**point)
+        elements = numeric.evaluate(kept, numeric.with_defaults(point | {"cache_bytes": 1}))
+        answer = (cost.flops, cost.matmul_flops, elements)
+        if answer != counted[:3]:
+            found.append((point, answer, counted))
+    return found
+
+
+# An indexer chooses 10 tokens, or 2 blocks of 4: below there is nothing to choose.
+POINTS = [
+    (1, 3, 0),
+    (2, 7, 0),
+    (3, 33, 0),
+    (2, 1, 0),
+    (2, 1, 6),
+    (2, 1, 9),
+    (2, 5, 9),
+    (1, 1, 300),
+    (1, 2, 7),
+    (2, 4, 4),
+]
+
+
+@pytest.mark.parametrize("model_type", ["deepseek_v32", "minimax_m3_vl_text"])
+def test_an_indexer_chooses_among_fewer_tokens_than_it_may(model_type):
+    model = symflops.derive(small_config(model_type, 0))
+    assert not [text for text in model.to_dict()["assumes"] if "_len" in text]
+    assert differences(model, lambda: small_config(model_type, 0), POINTS) == []
+
+
+def test_a_piece_that_is_narrower_than_the_table_it_is_cut_from():
+    """An indexer takes as many of the head's rotary angles as it is wide, or all of them; above it was wider."""
+    given = small_config("minimax_m3_vl_text", 0).to_dict() | {"index_head_dim": 12, "num_hidden_layers": 2}
+    lists = {name: given[name][:2] for name in ("layer_types", "mlp_layer_types")}
+    config = MiniMaxM3VLTextConfig(**given | lists)
+    (rotary,) = [row for row in symflops.derive(config).rows() if row.path.endswith("indexer.rotary")]
+    # of the 12 angles of a head: two products, a sum, and half of them negated; for each head, and the keys
+    assert rotary.cost.at(batch_size=1, seq_len=5).flops == 5 * (config.index_n_heads + 1) * (3 * 12 + 6)
+
+
+def test_a_cache_that_a_model_makes_itself():
+    """MiniMax takes no cache but its own, in which lightning attention keeps one matrix for each head."""
+    config = small_config("minimax", 0)
+    run, _ = Work(find(config), lambda _: None).run(Settings(continued=True, lengths={"seq_len": 1}))
+    assert run.recorder is not None
+    appended, attended = (
+        [o for o in every_operation(run.recorder.root) if o.formula == name] for name in ("kv_cache_append", "sdpa")
+    )
+    assert [write(grouped(o.args["kv_len"])) for o in attended] == ["past_len + 1"]
+    assert [write(grouped(o.args["N"])) for o in appended] == ["batch_size"]
+    lightning = config.layer_types.count("linear_attention")
+    width = config.hidden_size // config.num_attention_heads
+    sizes = {"batch_size": 3, "hidden_size": config.hidden_size, "num_attention_heads": config.num_attention_heads}
+    kept = add(0, *run.recorder.kept.values())
+    assert numeric.evaluate(kept, sizes) == 3 * lightning * config.num_attention_heads * width**2
