@@ -17,6 +17,7 @@ from symflops import numeric, storage
 from symflops.algebra import substitute
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, multiply, symbol
+from symflops.trace import layer_data
 from symflops.trace.combine import switched, with_short
 from symflops.trace.derive import derive
 
@@ -104,3 +105,24 @@ def test_what_is_filled_up_to_a_limit():
 def test_an_empty_and_a_filled_state():
     joined = switched(module(scan=5), module(scan=9))
     assert [flops_at(joined, batch_size=1, seq_len=3, past_len=p) for p in (0, 1, 7)] == [5, 9, 9]
+
+
+def test_values_are_made_readable_once_when_all_records_are_one(monkeypatch):
+    searched = []
+    plain = layer_data.grouped
+    monkeypatch.setattr(layer_data, "grouped", lambda value: searched.append(value) or plain(value))
+    cost = multiply(add(symbol("a"), symbol("b")), symbol("seq_len"))
+    joined = switched(module(scan=cost), module(scan=add(cost, 1)))
+    assert searched == []
+    joined["block"]["state"] = layer_data.text(cost)
+    joined["block"]["sub_layers"]["call"] = {"formula": "linear", "args": {"n": layer_data.text(cost)}, "repeat": "2"}
+    # (a + b)*S for an empty state, and 1 more for a filled one
+    assert layer_data.readable(joined)["block"] == {
+        "state": "seq_len*(a + b)",
+        "sub_layers": {
+            "scan": {"cost": joined["block"]["sub_layers"]["scan"]["cost"] | {
+                "flops": "seq_len*(a + b) + min(past_len, 1)"}},
+            "call": {"formula": "linear", "args": {"n": "seq_len*(a + b)"}, "repeat": "2"},
+        },
+    }  # fmt: skip
+    assert len(searched) == 3

@@ -31,6 +31,7 @@ from symflops.trace import experts
 from symflops.trace.assembly import Assembly, full_name
 from symflops.trace.calls import Call, calls, switches_of
 from symflops.trace.internals import Sizes, check_versions
+from symflops.trace.layer_data import readable
 from symflops.trace.patches import nothing_initialised
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
@@ -261,7 +262,7 @@ def _record(
     if fixed:
         raise _SizeNeededError(fixed)
     symbols = {name: None for name in call.names if name not in numbers and name not in RUN_SYMBOLS}
-    layers = Assembly(recorder).layers()
+    layers = readable(Assembly(recorder).layers())
     layer = load({"name": cls.__name__, "class": full_name(cls), "symbols": symbols, "layers": layers})
     conditions = tuple(dict.fromkeys(text if holds else f"not {text}" for text, holds in asked))
     return Record(layer, dict(switches), dict(numbers), conditions=conditions)

@@ -7,6 +7,7 @@ own, or a convolution want more positions than there are (`with_short`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
@@ -68,9 +69,13 @@ def _combined(
     join_arguments: bool,
 ) -> Data:
     result: Data = {}
+    joined: dict[str, Data] = {}  # repeated layers are equal, and joined once
     for path in _merged([list(tree) for tree in trees]):
         group = [tree.get(path) for tree in trees]
-        _put(result, path, _joined(group, join, join_arguments), composites)
+        key = json.dumps(group)
+        if key not in joined:
+            joined[key] = _joined(group, join, join_arguments)
+        _put(result, path, joined[key], composites)
     return result
 
 

@@ -25,7 +25,7 @@ from symflops.trace.configs import find
 from symflops.trace.experts import unrouted
 from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import SizeFixedError, check_versions
-from symflops.trace.layer_data import Data
+from symflops.trace.layer_data import Data, readable
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import Depths
 from symflops.trace.notes import dtype, is_pair, never_run, not_masked, quantized
@@ -260,7 +260,7 @@ def _alike(
 def _model(work: Work, record: Record) -> Model:
     named = work.named
     depths = Depths(named.config, work.other_depth)
-    layers = with_owners(fold(without_places(record.layers), depths.repeat, depths.labels))
+    layers = readable(with_owners(fold(without_places(record.layers), depths.repeat, depths.labels)))
     recorder = record.run.recorder
     assert recorder is not None
     unknown = recorder.unknown

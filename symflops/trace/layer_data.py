@@ -8,19 +8,47 @@ from symflops.algebra import from_text
 from symflops.cost import METRICS
 from symflops.formula import formula_for_class, load_formula
 from symflops.grouping import grouped
-from symflops.polynomial import Value, add
+from symflops.polynomial import Value, add, flat
 from symflops.tree import write
 
 Data = dict[str, Any]
 
 
+class Sum(str):
+    """A value as a plain sum, which is written at once, and the value itself, so that nobody has to read it again."""
+
+    value: Value
+
+
 def text(value: Value) -> int | str:
-    """A value as a model file has it."""
-    return value if isinstance(value, int) else write(grouped(value))
+    """A value while a model is being derived. Its readable form, which takes long to find, is that of `readable`."""
+    if isinstance(value, int):
+        return value
+    written = Sum(write(flat(value)))
+    written.value = value
+    return written
 
 
 def as_value(of: int | str) -> Value:
-    return of if isinstance(of, int) else from_text(of)
+    return of if isinstance(of, int) else of.value if isinstance(of, Sum) else from_text(of)
+
+
+def readable(layers: Data) -> Data:
+    """The layers with their values in the form that a model file has."""
+    return {name: {key: _readable(key, value) for key, value in data.items()} for name, data in layers.items()}
+
+
+def _readable(key: str, value: Any) -> Any:
+    if key == "sub_layers":
+        return readable(value)
+    if key in ("cost", "args"):
+        return {name: _grouped(of) for name, of in value.items()}
+    return _grouped(value) if key == "state" else value
+
+
+def _grouped(of: int | str) -> int | str:
+    value = as_value(of)
+    return value if isinstance(value, int) else write(grouped(value))
 
 
 def step_costs(data: Data) -> tuple[Value, ...]:
