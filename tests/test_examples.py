@@ -1,0 +1,24 @@
+"""Every script of examples/ prints what its last comment says."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_an_example_prints_what_it_says(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if "transformers" in script.read_text():
+        pytest.importorskip("transformers")
+    expected = script.read_text().partition("\n# Prints:\n")[2].splitlines()
+    runpy.run_path(str(script))
+    assert expected
+    assert capsys.readouterr().out.splitlines() == [line.removeprefix("#").removeprefix(" ") for line in expected]
+
+
+def test_there_are_eight() -> None:
+    assert len(SCRIPTS) >= 8
