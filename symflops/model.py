@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from symflops import algebra, numeric, polynomial
+from symflops import algebra, numeric, polynomial, strangers
 from symflops.cost import Cost
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, nearest
@@ -271,6 +271,7 @@ def load(model: Any) -> Model:
     if not isinstance(model, str | Path):
         raise SymflopsError(f"expected a model's name, path or dict, got {type(model).__name__}")
     try:
+        strangers.check_path(Path(model))
         with collection_paused():
             return _model(read_json(Path(model)))
     except NoFileError:

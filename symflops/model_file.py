@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from symflops import algebra, files, polynomial
+from symflops import algebra, files, polynomial, strangers
 from symflops.assumption import is_of_config, sides
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError, nearest
@@ -57,6 +57,12 @@ class Reading:
         """The fields of a Model."""
         if "layers" not in data and "model_type" in data:
             raise SymflopsError("this is a Hugging Face config, not a model file; `symflops derive` makes one of it")
+        if "layers" not in data:
+            strangers.check_data(data)
+        if data and not set(data).intersection(_MODEL_KEYS):
+            raise SymflopsError(
+                "no model file, which has layers, and no config, which has a model_type or architectures"
+            )
         _check_keys(data, _MODEL_KEYS, "")
         symbols = _expect(data.get("symbols", {}), dict, "symbols")
         for name, value in symbols.items():

@@ -170,10 +170,10 @@ def _leads_to_config(path: Path) -> bool:
         if not path.is_file() or path.stat().st_size > MAX_CONFIG:
             return False
         content = files.read_bytes(path, MAX_CONFIG, "a config")
-        return b'"model_type"' in content and _is_config(json.loads(content))
+        return any(key in content for key in (b'"model_type"', b'"architectures"')) and _is_config(json.loads(content))
     except (OSError, ValueError, RecursionError):
         return False  # what is wrong with the file is said when it is read as a model
 
 
 def _is_config(data: Any) -> bool:
-    return isinstance(data, Mapping) and "model_type" in data and "layers" not in data
+    return isinstance(data, Mapping) and ("model_type" in data or "architectures" in data) and "layers" not in data

@@ -27,6 +27,11 @@ _TOKEN = re.compile(
 )
 _NUMBER = re.compile(r"(?:0+|[1-9]\d*|\d*\.\d+(?:e[+-]?\d+)?|\d+\.(?:e[+-]?\d+)?|\d+e[+-]?\d+)")
 _WORDS = ("and", "or", "not", "if", "else", "in", "is", "lambda", "for", "True", "False", "None", "await", "async")
+# What people write instead of what the language has.
+_MEANT = {
+    "^": "write ** for powers", "×": "write *", "·": "write *", "⋅": "write *", "÷": "write /", "−": "write -",
+    "²": "write **2", "³": "write **3", "√": "write sqrt()",
+}  # fmt: skip
 _STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2, "unary -": 3, "unary +": 3, "**": 4}
 _GROWING = ("+", "*")
 _OPERATORS = ("Add", "Sub", "Mult", "Div", "FloorDiv", "Mod", "Pow", "USub", "UAdd")
@@ -51,7 +56,7 @@ def read(text: str) -> Tree:
         raise SymflopsError(f"formula of {len(text):,} characters is longer than the {MAX_LENGTH:,} allowed")
     if not text.isascii():
         culprit = next(c for c in text if not c.isascii())
-        raise SymflopsError(f"column {text.index(culprit) + 1}: {culprit!r}: {_VALID}")
+        raise SymflopsError(f"column {text.index(culprit) + 1}: {culprit!r}: {_MEANT.get(culprit, _VALID)}")
     source = re.sub(r"[\r\n\t]", " ", _TEMPLATE.sub(r" \1 ", text))
     if not source.strip():
         raise SymflopsError("the formula is empty")
@@ -108,6 +113,8 @@ class _Reader:
                 wanted = True
             elif not wanted and token == ")" and self.innermost():
                 self.close()
+            elif not wanted and token in _MEANT:
+                raise self.error(column, _MEANT[token], token)
             else:
                 raise self.fail(column)
         if wanted or self.innermost():
@@ -201,7 +208,11 @@ class _Reader:
     def number(self, text: str, column: int) -> int | Fraction:
         plain = text.replace("_", "").lower()
         if not _NUMBER.fullmatch(plain) or re.search(r"_(?!\d)|\D_", text):
-            raise self.error(column, f"not a number; {_VALID}", text)
+            said = f"not a number; {_VALID}"
+            times = re.fullmatch(r"([1-9]\d*)([A-Za-z]\w*)", text)
+            if times is not None and times[2] not in _WORDS:
+                said = f"write {times[1]}*{times[2]}"
+            raise self.error(column, said, text)
         if plain.isdigit():
             if len(plain) > MAX_BITS // 3 or int(plain).bit_length() > MAX_BITS:
                 raise self.error(column, f"not a formula: an integer of more than {MAX_BITS} bits", text)

@@ -195,7 +195,11 @@ def test_progress_is_one_line_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
         ),
         ('{"model_type": "llama",}', "not JSON: "),
         ("[1]", "expected a JSON object, got list"),
-        ('{"hidden_size": 64}', "not a Hugging Face config: it has no model_type"),
+        ('{"hidden_size": 64}', "not a Hugging Face config: it has no model_type and no architectures"),
+        (
+            '{"architectures": ["MineForCausalLM"]}',
+            "no model_type, and transformers has no class 'MineForCausalLM' (architectures)",
+        ),
         ('{"model_type": "llama", "hidden_size": "wide"}', "the llama config refuses these values: "),
         (
             '{"model_type": "llama", "hidden_size": 64, "num_attention_heads": 5}',

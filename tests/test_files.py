@@ -174,6 +174,7 @@ PRINTING: dict[str, tuple[str, ...]] = {
     "inspect": ("--help",),
     "formulas": (),
     "models": (),
+    "cache": (),
     "agent": ("--help",),
     "--help": (),
     "--version": (),

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "symflops"
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("deadline", "budget", "files", "vocabulary", "handles"),
+    ("strangers",),
     ("syntax",),
     ("tree",),
     ("number",),

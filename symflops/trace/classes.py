@@ -5,7 +5,6 @@ To name a class is to agree that the module that it is in is imported; a config 
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
 import importlib
@@ -21,11 +20,9 @@ import transformers
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from symflops import files
 from symflops.errors import SymflopsError, nearest, one_line, reason
 from symflops.handles import file_of
 
-_MAX_FILE = 16 * 2**20
 _HINT = "; give its full name, such as torch.nn.GroupNorm, or its file, model.py:GPT"
 
 
@@ -60,19 +57,6 @@ def find_module(name: str) -> type[nn.Module]:
 def is_of_transformers(thing: Any) -> bool:
     """Whether a class is one of models, or of their configs, as transformers has them."""
     return isinstance(thing, type) and issubclass(thing, PreTrainedModel | PreTrainedConfig)
-
-
-def modules_in(path: Path) -> list[str]:
-    """The names of the classes in a Python file that have a `forward`, without running it.
-
-    Raises SymflopsError for what cannot be read, and for what is no Python.
-    """
-    try:
-        tree = ast.parse(files.read_text(path, _MAX_FILE, "a Python file"))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise SymflopsError(f"not Python: {reason(error)}") from None
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    return [c.name for c in classes if any(isinstance(f, ast.FunctionDef) and f.name == "forward" for f in c.body)]
 
 
 # ---------------------------------------------------------------------------------------------------------- importing

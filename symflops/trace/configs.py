@@ -11,7 +11,7 @@ import transformers
 from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING
 
-from symflops import files
+from symflops import files, strangers
 from symflops.errors import SymflopsError, nearest, reason
 from symflops.handles import is_class_name, is_hub_id
 from symflops.trace.classes import find_class, is_of_transformers
@@ -82,10 +82,13 @@ def find(what: Any) -> Named:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    strangers.check_path(path)
     return files.json_of(files.read_text(path, MAX_FILE, "a config"), constants=True)
 
 
 def _from_dict(data: dict[str, Any], name: str) -> Named:
+    if "model_type" not in data and "layers" not in data:
+        return _by_architecture(data, name)
     kind = data.get("model_type")
     if not isinstance(kind, str):
         raise SymflopsError("not a Hugging Face config: it has no model_type")
@@ -99,6 +102,22 @@ def _from_dict(data: dict[str, Any], name: str) -> Named:
     except Exception as error:  # a config class validates in its own way, and says why on the second line
         raise SymflopsError(f"the {kind} config refuses these values: {reason(error, 2)}") from None
     return _named(config, name)
+
+
+def _by_architecture(data: dict[str, Any], name: str) -> Named:
+    """A config that does not say its type: that of the class in `architectures`, and it is said."""
+    strangers.check_data(data)
+    architectures = [str(a) for a in data["architectures"]] if isinstance(data.get("architectures"), list) else []
+    if not architectures:
+        raise SymflopsError("not a Hugging Face config: it has no model_type and no architectures")
+    for architecture in architectures:
+        found = _class(architecture)
+        kind = getattr(found.config_class, "model_type", "") if found is not None else ""
+        if kind in CONFIG_MAPPING:
+            named = _from_dict({**data, "model_type": kind}, name)
+            said = f"the config has no model_type: {architecture}, which architectures names, is of the type {kind}"
+            return named._replace(notes=(said, *named.notes))
+    raise SymflopsError(f"no model_type, and transformers has no class {architectures[0][:100]!r} (architectures)")
 
 
 def _from_hub(name: str) -> Named:
