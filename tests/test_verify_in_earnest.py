@@ -396,3 +396,21 @@ def test_no_warning_of_pythons_reaches_anybody(refuse: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "column 1: '1or': not a number" in refuse("verify", "1or 2", "--against", "3")
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "metric", "settings"),
+    [
+        ("4*B*S*(S + P)*n*d", "mistral-7b:self_attn.attention", "matmul_flops", {"causal": 0}),
+        ("4*B*n*d*(S*P + S*(S + 1)/2)", "mistral-7b:self_attn.attention", "matmul_flops", {"causal": 1}),
+        ("2*(S + P)*g*d*L*B*cache_bytes", "mistral-7b", "cache", {}),
+    ],
+)
+def test_a_window_that_was_forgotten_is_named(
+    candidate: str, reference: str, metric: str, settings: dict[str, int]
+) -> None:
+    verdict = symflops.verify(candidate, reference, metric, set=settings)
+    assert [f.kind for f in verdict.findings] == ["window ignored"]
+    assert verdict.diagnosis == "sliding_window ignored: every query attends to all the keys before it"
+    inside = symflops.verify(candidate, reference, metric, set=settings, assume=["S + P < sliding_window"])
+    assert inside.status == "equal"

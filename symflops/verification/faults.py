@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from symflops import deadline
-from symflops.algebra import ALGEBRA, substitute
+from symflops.algebra import ALGEBRA, free_symbols, substitute
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.meaning import quantity, with_quantity
@@ -32,6 +32,7 @@ from symflops.polynomial import (
 )
 from symflops.tree import write
 from symflops.verification.constraints import Constraints
+from symflops.verification.generalisation import outer
 from symflops.verification.parts import Part
 
 Change = Callable[[Value], Value]
@@ -98,6 +99,9 @@ def of_all(names: set[str], metric: str, where: Constraints) -> Iterator[Fault]:
     if "causal" in names:
         yield Fault("causal", "causal mask always on: about half of the attention", _put({"causal": 1}))
         yield Fault("causal", "causal mask ignored", _put({"causal": 0}))
+    if window := with_quantity(names, "window"):
+        text = f"{window} ignored: every query attends to all the keys before it"
+        yield Fault("window ignored", text, _unlimited(window))
     yield from _of_widths(names, where)
     if top and experts:
         yield Fault("all experts", f"all {experts} instead of {top} of a token", _put({top: symbol(experts)}))
@@ -224,6 +228,21 @@ def _swapped(old: str, new: str) -> Change:
                     factors.append(value_of({((n, e),): 1}))
             accumulate(total, multiply(c, *factors))
         return value_of(total)
+
+    return change
+
+
+def _unlimited(name: str) -> Change:
+    """Every minimum without those of its arguments that have a symbol, as where it is beyond all others."""
+
+    def change(v: Value) -> Value:
+        new: dict[str, Value] = {}
+        for call in outer(v, "min"):
+            deadline.check()
+            rest = [a for a in call.arguments if name not in free_symbols(a)]
+            if 0 < len(rest) < len(call.arguments):
+                new[call] = ALGEBRA["min"](*rest) if len(rest) > 1 else rest[0]
+        return substitute(v, new) if new else v
 
     return change
 
