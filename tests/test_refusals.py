@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from transformers import CLIPConfig, LlamaConfig, T5Config
+from transformers import CLIPConfig, ConvNextConfig, LlamaConfig, ResNetConfig, T5Config
 
 from symflops import deadline
 from symflops.errors import SymflopsError
@@ -28,8 +28,16 @@ T5 = T5Config(d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, vocab_size
         (CLIP, "clip: the model needs inputs that symflops does not make yet: pixel_values; AttributeError: "),
         (
             T5,
-            "t5: the model's own source fails whatever the sizes, given input_ids, use_cache: ValueError: You must "
-            "specify exactly one of input_ids or inputs_embeds (in forward, modeling_t5.py:",
+            "t5: the model needs inputs that symflops does not make yet: decoder_input_ids, decoder_inputs_embeds; "
+            "ValueError: You must specify exactly one of input_ids or inputs_embeds (in forward, modeling_t5.py:",
+        ),
+        (  # which entries of a linspace are above 0?
+            ConvNextConfig(depths=[1, 2], hidden_sizes=[16, 32], image_size=32),
+            "convnext: the control flow depends on the values of tensors (in __init__, modeling_convnext.py:",
+        ),
+        (
+            ResNetConfig(depths=[1, 1], hidden_sizes=[16, 32], embedding_size=16),
+            "resnet: the config does not say how large an image is: it has no image_size",
         ),
     ],
 )

@@ -22,6 +22,8 @@ def refused(run: Run, error: Exception) -> SymflopsError:
     """One line: the inputs that are missing where the source names them, and what it said."""
     if isinstance(error, SymflopsError):
         return error
+    if by_values(error):
+        return SymflopsError(f"the control flow depends on the values of tensors{place(error)}")
     said = f"{type(error).__name__}: {reason(error)}{place(error)}"
     if missing := _missing(run, error):
         return SymflopsError(f"the model needs inputs that symflops does not make yet: {', '.join(missing)}; {said}")
@@ -29,16 +31,28 @@ def refused(run: Run, error: Exception) -> SymflopsError:
     return SymflopsError(f"the model's own source fails whatever the sizes{given}: {said}")
 
 
+def by_values(error: Exception) -> bool:
+    """Whether torch could not decide something by the value of a tensor, which a fake one does not have."""
+    return "data-dependent" in str(error) or "DataDependent" in type(error).__name__
+
+
 def _missing(run: Run, error: Exception) -> list[str]:
     """The arguments of the model that were not given and that the error, or the line that raised it, is about. What
-    names one that was given is about a part of the model, of whose inputs nothing is known here."""
+    names one that was given is about a part of the model: of that, if the model takes an argument for it."""
     if run.build.model is None:
         return []
     accepted = [n for n in inspect.signature(run.build.model.forward).parameters if n != "kwargs"]
     named = set(re.findall(r"\w+", str(error))) | _nothing_there(error)
     if named & set(run.given):
-        return []
+        named = {f"{part}_{name}" for part in _parts(error) for name in named}
+        return [name for name in accepted if name in named and name not in run.given]
     return [name for name in accepted if name in named]
+
+
+def _parts(error: Exception) -> set[str]:
+    """The names of the parts of the model that were called on the way to where something was raised."""
+    inside = [f for f in traceback.extract_tb(error.__traceback__) if is_transformers(f.filename)]
+    return {name for f in inside for name in re.findall(r"self\.(?:\w+\.)*(\w+)\(", f.line or "")}
 
 
 def _nothing_there(error: Exception) -> set[str]:

@@ -21,6 +21,7 @@ from transformers import GenerationConfig
 from transformers.initialization import no_init_weights
 
 from symflops.deadline import OutOfTimeError
+from symflops.errors import SymflopsError
 from symflops.polynomial import Polynomial, Value, add, symbol, terms_of
 from symflops.trace import arithmetic, attention, cache, carried, experts, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture
@@ -244,7 +245,9 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
     accepted = inspect.signature(model.forward).parameters
     batch = symbols["batch_size"]
     if takes_images(model):
-        size = config.image_size
+        size = getattr(config, "image_size", None)
+        if size is None:
+            raise SymflopsError("the config does not say how large an image is: it has no image_size")
         height, width = size if isinstance(size, list | tuple) else (size, size)
         return {"pixel_values": recorder.note(torch.empty((batch, config.num_channels, height, width)), "input")}
     ids = torch.empty((batch * settings.streams, symbols["seq_len"]), dtype=torch.long)

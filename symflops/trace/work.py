@@ -17,7 +17,7 @@ from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.configs import Named
 from symflops.trace.internals import SizeFixedError
 from symflops.trace.refine import Knowledge, least_needed
-from symflops.trace.refusal import place, refused
+from symflops.trace.refusal import by_values, place, refused
 from symflops.trace.repeats import SharedLayerError
 from symflops.trace.run import Build, Run, Settings, build, call
 from symflops.trace.skeleton import Skeleton, with_number
@@ -85,7 +85,8 @@ class Work:
         lengths = RUN_HINTS | settings.hints | settings.lengths
         plain = build(self.named.model_class, self.named.config, Architecture(), self.dtype, self.equal)
         again = call(plain, replace(settings, lengths=lengths)).error
-        return again is not None and place(again) != "" and (place(again), str(again)) == (place(error), str(error))
+        said = isinstance(again, SymflopsError)  # a word of ours, which is of no place
+        return again is not None and (said or place(again) != "") and _told(again) == _told(error)
 
     def build(self) -> tuple[Architecture, Build]:
         """The model under what is known now; built again only when that has changed."""
@@ -144,11 +145,15 @@ class Work:
         return result, shape
 
 
+def _told(error: Exception) -> tuple[str, str]:
+    return place(error), str(error)
+
+
 def _explained(error: Exception) -> SymflopsError:
     """What the model's source or torch raised, as one line that says where."""
     if isinstance(error, SymflopsError):
         return error
     text = reason(error)
-    if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
+    if by_values(error):
         return SymflopsError(f"the control flow depends on the values of tensors{place(error)}: {text}")
     return SymflopsError(f"the model's own source fails with these sizes{place(error)}: {type(error).__name__}: {text}")
