@@ -7,7 +7,7 @@ Attention that a model's source writes out is not seen here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,29 +27,33 @@ class Pairs:
     keys: int
     every: int
     masked: int
+    has_sink: bool = False  # a weight that takes its part of each query's softmax
+
+    def of(self, name: str, flops: int, matmul: int, involved: Sequence[torch.Tensor]) -> tuple[int, int]:
+        """What an operation inside the attention costs, and how much of it is spent on masked pairs.
+
+        A sink is one more column of the softmax, as fused attention has it, however the source writes it out: beside
+        products and what is done to the scores nothing else is counted.
+        """
+        if not self.has_sink:
+            return flops, self.share(flops, involved)
+        if name == "_softmax":
+            return 5 * (self.every + self.every // self.keys), 5 * self.masked
+        if matmul or (name in ("add", "div", "mul") and self._is_of_pairs(involved[0])):
+            return flops, self.share(flops, involved)
+        return 0, 0
 
     def share(self, flops: int, involved: Iterable[torch.Tensor]) -> int:
-        """What of an operation's FLOPs is spent on masked pairs: those of one that reads or makes a number a pair.
-
-        Beside the keys there may be one more column, of a sink.
-        """
-        for tensor in involved:
-            for columns in (self.keys, self.keys + 1):
-                if self._has_columns(tensor, columns):
-                    return flops * self.masked // tensor.numel()
+        """What of an operation's FLOPs is spent on masked pairs: those of one that reads or makes a number a pair."""
+        if any(self._is_of_pairs(tensor) for tensor in involved):
+            return flops * self.masked // self.every
         return 0
 
-    def repeats_softmax(self, name: str, tensor: torch.Tensor) -> bool:
-        """Whether an operation is the maximum of scores beside a sink, or its subtraction: sources write these out
-        before a softmax that does the same once more, and a fused attention does it once."""
-        return name in ("max", "amax", "sub") and self._has_columns(tensor, self.keys + 1)
-
-    def _has_columns(self, tensor: torch.Tensor, columns: int) -> bool:
-        size = self.every // self.keys * columns
-        return tensor.shape[-2:] == (self.queries, columns) and tensor.numel() == size
+    def _is_of_pairs(self, tensor: torch.Tensor) -> bool:
+        return tensor.shape[-2:] == (self.queries, self.keys) and tensor.numel() == self.every
 
 
-def pairs(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None) -> Pairs:
+def pairs(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None, has_sink: bool = False) -> Pairs:
     """The pairs of queries and keys, (batch, heads, length, width) each, and how many of them a mask forbids."""
     batch, heads, queries = query.shape[:3]
     keys = key.shape[-2]
@@ -57,7 +61,7 @@ def pairs(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None) -> 
     if mask is not None:
         forbids = mask.logical_not() if mask.dtype == torch.bool else mask < HIDDEN
         masked = int(torch.broadcast_to(forbids[..., :keys], (batch, heads, queries, keys)).sum())
-    return Pairs(queries, keys, batch * heads * queries * keys, masked)
+    return Pairs(queries, keys, batch * heads * queries * keys, masked, has_sink)
 
 
 @contextmanager
@@ -75,7 +79,7 @@ def watched(enter: Callable[[Pairs | None], None], is_constant: Callable[[torch.
             module: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, *args: Any, **options: Any
         ) -> Any:
             known = attention_mask if attention_mask is not None and is_constant(attention_mask) else None
-            enter(pairs(query, key, known))
+            enter(pairs(query, key, known, options.get("s_aux") is not None))
             try:
                 return function(module, query, key, value, attention_mask, *args, **options)
             finally:

@@ -58,7 +58,7 @@ PER_RESULT = {
     "silu": 4, "sigmoid": 4, "mish": 5, "glu": 5, "log_sigmoid_forward": 5, "_softmax": 5, "_safe_softmax": 5,
 }  # fmt: skip
 # For each element that is read.
-PER_READ = _names("amax amin max min mean sum cumsum logcumsumexp")
+PER_READ = _names("amax amin aminmax max min mean sum cumsum logcumsumexp")
 # For each element that is read, and for each element of the result.
 PER_BOTH = {
     "var": (4, 0), "var_mean": (4, 0), "std": (4, 1), "linalg_vector_norm": (2, 1), "norm": (2, 1), "logsumexp": (4, 2),
@@ -176,6 +176,7 @@ RULES: dict[str, Callable[[Operation], tuple[int, int]]] = {
     "scatter_add": _added_at_places,
     "scatter_reduce": _added_at_places, "_fft_c2c": _transform, "_fft_r2c": _transform, "_fft_c2r": _transform,
 }  # fmt: skip
+OF_SHAPE = _names("empty_like full_like new_empty new_full new_ones new_zeros ones_like zeros_like")  # not of values
 NEUTRAL = {"mul": 1, "div": 1, "add": 0, "sub": 0, "pow": 1}  # x*1, x/1, x + 0, … are not computed
 
 
@@ -193,7 +194,8 @@ class Counter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         inputs = _tensors((args, kwargs))
-        varies = any(_address(tensor) in self.data for tensor in inputs)
+        of_shape = func.overloadpacket.__name__ in OF_SHAPE
+        varies = not of_shape and any(_address(tensor) in self.data for tensor in inputs)
         adds_mask = func.overloadpacket.__name__.rstrip("_") == "add" and self._is_mask_added(inputs)
         result = func(*args, **kwargs)
         outputs = _tensors(result)
@@ -212,14 +214,16 @@ class Counter(TorchDispatchMode):
 
     def _add(self, packet: str, o: Operation) -> None:
         name = packet if packet.startswith("_") and not packet.endswith("_") else packet.rstrip("_")
-        repeated = self.pairs is not None and self.pairs.repeats_softmax(name, o.inputs[0])
-        flops, matmul = (0, 0) if repeated else self._work(name, o)
+        flops, matmul = self._work(name, o)
+        masked = masked_matmul = 0
+        if self.pairs is not None:
+            flops, masked = self.pairs.of(name, flops, matmul, (o.result, *o.inputs))
+            masked_matmul = masked if matmul else 0
         self.by_name[name] = self.by_name.get(name, 0) + flops
         self.flops += flops
         self.matmul_flops += matmul
-        if self.pairs is not None:
-            self.masked_flops += self.pairs.share(flops, (o.result, *o.inputs))
-            self.masked_matmul_flops += self.pairs.share(matmul, (o.result, *o.inputs))
+        self.masked_flops += masked
+        self.masked_matmul_flops += masked_matmul
 
     def enter(self, pairs: Pairs | None) -> None:
         """The attention of these pairs begins; with None it is over."""

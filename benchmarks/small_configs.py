@@ -159,6 +159,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
     "gemma4_text": {"global_head_dim": (32, 40)},
     "gemma4_unified_text": {"global_head_dim": (32, 40)},
     "gpt_neo": {"attention_types": ([[["global", "local"], 1], [["global"], 1]], [[["global", "local"], 2]])},
+    "gpt_neox": {"hidden_size": (96, 128)},  # a quarter of a head is rotated, and half of that is more than 1
     "gptj": {"rotary_dim": (4, 8)},
     "falcon_mamba": {"expand": (2, 3)},
     "helium": {"head_dim": (8, 16)},  # the output projection is square
@@ -211,6 +212,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "axial_pos_shape": ((26, 32), (28, 32)),
         "axial_pos_embds_dim": ((20, 28), (24, 40)),
     },
+    "stablelm": {"hidden_size": (96, 128)},  # as gpt_neox
     "xlstm": {"ffn_round_up_to_multiple_of": (8, 12)},
     "xlnet": {"d_head": (8, 16)},
     "zamba": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from symflops import algebra, polynomial
@@ -108,12 +108,25 @@ def _window(group: Layer) -> Value | None:
     """How far back the attention of a group sees, if that is limited and no more is kept."""
     attention = [p.layer for p in group.parts if p.layer.formula is not None and p.layer.formula.name in ATTENTION]
     windows = [
-        None if args.get("kv_read") == args["kv_len"] else args.get("window")
+        None if args.get("kv_read") == args["kv_len"] else args.get("window", _kept(args))
         for layer in attention
         if (args := dict(layer.args))
     ]
     limited = [w for w in windows if w is not None]
     return maximum(*limited) if limited and len(limited) == len(windows) else None
+
+
+def _kept(args: Mapping[str, Value]) -> Value | None:
+    """The window of a cache that a mask says nothing of: of `seq_len + min(past_len, window - 1)` keys."""
+    cached = polynomial.add(args["kv_len"], polynomial.negate(args["q_len"]))
+    limits = [
+        other
+        for call in calls_of(cached, "past_len")
+        if call.function == "min" and cached == minimum(*call.arguments)
+        for other in call.arguments
+        if "past_len" not in free_symbols(other)
+    ]
+    return polynomial.add(limits[0], 1) if len(limits) == 1 else None
 
 
 def _asks_for_state(layer: Layer) -> bool:

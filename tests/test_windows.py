@@ -5,12 +5,16 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import operation_count
 import pytest
 import torch
+from small_configs import small_config
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM, Gemma2Config, Llama4TextConfig, MistralConfig
 
 import symflops
+from symflops import numeric, storage
+from symflops.algebra import substitute
 from symflops.model import Model
 
 WINDOW, HEADS, KV_HEADS, WIDTH = 4, 4, 2, 8
@@ -99,3 +103,14 @@ def test_a_cache_that_keeps_everything_is_read_whole() -> None:
     model = symflops.load({"name": "kept", "symbols": {}, "layers": layers})
     assert model.total().at(seq_len=1, past_len=9).matmul_flops == 4 * 10
     assert str(symflops.kv_cache(model)) == "2*cache_bytes*(past_len + seq_len)"
+
+
+def test_a_cache_that_is_shorter_than_what_the_mask_shows():
+    """The mask of Moshi says nothing of the window of its cache; what is kept is what the cache then holds."""
+    config = small_config("moshi", 0)
+    model = symflops.derive(config)
+    kept = substitute(storage.cache(model), model.symbols)
+    for batch, length, past in ((3, 33, 0), (2, 5, 9), (1, 1, 300)):
+        point = {"batch_size": batch, "seq_len": length, "past_len": past, "cache_bytes": 1}
+        counted = operation_count.count(config, batch, length, past).state
+        assert numeric.evaluate(kept, numeric.with_defaults(point)) == counted
