@@ -76,6 +76,16 @@ def test_masked_pairs_are_counted_from_masks():
     assert masked_pairs.pairs(query, key, mask == 0) == found
 
 
+def test_a_sink_is_one_more_column_of_the_softmax():
+    """2 sequences, 4 heads, 3 queries, 5 keys: a softmax of 6 columns, and nothing else that the source writes out."""
+    sink = masked_pairs.Pairs(3, 5, 2 * 4 * 15, 2 * 4 * 9, has_sink=True)
+    scores, per_query = torch.ones(2, 4, 3, 5), torch.ones(2, 4, 3)
+    assert sink.of("_softmax", 0, 0, [scores]) == (5 * 2 * 4 * 3 * 6, 5 * 2 * 4 * 9)
+    assert sink.of("mul", 120, 0, [scores]) == (120, 72)
+    assert sink.of("logsumexp", 480, 0, [per_query, scores]) == (0, 0)
+    assert sink.of("sub", 144, 0, [torch.ones(2, 4, 3, 6)]) == (0, 0)
+
+
 def test_a_sliding_cache_shorter_than_what_it_was_given_is_one():
     config = MistralConfig(
         vocab_size=90, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1,

@@ -38,6 +38,7 @@ MASK = torch.tensor([0.0, torch.finfo(torch.float32).min, 0.0, 0.0])
         (lambda x: nn.functional.conv1d(x[None], x[:, None, :2], groups=3), (2 * 3 * 3 * 2, 36)),
         (lambda x: torch.complex(x, x) * torch.complex(x, x), (72, 0)),  # (a + ib)(c + id): 4 products, 2 sums
         (lambda x: torch.complex(x, x) * x, (24, 0)),
+        (lambda x: torch.zeros_like(x) * 2 + 1, (0, 0)),  # of a size, not of values
         (lambda x: torch.zeros(3, 4).index_add(0, torch.tensor([0, 0, 1]), x), (12, 0)),
     ],
 )
