@@ -41,25 +41,28 @@ def main() -> int:
     order = [kind for kind in kinds for _ in range(1 if given.kind else SHARES[kind])]
     random.Random(0).shuffle(order)
     tried, failed, refused, reasons = Counter(), Counter(), Counter(), Counter()  # type: ignore[var-annotated]
-    for i in range(given.count):
-        kind = order[i % len(order)]
-        tried[kind] += 1
-        began = time.process_time()
-        asked: list[str] = []
-        try:
-            questions_asked.KINDS[kind](random.Random(f"{given.seed} {i}"), asked)
-        except SymflopsError as error:
-            refused[kind] += 1
-            reasons[kind, re.sub(r"[\d,.]+|'.*?'", "#", str(error))[:70]] += 1
-            if given.refusals:
-                print(f"REFUSED {kind} {given.seed} {i}: {asked}: {error}", flush=True)
-        except Exception as error:
-            failed[kind] += 1
-            print(f"FAILED {kind} {given.seed} {i}: {asked}: {type(error).__name__}: {error}", flush=True)
-            if not isinstance(error, AssertionError):
-                traceback.print_exc()
-        if (seconds := time.process_time() - began) > given.slow:
-            print(f"SLOW {seconds:.1f} s {kind} {given.seed} {i}: {asked}", flush=True)
+    try:
+        for i in range(given.count):
+            kind = order[i % len(order)]
+            tried[kind] += 1
+            began = time.process_time()
+            asked: list[str] = []
+            try:
+                questions_asked.KINDS[kind](random.Random(f"{given.seed} {i}"), asked)
+            except SymflopsError as error:
+                refused[kind] += 1
+                reasons[kind, re.sub(r"[\d,.]+|'.*?'", "#", str(error))[:70]] += 1
+                if given.refusals:
+                    print(f"REFUSED {kind} {given.seed} {i}: {asked}: {error}", flush=True)
+            except Exception as error:
+                failed[kind] += 1
+                print(f"FAILED {kind} {given.seed} {i}: {asked}: {type(error).__name__}: {error}", flush=True)
+                if not isinstance(error, AssertionError):
+                    traceback.print_exc()
+            if (seconds := time.process_time() - began) > given.slow:
+                print(f"SLOW {seconds:.1f} s {kind} {given.seed} {i}: {asked}", flush=True)
+    except KeyboardInterrupt:
+        print("stopped before the end", flush=True)
     for (kind, reason), count in reasons.most_common(25):
         print(f"{count:6} refused  {kind:12} {reason}")
     for kind in kinds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import pytest
@@ -323,3 +324,14 @@ def test_sums_of_many_values() -> None:
     assert type(multiply(Fraction(1, 2), 4)) is int
     assert multiply(from_text("1/(a + b)"), from_text("a + b"), 0) == 0
     assert read(write(flat(add(from_text("a/2"), from_text("a/2"))))) == "a"
+
+
+@pytest.mark.parametrize(
+    "text", ["floor(5*n - dtype_bytes/2)", "ceil(5*n - dtype_bytes/2)", "floor(n*m - n*dtype_bytes)"]
+)
+def test_what_is_whole_moves_out_of_a_rounding_with_its_sign(text: str) -> None:
+    """Judged by Python's own floor and ceil at fractions of bytes."""
+    value = from_text(text)
+    for n, m, b in product(range(4), range(4), (Fraction(1, 2), Fraction(1), Fraction(5, 2), Fraction(4))):
+        names = {"n": n, "m": m, "dtype_bytes": b, "floor": math.floor, "ceil": math.ceil}
+        assert evaluate(value, {"n": n, "m": m, "dtype_bytes": b}) == eval(text, {}, names)

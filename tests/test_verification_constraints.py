@@ -207,3 +207,9 @@ def test_a_condition_that_holds_only_where_a_side_has_no_value_does_not_exclude_
     verdict = symflops.verify("s", "1/s", assume=["s <= 0"])
     assert verdict.status == "unproven"
     assert verdict.proof == "the conditions exclude every point at which both formulas have a value"
+
+
+def test_a_condition_whose_right_side_is_irrational() -> None:
+    """3 < sqrt(s) from s = 10 on, where 12 - s is still positive."""
+    verdict = symflops.verify("s", "s + max(0, 12 - s)", assume=["3 < sqrt(s)"])
+    assert (verdict.status, verdict.counterexample) == ("different", {"s": 10})
