@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import symflops
 from symflops import SymflopsError
 from symflops.algebra import from_text
 from symflops.analysis.curves import Curve, curves
@@ -134,3 +135,13 @@ def test_the_root_of_a_line_with_a_power_of_many_digits() -> None:
     assert root.low <= exactly <= root.high
     assert root.number == float(exactly)
     assert str(root.closed) == "3/(63/64)**2000"
+
+
+def test_a_power_of_too_many_digits_is_not_0() -> None:
+    """(3/8)**40000 is less than 2**-50000 and more than 0."""
+    assert roots(from_text("8*(3/8)**40000"), "n") == []
+    model = {"name": "m", "symbols": {}, "layers": {"a": {"cost": dict.fromkeys(symflops.METRICS, "seq_len")}}}
+    question = "8*(1 - (3/8)**batch_size) == 8"
+    assert symflops.solve(model, question, "past_len", batch_size=40_000).status == "never"
+    with pytest.raises(SymflopsError, match="a power of too many digits"):
+        roots(from_text("(3/8)**40000*n - 3"), "n")

@@ -151,6 +151,10 @@ def polynomial_roots(value: Value, name: str) -> Iterator[Root]:
     if plain == value or len(numbers) < len(coefficients(value, name)):
         yield from _exact_roots(value, name)
         return
+    if any(not c for e, c in numbers.items() if e):  # its number is 0, though it is not
+        raise SymflopsError(f"cannot solve {str(value)[:100]}: a power of too many digits")
+    if max(numbers) == 0:
+        return  # a constant that is not 0
     # A coefficient with a power of very many digits: the roots are as good as its number is.
     for root in _exact_roots(plain, name):
         closed = negate(divide(coefficients(value, name).get(0, 0), coefficients(value, name)[1]))
