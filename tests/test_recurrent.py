@@ -70,14 +70,19 @@ def test_a_file_that_says_no_state_is_refused():
 
 
 def leaf(flops: Value) -> dict:
-    from symflops.trace.layer_data import text
-
-    cost = {"flops": text(flops), "matmul_flops": 0, "read_bytes": 0, "write_bytes": 0, "intermediate_bytes": 0}
+    cost = {
+        "flops": layer_data.text(flops),
+        "matmul_flops": 0,
+        "read_bytes": 0,
+        "write_bytes": 0,
+        "intermediate_bytes": 0,
+    }
     return {"cost": cost | {"parameters": 0}}
 
 
 def flops_at(layers: dict, **point: int) -> int:
-    return symflops.load({"name": "t", "symbols": {"kernel": 4}, "layers": layers}).total().at(**point).flops
+    data = {"name": "t", "symbols": {"kernel": 4}, "layers": layer_data.readable(layers)}
+    return symflops.load(data).total().at(**point).flops
 
 
 def module(**leaves: Value) -> dict:
@@ -121,7 +126,7 @@ def test_values_are_made_readable_once_when_all_records_are_one(monkeypatch):
         "state": "seq_len*(a + b)",
         "sub_layers": {
             "scan": {"cost": joined["block"]["sub_layers"]["scan"]["cost"] | {
-                "flops": "seq_len*(a + b) + min(past_len, 1)"}},
+                "flops": "seq_len*(a + b) + min(1, past_len)"}},
             "call": {"formula": "linear", "args": {"n": "seq_len*(a + b)"}, "repeat": "2"},
         },
     }  # fmt: skip
