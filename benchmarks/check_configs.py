@@ -83,10 +83,13 @@ def derived(folder: Path, limit: float) -> Row:
     try:
         model = symflops.derive(folder, timeout=limit)
     except SymflopsError as error:
-        return {"refused": str(error), "counted": "note" not in expected, "seconds": _since(started)}
+        said = str(error).replace(f"{folder.parent}/", "")
+        return {"refused": said, "counted": "note" not in expected, "seconds": _since(started)}
     MODELS.mkdir(exist_ok=True)
     (MODELS / f"{folder.name}.json").write_text(model.dumps(), "utf-8")
-    return {"seconds": _since(started), "notes": list(model.notes), **compare(model, expected)}
+    found, counted = model.class_name.rpartition(".")[2], expected.get("class", "")
+    classes = {"class": f"{found}, counted {counted}"} if counted not in ("", found) else {}
+    return {"seconds": _since(started), "notes": list(model.notes), **classes, **compare(model, expected)}
 
 
 def bound(folder: Path, others: Iterable[Path]) -> Iterator[tuple[str, Row]]:
@@ -147,6 +150,8 @@ def verdict(row: Row) -> str:
         return "failed"
     if "refused" in row:
         return "refused" if row.get("counted", True) else "refused, and not counted"
+    if "class" in row:
+        return "another class"
     cells = [row.get(column, "not counted") for column in COLUMNS]
     if any(", counted " in cell for cell in cells):
         return "different"
@@ -162,7 +167,7 @@ def table(rows: Sequence[Row]) -> str:
         name = f"{row['config']} → {row['to']}" if "to" in row else row["config"]
         cells = [row.get(column, "") for column in COLUMNS]
         short = ["not counted" if cell.startswith("not counted") else cell.partition(":")[0] for cell in cells]
-        said = row.get("failed") or row.get("refused") or ""
+        said = row.get("failed") or row.get("refused") or row.get("class") or ""
         said = said or "; ".join(c.partition(": ")[2] for c in cells if c.startswith("refused"))
         line = [name, verdict(row), *short, str(row.get("seconds", "")), said]
         escaped = [cell.replace("|", "\\|") for cell in line]

@@ -47,6 +47,14 @@ def test_equal_and_different(folder):
     assert check_configs.verdict(row) == "different"
 
 
+def test_another_class_than_was_counted(folder):
+    row = check_configs.derived(folder("a", TINY, EXPECTED | {"class": "LlamaModel", "parameters": 7}), 60)
+    assert row["class"] == "LlamaForCausalLM, counted LlamaModel"
+    assert check_configs.verdict(row) == "another class"
+    row = check_configs.derived(folder("b", TINY, EXPECTED | {"class": "LlamaForCausalLM"}), 60)
+    assert check_configs.verdict(row) == "equal"
+
+
 def test_a_refusal_and_what_nobody_counted(folder):
     unknown = {"model_type": "no_such_type"}
     row = check_configs.derived(folder("a", unknown, {"note": "unknown"}), 60)
