@@ -440,6 +440,11 @@ BROKEN = {
         {"tie_word_embeddings": True},
         "assumption broken: tie_word_embeddings == false (with tie_word_embeddings=true)",
     ),
+    "of two the one that is more likely to matter": (
+        "llama",
+        {"rope_parameters": {"rope_type": "linear", "factor": 2.0}, "tie_word_embeddings": True},
+        "assumption broken: tie_word_embeddings == false (with tie_word_embeddings=true)",
+    ),
     "a factor that was 1": (
         "granite",
         {"residual_multiplier": 0.5},

@@ -190,7 +190,9 @@ class _Values:
                 raise _unfit(f"its {name}s differ in what no list of it says")
 
     def check_facts(self) -> None:
-        """Raise SymflopsError for the first choice that is another one in this config."""
+        """Raise SymflopsError for a choice that is another one in this config: of several, one that is no list or dict
+        of numbers, which seldom decide what is computed."""
+        broken: list[tuple[bool, str]] = []
         stated: dict[str, list[str]] = {}
         for name, value in filter(None, map(fact, self.model.assumes)):
             stated.setdefault(name, []).append(json.dumps(value, sort_keys=True))
@@ -203,7 +205,9 @@ class _Values:
             for text in found:
                 if text not in expected and not self._is_of_layers(name, text):
                     shown = f"{name} == {one_line(expected[0], 120)} (with {name}={one_line(text, 120)})"
-                    raise SymflopsError(f"assumption broken: {shown}")
+                    broken.append((text.startswith(("{", "[")), f"assumption broken: {shown}"))
+        if broken:
+            raise SymflopsError(min(broken, key=lambda one: one[0])[1])
 
     def _is_of_layers(self, name: str, text: str) -> bool:
         """Whether this is a list that a choice for each layer is about."""
