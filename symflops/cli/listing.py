@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from symflops.cli import completion
+from symflops.cli import completion, terminal
 from symflops.cli.quantities import aligned, engineering
 from symflops.errors import one_line
 from symflops.formula import formula_names, load_formula
@@ -77,7 +77,8 @@ def models(
     In a layer's own "cost", metrics that are not stated are what "others" says: 0, or "unknown".
     """
     if name is not None:
-        print(shipped_file(name), end="")
+        with terminal.verbatim():
+            print(shipped_file(name), end="")
         return
     loaded = [load(known) for known in model_names()]
     counts = [model.total().at(batch_size=1, seq_len=1).number("parameters") for model in loaded]

@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from symflops import derived_cache
-from symflops.cli import output_file, request, streams
+from symflops.cli import output_file, request, streams, terminal
 from symflops.errors import SymflopsError
 
 Command = Callable[..., None]
@@ -61,7 +61,10 @@ def command(function: Command) -> Command:
                 given["plot"], file = given["plot"] or file, None
             if given["output"] is None:
                 given["output"] = next(c for c in formats if c.value == _format(file, default, formats))
-            return function(**given) if file is None else _into_file(file, function, given)
+            if file is not None:
+                return _into_file(file, function, given)
+            with terminal.answering(given["output"].value):
+                return function(**given)
 
     vars(called)["__signature__"] = Signature(parameters)
     called.__annotations__ = {p.name: p.annotation for p in parameters}
