@@ -11,6 +11,9 @@ from symflops.tree import MAX_BITS, exact
 
 Number = int | Fraction
 
+_PRIMES = [n for n in range(2, 1000) if all(n % d for d in range(2, isqrt(n) + 1))]
+_FACTORING = 30  # steps of a budget
+
 
 def is_small_power(base: Number, exponent: int) -> bool:
     """Whether a power lies between -1 and 1 and has more digits than are worth writing out: (7/8)**4096."""
@@ -70,3 +73,21 @@ def rational_logarithm2(a: Number) -> int | None:
     if a.numerator & (a.numerator - 1) or a.denominator & (a.denominator - 1):
         return None
     return a.numerator.bit_length() - a.denominator.bit_length()
+
+
+def prime_factors(number: int) -> dict[int, int]:
+    """The exponents of the primes below 1,000 in a positive integer, and of what is left, which is not a square.
+
+    >>> prime_factors(360), prime_factors(4 * 1009**2)
+    ({2: 3, 3: 2, 5: 1}, {2: 2, 1009: 2})
+    """
+    budget.charge(_FACTORING)
+    found: dict[int, int] = {}
+    for prime in _PRIMES:
+        while number % prime == 0:
+            number //= prime
+            found[prime] = found.get(prime, 0) + 1
+    times = 1
+    while number > 1 and isqrt(number) ** 2 == number:
+        number, times = isqrt(number), 2 * times
+    return found | ({number: times} if number > 1 else {})

@@ -181,8 +181,8 @@ def divide(a: Value, b: Value) -> Value:
 def power(base: Value, exponent: Value) -> Value:
     """`base ** exponent`: expanded for an integer exponent, an opaque factor otherwise."""
     if isinstance(exponent, Fraction):
-        if exponent.denominator == 2:
-            return power(square_root(base), exponent.numerator)
+        if exponent.denominator & (exponent.denominator - 1) == 0:  # a**(3/4) is sqrt(sqrt(a))**3
+            return power(square_root(base), exact(2 * exponent))
         raise SymflopsError(f"exponent {exponent} is not an integer; use sqrt or integer powers")
     if isinstance(exponent, Polynomial):
         if base == 1:

@@ -27,7 +27,7 @@ def measure(e: sympy.Expr, known: dict[sympy.Expr, tuple[int, int]]) -> tuple[in
     if e not in known:
         if e in (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
             raise SymflopsError(f"no number: {e} occurs in it" if e == sympy.I else "division by zero")
-        if e.is_Pow and e.exp.is_Integer and abs(e.exp) > polynomial.MAX_EXPONENT:
+        if e.is_Pow and not e.base.is_Rational and e.exp.is_Integer and abs(e.exp) > polynomial.MAX_EXPONENT:
             raise SymflopsError(f"exponent {e.exp} is larger than the {polynomial.MAX_EXPONENT} allowed")
         length, depth = (len(str(e)) if e.is_Symbol else 8), 0
         if e.is_Rational:
@@ -92,7 +92,7 @@ def _power_tree(base: sympy.Expr, exponent: sympy.Expr) -> Tree:
     if not exponent.is_Rational:
         return ("**", _tree(base), _tree(exponent))
     if exponent.is_negative:
-        return ("/", 1, _tree(base**-exponent))
+        return ("/", 1, _power_tree(base, -exponent))
     top, root = int(exponent.p), int(exponent.q)
     tree = _tree(base)
     while root % 2 == 0:  # a**(3/4) is sqrt(sqrt(a))**3
@@ -107,7 +107,7 @@ def _product_tree(e: sympy.Mul) -> Tree:
     factors = _in_order(rest) if isinstance(rest, sympy.Mul) else [rest]
     below = [f for f in factors if isinstance(f, sympy.Pow) and f.exp.is_Rational and f.exp.is_negative]
     top = [_tree(f) for f in factors if f not in below]
-    bottom = [_tree(1 / f) for f in below]
+    bottom = [_power_tree(f.base, -f.exp) for f in below]
     size = abs(Fraction(int(coefficient.p), int(coefficient.q)))
     if size.numerator != 1 or not top:
         top.insert(0, size.numerator)
