@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
+from typing import NamedTuple
 
 from symflops.grouping import SHORT, short_names
 from symflops.tree import Tree
@@ -24,8 +24,7 @@ _EMPTY = 600  # how bad a line is that has nothing in it
 _MAY_BREAK = r"\penalty300 "  # worse than after a sign, with \binoppenalty 0
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """LaTeX that stays on one line, about so many em wide, and how bad a line break before it would be."""
 
     text: str
@@ -196,10 +195,10 @@ def _product(factors: list[list[Piece]]) -> list[Piece]:
         # A number stays with what it multiplies; a line rather breaks before a bracket than between two letters.
         bare = len(before) == 1 and before[0].text.replace("{,}", "").isdigit()
         penalty = _NEVER if bare else _ARGUMENT if factor[0].text.startswith("(") else _LETTER
-        found[-1] = replace(
-            found[-1], text=found[-1].text + (r"\cdot " if number else r"\,"), width=found[-1].width + 0.4
+        found[-1] = found[-1]._replace(
+            text=found[-1].text + (r"\cdot " if number else r"\,"), width=found[-1].width + 0.4
         )
-        found += [replace(factor[0], penalty=penalty), *factor[1:]]
+        found += [factor[0]._replace(penalty=penalty), *factor[1:]]
     return found
 
 
@@ -212,8 +211,8 @@ def _power(base: Tree, exponent: Tree, names: Mapping[str, str]) -> tuple[list[P
     text = "".join(piece.text for piece in above)
     last = below[-1]
     if last.text.endswith("}") and "_{" in last.text and len(below) == 1:
-        last = replace(last, text=f"{{{last.text}}}")
-    return [*below[:-1], replace(last, text=rf"{last.text}^{{{text}}}", width=last.width + 0.75 * wide)], _POWER
+        last = last._replace(text=f"{{{last.text}}}")
+    return [*below[:-1], last._replace(text=rf"{last.text}^{{{text}}}", width=last.width + 0.75 * wide)], _POWER
 
 
 def _function(operation: str, operands: Sequence[Tree], names: Mapping[str, str]) -> list[Piece]:
@@ -226,9 +225,9 @@ def _function(operation: str, operands: Sequence[Tree], names: Mapping[str, str]
     inside: list[Piece] = []
     for operand in operands:
         if inside:
-            inside[-1] = replace(inside[-1], text=inside[-1].text + r",\;", width=inside[-1].width + 0.8)
+            inside[-1] = inside[-1]._replace(text=inside[-1].text + r",\;", width=inside[-1].width + 0.8)
         first, *rest = pieces(operand, names)
-        inside += [replace(first, penalty=_ARGUMENT), *rest]
+        inside += [first._replace(penalty=_ARGUMENT), *rest]
     return _enclosed(before, inside, after)
 
 
@@ -240,12 +239,12 @@ _BRACKETS = {
 
 def _enclosed(before: str, inside: list[Piece], after: str) -> list[Piece]:
     extra = 0.5 + 0.5 * len(re.sub(r"\\lfloor|\\lceil|\\operatorname|[\\{}]", "", before))
-    inside = [replace(p, penalty=min(p.penalty + 60, _NEVER)) for p in inside]  # the outermost break reads best
+    inside = [Piece(p.text, p.width, min(p.penalty + 60, _NEVER)) for p in inside]  # the outermost break reads best
     found = [
-        replace(inside[0], text=before + inside[0].text, width=inside[0].width + extra, penalty=_NEVER),
+        inside[0]._replace(text=before + inside[0].text, width=inside[0].width + extra, penalty=_NEVER),
         *inside[1:],
     ]
-    return [*found[:-1], replace(found[-1], text=found[-1].text + after, width=found[-1].width + 0.5)]
+    return [*found[:-1], found[-1]._replace(text=found[-1].text + after, width=found[-1].width + 0.5)]
 
 
 def _bracket(tree: Tree, names: Mapping[str, str], least: int) -> list[Piece]:

@@ -23,9 +23,8 @@ from symflops.sympy_function import LongPower, log2
 from symflops.tree import exact
 
 _NAMES = {"Min": "min", "Max": "max", "floor": "floor", "ceiling": "ceil", "log2": "log2"}
-_STEPS = 5  # of a budget, for each operand of an operation
-_ORDERING = 1  # for each comparison of two operands
-_SORTING = 20  # for each operand that is put into SymPy's other order
+_STEPS = 8  # of a budget, for each operand of an operation
+_SORTING = 20  # for each operand of a function of SymPy
 
 
 class Factors(NamedTuple):
@@ -110,9 +109,9 @@ class Builder:
         coefficients: dict[sympy.Expr, sympy.Rational] = {}
         for operand in operands:
             for term in sympy.Add.make_args(operand):
-                budget.charge(_STEPS)
+                budget.charge(2 if term.is_Rational else _STEPS)
                 number, rest = _split(term)
-                coefficients[rest] = coefficients.get(rest, sympy.S.Zero) + number
+                coefficients[rest] = _checked(coefficients.get(rest, sympy.S.Zero) + number)
         number = coefficients.pop(sympy.S.One, sympy.S.Zero)
         return self.added(number, [self.scaled(rest, c) for rest, c in coefficients.items() if c != 0])
 
@@ -176,7 +175,7 @@ class Builder:
         return _checked(number), {key: c for key, c in powers.items() if c != 0}
 
     def in_order(self, parts: list[sympy.Expr]) -> list[sympy.Expr]:
-        budget.charge(_ORDERING * len(parts) * len(parts).bit_length())
+        budget.charge(len(parts) * len(parts).bit_length() // 8)
         return sorted(parts, key=_BY_FORM)
 
     # -------------------------------------------------------------------------------------------------------- powers
@@ -268,6 +267,7 @@ class Builder:
         budget.charge(_STEPS)
         if a.is_Rational:
             return sympy.Integer(int(a.__floor__() if name == "floor" else a.__ceil__()))
+        budget.charge(_SORTING)
         if self.as_written:
             return self.kept(_ROUNDINGS[name](a, evaluate=False))
         if polynomial.is_integer(self.value(a)):
@@ -297,5 +297,6 @@ def _unordered(*factors: sympy.Expr) -> sympy.Expr:
 
 
 def _checked(number: sympy.Rational) -> sympy.Rational:
-    check_bits(Fraction(int(number.p), int(number.q)))
+    check_bits(number.p)
+    check_bits(number.q)
     return number

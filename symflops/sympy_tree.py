@@ -29,7 +29,7 @@ def measure(e: sympy.Expr, known: dict[sympy.Expr, tuple[int, int]]) -> tuple[in
             raise SymflopsError(f"no number: {e} occurs in it" if e == sympy.I else "division by zero")
         if e.is_Pow and not e.base.is_Rational and e.exp.is_Integer and abs(e.exp) > polynomial.MAX_EXPONENT:
             raise SymflopsError(f"exponent {e.exp} is larger than the {polynomial.MAX_EXPONENT} allowed")
-        length, depth = (len(str(e)) if e.is_Symbol else 8), 0
+        length, depth = (len(e.name) if e.is_Symbol else 8), 0
         if e.is_Rational:
             length = (int(e.p).bit_length() + int(e.q).bit_length()) * 3 // 10 + 1 + 2 * (not e.is_Integer)
             depth = (e.p < 0) + (not e.is_Integer)
