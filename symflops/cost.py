@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from symflops import algebra, notation, notebook, numeric, polynomial
 from symflops.domain import NO_CONDITIONS, Domain
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, expect
 from symflops.grid import Sweep as Sweep
 from symflops.grid import is_number, negative_error
 from symflops.grouping import grouped, renamed, short_names
@@ -236,6 +236,7 @@ class Cost:
 
     def share(self, part: Cost, metric: str) -> float:
         """What fraction of one metric a part makes up, both evaluated; 0 of nothing is 0."""
+        expect(part, Cost, "a cost")
         whole = self.number(metric)
         return part.number(metric) / whole if whole else 0.0
 

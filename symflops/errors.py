@@ -44,11 +44,22 @@ def reason(error: Exception, lines: int = 1) -> str:
     return one_line(" ".join(said[:lines]), 300)
 
 
-def nearest(name: str, valid: "list[str] | tuple[str, ...]") -> str:
+def expect(value: object, kind: type | tuple[type, ...], what: str) -> None:
+    """Raise SymflopsError for a value of another type.
+
+    >>> expect(None, str, "the name of a formula")
+    Traceback (most recent call last):
+    symflops.errors.SymflopsError: expected the name of a formula, got NoneType
+    """
+    if not isinstance(value, kind):
+        raise SymflopsError(f"expected {what}, got {type(value).__name__}")
+
+
+def nearest(name: object, valid: "list[str] | tuple[str, ...]") -> str:
     """A hint for a name that does not exist: `; did you mean 'x'?`, or the valid names when they are few."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name[:100], valid, n=1, cutoff=0.6)
+    close = get_close_matches(str(name)[:100], valid, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]!r}?"
     if 0 < len(valid) <= 12:

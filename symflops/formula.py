@@ -13,7 +13,7 @@ from typing import Any
 
 from symflops import algebra, files
 from symflops.cost import METRICS, Cost, to_value
-from symflops.errors import SymflopsError, nearest
+from symflops.errors import SymflopsError, expect, nearest
 from symflops.handles import means
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value
@@ -185,6 +185,7 @@ def formula_names() -> tuple[str, ...]:
 
 def load_formula(name: str) -> Formula:
     """The formula of that name in the library, or in a TOML file when the name ends in `.toml`."""
+    expect(name, str, "the name of a formula")
     if name.endswith(".toml"):
         return read_formula(Path(name))
     if name.lower() in shipped_names():

@@ -46,6 +46,8 @@ class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
     def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
         import numpy as np
 
+        if not isinstance(name, str):
+            raise KeyError(name)
         if name not in self._columns:
             if name in self._axes:
                 array = self._axes[name]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from symflops import algebra, numeric, polynomial, strangers
 from symflops.cost import Cost
 from symflops.domain import Domain
-from symflops.errors import SymflopsError, nearest
+from symflops.errors import SymflopsError, expect, nearest
 from symflops.files import NoFileError
 from symflops.formula import data_folder, in_order
 from symflops.graph import graph, total
@@ -164,6 +164,7 @@ class Model:
 
         Raises SymflopsError when there is none.
         """
+        expect(pattern, str, "the name of a part")
         wanted = pattern.split(".")
         found: list[Place] = []
         for place in self.places():
@@ -183,7 +184,7 @@ class Model:
 
         Raises SymflopsError for a symbol that the model does not have and for values that break an assumption.
         """
-        for name in values:
+        for name in numeric.mapping(values):
             if name not in self.definitions:
                 hint = nearest(name, tuple(self.definitions))
                 raise SymflopsError(f"unknown symbol {name!r}{hint}", where=self.name)
@@ -202,13 +203,13 @@ class Model:
         and a fact about the config that the model was derived from cannot be broken by a number.
         """
         try:
-            self._domain_in_numbers.substitute(run or {})
+            self._domain_in_numbers.substitute(numeric.mapping({} if run is None else run))
         except SymflopsError as error:
             raise error.within(self.name) from None
 
     def unexpected(self, run: Mapping[str, Number]) -> list[str]:
         """Notes on the values of a run that are beyond what the model was made for, such as its longest sequence."""
-        known = {**self.symbols, **run}
+        known = {**self.symbols, **numeric.mapping(run)}
         broken = [c.broken(known) for c in Domain.of(self.expects).conditions if not c.holds(known)]
         said = "beyond what it was made for, though the formulas hold"
         return [f"{said}: {error.message.removeprefix('assumption broken: ')}" for error in broken]
@@ -216,6 +217,7 @@ class Model:
     def usual_length(self, run: Mapping[str, Any]) -> int:
         """The length that is taken where none is given: 2,048 tokens or the largest power of two below that the model
         can run with these values of other run symbols; 1 where it can run none of them."""
+        numeric.mapping(run)
         for length in _USUAL_LENGTHS:
             with suppress(SymflopsError):
                 self.check_assumptions(self.total().with_defaults({**run, "seq_len": length}))

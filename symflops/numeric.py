@@ -60,13 +60,20 @@ def _decimal(name: str, value: Any) -> Number:
 
 def with_defaults(bindings: Mapping[str, Any], dtype_bytes: Number = 2) -> dict[str, Number]:
     """Checked numbers for symbols, completed by the defaults of the run symbols; `dtype_bytes` is that of a model."""
-    numbers = {name: check(name, value) for name, value in bindings.items()}
+    numbers = {name: check(name, value) for name, value in mapping(bindings).items()}
     numbers.setdefault("past_len", 0)
     numbers.setdefault("causal", 0)
     dtype_bytes = numbers.setdefault("dtype_bytes", dtype_bytes)
     numbers.setdefault("weight_bytes", dtype_bytes)
     numbers.setdefault("cache_bytes", dtype_bytes)
     return numbers
+
+
+def mapping(given: Any) -> Mapping[str, Any]:
+    """Values by the names of symbols, or SymflopsError for anything else."""
+    if isinstance(given, Mapping) and all(isinstance(name, str) for name in given):
+        return given
+    raise SymflopsError(f"expected values by the names of symbols, got {type(given).__name__}")
 
 
 def check_names(given: Mapping[str, Any], known: set[str]) -> None:
@@ -207,7 +214,10 @@ def _array_leaf(leaf: int | Fraction | str, arrays: Mapping[str, Any], exactly: 
     if isinstance(leaf, str):
         return arrays[leaf]
     if not exactly:
-        return float(leaf)
+        try:
+            return float(leaf)
+        except OverflowError:
+            raise SymflopsError("a number in the formula is too large for a float; at() computes it exactly") from None
     return leaf if type(leaf) is int else (leaf.numerator, leaf.denominator)
 
 

@@ -35,6 +35,7 @@ from symflops.value import value_of as value_of
 MAX_TERMS = 100_000  # products that one multiplication may form
 MAX_EXPONENT = 1000
 _TOO_MANY = f"expanding the product needs more than {MAX_TERMS:,} terms"
+_ROOT_STEPS = 10  # of a budget, for each product in which a root is squared
 _CACHED = 32  # factors of a product that is remembered
 
 
@@ -154,11 +155,12 @@ _remembered = lru_cache(maxsize=65536)(_product)
 
 def _reduced(terms: dict[Monomial, Number]) -> Value:
     """Terms in which no square root is squared: sqrt(x)**2 is x."""
-    squared = [m for m in terms if any(abs(e) > 1 and isinstance(n, Call) and n.function == "sqrt" for n, e in m)]
+    squared = {m for m in terms if any(abs(e) > 1 and isinstance(n, Call) and n.function == "sqrt" for n, e in m)}
     if not squared:
         return value_of(terms)
+    budget.charge(_ROOT_STEPS * len(squared))
     total = {m: c for m, c in terms.items() if m not in squared}
-    for m in squared:
+    for m in (m for m in terms if m in squared):
         roots = [(n, e) for n, e in m if isinstance(n, Call) and n.function == "sqrt"]
         product: Value = value_of({tuple(pair for pair in m if pair not in roots): terms[m]})
         for root, exponent in roots:

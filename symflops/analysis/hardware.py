@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from symflops import files
-from symflops.errors import SymflopsError, nearest
+from symflops.errors import SymflopsError, expect, nearest
 from symflops.formula import data_folder
 
 # Data types by the bytes of an element, the usual one first. A machine without one computes in the next wider one.
@@ -53,6 +53,7 @@ class Hardware:
 
     def source_of(self, key: str) -> str:
         """Where the number with this key in the file is from."""
+        expect(key, str, "a key of the file")
         return self.sources.get(key, self.source)
 
     def with_devices(self, count: Any) -> Hardware:
@@ -65,9 +66,11 @@ class Hardware:
         """The data type that matrices are multiplied in: the wanted one, or by the bytes of an element the narrowest
         that the machine has and that holds it. Raises SymflopsError for one that it does not have."""
         if wanted is not None:
+            expect(wanted, str, "the name of a data type")
             if wanted.lower() not in self.peak:
                 raise SymflopsError(f"{self.name} states no {wanted[:60]!r} peak; valid: {', '.join(self.peak)}")
             return wanted.lower()
+        expect(element_bytes, (int, float, Fraction), "the bytes of an element")
         wide_enough = [name for name, size in DTYPES.items() if size >= element_bytes and name in self.peak]
         if not wide_enough:
             raise SymflopsError(f"{self.name} has no data type of {element_bytes} bytes; valid: {', '.join(self.peak)}")
@@ -75,6 +78,7 @@ class Hardware:
 
     def vector_peak(self, dtype: str) -> Fraction | None:
         """The peak of the ordinary units: in this type where it is stated, else in float32 or whatever is stated."""
+        expect(dtype, str, "the name of a data type")
         return self.vector.get(dtype) or self.vector.get("fp32") or next(iter(self.vector.values()), None)
 
 

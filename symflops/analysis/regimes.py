@@ -18,7 +18,7 @@ from symflops.analysis.runs import Piece
 from symflops.analysis.signs import pieces, signs
 from symflops.analysis.summation import coefficients
 from symflops.cost import UNITS
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, expect
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS, check, evaluate, plain
 from symflops.polynomial import Value, add, negate, symbol
@@ -79,8 +79,12 @@ class Regimes:
 
     def form(self, name: str) -> Value:
         """A canonical form that there is in any case: `cost`, `leading` or `marginal`."""
-        value = self.forms[name]
-        assert value is not None
+        expect(name, str, "the name of a form")
+        value = self.forms.get(name)
+        if value is None:
+            raise SymflopsError(
+                f"no form {name[:60]!r}; valid: {', '.join(n for n, v in self.forms.items() if v is not None)}"
+            )
         return value
 
     @property

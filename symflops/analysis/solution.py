@@ -17,7 +17,7 @@ from symflops.analysis.question import check_symbol, question
 from symflops.analysis.ranges import Ranges
 from symflops.analysis.roots import Root, roots, stretches
 from symflops.analysis.signs import Pattern, pattern
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, expect
 from symflops.grouping import grouped
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
@@ -243,6 +243,7 @@ def _in_values(
     model: Model, symbol: str, symbolic: bool, free: Iterable[str], values: Mapping[str, Any]
 ) -> dict[str, Value]:
     """What is put in for the other symbols."""
+    expect(free, Iterable, "free to be a list of names")
     kept = {symbol, *free}
     for name in (*free, *values):
         check_symbol(model, name)

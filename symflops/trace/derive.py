@@ -12,7 +12,7 @@ from typing import Any
 
 from symflops import deadline
 from symflops.algebra import free_symbols
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, expect
 from symflops.model import Model, load
 from symflops.numeric import evaluate
 from symflops.polynomial import Value
@@ -77,6 +77,7 @@ def derive(
     check_versions()
     if attention not in ("fused", "eager"):
         raise SymflopsError(f"attention {attention!r}: valid are fused and eager")
+    expect(timeout, (int, float), "timeout to be a number of seconds")
     if not timeout > 0:
         raise SymflopsError(f"timeout {timeout!r}: expected a number of seconds above 0")
     named = find(config)

@@ -9,7 +9,7 @@ from typing import Any
 from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.budget import TooLargeError
-from symflops.errors import NoValueError, SymflopsError
+from symflops.errors import NoValueError, SymflopsError, expect
 from symflops.layer import collection_paused
 from symflops.polynomial import add, negate
 from symflops.verification.decision import Decision, decide
@@ -70,6 +70,10 @@ def verify(
     Raises SymflopsError for what cannot be read, an unknown metric, name or tolerance, a budget that is not positive.
     """
     _check_options(tolerance, budget, training)
+    for listed, what in ((lengths, "lengths"), (assume, "assume")):
+        expect(listed, Iterable, f"{what} to be a list")
+    for mapped, what in ((rename, "rename"), (set, "set")):
+        expect({} if mapped is None else mapped, Mapping, f"{what} to be values by the names of symbols")
     sizes = tuple(lengths)
     if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
         raise SymflopsError(f"lengths = {str(sizes)[:60]}: must be positive integers")
@@ -120,6 +124,7 @@ def verify(
 def _check_options(tolerance: str, budget: float, training: int) -> None:
     if tolerance not in _TOLERANCES:
         raise SymflopsError(f"unknown tolerance {tolerance!r}; valid: {', '.join(_TOLERANCES)}")
+    expect(budget, (int, float), "budget to be a number of seconds")
     if not 0 < budget < float("inf"):
         raise SymflopsError(f"budget = {budget}: must be a positive number of seconds")
     if training not in _TRAINING:
