@@ -318,7 +318,11 @@ def calls(r: random.Random) -> dict[str, list[Callable[[], Any]]]:
         "Roofline": [lambda: (made["roofline"].sentence, made["roofline"].mfu, made["roofline"].fits)],
         "Verdict": [lambda: (made["verdict"].to_dict(), made["verdict"].diagnosis)],
         "compare": [lambda: symflops.compare(which, some("gpt2"), metric, by=length, **sizes)],
-        "derive": [lambda: symflops.derive(r.choice([w for w in WRONG if not isinstance(w, str)]), attention=some("fused"), timeout=some(5))],
+        "derive": [
+            lambda: symflops.derive(
+                r.choice([w for w in WRONG if not isinstance(w, str)]), attention=some("fused"), timeout=some(5)
+            )
+        ],
         "load": [lambda: symflops.load(which, timeout=some(5))],
         "formula_names": [symflops.formula_names],
         "hardware_names": [symflops.hardware_names],

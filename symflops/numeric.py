@@ -201,7 +201,12 @@ def column(value: Value, axes: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray
         raise SymflopsError(f"no value for {missing[0]}; give {missing[0]}=…")
     highest = {name: max(1, int(array.max(initial=0))) for name, array in axes.items()}
     is_whole = all(axes[name].dtype.kind in "iu" for name in used)  # bytes may be 0.5
-    exactly = is_whole and _is_integer_computable(value) and 4 * _bound(value, highest) < 2**63
+    exactly = (
+        is_whole
+        and _is_integer_computable(value)
+        and _has_single_quotients(value)
+        and 4 * _bound(value, highest) < 2**63
+    )
     dtype = np.int64 if exactly else np.float64
     arrays = {name: array.astype(dtype, copy=False) for name, array in axes.items() if name in used}
     result = fold(grouped(value), _arrays(exactly), lambda leaf: _array_leaf(leaf, arrays, exactly))
@@ -244,13 +249,21 @@ def _arrays(exactly: bool) -> dict[str, Callable[..., Any]]:
     def up(a: Any) -> Any:
         return -(-a[0] // a[1]) if isinstance(a, tuple) else (a if exactly else np.ceil(a))
 
+    def real(operation: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
+        def apply(a: Any) -> Any:
+            if np.any(a < 0) or (name == "log2" and not np.all(a)):
+                raise SymflopsError(f"no real number: {name} of {'a negative number' if np.any(a < 0) else '0'}")
+            return operation(a)
+
+        return apply
+
     def negative(a: Any) -> Any:
         return (-a[0], a[1]) if isinstance(a, tuple) else -a
 
     return {
         "+": smallest_first(operator.add), "*": smallest_first(operator.mul), "-": negative, "/": quotient,
         "**": lambda a, b: a**b, "min": smallest_first(np.minimum), "max": smallest_first(np.maximum),
-        "floor": down, "ceil": up, "sqrt": np.sqrt, "log2": np.log2,
+        "floor": down, "ceil": up, "sqrt": real(np.sqrt, "sqrt"), "log2": real(np.log2, "log2"),
     }  # fmt: skip
 
 
@@ -270,7 +283,16 @@ def _is_integer_computable(value: Value, inside_round: bool = False) -> bool:
                     Fraction(c).denominator != 1 for a in name.arguments for c in terms_of(a).values()
                 ):
                     return False
-    return not inside_round or not isinstance(value, Polynomial) or _single_quotient(grouped(value))
+    return True
+
+
+def _has_single_quotients(value: Value) -> bool:
+    """Whether there is no more than one quotient directly below each floor and ceil."""
+    calls = [name for monomial in terms_of(value) for name, _ in monomial if isinstance(name, Call)]
+    inside = [call.arguments[0] for call in calls if call.function in ("floor", "ceil")]
+    if not all(_single_quotient(grouped(argument)) for argument in inside):
+        return False
+    return all(_has_single_quotients(argument) for call in calls for argument in call.arguments)
 
 
 def _single_quotient(tree: Tree) -> bool:

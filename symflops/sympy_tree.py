@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cmp_to_key
 
 import sympy
 
@@ -11,7 +12,8 @@ from symflops.errors import SymflopsError, nearest
 from symflops.tree import NAME, Tree, exact
 
 _NAMES = {"Min": "min", "Max": "max", "floor": "floor", "ceiling": "ceil", "log2": "log2"}
-_ORDERED = 100  # terms or factors: SymPy's own order takes the square of their number
+_ORDERED = 100  # terms or factors; more are left in SymPy's own order
+_BY_FORM = cmp_to_key(sympy.Basic.compare)
 
 
 def readable(e: sympy.Basic) -> Tree:
@@ -56,9 +58,22 @@ def _levels(e: sympy.Expr) -> int:
 
 
 def _in_order(e: sympy.Expr) -> list[sympy.Expr]:
+    """Terms by the powers of their factors, the highest power of the first one first; factors by their bases."""
     if len(e.args) > _ORDERED:
-        return sorted(e.args, key=sympy.default_sort_key)
-    return list(e.as_ordered_terms() if e.is_Add else e.as_ordered_factors())
+        return list(e.args)
+    if e.is_Mul:
+        return sorted(e.args, key=lambda factor: tuple(map(_BY_FORM, factor.as_base_exp())))
+    powers = [dict(_power_of(factor) for factor in sympy.Mul.make_args(term)) for term in e.args]
+    bases = sorted({base for term in powers for base in term}, key=_BY_FORM)
+    order = [[-term.get(base, 0) for base in bases] for term in powers]
+    return [e.args[i] for i in sorted(range(len(order)), key=lambda i: (order[i], i))]
+
+
+def _power_of(factor: sympy.Expr) -> tuple[sympy.Expr, sympy.Rational]:
+    base, exponent = factor.args if factor.is_Pow else (factor, sympy.S.One)
+    if factor.is_Rational:
+        return sympy.S.One, sympy.S.Zero
+    return (base, exponent) if exponent.is_Rational else (factor, sympy.S.One)
 
 
 def _tree(e: sympy.Basic) -> Tree:
@@ -79,8 +94,7 @@ def _tree(e: sympy.Basic) -> Tree:
         return _power_tree(*e.args)
     name = type(e).__name__
     if name in _NAMES:
-        arguments = sorted(e.args, key=sympy.default_sort_key) if name in ("Min", "Max") else e.args
-        return (_NAMES[name], *(_tree(a) for a in arguments))
+        return (_NAMES[name], *(_tree(a) for a in e.args))
     if isinstance(e, sympy.Piecewise):
         return _piecewise(e)
     if name == "Mod":

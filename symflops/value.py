@@ -111,6 +111,7 @@ def size(a: Value) -> tuple[int, int]:
     """How many characters the flat text of a value has without spaces, at most, and how deep its tree is."""
     length = deepest = 0
     terms = terms_of(a)
+    budget.charge(len(terms) + sum(map(len, terms)) // 2)
     for monomial, c in terms.items():
         check_bits(c)
         digits = [(n.bit_length() * 3 // 10 + 2) * (n != 1) for n in (abs(c.numerator), c.denominator)]
