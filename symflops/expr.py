@@ -53,12 +53,19 @@ def parse(text: str) -> sympy.Expr:
     """
     tree = read(text)
     with budget.budget():
-        builder = Builder()
-        expression = builder.finished(fold(tree, builder.operations, _leaf))
-        builder.value(expression)  # what has none, as a division by zero, is refused
+        expression = _built(tree)
         length, depth = measure(expression, {})
-        # What has grown, as remainders inside of remainders do, is read back within the same budget.
         polynomial.check_size(length, depth, MAX_LENGTH if length < 2 * len(text) else _GROWN)
+        if length > len(text):  # what has grown, as remainders inside of remainders do, can be read back, too
+            _built(readable(expression))
+    return expression
+
+
+def _built(tree: Tree) -> sympy.Expr:
+    """The expression of a tree. Raises SymflopsError where it has no value, as in a division by zero."""
+    builder = Builder()
+    expression = builder.finished(fold(tree, builder.operations, _leaf))
+    builder.value(expression)
     return expression
 
 

@@ -203,13 +203,13 @@ class Model:
         and a fact about the config that the model was derived from cannot be broken by a number.
         """
         try:
-            self._domain_in_numbers.substitute(numeric.mapping({} if run is None else run))
+            self._domain_in_numbers.substitute(_checked({} if run is None else run))
         except SymflopsError as error:
             raise error.within(self.name) from None
 
     def unexpected(self, run: Mapping[str, Number]) -> list[str]:
         """Notes on the values of a run that are beyond what the model was made for, such as its longest sequence."""
-        known = {**self.symbols, **numeric.mapping(run)}
+        known = {**self.symbols, **_checked(run)}
         broken = [c.broken(known) for c in Domain.of(self.expects).conditions if not c.holds(known)]
         said = "beyond what it was made for, though the formulas hold"
         return [f"{said}: {error.message.removeprefix('assumption broken: ')}" for error in broken]
@@ -245,6 +245,10 @@ class Model:
     def dumps(self) -> str:
         """The text of the model's JSON file; loading it and dumping again gives the same bytes."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _checked(run: Any) -> dict[str, Number]:
+    return {name: numeric.check(name, value) for name, value in numeric.mapping(run).items()}
 
 
 def model_names() -> tuple[str, ...]:

@@ -120,7 +120,10 @@ def _expand(a: Polynomial, b: Polynomial) -> Value:
     if products > MAX_TERMS:
         raise budget.TooLargeError(f"the formula is too large: {_TOO_MANY}")
     if budget.is_open():
-        budget.charge(products * (2 + (max(map(len, a.terms)) + max(map(len, b.terms))) // 4), _TOO_MANY)
+        fractions = any(type(c) is Fraction for terms in (a.terms, b.terms) for c in terms.values())
+        budget.charge(
+            products * (2 + 2 * fractions + (max(map(len, a.terms)) + max(map(len, b.terms))) // 4), _TOO_MANY
+        )
     total: dict[Monomial, Number] = {}
     for m, c in a.terms.items():
         deadline.check()
