@@ -55,8 +55,9 @@ def parse(text: str) -> sympy.Expr:
     with budget.budget():
         expression = _built(tree)
         length, depth = measure(expression, {})
-        polynomial.check_size(length, depth, MAX_LENGTH if length < 2 * len(text) else _GROWN)
-        if length > len(text):  # what has grown, as remainders inside of remainders do, can be read back, too
+        has_grown = length >= 2 * len(text)  # as remainders inside of remainders do
+        polynomial.check_size(length, depth, _GROWN if has_grown else MAX_LENGTH)
+        if has_grown:  # it can be read back, too
             _built(readable(expression))
     return expression
 
