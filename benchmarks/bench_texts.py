@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from fuzz_language import WRITERS
+
 import symflops
 from symflops import SymflopsError, algebra
 
@@ -47,6 +49,9 @@ TEXTS = {
     "fewer powers of two": "*".join(f"2**({n}+1)" for n in names(1000)),
     "fewer quotients": "+".join(f"({n} + 1) // {m}" for n, m in pairs(1000)),
     "powers of two": "*".join(f"2**({n}+1)" for n in names(3000)),
+    "power of 18 terms": "(" + "+".join(names(18)) + ")**3",
+    "nested powers": "2**(" * 40 + "a" + ")" * 40 + "+(a+b+c)**60",
+    "seq_len": "(seq_len+b)**200",
 }
 
 
@@ -70,7 +75,11 @@ def main() -> int:
             cost = symflops.Cost.of(flops=value)
             timed("flops", lambda cost=cost: cost.flops)
             timed("text", lambda cost=cost: cost.text("flops"))
-            timed("latex", cost._repr_latex_)
+            for use, write in WRITERS.items():
+                timed(use, lambda write=write, cost=cost: write(cost))
+            point = dict.fromkeys(cost.free_symbols, 3)
+            timed("at", lambda cost=cost, point=point: cost.at(**point))
+            timed("solve", lambda text=text: symflops.solve("gpt2", f"{text} <= 7", "seq_len", batch_size=2))
         expression = timed("parse", lambda text=text: symflops.parse(text))
         written = None if expression is None else timed("unparse", lambda e=expression: symflops.unparse(e))
         if written is not None and timed("parse again", lambda w=written: symflops.parse(w)) != expression:

@@ -179,27 +179,44 @@ def mutated(text: str, r: random.Random) -> str:
     return text
 
 
+_taken: list[float] = []  # seconds of each part of what is tried
+
+
+def part(use: Callable[[], Any]) -> Any:
+    """One use of a text among several that follow each other."""
+    begun = time.process_time()
+    try:
+        return use()
+    finally:
+        _taken.append(time.process_time() - begun)
+
+
 def uses(text: str, other: str) -> list[Callable[[], Any]]:
     """All that is done with a text, each by itself."""
 
     def back() -> None:
-        expression = symflops.parse(text)
-        written = symflops.unparse(expression)
+        expression = part(lambda: symflops.parse(text))
+        written = part(lambda: symflops.unparse(expression))
         try:
-            again = symflops.parse(written)
+            again = part(lambda: symflops.parse(written))
         except SymflopsError as error:
             raise AssertionError(f"{written[:200]} is not read back: {error}") from None
         assert again == expression, f"{written[:200]} is read back as {again}"
 
     def cost() -> None:
-        made = symflops.Cost.of(flops=text, read_bytes=other)
-        _ = made.flops, repr(made), made.text("read_bytes", short=True)
-        _ = made * "s" + made
-        made.bind(s=3)
+        made = part(lambda: symflops.Cost.of(flops=text, read_bytes=other))
         point = dict.fromkeys(made.free_symbols, 3)
-        with suppress(SymflopsError):
-            repr(made.at(**point))
-        made.sweep(**(point | {"seq_len": [1, 2, 3]}))["flops"]
+        for use in (
+            lambda: made.flops,
+            lambda: repr(made),
+            lambda: made.text("read_bytes", short=True),
+            lambda: made * "s" + made,
+            lambda: made.bind(s=3),
+            lambda: repr(made.at(**point)),
+            lambda: made.sweep(**(point | {"seq_len": [1, 2, 3]}))["flops"],
+        ):
+            with suppress(SymflopsError):
+                part(use)
 
     return [
         back,
@@ -430,6 +447,7 @@ def load(name: str, path: Path) -> Callable[[], Any]:
 
 def tried(use: Callable[[], Any]) -> str:
     """What is wrong with it: too slow, another exception; nothing where all is well."""
+    _taken.clear()
     begun = time.process_time()
     wrong = ""
     try:
@@ -439,11 +457,11 @@ def tried(use: Callable[[], Any]) -> str:
     except BaseException as error:
         frames = traceback.extract_tb(error.__traceback__)
         wrong = f"{type(error).__name__}: {str(error)[:200]} ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
-        if isinstance(error, TypeError) and frames[-1].filename == __file__:  # Python did not take the call
+        if isinstance(error, TypeError) and len(frames) <= 2:  # Python did not take the call
             wrong = ""
         if isinstance(error, KeyError) and frames[-1].name == "__getitem__":  # a Sweep is a Mapping
             wrong = ""
-    taken = time.process_time() - begun
+    taken = max(_taken, default=time.process_time() - begun)
     return wrong or (f"{taken:.2f} s" if taken > SECONDS else "")
 
 

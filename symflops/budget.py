@@ -36,17 +36,17 @@ _open: ContextVar[_Account | None] = ContextVar("budget", default=None)
 
 
 @contextmanager
-def budget(steps: int = STEPS) -> Iterator[None]:
+def budget(steps: int | None = None) -> Iterator[None]:
     """A budget of its own for what is computed inside. What is used of it counts for a budget around it, too."""
     around = _open.get()
-    account = _Account(steps)
+    account = _Account(STEPS if steps is None else steps)
     token = _open.set(account)
     try:
         yield
     finally:
         _open.reset(token)
     if around is not None:
-        charge(steps - account.left)
+        charge(account.steps - account.left)
 
 
 def is_open() -> bool:

@@ -244,6 +244,8 @@ def _in_values(
 ) -> dict[str, Value]:
     """What is put in for the other symbols."""
     expect(free, Iterable, "free to be a list of names")
+    for name in (symbol, *free):
+        expect(name, str, "the name of a symbol")
     kept = {symbol, *free}
     for name in (*free, *values):
         check_symbol(model, name)

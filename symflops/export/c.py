@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from functools import reduce
 from textwrap import wrap
 
 from symflops.cost import Cost
@@ -309,7 +308,12 @@ def _integer(number: int) -> str:
 
 
 def _pairs(function: str) -> Callable[..., str]:
-    return lambda *operands: reduce(lambda a, b: f"symflops_{function}({a}, {b})", operands)
+    """f(f(a, b), c), written in time linear in its length."""
+
+    def apply(first: str, *others: str) -> str:
+        return f"symflops_{function}(" * len(others) + first + "".join(f", {operand})" for operand in others)
+
+    return apply
 
 
 def _one(function: str) -> Callable[..., str]:
