@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from symflops import algebra, notation, notebook, numeric, polynomial
+from symflops import algebra, arrays, notation, notebook, numeric, polynomial
 from symflops.domain import NO_CONDITIONS, Domain
 from symflops.errors import SymflopsError, expect
 from symflops.grid import Sweep as Sweep
@@ -281,4 +281,4 @@ class Cost:
             bindings: dict[str, Value] = {**swept, **follow}
         else:
             bindings = {**swept}
-        return Sweep(dict(zip(METRICS, self.values, strict=True)), self.domain, numeric.grid(points), bindings)
+        return Sweep(dict(zip(METRICS, self.values, strict=True)), self.domain, arrays.grid(points), bindings)

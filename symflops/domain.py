@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from symflops import algebra, numeric
+from symflops import algebra, arrays, numeric
 from symflops.assumption import is_of_config, sides
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped
@@ -199,7 +199,7 @@ def _check_grid(condition: Condition, axes: Mapping[str, np.ndarray[Any, Any]]) 
     sides = (condition.left, condition.right)
     if all(map(is_integer, sides)):
         with suppress(SymflopsError):  # where one has no number at some point
-            left, right = (numeric.column(side, axes) for side in sides)
+            left, right = (arrays.column(side, axes) for side in sides)
             exact = left.dtype.kind == right.dtype.kind == "i"
             if exact and _HOLDS[condition.sign](left, right).all():
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from symflops import algebra, notebook, numeric, polynomial
+from symflops import algebra, arrays, notebook, polynomial
 from symflops.domain import Domain
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value
@@ -52,7 +52,7 @@ class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
             if name in self._axes:
                 array = self._axes[name]
             elif name in METRICS:
-                array = numeric.column(self._values[name], self._axes)
+                array = arrays.column(self._values[name], self._axes)
             else:
                 raise KeyError(name)
             shape = np.broadcast_shapes(*(axis.shape for axis in self._axes.values()))

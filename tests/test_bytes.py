@@ -12,8 +12,8 @@ import pytest
 import symflops
 from symflops import Cost
 from symflops.algebra import from_text
+from symflops.arrays import column
 from symflops.expr import from_sympy
-from symflops.numeric import column
 
 S, D = 3, Fraction(1, 2)
 # Each with its number at s = 3 and dtype_bytes = 1/2, where s*dtype_bytes is 3/2.

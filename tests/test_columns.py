@@ -11,8 +11,9 @@ import pytest
 from random_texts import NAMES, texts
 
 from symflops.algebra import from_text
+from symflops.arrays import column, grid
 from symflops.errors import SymflopsError
-from symflops.numeric import check, column, evaluate, grid, plain, whole
+from symflops.numeric import check, evaluate, plain, whole
 from symflops.polynomial import Value
 
 POINTS = {"a": [0, 1, 2, 7], "b": [1, 3], "n": [0, 2, 5]}

@@ -29,6 +29,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("sympy_form",),
     ("expr",),
     ("numeric",),
+    ("arrays",),
     ("meaning",),
     ("assumption",),
     ("domain",),
