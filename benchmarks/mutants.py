@@ -52,6 +52,7 @@ TESTS: dict[str, Sequence[str]] = {
     "algebra.py": ("algebra", "summation", "cost"),
     "number.py": ("algebra", "number", "cost"),
     "numeric.py": ("columns", "algebra", "cost"),
+    "arrays.py": ("columns", "cost"),
     "formula.py": ("formula_files", "cost", "bad_input"),
     "analysis/summation.py": ("summation",),
     "analysis/exponential.py": ("exponential", "signs"),
