@@ -16,7 +16,7 @@ import sympy
 
 from symflops import budget, function, polynomial
 from symflops.algebra import ALGEBRA
-from symflops.errors import SymflopsError
+from symflops.errors import NoValueError, SymflopsError
 from symflops.number import check_bits, is_small_power, number_power, prime_factors
 from symflops.polynomial import Number, Value
 from symflops.sympy_function import LongPower, log2
@@ -229,7 +229,7 @@ class Builder:
                 base, exponent = 1 / base, self.product((sympy.S.NegativeOne, exponent))
             return self.kept(sympy.Pow(base, exponent, evaluate=False))
         if number < 0:
-            raise SymflopsError("square root of a negative number")
+            raise NoValueError("square root of a negative number")
         if number == 0:
             return rational(number_power(0, int(exponent.p)))
         roots = [(rational(number.numerator), exponent), (rational(number.denominator), -exponent)]
