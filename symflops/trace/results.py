@@ -125,6 +125,7 @@ def _described(tensors: Sequence[torch.Tensor], result: Any, guards: tuple[Any, 
         argument = memory.get(storage_key(leaf))
         itself = next((i for i, tensor in enumerate(tensors) if tensor is leaf), None)
         offset, stride = leaf.storage_offset(), leaf.stride()
+        told: Sequence[Any] | None = stride
         if argument is None:
             is_plain = type(offset) is int and offset == 0 and not any(type(s) is int and s == 0 for s in stride)
             if not is_plain or storage_key(leaf) in made:
@@ -132,9 +133,9 @@ def _described(tensors: Sequence[torch.Tensor], result: Any, guards: tuple[Any, 
             made.add(storage_key(leaf))
             plain = fake(leaf.fake_mode, leaf.shape, None, leaf.dtype, device(leaf)).stride()
             if tuple(map(size_key, plain)) == tuple(map(size_key, stride)):
-                stride = None
+                told = None
         elif leaf.dtype != tensors[argument].dtype:
             return Result(None, None, ())
         place = argument if itself is None else itself
-        outputs.append(Output(leaf.shape, stride, offset, leaf.dtype, device(leaf), place, itself is not None))
+        outputs.append(Output(leaf.shape, told, offset, leaf.dtype, device(leaf), place, itself is not None))
     return Result(tuple(outputs), structure, guards)
