@@ -108,5 +108,10 @@ def _leaf(leaf: int | Fraction | str) -> sympy.Expr:
 def _sympified(expression: Any) -> sympy.Basic:
     try:
         return sympy.sympify(expression, strict=True)
-    except sympy.SympifyError:
+    except (
+        sympy.SympifyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ):  # of what only looks like a number, as a class does
         raise SymflopsError(f"expected a formula, got {type(expression).__name__}") from None

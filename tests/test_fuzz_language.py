@@ -54,6 +54,7 @@ def test_the_fuzz_sees_what_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: symflops.unparse(int), "expected a formula, got type"),
         (lambda: symflops.load_formula(None), "expected the name of a formula, got NoneType"),
         (lambda: symflops.load("gpt2").matching({}), "expected the name of a part, got dict"),
         (lambda: symflops.load("gpt2").with_symbols(3), "expected values by the names of symbols, got int"),
