@@ -108,10 +108,5 @@ def _leaf(leaf: int | Fraction | str) -> sympy.Expr:
 def _sympified(expression: Any) -> sympy.Basic:
     try:
         return sympy.sympify(expression, strict=True)
-    except (
-        sympy.SympifyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-    ):  # of what only looks like a number, as a class does
+    except (sympy.SympifyError, TypeError, ValueError, AttributeError):  # a class only looks like a number
         raise SymflopsError(f"expected a formula, got {type(expression).__name__}") from None
