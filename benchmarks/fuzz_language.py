@@ -5,7 +5,7 @@ answer or a SymflopsError, is printed.
 
 Most are texts of the grammar, often mutated, that are read, written and read again; some are computed with, printed in
 every language, verified and solved. A call gives a public name arguments of every type; a file (a model, a formula,
-machines, a config) has bytes, keys or values changed and is loaded. Number i of a seed is the same in every run, so a
+machines) has bytes, keys or values changed and is loaded. Number i of a seed is the same in every run, so a
 long run may be done in pieces, one seed after the other. Seconds are those of the processor.
 
 A TypeError is right where Python itself refuses the call, and a KeyError where a Sweep, which is a Mapping, is asked
