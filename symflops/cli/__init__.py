@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, cast
@@ -108,7 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(given: list[str]) -> object:
-    """What a command returns. Typer's own way to call one makes a failure of a reader that has had enough."""
+    """What a command returns. Typer's own way to call one makes a failure of a reader that has had enough; the shell's
+    questions, when the Tab key is pressed, are answered there alone."""
+    if "_SYMFLOPS_COMPLETE" in os.environ:
+        return app([], prog_name="symflops")
     try:
         with typer.main.get_command(app).make_context("symflops", given) as context:
             return context.command.invoke(context)
