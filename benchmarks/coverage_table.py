@@ -140,7 +140,9 @@ def totals(lines: Sequence[Mapping[str, str]]) -> str:
         [what, str(n), str(of), "all" if bar == 1 else f"{bar:.0%}", "yes" if n >= bar * of else "no"]
         for what, n, of, bar in entries
     ]
+    missing = sum(line["what is not so, and why"] == "derived: not examined" for line in lines)
     notes = [
+        *([f"{missing} types were not examined in this run, and are a no in every column."] if missing else []),
         f"Bound is equal at points only for {those('bound', 'at')} types, refused for {those('bound', 'refused')}; for",
         f"{kept} types the configs have fields in common, those that stay numbers there.",
         f"causal = 1 does not switch some attention of {those('causal', 'said')} types, and says so.",

@@ -33,10 +33,12 @@ class Pairs:
         """What an operation inside the attention costs, and how much of it is spent on masked pairs.
 
         A sink is one more column of the softmax, as fused attention has it, however the source writes it out: beside
-        products and what is done to the scores nothing else is counted.
+        products and what is done to the scores nothing else is counted. Without one, a maximum that is subtracted
+        before the softmax is its own.
         """
         if not self.has_sink:
-            return flops, self.share(flops, involved)
+            written_out = name in ("max", "sub") and self._is_of_row_maximum(involved)
+            return (0, 0) if written_out else (flops, self.share(flops, involved))
         if name == "_softmax":
             return 5 * (self.every + self.every // self.keys), 5 * self.masked
         if matmul or (name in ("add", "div", "mul") and self._is_of_pairs(involved[0])):
@@ -48,6 +50,11 @@ class Pairs:
         if any(self._is_of_pairs(tensor) for tensor in involved):
             return flops * self.masked // self.every
         return 0
+
+    def _is_of_row_maximum(self, involved: Sequence[torch.Tensor]) -> bool:
+        """Whether scores become or lose one number a query: the maximum, which the softmax subtracts once more."""
+        rows = [t for t in involved if t.shape[-2:] == (self.queries, 1) and t.numel() == self.every // self.keys]
+        return self.keys > 1 and bool(rows) and any(map(self._is_of_pairs, involved))
 
     def _is_of_pairs(self, tensor: torch.Tensor) -> bool:
         return tensor.shape[-2:] == (self.queries, self.keys) and tensor.numel() == self.every

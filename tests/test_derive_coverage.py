@@ -83,6 +83,10 @@ def test_a_sink_is_one_more_column_of_the_softmax():
     assert sink.of("_softmax", 0, 0, [scores]) == (5 * 2 * 4 * 3 * 6, 5 * 2 * 4 * 9)
     assert sink.of("mul", 120, 0, [scores]) == (120, 72)
     assert sink.of("logsumexp", 480, 0, [per_query, scores]) == (0, 0)
+    plain = masked_pairs.Pairs(3, 5, 2 * 4 * 15, 2 * 4 * 9)
+    maximum = scores.amax(-1, keepdim=True)
+    assert plain.of("sub", 120, 0, [scores, scores, maximum]) == plain.of("max", 120, 0, [maximum, scores]) == (0, 0)
+    assert plain.of("_softmax", 600, 0, [scores, scores]) == (600, 360)
     assert sink.of("sub", 144, 0, [torch.ones(2, 4, 3, 6)]) == (0, 0)
 
 
