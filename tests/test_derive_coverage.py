@@ -23,9 +23,12 @@ layer that a field names, rows in the order of their experts, four models in one
 
 LIMITS: dict[str, dict[str, str]] = {
     "bloom": {"sizes": "numbers: heads (n_head)"},
-    # Its compressed keys and values have a cache of their own, and where they are fewer than its indexer chooses, as
-    # in 16 tokens, the closed form is refused.
-    "deepseek_v4": {"cache": "past_len is no symbol", "verified": "assumption broken: floor(seq_len/2) >= 10"},
+    # Calls that close too few pieces of its compressed attention, single steps among them, are refused.
+    "deepseek_v4": {
+        "cache": "is ruled out",
+        "split": "seq_len != 1",
+        **dict.fromkeys(("matmul", "all", "causal"), "seq_len != 1"),
+    },
     "jetmoe": {"sizes": "numbers: heads (num_attention_heads)"},  # key-value heads times experts, both symbols
 }
 """What is known not to hold of a type, and a part of the reason; an entry that has become wrong fails its test too."""

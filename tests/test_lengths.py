@@ -15,8 +15,10 @@ from transformers import MiniMaxM3VLTextConfig
 import symflops
 from symflops import numeric, storage
 from symflops.algebra import substitute
+from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.polynomial import add
+from symflops.trace.combine import switched
 from symflops.trace.configs import find
 from symflops.trace.record import every_operation
 from symflops.trace.run import Settings
@@ -61,6 +63,16 @@ def test_an_indexer_chooses_among_fewer_tokens_than_it_may(model_type):
     assert differences(model, lambda: small_config(model_type, 0), POINTS) == []
 
 
+def test_a_cache_of_compressed_tokens():
+    """DeepSeek-V4 attends to one entry for each whole piece of 2 or 4 tokens, and keeps what is left of the last one;
+    where there is nothing left of the earlier call, nothing of it is joined."""
+    model = symflops.derive(small_config("deepseek_v4", 0))
+    points = [(2, 7, 0), (1, 17, 0), (1, 24, 0), (2, 5, 9), (2, 3, 5), (2, 40, 3), (1, 9, 300), (1, 6, 12), (2, 8, 2)]
+    assert differences(model, lambda: small_config("deepseek_v4", 0), points) == []
+    with pytest.raises(SymflopsError, match="seq_len != 1"):
+        model.total().at(batch_size=1, seq_len=1, past_len=9)
+
+
 def test_a_piece_that_is_narrower_than_the_table_it_is_cut_from():
     """An indexer takes as many of the head's rotary angles as it is wide, or all of them; above it was wider."""
     given = small_config("minimax_m3_vl_text", 0).to_dict() | {"index_head_dim": 12, "num_hidden_layers": 2}
@@ -86,3 +98,12 @@ def test_a_cache_that_a_model_makes_itself():
     sizes = {"batch_size": 3, "hidden_size": config.hidden_size, "num_attention_heads": config.num_attention_heads}
     kept = add(0, *run.recorder.kept.values())
     assert numeric.evaluate(kept, sizes) == 3 * lightning * config.num_attention_heads * width**2
+
+
+def test_what_several_records_say_is_kept_counts_once():
+    """An empty cache is filled by the projection itself, a filled one by what joins both: it is the same cache."""
+    cost = {"cost": {"flops": "seq_len"}}
+    fresh = {"mixer": {"sub_layers": {"proj": cost | {"state": "seq_len"}}}}
+    later = {"mixer": {"sub_layers": {"proj": cost}, "state": "seq_len + past_len"}}
+    joined = switched(fresh, later)
+    assert joined == {"mixer": {"state": "seq_len + past_len", "sub_layers": {"proj": cost}}}

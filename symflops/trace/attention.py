@@ -33,6 +33,9 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
             result = query.new_empty((query.shape[0], query.shape[2], query.shape[1], value.shape[-1]))
             mask = hidden(recorder, module, attention_mask, options)
             args = arguments(recorder, query, key, value, mask, not eager)
+            if not _is_of_keys(recorder, mask, query, key):
+                args["pairs"] = multiply(args["q_len"], recorder.quantities.value(key.shape[2]))
+                recorder.unmasked.setdefault(type(module).__name__)
             biases = [options.get(name) for name in ("position_bias", "attention_bias")]
             if isinstance(attention_mask, torch.Tensor) and attention_mask.dtype.is_floating_point:
                 biases += [] if recorder.masks.is_constant(attention_mask) else [attention_mask]
@@ -74,6 +77,16 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
         patch.object(torch.nn.functional, "scaled_dot_product_attention", sdpa),
     ):
         yield
+
+
+def _is_of_keys(recorder: Recorder, mask: Mask, query: torch.Tensor, key: torch.Tensor) -> bool:
+    """Whether a window is one of these keys: of the call's own, with all tokens before or those that a window keeps.
+    Where more are attended to, such as one for each compressed piece of the past, it is not of all of them."""
+    if mask.size is None:
+        return True
+    of, past = recorder.quantities.value, recorder.past
+    before = add(of(key.shape[2]), negate(of(query.shape[2])))
+    return before in (0, past, minimum(past, add(of(mask.size), -1)))
 
 
 def _chosen_keys(recorder: Recorder, options: Mapping[str, Any]) -> list[torch.Tensor]:

@@ -110,7 +110,10 @@ def recorded(original: Any, config: Any, recorder: Recorder, past: Any) -> Cache
     recorder.past = recorder.quantities.value(past)
     cache = DynamicCache(config=original)
     kept = _Windows(recorder, past).of
-    windows = [options.get("sliding_window") for options in get_layer_types_and_kwargs(config)[1]]
+    said = get_layer_types_and_kwargs(config)[1]  # or the config that says it, to a class of the model's own
+    windows = [
+        options.get("sliding_window", getattr(options.get("config"), "sliding_window", None)) for options in said
+    ]
     cache.layers = [_recorded(c, recorder, past, kept(w)) for c, w in zip(cache.layers, windows, strict=True)]
     if not cache.layers:
         layer = partial(Recorded, recorder, past, past, False)

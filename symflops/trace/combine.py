@@ -49,7 +49,26 @@ def costs(data: Data | None) -> tuple[Value, ...]:
 def combined(records: Sequence[Data], join: Callable[[list[Value]], Value], join_arguments: bool) -> Data:
     """One tree of layers; `join` makes one value of those that the records have. With `join_arguments` calls of one
     formula are joined argument by argument, which keeps them calls; otherwise metric by metric where they differ."""
+    records = _with_one_state(records, last=True)
     return _combined([leaves(record) for record in records], _heads(records), join, join_arguments)
+
+
+def _with_one_state(records: Sequence[Data], last: bool) -> list[Data]:
+    """Records of which one says what is kept for the next call, the first or the last that says anything: another one
+    may say the same of the module that wrote it there, which need not be the same module."""
+    saying = [
+        i for i, record in enumerate(records) if any("state" in d for d in (heads(record) | leaves(record)).values())
+    ]
+    keeper = saying[-1 if last else 0] if saying else 0
+    return [record if i == keeper else _without_state(record) for i, record in enumerate(records)]
+
+
+def _without_state(layers: Data) -> Data:
+    found = {name: {k: v for k, v in data.items() if k != "state"} for name, data in layers.items()}
+    return {
+        name: data | {"sub_layers": _without_state(data["sub_layers"])} if "sub_layers" in data else data
+        for name, data in found.items()
+    }
 
 
 def _heads(records: Sequence[Data]) -> dict[tuple[str, ...], Data]:
@@ -140,6 +159,7 @@ def with_short(many: Data, one: Data, two: Data | None = None, limit: Value = 0)
     Where all below a `limit` are filled up to it, as for a convolution with a kernel of that size, each token that is
     missing costs the same, and `two` tokens show it: many + (max(seq_len, limit) - seq_len)*(what one costs).
     """
+    many, one, *more = _with_one_state([many, one] if two is None else [many, one, two], last=False)
     before, after = leaves(many), leaves(one)
     others = {
         path[:-1]
@@ -152,19 +172,18 @@ def with_short(many: Data, one: Data, two: Data | None = None, limit: Value = 0)
 
     def join(values: list[Value]) -> Value:
         first, *short = values
-        more = [add(v, negate(_at(first, n))) for n, v in enumerate(short, 1)]
+        beyond = [add(v, negate(_at(first, n))) for n, v in enumerate(short, 1)]
         if all(_same(v, _at(first, n)) for n, v in enumerate(short, 1)):
             return first
-        each = _quotient(more[0], add(limit, -1)) if len(more) > 1 else None
-        if each is not None and more[1] == multiply(each, add(limit, -2)):
+        each = _quotient(beyond[0], add(limit, -1)) if len(beyond) > 1 else None
+        if each is not None and beyond[1] == multiply(each, add(limit, -2)):
             return add(first, multiply(each, add(maximum(length, limit), negate(length))))
-        return add(first, multiply(maximum(add(2, negate(length)), 0), more[0]))
+        return add(first, multiply(maximum(add(2, negate(length)), 0), beyond[0]))
 
-    short = [after] if two is None else [after, leaves(two)]
+    short = [after, *map(leaves, more)]
     shown = [{path: t[path] for path in t if path[:-1] in others} for t in short]
     same = {path: data for path, data in before.items() if path[:-1] not in others}
-    records = [many, one] if two is None else [many, one, two]
-    return _combined([before, *(same | t for t in shown)], _heads(records), join, join_arguments=False)
+    return _combined([before, *(same | t for t in shown)], _heads([many, one, *more]), join, join_arguments=False)
 
 
 def _same(value: Value, other: Value) -> bool:
