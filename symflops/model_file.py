@@ -137,6 +137,10 @@ class Reading:
                 raise SymflopsError(f"{path}: a layer has either a formula with args or a cost")
             texts = _expect(data["cost"], dict, f"{path}.cost")
             _check_keys(texts, (*METRICS, _OTHERS), f"{path}.cost")
+            missing = [metric for metric in METRICS if metric not in texts]
+            if missing and _OTHERS not in texts:
+                hint = f'state it, or "{_OTHERS}": 0, or "{_OTHERS}": "unknown", for what is not stated'
+                raise SymflopsError(f"{path}.cost: {missing[0]} is missing; {hint}")
             inline = tuple(self.stated(texts, metric, path) for metric in METRICS)
             return self.interned.layer(
                 (class_name, inline, tied, state), lambda: Layer(class_name, None, (), inline, tied, state=state)
@@ -172,9 +176,6 @@ class Reading:
         others = None if metric in texts else texts.get(_OTHERS)
         if others is not None and others not in (0, "unknown"):
             raise SymflopsError(f"{path}.cost.{_OTHERS}: expected 0 or 'unknown', got {str(others)[:60]!r}")
-        if metric not in texts and _OTHERS not in texts:
-            hint = f'state it, or "{_OTHERS}": 0, or "{_OTHERS}": "unknown", for what is not stated'
-            raise SymflopsError(f"{path}.cost: {metric} is missing; {hint}")
         if others == 0:
             return 0
         place = path.removeprefix("layers.")
