@@ -10,6 +10,7 @@ from itertools import product
 
 import pytest
 
+import symflops
 from symflops.trace.needed import needed
 
 # As the sources of these types ask them.
@@ -87,3 +88,18 @@ def test_the_same_points_are_left() -> None:
         dropped += len(conditions) - len(left)
         assert holding(left) == holding(conditions), (conditions, left)
     assert dropped > 200
+
+
+def test_a_fact_is_kept_however_long_it_is() -> None:
+    transformers = pytest.importorskip("transformers")
+    factors = [1 + i / 7 for i in range(64)]  # of 17 digits each, written out more than 2,000 characters
+    rope = {"rope_type": "longrope", "short_factor": factors, "long_factor": [2 * f for f in factors]}
+    config = transformers.Phi3Config(
+        hidden_size=256, intermediate_size=80, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
+        vocab_size=300, max_position_embeddings=128, original_max_position_embeddings=64, pad_token_id=0,
+        rope_parameters=rope,
+    )  # fmt: skip
+    assumes = symflops.derive(config).assumes
+    (fact,) = [a for a in assumes if a.startswith("rope_parameters == ")]
+    assert len(fact) > 2000
+    assert all(str(2 * f) in fact for f in factors)

@@ -74,7 +74,7 @@ def conditions(run: Run, shape: Architecture, used: Iterable[str], shortest: int
         if not _is_true(text, numbers):
             raise SymflopsError(f"no call of this model works: {text} is not so{_with(text, numbers)}")
         found[text] = None
-    kept = [t for t in found if len(t) <= 160 and re.search("[A-Za-z]", t) and _is_true(t, numbers)]
+    kept = [t for t in found if re.search("[A-Za-z]", t) and _is_true(t, numbers)]
     return sorted(needed(kept), key=lambda t: (len(t), t))
 
 
@@ -247,7 +247,7 @@ def facts(run: Run, symbols: Iterable[str], depths: Depths) -> list[str]:
                 continue
             if value is None or isinstance(value, bool | str | float | list | tuple | dict):
                 text = literal(value)
-                if text and len(text) <= 2000:
+                if text:
                     found.append(f"{key} == {text}")
     found += [f"{key} == null" for key in _absent(run) - known]
     return [*choices, *sorted(dict.fromkeys(found))]
