@@ -22,6 +22,13 @@ SAMPLE = (
 layer that a field names, rows in the order of their experts, four models in one, heads in groups."""
 
 LIMITS: dict[str, dict[str, str]] = {
+    # The second count cannot make its cache, and the closed form is of a first call.
+    "blt": {
+        "matmul": "no count at (1, 17)",
+        "all": "no count at (1, 17)",
+        "state": "no layer keeps a KV cache or a state",
+        "split": "past_len == 0",
+    },
     "bloom": {"sizes": "numbers: heads (n_head)"},
     # Calls that close too few pieces of its compressed attention, single steps among them, are refused.
     "deepseek_v4": {
