@@ -53,6 +53,26 @@ def combined(records: Sequence[Data], join: Callable[[list[Value]], Value], join
     return _combined([leaves(record) for record in records], _heads(records), join, join_arguments)
 
 
+class _DifferentError(Exception):
+    """A cost at a length is not what the closed form gives there."""
+
+
+def agrees(many: Data, records: Mapping[int, Data]) -> bool:
+    """Whether a record for any seq_len gives at each of these lengths, layer by layer, what was recorded there."""
+
+    def join(values: list[Value]) -> Value:
+        form, *others = values
+        if any(substitute(form, {"seq_len": n}) != v for n, v in zip(records, others, strict=True)):
+            raise _DifferentError
+        return form
+
+    try:
+        combined([many, *records.values()], join, join_arguments=False)
+    except _DifferentError:
+        return False
+    return True
+
+
 def _with_one_state(records: Sequence[Data], last: bool) -> list[Data]:
     """Records of which one says what is kept for the next call, the first or the last that says anything: another one
     may say the same of the module that wrote it there, which need not be the same module."""

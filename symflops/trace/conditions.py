@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fractions import Fraction
 from inspect import signature
 from typing import Any
@@ -45,6 +45,7 @@ from symflops.tree import NAME, write
 
 _SIGNS = {sympy.Eq: ("==", "!="), sympy.Ne: ("!=", "=="), sympy.Le: ("<=", ">"), sympy.Lt: ("<", ">="),
           sympy.Ge: (">=", "<"), sympy.Gt: (">", "<=")}  # fmt: skip
+_LONGEST = 1100  # tokens of a call with which a decision by the length is tried
 # Choices that no cost depends on. What scales or clips is not among them: x*1 is not computed, and x*12 is.
 _IRRELEVANT = re.compile(
     r"token_(id|index)|tokenizer|dropout|pdrop|layerdrop|drop_path|eps(ilon)?$|initializer|std|use_cache|return_dict|"
@@ -54,9 +55,11 @@ _IRRELEVANT = re.compile(
 )
 
 
-def conditions(run: Run, shape: Architecture, used: Iterable[str], shortest: int = 1) -> list[str]:
+def conditions(
+    run: Run, shape: Architecture, used: Iterable[str], shortest: int = 1, free: Collection[str] = ()
+) -> list[str]:
     """Every condition under which the run holds for other values of the symbols, as text, simplest first. Sequences
-    below the `shortest` have records of their own."""
+    below the `shortest` have records of their own, and those that are `free` were found to change no cost."""
     names = set(used)
     found: dict[str, None] = {}
     for f in shape.fields:
@@ -67,7 +70,7 @@ def conditions(run: Run, shape: Architecture, used: Iterable[str], shortest: int
     for guard in run.guards:
         if guard.by_model or (guard.outcome and isinstance(guard.condition, sympy.Eq)):
             text = _text(run, guard)
-            if text and not (guard.is_written and _holds_from(text, shortest, shape.numbers)):
+            if text and not (guard.is_written and (text in free or _holds_from(text, shortest, shape.numbers))):
                 found[text] = None
     numbers = shape.numbers
     for text in _limits(run):
@@ -76,6 +79,19 @@ def conditions(run: Run, shape: Architecture, used: Iterable[str], shortest: int
         found[text] = None
     kept = [t for t in found if re.search("[A-Za-z]", t) and _is_true(t, numbers)]
     return sorted(needed(kept), key=lambda t: (len(t), t))
+
+
+def lengths_excluded(run: Run) -> dict[str, list[int]]:
+    """What the model's source decides by the length alone, as text, and up to three lengths at which it decides
+    otherwise, short and long ones. The shortest of many is left out: one piece of anything may need no copy."""
+    found: dict[str, list[int]] = {}
+    for guard in run.guards:
+        text = _text(run, guard) if guard.is_written else ""
+        if text and set(re.findall(r"[A-Za-z_]\w*", text)) - {"floor", "ceil", "min", "max"} == {"seq_len"}:
+            broken = [n for n in range(2, _LONGEST) if not holds(text, {"seq_len": n})]
+            some = broken if len(broken) < 4 else [broken[1], broken[len(broken) // 2], broken[-1]]
+            found[text] = list(dict.fromkeys(some))
+    return found
 
 
 def _holds_from(text: str, shortest: int, numbers: dict[str, int]) -> bool:

@@ -20,7 +20,7 @@ from symflops.trace import combine, interpolation
 from symflops.trace.architecture import Architecture
 from symflops.trace.assembly import Assembly, full_name
 from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
-from symflops.trace.conditions import conditions, facts, flat_sizes, numbers_kept
+from symflops.trace.conditions import conditions, facts, flat_sizes, lengths_excluded, numbers_kept
 from symflops.trace.configs import find
 from symflops.trace.experts import unrouted
 from symflops.trace.fold import fold, with_owners, without_places
@@ -47,6 +47,7 @@ class Record:
     merged: bool = False  # the steps of a loop are one layer
     limit: Value = 0  # the length below which the source does something else, if it is more than 2
     shortest: int = 1  # shorter sequences have records of their own
+    free: frozenset[str] = frozenset()  # what the source decides by the length, and no cost depends on
 
 
 def derive(
@@ -193,7 +194,7 @@ def _one_or_many(work: Work, settings: Settings) -> Record:
 def _any_length(work: Work, settings: Settings) -> Record:
     """A record for every seq_len: directly, or where the source loops over time from records at several lengths."""
     try:
-        return _record(work, settings)
+        return _either_way(work, settings)
     except SizeFixedError as fixed:
         if fixed.symbol != "seq_len":
             raise
@@ -204,11 +205,33 @@ def _any_length(work: Work, settings: Settings) -> Record:
         if fixed.long_enough:  # a length may decide which way the source takes, such as one of top-k tokens, or a loop
             work.progress(f"for long sequences: seq_len = {fixed.long_enough}")
             try:
-                return _record(work, replace(settings, hints={"seq_len": fixed.long_enough}))
+                return _either_way(work, replace(settings, hints={"seq_len": fixed.long_enough}))
             except SymflopsError as again:  # or the model refuses such a length
                 work.progress(again.message)
         chunks, limit = fixed.chunks, length_limit(fixed.run)
     return replace(_interpolated(work, settings, chunks), limit=limit)
+
+
+def _either_way(work: Work, settings: Settings) -> Record:
+    """A record for every seq_len. What its source decides by the length alone (`if padding > 0`) is tried at lengths at
+    which it decides otherwise; where what is recorded there is what the closed form gives, nothing is assumed."""
+    made: dict[str, Record] = {}
+    calls = {"any length": settings}
+    while True:
+        (record,) = _alike(work, partial(_record, work), calls, made)
+        free: set[str] = set()
+        for text, lengths in lengths_excluded(record.run).items():
+            others = {f"{text} or not: seq_len = {n}": replace(settings, lengths={"seq_len": n}) for n in lengths}
+            try:
+                usual, *tried = _alike(work, partial(_record, work), calls | others, made)
+            except SymflopsError as error:  # the model refuses such a length
+                work.progress(error.message)
+                continue
+            records = dict(zip(lengths, (other.layers for other in tried), strict=True))
+            if lengths and combine.agrees(usual.layers, records):
+                free.add(text)
+        if made["any length"].state == work.state:
+            return replace(made["any length"], free=frozenset(free))
 
 
 def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
@@ -270,7 +293,7 @@ def _model(work: Work, record: Record) -> Model:
         {"name": named.name, "symbols": {**numbers, **depths.symbols, **dict.fromkeys(unknown)}, "layers": layers}
     )
     used = trial.total(symbolic=True).free_symbols | _in_repeats(trial) | _in_states(trial)
-    assumes = conditions(record.run, record.shape, used, record.shortest)
+    assumes = conditions(record.run, record.shape, used, record.shortest, record.free)
     mentioned = {n for n in numbers if any(n in _words(a) for a in assumes)}
     symbols = {n: v for n, v in (numbers | depths.symbols).items() if n in used | mentioned | depths.symbols.keys()}
     kept = numbers_kept(record.run, record.shape, symbols)
