@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from symflops import numeric
-from symflops.trace.derive import _alike
 from symflops.trace.interpolation import NoPolynomialError, interpolate, lengths, whole_chunks
+from symflops.trace.lengths import alike
 
 
 def blocks(length: int, chunk: int, cost: Callable[[int], int]) -> int:
@@ -98,7 +98,7 @@ def test_what_a_later_record_teaches_makes_the_earlier_ones_anew() -> None:
         made_at.append((settings, known))
         return SimpleNamespace(state=known, name=settings)
 
-    found = _alike(Learning(), make, {"at 5": "short", "at 90": "long"}, {})
+    found = alike(Learning(), make, {"at 5": "short", "at 90": "long"}, {})
     assert [record.name for record in found] == ["short", "long"]
     assert made_at == [("short", 0), ("long", 1), ("short", 1)]
     assert told == ["at 5", "at 90", "at 5"]

@@ -1,14 +1,11 @@
-"""What a derived closed form assumes: conditions on sizes, relations between fields, and the config's other choices."""
+"""What a derived closed form assumes of sizes and lengths: conditions, and relations between fields."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Collection, Iterable
 from fractions import Fraction
-from inspect import signature
-from typing import Any
 
 import sympy
 
@@ -16,7 +13,6 @@ from symflops.algebra import free_symbols, substitute
 from symflops.assumption import holds
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped
-from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import (
     Call,
     Monomial,
@@ -34,25 +30,14 @@ from symflops.polynomial import (
     terms_of,
     value_of,
 )
-from symflops.trace.architecture import RUN_HINTS, Architecture, is_size, parts, stated
-from symflops.trace.layer_lists import computed_lists, layer_fields
-from symflops.trace.naming import Depths
+from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.needed import FLIPPED, least, needed
-from symflops.trace.notes import listed
-from symflops.trace.overrides import gives, overrides
 from symflops.trace.run import Guard, Run
-from symflops.tree import NAME, write
+from symflops.tree import write
 
 _SIGNS = {sympy.Eq: ("==", "!="), sympy.Ne: ("!=", "=="), sympy.Le: ("<=", ">"), sympy.Lt: ("<", ">="),
           sympy.Ge: (">=", "<"), sympy.Gt: (">", "<=")}  # fmt: skip
 _LONGEST = 1100  # tokens of a call with which a decision by the length is tried
-# Choices that no cost depends on. What scales or clips is not among them: x*1 is not computed, and x*12 is.
-_IRRELEVANT = re.compile(
-    r"token_(id|index)|tokenizer|dropout|pdrop|layerdrop|drop_path|eps(ilon)?$|initializer|std|use_cache|return_dict|"
-    r"output_(attentions|hidden_states)|chunk_size_feed|name_or_path|dtype|gradient|problem_type|theta|coef|loss|"
-    r"seed|temperature|id2label|label2id|version|_id$|keys_to_ignore|attribute_map|base_config|sub_config|"
-    r"per_layer_config|jitter|architectures|time_step_(min|max|floor)"
-)
 
 
 def conditions(
@@ -242,104 +227,3 @@ def _compared(difference: Value, sign: str) -> str:
     if not free_symbols(left):
         left, right, sign = right, left, FLIPPED.get(sign, sign)
     return f"{write(grouped(left))} {sign} {write(grouped(right))}"
-
-
-def facts(run: Run, symbols: Iterable[str], depths: Depths) -> list[str]:
-    """The config's choices that the model's source read and that are not symbols: `hidden_act == "silu"`, and of lists
-    that speak of single layers what they say of any of them."""
-    known = set(symbols)
-    found = []
-    reads = {id(part): _read(run, part) for _, part in parts(run.build.original)}
-    of_layers = {key for _, key in run.build.reads} & depths.lists.lists.keys()
-    choices, covered = depths.choices(set().union(of_layers, *reads.values()) - known)
-    for prefix, part in parts(run.build.original):
-        fields = layer_fields(part) | stated(part)
-        computed = {key for key in computed_lists(type(part)) if (prefix, key) in run.build.reads}
-        for key in (reads[id(part)] | computed | stated(part).keys() - vars(part).keys()) - known:
-            value = fields[key]
-            if isinstance(value, list | tuple) and any(
-                name in covered and list(value) == depths.lists.lists[name] for name in (key, f"{prefix}{key}")
-            ):
-                continue
-            if value is None or isinstance(value, bool | str | float | list | tuple | dict):
-                text = literal(value)
-                if text:
-                    found.append(f"{key} == {text}")
-    found += [f"{key} == null" for key in _absent(run) - known]
-    return [*choices, *sorted(dict.fromkeys(found))]
-
-
-def numbers_kept(run: Run, shape: Architecture, symbols: Iterable[str]) -> dict[str, int]:
-    """The integers that the model's source read and that stayed numbers in the closed form."""
-    known = {*symbols, *shape.numbers, *RUN_SYMBOLS}
-    found: dict[str, int] = {}
-    taken: set[str] = set()
-    for prefix, part in parts(run.build.original):
-        read = _read(run, part)
-        for key, value in vars(part).items():
-            if type(value) is int and value >= 0 and NAME.match(key):
-                name = key if key not in taken else f"{prefix}{key}"  # as in `architecture`
-                taken.add(name)
-                if key in read and name not in known:
-                    found.setdefault(name, value)
-        for o in overrides(part):
-            name = o.name if o.name not in taken else f"{prefix}{o.name}"
-            taken.add(name)
-            if name not in known:
-                found.setdefault(name, o.number)
-    return found
-
-
-def _read(run: Run, part: Any) -> set[str]:
-    """The fields of a part of the config that the model's source read and that a cost may depend on."""
-    aliases = getattr(part, "attribute_map", {})
-    # Whether weights are tied is asked outside of the model's own source.
-    read = {"tie_word_embeddings", *(aliases.get(key, key) for _, key in run.build.reads)} & vars(part).keys()
-    return {key for key in read if not key.startswith("_") and not _IRRELEVANT.search(key)}
-
-
-def flat_sizes(run: Run) -> list[str]:
-    """Notes on numbers beside the configs of a model's parts that no source read: where a part has another one, and
-    sizes that neither a part nor the config's class has."""
-    (prefix, whole), *others = parts(run.build.original)
-    otherwise, nowhere = [], []
-    for key, value in vars(whole).items():
-        if type(value) is int and (prefix, key) not in run.build.reads and not _IRRELEVANT.search(key):
-            inside = [vars(part)[key] for _, part in others if key in vars(part)]
-            if inside and value not in inside:
-                otherwise.append(f"{key} = {value}")
-            elif others and not inside and value > 1 and is_size(key) and not _declares(type(whole), key):
-                nowhere.append(f"{key} = {value}")
-    unread = "nothing reads these fields of the config"
-    return [
-        *([f"{unread}, of which its parts say otherwise: {listed(otherwise)}"] if otherwise else []),
-        *([f"{unread}, which {type(whole).__name__} does not know: {listed(nowhere)}"] if nowhere else []),
-    ]
-
-
-def _declares(kind: type, key: str) -> bool:
-    """Whether a class of configs has a field of this name, and so perhaps a source that reads it in another call."""
-    own = (key in vars(base) or key in vars(base).get("__annotations__", {}) for base in kind.__mro__)
-    return any(own) or key in signature(kind).parameters
-
-
-def _absent(run: Run) -> set[str]:
-    """The fields that the model's source asked for and that no part of the config has, so that the source took its own
-    default: a config that has one may take another path."""
-    every = [part for _, part in parts(run.build.original)]
-    read = {key for _, key in run.build.reads if not _IRRELEVANT.search(key)}
-    return {key for key in read if not any(gives(part, key) for part in every)}
-
-
-def literal(value: Any) -> str:
-    """A config's choice as a fact states it: JSON, of dicts without what no cost depends on; "" if it is no JSON."""
-    try:
-        return json.dumps(_relevant(value), sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError):
-        return ""
-
-
-def _relevant(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _relevant(v) for k, v in value.items() if not _IRRELEVANT.search(str(k))}
-    return [_relevant(v) for v in value] if isinstance(value, list | tuple) else value

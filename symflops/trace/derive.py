@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,40 +14,23 @@ from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError, expect
 from symflops.model import Model, load
-from symflops.numeric import evaluate
-from symflops.polynomial import Value
-from symflops.trace import combine, interpolation
-from symflops.trace.architecture import Architecture
-from symflops.trace.assembly import Assembly, full_name
+from symflops.trace import combine
+from symflops.trace.assembly import full_name
 from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
-from symflops.trace.conditions import conditions, facts, flat_sizes, lengths_excluded, numbers_kept
+from symflops.trace.conditions import conditions
 from symflops.trace.configs import find
 from symflops.trace.experts import unrouted
+from symflops.trace.facts import facts, flat_sizes, numbers_kept
 from symflops.trace.fold import fold, with_owners, without_places
-from symflops.trace.internals import SizeFixedError, check_versions
-from symflops.trace.layer_data import Data, readable
+from symflops.trace.internals import check_versions
+from symflops.trace.layer_data import readable
+from symflops.trace.lengths import Record, alike, any_length, one_or_many
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import Depths
 from symflops.trace.notes import dtype, is_pair, never_run, not_masked, quantized
-from symflops.trace.refine import decides_by_one, length_limit
+from symflops.trace.refine import decides_by_one
 from symflops.trace.run import Run, Settings, is_encoder
 from symflops.trace.work import Progress, Work
-
-
-@dataclass
-class Record:
-    """What refined runs gave: the layers, unfolded, and the run that stands for them."""
-
-    layers: Data
-    run: Run
-    shape: Architecture
-    state: tuple[object, ...]  # what was known when it was made
-    notes: tuple[str, ...] = ()  # what the file says about how it was derived
-    without_past: bool = False
-    merged: bool = False  # the steps of a loop are one layer
-    limit: Value = 0  # the length below which the source does something else, if it is more than 2
-    shortest: int = 1  # shorter sequences have records of their own
-    free: frozenset[str] = frozenset()  # what the source decides by the length, and no cost depends on
 
 
 def derive(
@@ -133,22 +116,22 @@ def _with_past(work: Work, settings: Settings) -> Record:
     grows = keeps_more(work.named.model_class, work.named.config)
     try:
         if not (recurrent or grows):
-            record = _any_length(work, settings)
+            record = any_length(work, settings)
             recurrent = _leaves_states(work, record, settings)
             if not recurrent and decides_by_one(record.run):
-                record = _one_or_many(work, settings)
+                record = one_or_many(work, settings)
             if not recurrent and not _asks_for_past(record.run):
                 return record if record.run.caches else replace(record, without_past=True)
         cached = "with the states of an earlier call" if recurrent else "with cached tokens"
         continued = replace(settings, continued=recurrent or grows)
         calls = {"with an empty cache": replace(settings, past="empty"), cached: continued}
-        make = _one_or_many if recurrent else _any_length
-        fresh, later = _alike(work, partial(make, work), calls, {})
+        make = one_or_many if recurrent else any_length
+        fresh, later = alike(work, partial(make, work), calls, {})
         return replace(later, layers=combine.switched(fresh.layers, later.layers))
     except SymflopsError as error:
         work.progress(f"with a cache: {error}")
     try:
-        return replace(_any_length(work, replace(settings, past="none")), without_past=True)
+        return replace(any_length(work, replace(settings, past="none")), without_past=True)
     except SymflopsError:
         streams = getattr(work.named.config, "num_codebooks", 1)
         if settings.streams != 1 or type(streams) is not int or streams < 2:
@@ -169,113 +152,6 @@ def _asks_for_past(result: Run) -> bool:
     """Whether the model's source decided something by the number of cached tokens."""
     past = {s for s, n in result.sizes.names.items() if n == "past_len"}
     return result.caches and any(g.by_model and g.condition.free_symbols & past for g in result.guards)
-
-
-# ------------------------------------------------------------------------------------------------------------- lengths
-
-
-def _one_or_many(work: Work, settings: Settings) -> Record:
-    """A record for every seq_len of a recurrent model, whose source may step by one token otherwise than by many."""
-    usual = {"many tokens": settings, "one token": replace(settings, lengths={"seq_len": 1})}
-    made: dict[str, Record] = {}
-
-    def make(call: Settings) -> Record:
-        return _record(work, call, made["many tokens"].merged) if call.lengths else _any_length(work, call)
-
-    many, one = _alike(work, make, usual, made)
-    if many.limit == 0:
-        return replace(many, layers=combine.with_short(many.layers, one.layers), shortest=2)
-    calls = usual | {"two tokens": replace(settings, lengths={"seq_len": 2})}
-    many, one, two = _alike(work, make, calls, made)
-    layers = combine.with_short(many.layers, one.layers, two.layers, many.limit)
-    return replace(many, layers=layers, shortest=max(2, int(evaluate(many.limit, many.shape.numbers))))
-
-
-def _any_length(work: Work, settings: Settings) -> Record:
-    """A record for every seq_len: directly, or where the source loops over time from records at several lengths."""
-    try:
-        return _either_way(work, settings)
-    except SizeFixedError as fixed:
-        if fixed.symbol != "seq_len":
-            raise
-        pieces = fixed.symbolic_chunks & work.known.architecture(work.named.config).numbers.keys()
-        if pieces:
-            work.known.numeric |= pieces
-            return _any_length(work, settings)
-        if fixed.long_enough:  # a length may decide which way the source takes, such as one of top-k tokens, or a loop
-            work.progress(f"for long sequences: seq_len = {fixed.long_enough}")
-            try:
-                return _either_way(work, replace(settings, hints={"seq_len": fixed.long_enough}))
-            except SymflopsError as again:  # or the model refuses such a length
-                work.progress(again.message)
-        chunks, limit = fixed.chunks, length_limit(fixed.run)
-    return replace(_interpolated(work, settings, chunks), limit=limit)
-
-
-def _either_way(work: Work, settings: Settings) -> Record:
-    """A record for every seq_len. What its source decides by the length alone (`if padding > 0`) is tried at lengths at
-    which it decides otherwise; where what is recorded there is what the closed form gives, nothing is assumed."""
-    made: dict[str, Record] = {}
-    calls = {"any length": settings}
-    while True:
-        (record,) = _alike(work, partial(_record, work), calls, made)
-        free: set[str] = set()
-        for text, lengths in lengths_excluded(record.run).items():
-            others = {f"{text} or not: seq_len = {n}": replace(settings, lengths={"seq_len": n}) for n in lengths}
-            try:
-                usual, *tried = _alike(work, partial(_record, work), calls | others, made)
-            except SymflopsError as error:  # the model refuses such a length
-                work.progress(error.message)
-                continue
-            records = dict(zip(lengths, (other.layers for other in tried), strict=True))
-            if lengths and combine.agrees(usual.layers, records):
-                free.add(text)
-        if made["any length"].state == work.state:
-            return replace(made["any length"], free=frozenset(free))
-
-
-def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
-    """Records at several lengths, as few as the simplest closed form through them needs, and two more to check."""
-    made: dict[str, Record] = {}
-    for chunk in chunks or [0]:
-        for degree in (1, 2, 3):
-            points = interpolation.lengths(chunk, degree)
-            for more in ([], interpolation.whole_chunks(chunk, degree)):
-                points = list(dict.fromkeys(points + more))
-                calls = {
-                    f"the source loops over time: seq_len = {point}": replace(settings, lengths={"seq_len": point})
-                    for point in points
-                }
-                records = _alike(work, partial(_record, work, merge=True), calls, made)
-                through = partial(interpolation.interpolate, tuple(points), chunk=chunk, degree=degree)
-                try:
-                    layers = combine.combined([record.layers for record in records], through, join_arguments=True)
-                except interpolation.NoPolynomialError:
-                    continue
-                note = f"in seq_len the closed form goes through records at {', '.join(map(str, points))}"
-                return replace(records[-1], layers=layers, notes=(note,))
-    raise SymflopsError("the source loops over time, and its cost is not a polynomial of the length")
-
-
-# ----------------------------------------------------------------------------------------------------------- one record
-
-
-def _record(work: Work, settings: Settings, merge: bool = False) -> Record:
-    result, shape = work.run(settings)
-    assert result.recorder is not None
-    layers = Assembly(result.recorder, merge).layers()
-    return Record(layers, result, shape, work.state, merged=merge, limit=length_limit(result))
-
-
-def _alike(
-    work: Work, make: Callable[[Settings], Record], calls: Mapping[str, Settings], made: dict[str, Record]
-) -> list[Record]:
-    """A record of each call, all under the same knowledge: what one teaches makes those before it anew. `made` keeps
-    them; a call's name is what is told before it is made."""
-    while stale := [name for name in calls if name not in made or made[name].state != work.state]:
-        work.progress(stale[0])
-        made[stale[0]] = make(calls[stale[0]])
-    return [made[name] for name in calls]
 
 
 # ----------------------------------------------------------------------------------------------------------- the model

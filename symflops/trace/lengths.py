@@ -1,0 +1,137 @@
+"""Records of a model that hold for every seq_len: made directly, tried both ways, or through several lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from symflops.errors import SymflopsError
+from symflops.numeric import evaluate
+from symflops.polynomial import Value
+from symflops.trace import combine, interpolation
+from symflops.trace.architecture import Architecture
+from symflops.trace.assembly import Assembly
+from symflops.trace.conditions import lengths_excluded
+from symflops.trace.internals import SizeFixedError
+from symflops.trace.layer_data import Data
+from symflops.trace.refine import length_limit
+from symflops.trace.run import Run, Settings
+from symflops.trace.work import Work
+
+
+@dataclass
+class Record:
+    """What refined runs gave: the layers, unfolded, and the run that stands for them."""
+
+    layers: Data
+    run: Run
+    shape: Architecture
+    state: tuple[object, ...]  # what was known when it was made
+    notes: tuple[str, ...] = ()  # what the file says about how it was derived
+    without_past: bool = False
+    merged: bool = False  # the steps of a loop are one layer
+    limit: Value = 0  # the length below which the source does something else, if it is more than 2
+    shortest: int = 1  # shorter sequences have records of their own
+    free: frozenset[str] = frozenset()  # what the source decides by the length, and no cost depends on
+
+
+def one_or_many(work: Work, settings: Settings) -> Record:
+    """A record for every seq_len of a recurrent model, whose source may step by one token otherwise than by many."""
+    usual = {"many tokens": settings, "one token": replace(settings, lengths={"seq_len": 1})}
+    made: dict[str, Record] = {}
+
+    def make(call: Settings) -> Record:
+        return _record(work, call, made["many tokens"].merged) if call.lengths else any_length(work, call)
+
+    many, one = alike(work, make, usual, made)
+    if many.limit == 0:
+        return replace(many, layers=combine.with_short(many.layers, one.layers), shortest=2)
+    calls = usual | {"two tokens": replace(settings, lengths={"seq_len": 2})}
+    many, one, two = alike(work, make, calls, made)
+    layers = combine.with_short(many.layers, one.layers, two.layers, many.limit)
+    return replace(many, layers=layers, shortest=max(2, int(evaluate(many.limit, many.shape.numbers))))
+
+
+def any_length(work: Work, settings: Settings) -> Record:
+    """A record for every seq_len: directly, or where the source loops over time from records at several lengths."""
+    try:
+        return _either_way(work, settings)
+    except SizeFixedError as fixed:
+        if fixed.symbol != "seq_len":
+            raise
+        pieces = fixed.symbolic_chunks & work.known.architecture(work.named.config).numbers.keys()
+        if pieces:
+            work.known.numeric |= pieces
+            return any_length(work, settings)
+        if fixed.long_enough:  # a length may decide which way the source takes, such as one of top-k tokens, or a loop
+            work.progress(f"for long sequences: seq_len = {fixed.long_enough}")
+            try:
+                return _either_way(work, replace(settings, hints={"seq_len": fixed.long_enough}))
+            except SymflopsError as again:  # or the model refuses such a length
+                work.progress(again.message)
+        chunks, limit = fixed.chunks, length_limit(fixed.run)
+    return replace(_interpolated(work, settings, chunks), limit=limit)
+
+
+def _either_way(work: Work, settings: Settings) -> Record:
+    """A record for every seq_len. What its source decides by the length alone (`if padding > 0`) is tried at lengths at
+    which it decides otherwise; where what is recorded there is what the closed form gives, nothing is assumed."""
+    made: dict[str, Record] = {}
+    calls = {"any length": settings}
+    while True:
+        (record,) = alike(work, partial(_record, work), calls, made)
+        free: set[str] = set()
+        for text, lengths in lengths_excluded(record.run).items():
+            others = {f"{text} or not: seq_len = {n}": replace(settings, lengths={"seq_len": n}) for n in lengths}
+            try:
+                usual, *tried = alike(work, partial(_record, work), calls | others, made)
+            except SymflopsError as error:  # the model refuses such a length
+                work.progress(error.message)
+                continue
+            records = dict(zip(lengths, (other.layers for other in tried), strict=True))
+            if lengths and combine.agrees(usual.layers, records):
+                free.add(text)
+        if made["any length"].state == work.state:
+            return replace(made["any length"], free=frozenset(free))
+
+
+def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
+    """Records at several lengths, as few as the simplest closed form through them needs, and two more to check."""
+    made: dict[str, Record] = {}
+    for chunk in chunks or [0]:
+        for degree in (1, 2, 3):
+            points = interpolation.lengths(chunk, degree)
+            for more in ([], interpolation.whole_chunks(chunk, degree)):
+                points = list(dict.fromkeys(points + more))
+                calls = {
+                    f"the source loops over time: seq_len = {point}": replace(settings, lengths={"seq_len": point})
+                    for point in points
+                }
+                records = alike(work, partial(_record, work, merge=True), calls, made)
+                through = partial(interpolation.interpolate, tuple(points), chunk=chunk, degree=degree)
+                try:
+                    layers = combine.combined([record.layers for record in records], through, join_arguments=True)
+                except interpolation.NoPolynomialError:
+                    continue
+                note = f"in seq_len the closed form goes through records at {', '.join(map(str, points))}"
+                return replace(records[-1], layers=layers, notes=(note,))
+    raise SymflopsError("the source loops over time, and its cost is not a polynomial of the length")
+
+
+def _record(work: Work, settings: Settings, merge: bool = False) -> Record:
+    result, shape = work.run(settings)
+    assert result.recorder is not None
+    layers = Assembly(result.recorder, merge).layers()
+    return Record(layers, result, shape, work.state, merged=merge, limit=length_limit(result))
+
+
+def alike(
+    work: Work, make: Callable[[Settings], Record], calls: Mapping[str, Settings], made: dict[str, Record]
+) -> list[Record]:
+    """A record of each call, all under the same knowledge: what one teaches makes those before it anew. `made` keeps
+    them; a call's name is what is told before it is made."""
+    while stale := [name for name in calls if name not in made or made[name].state != work.state]:
+        work.progress(stale[0])
+        made[stale[0]] = make(calls[stale[0]])
+    return [made[name] for name in calls]
