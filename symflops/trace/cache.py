@@ -14,6 +14,7 @@ from transformers.cache_utils import (
     CacheLayerMixin,
     DynamicCache,
     DynamicLayer,
+    DynamicSlidingWindowLayer,
     LinearAttentionCacheLayerMixin,
     get_layer_types_and_kwargs,
 )
@@ -125,7 +126,7 @@ def keeps_more(layer: Any) -> bool:
     """Whether a layer of a cache keeps something beside keys and values that grows, by methods of its own."""
     public = {name for name in dir(type(layer)) if not name.startswith("_")}
     is_plain = isinstance(layer, DynamicLayer) and not isinstance(layer, LinearAttentionCacheLayerMixin)
-    return is_plain and not public <= set(dir(Recorded))
+    return is_plain and not public <= {*dir(Recorded), *dir(DynamicSlidingWindowLayer)}
 
 
 def own_class(model_class: type) -> bool:
