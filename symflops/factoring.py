@@ -17,6 +17,7 @@ from symflops.number import Number
 from symflops.polynomial import Monomial, Polynomial, Value, accumulate, multiply, negate, value_of
 
 _TERMS = 300  # a longer sum is not factored
+_ATOMS = 60  # nor one of so many symbols
 _DEGREE = 12  # nor one in which a symbol has a higher power
 _DIVISORS = 48  # of a coefficient, that are tried in linear factors
 
@@ -33,7 +34,11 @@ def factors(value: Polynomial) -> list[Polynomial]:
     ['2*d + 3', 'B*c + S', 'B*c + S']
     """
     atoms = sorted({n for m in value.terms for n, _ in m})
-    if len(value.terms) > _TERMS or not all(0 <= e <= _DEGREE for m in value.terms for _, e in m):
+    if (
+        len(value.terms) > _TERMS
+        or len(atoms) > _ATOMS
+        or not all(0 <= e <= _DEGREE for m in value.terms for _, e in m)
+    ):
         return [value]
     if any(type(c) is not int for c in value.terms.values()):
         return [value]
@@ -96,6 +101,8 @@ def _quotient(m: Monomial, by: Monomial) -> Monomial | None:
 
 def _split(f: Dense) -> list[Dense]:
     """Factors of a primitive polynomial that no atom divides; those found are split no further."""
+    if _is_irreducible(f):
+        return [f]
     if len(f) < 3:  # two terms: a difference of powers is tried as linear factors
         return _linear(f)
     for place in range(len(next(iter(f)))):
@@ -109,6 +116,11 @@ def _split(f: Dense) -> list[Dense]:
             if rest is not None:
                 return [factor, *_split(rest)]
     return _linear(f)
+
+
+def _is_irreducible(f: Dense) -> bool:
+    """Whether f is linear in an atom with a single term as a coefficient: a factor without it would divide that."""
+    return any(max(exponents) == 1 and sum(exponents) in (1, len(f) - 1) for exponents in zip(*f, strict=True))
 
 
 def _linear(f: Dense) -> list[Dense]:

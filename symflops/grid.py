@@ -73,6 +73,7 @@ class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
     def to_pandas(self) -> notebook.DataFrame:
         """The columns as a pandas DataFrame. Needs the extra `symflops[pandas]`.
 
+        >>> from symflops import Cost
         >>> Cost.of(flops="2*seq_len**2").sweep(seq_len=[1, 2, 3]).to_pandas()[["seq_len", "flops"]].sum().tolist()
         [6, 28]
         """

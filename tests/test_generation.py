@@ -99,7 +99,7 @@ def test_the_cache_of_a_token(name: str, per_token: int) -> None:
 
 def test_the_cache_of_one_shared_head_a_window_and_a_state() -> None:
     shared = symflops.load("llama-2-7b-hf").with_symbols({"num_key_value_heads": 1})
-    assert symflops.unparse(symflops.kv_cache(shared)) == "8192*batch_size*cache_bytes*(past_len + seq_len)"  # 2*32*128
+    assert symflops.unparse(symflops.kv_cache(shared)) == "8192*cache_bytes*batch_size*(past_len + seq_len)"  # 2*32*128
     window = symflops.kv_cache("mistral-7b")
     assert str(window) == "65536*batch_size*cache_bytes*Min(4095, past_len + seq_len)"  # 2*32*8*128
     # 24 layers of 1536 channels keep 16 states and the last 4 inputs of the convolution, however long the text.
