@@ -14,6 +14,7 @@ import symflops
 from symflops.polynomial import symbol
 from symflops.trace.assembly import Assembly
 from symflops.trace.internals import Sizes
+from symflops.trace.layer_data import readable
 from symflops.trace.places import Place, noted
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
@@ -214,7 +215,7 @@ def test_weights_that_a_repeated_layer_alone_reads_are_counted_once() -> None:
         x = recorder.note(torch.empty(batch, 8), "input")
         with recorder, recorder.watching(), skipped(recorder):
             model(x)
-    layers = Assembly(recorder).layers()
+    layers = readable(Assembly(recorder).layers())
     total = symflops.load({"name": "turns", "layers": layers}).total()
     assert total.parameters == 3 * (8 * 4 + 4 * 8)
     assert total.at(batch_size=5).matmul_flops == 3 * 2 * 5 * (8 * 4 + 4 * 8)

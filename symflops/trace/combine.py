@@ -74,12 +74,12 @@ def agrees(many: Data, records: Mapping[int, Data]) -> bool:
 
 
 def _with_one_state(records: Sequence[Data], last: bool) -> list[Data]:
-    """Records of which one says what is kept for the next call, the one that says it of most modules, of several the
-    first or the last. Another one may say the same of the module that wrote it there, which need not be the same; and
-    one that says less ran a way that does not read all that is kept, as a prompt overwrites what a token reads."""
+    """Records of which one says what is kept for the next call: another one may say the same of the module that wrote
+    it there, which need not be the same. It is the last that says anything; or, of prompts and single tokens, the first
+    of those that say it of most modules: a prompt may overwrite what a token reads, and not show that it is kept."""
     said = [sum("state" in d for d in (heads(record) | leaves(record)).values()) for record in records]
-    most = [i for i, modules in enumerate(said) if modules == max(said)]
-    keeper = most[-1 if last else 0]
+    saying = [i for i, modules in enumerate(said) if modules]
+    keeper = 0 if not saying else saying[-1] if last else said.index(max(said))
     return [record if i == keeper else _without_state(record) for i, record in enumerate(records)]
 
 
