@@ -77,7 +77,7 @@ def any_length(work: Work, settings: Settings) -> Record:
 def _either_way(work: Work, settings: Settings) -> Record:
     """A record for every seq_len. What its source decides by the length alone (`if padding > 0`) is tried at lengths at
     which it decides otherwise; where what is recorded there is what the closed form gives, nothing is assumed."""
-    made: dict[str, Record] = {}
+    made = {"any length": _record(work, settings)}
     calls = {"any length": settings}
     while True:
         (record,) = alike(work, partial(_record, work), calls, made)
