@@ -87,3 +87,8 @@ def test_numbers_at_a_length_that_the_model_cannot_run_are_refused() -> None:
     for length in (0, 1025):
         with pytest.raises(symflops.SymflopsError, match=f"^seq_len = {length} is not within what the model can run: "):
             found.at(length)
+
+
+def test_a_truth_value_is_a_number_as_everywhere() -> None:
+    regimes = symflops.regimes("gpt2")
+    assert regimes.at(True) == regimes.at(1)

@@ -124,7 +124,8 @@ class Regimes:
 
     def at(self, number: int) -> dict[str, int | float]:
         """Cost, marginal cost, cost per unit and elasticity at one point: ints where they are whole, else floats."""
-        here = {self.symbol: check(self.symbol, number)}
+        number = int(check(self.symbol, number))  # True is 1, as everywhere
+        here = {self.symbol: number}
         if self.feasible is not None and number not in self.feasible.numbers:
             raise SymflopsError(f"{self.symbol} = {number} is not{self.feasible.within[1:] or ' what a call can have'}")
         cost = evaluate(self.form("cost"), here)
