@@ -66,8 +66,8 @@ def test_other_json_as_a_config(name: str, refuse: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("config.json.gz", gzip.compress(b"{}"), "compressed; unpack it first"),
-        ("config.json", gzip.compress(b"{}"), "compressed; unpack it first"),
+        ("config.json.gz", gzip.compress(b"{}", mtime=0), "compressed; unpack it first"),
+        ("config.json", gzip.compress(b"{}", mtime=0), "compressed; unpack it first"),
         ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}", f"weights of a checkpoint; {BESIDE}"),
         ("model.pt", b"PK\x03\x04", f"weights of a checkpoint; {BESIDE}"),
         ("model.gguf", b"GGUF", f"weights of a checkpoint; {BESIDE}"),
