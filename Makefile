@@ -18,7 +18,7 @@ bench:
 	python benchmarks/bench_verify.py
 	HF_HUB_OFFLINE=1 python benchmarks/bench_derive.py
 
-# Hours, resumable: finished types are kept in benchmarks/coverage.jsonl.
+# Hours, resumable: finished types are kept in benchmarks/coverage.jsonl; with `--old` those of an earlier source are made again.
 coverage:
 	HF_HUB_OFFLINE=1 python benchmarks/derive_coverage.py
 

@@ -6,7 +6,8 @@ two small configs that differ in every size (`small_configs.py`), each closed fo
 first, bound to the second config, with the second.
 
 Each type has a process of its own, so that a crash or a timeout costs one row. Finished rows are kept in
-benchmarks/coverage.jsonl and not made again unless `--again` or `--failed` asks for it.
+benchmarks/coverage.jsonl, a line for each type, which is part of the repository: a run goes on where the last one
+ended. They are not made again unless `--again`, `--failed` or `--old` asks for it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import resource
 import selectors
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class _Child:
 
 
 def run(types: Sequence[str], rows: dict[str, Row], jobs: int, timeout: float, failures_file: str) -> None:
-    """Examine the types, `jobs` at a time, and append a row for each to the results."""
+    """Examine the types, `jobs` at a time, and keep a row for each, with the checksum of the sources behind it."""
     waiting, total, done = list(reversed(types)), len(types), 0
     source = source_checksum()
     selector = selectors.DefaultSelector()
@@ -63,8 +64,7 @@ def run(types: Sequence[str], rows: dict[str, Row], jobs: int, timeout: float, f
                 selector.unregister(key.fd)
                 row = _finished(key.data, timeout) | {"source": source}
                 rows[row["type"]] = row
-                with RESULTS.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                write_results(rows)
                 done += 1
                 print(f"{done} of {total}: {row['type']} {summary(row)}", file=sys.stderr, flush=True)
                 if failures_file:
@@ -108,9 +108,17 @@ def _finished(child: _Child, timeout: float) -> Row:
 
 
 def read_results() -> dict[str, Row]:
-    """The newest row of each type."""
-    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    """The row of each type that was examined."""
+    lines = RESULTS.read_text("utf-8").splitlines() if RESULTS.exists() else []
     return {row["type"]: row for row in map(json.loads, lines)}
+
+
+def write_results(rows: Mapping[str, Row]) -> None:
+    """Keep the rows, one compact line each in the order of their types: a new row is a change of one line."""
+    lines = [json.dumps(rows[name], separators=(",", ":"), ensure_ascii=False) for name in sorted(rows)]
+    new = RESULTS.with_suffix(".new")
+    new.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    new.replace(RESULTS)
 
 
 def quickest_first(types: Sequence[str]) -> list[str]:
@@ -125,6 +133,7 @@ def main() -> None:
     parser.add_argument("--only", type=lambda text: text.split(","), metavar="a,b,c", help="no types but these")
     parser.add_argument("--again", nargs="*", metavar="TYPE", help="make these rows again; without a name, all")
     parser.add_argument("--failed", action="store_true", help="make rows again in which something fails")
+    parser.add_argument("--old", action="store_true", help="make rows again that are of an earlier symflops/trace")
     parser.add_argument("--jobs", type=int, default=1, help="types examined at the same time")
     parser.add_argument("--timeout", type=float, default=900, help="seconds of processor time for one type")
     parser.add_argument("--failures", default="", metavar="FILE", help="keep a list of what fails in this file")
@@ -136,6 +145,7 @@ def main() -> None:
     wanted = [t for t in quickest_first(model_types()) if given.only is None or t in given.only]
     again = {*wanted} if given.again == [] else {*(given.again or ())}
     again |= {t for t, row in rows.items() if given.failed and failed(row)}
+    again |= {t for t, row in rows.items() if given.old and row["source"] != source_checksum()}
     if not given.write:
         torch.set_num_threads(1)
         transformers.logging.set_verbosity_error()
