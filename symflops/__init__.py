@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, compare
     from symflops.analysis.generation import generation, kv_cache
-    from symflops.analysis.hardware import Hardware, hardware_names, load_hardware
+    from symflops.hardware import Hardware, hardware_names, load_hardware
     from symflops.analysis.regimes import Regimes, regimes
     from symflops.analysis.roofline import Roofline, roofline
     from symflops.analysis.solution import Answer, Solution, solve
@@ -45,7 +45,7 @@ _NAMES = {
     "analysis.regimes": "Regimes regimes",
     "analysis.generation": "generation kv_cache",
     "analysis.comparison": "Comparison compare",
-    "analysis.hardware": "Hardware hardware_names load_hardware",
+    "hardware": "Hardware hardware_names load_hardware",
     "analysis.roofline": "Roofline roofline",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

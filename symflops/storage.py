@@ -139,3 +139,13 @@ def keeps_something(model: Model) -> bool:
     """Whether some layer leaves something for the next call, said or not."""
     said = (layer.state != 0 or (layer.formula is not None and layer.formula.state != "0") for layer in model.graph)
     return any(said) or any(layer.is_basic and _asks_for_state(layer) for layer in model.graph)
+
+
+def kept_for_next_call(model: Model) -> Value | None:
+    """The bytes of `cache`; 0 where nothing is kept, None where a layer keeps something and does not say how much."""
+    if not keeps_something(model):
+        return 0
+    try:
+        return cache(model)
+    except SymflopsError:
+        return None

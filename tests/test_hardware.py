@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import symflops
-from symflops.analysis.hardware import load_hardware
+from symflops.hardware import load_hardware
 
 NAMES = symflops.hardware_names()
 

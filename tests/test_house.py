@@ -36,6 +36,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("grid",),
     ("cost",),
     ("formula",),
+    ("hardware",),
     ("layer",),
     ("graph",),
     ("rows",),

@@ -11,7 +11,7 @@ from symflops.algebra import substitute
 from symflops.analysis.curves import curves
 from symflops.analysis.feasible import Feasible, lowest
 from symflops.analysis.growth import leading
-from symflops.analysis.hardware import Hardware
+from symflops.hardware import Hardware
 from symflops.analysis.roots import roots
 from symflops.analysis.signs import pattern
 from symflops.cost import Cost

@@ -18,7 +18,7 @@ from typing import Any
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis.balance import Turning, balance, turning, turning_for_large_batches
 from symflops.analysis.feasible import feasible
-from symflops.analysis.hardware import Hardware, load_hardware
+from symflops.hardware import Hardware, load_hardware
 from symflops.analysis.parts import attends_without_cache, run_values
 from symflops.analysis.question import check_symbol
 from symflops.analysis.ratio import Ratio
@@ -28,7 +28,7 @@ from symflops.model import Model
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
 from symflops.source import load
-from symflops.storage import cache, keeps_something
+from symflops.storage import kept_for_next_call
 from symflops.units import number
 
 _PER_SECOND = re.compile(r"(?:tok|tokens?)\s*/\s*s(?:ec)?\s*\Z")
@@ -203,6 +203,7 @@ def roofline(
     named.check_assumptions(point)
     chosen = machine.dtype(point["dtype_bytes"], dtype)
     speed = None if measured is None else throughput(measured)
+    kept = kept_for_next_call(named)
 
     layers = tuple(_bound(row.path, row.repeat, row.total, machine, chosen, point, unfused) for row in named.rows())
     cost = named.total()
@@ -220,7 +221,7 @@ def roofline(
         _bound("total", 1, cost, machine, chosen, point, unfused),
         intensity,
         {name: substitute(value, fixed) for name, value in traffic(moved).items()},
-        _cache(named, fixed),
+        kept if kept is None else substitute(kept, {**fixed, **named.symbols}),
         int(evaluate(multiply(cost.value("parameters"), point["weight_bytes"]), point)),
         _turnings(named, balance(cost, machine, chosen, unfused), fixed, point),
         speed,
@@ -259,16 +260,6 @@ def traffic(moved: Value) -> dict[str, Value]:
         kind = next((kind for kind, name in kinds.items() if name in mentioned), "activations")
         split[kind][monomial] = coefficient
     return {kind: value_of(terms) for kind, terms in split.items()}
-
-
-def _cache(model: Model, fixed: Mapping[str, Value]) -> Value | None:
-    """What is kept for the next call; 0 where nothing is, None where a recurrent layer does not say how much."""
-    if not keeps_something(model):
-        return 0
-    try:
-        return substitute(cache(model), {**fixed, **model.symbols})
-    except SymflopsError:
-        return None
 
 
 def _turnings(

@@ -18,7 +18,7 @@ def formulas(incomplete: str) -> list[str]:
 
 
 def machines(incomplete: str) -> list[str]:
-    from symflops.analysis.hardware import hardware_names
+    from symflops.hardware import hardware_names
 
     return _beginning(incomplete, hardware_names())
 

@@ -12,7 +12,7 @@ from symflops.cli.quantities import aligned, engineering
 from symflops.numeric import whole
 
 if TYPE_CHECKING:
-    from symflops.analysis.hardware import Hardware
+    from symflops.hardware import Hardware
 
 _SOURCED = ("devices", "peak_tflops", "vector_tflops", "memory_gb", "bandwidth_gb_s", "link_gb_s")
 
@@ -25,7 +25,7 @@ def hardware(
     output: Output = Format.text,
 ) -> None:
     """The machines that `roofline` knows; with a name, its numbers and their sources."""
-    from symflops.analysis.hardware import find_hardware, hardware_names, load_hardware
+    from symflops.hardware import find_hardware, hardware_names, load_hardware
 
     if name is None:
         found = [load_hardware(known) for known in hardware_names()]
