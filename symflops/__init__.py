@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, compare
     from symflops.analysis.generation import generation, kv_cache
-    from symflops.hardware import Hardware, hardware_names, load_hardware
     from symflops.analysis.regimes import Regimes, regimes
     from symflops.analysis.roofline import Roofline, roofline
     from symflops.analysis.solution import Answer, Solution, solve
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from symflops.errors import SymflopsError
     from symflops.expr import parse, symbol, unparse
     from symflops.formula import Formula, formula_names, load_formula
+    from symflops.hardware import Hardware, hardware_names, load_hardware
     from symflops.layer import Layer
     from symflops.model import Model, Row, Rows, model_names
     from symflops.reference import verify

@@ -11,12 +11,12 @@ from symflops.algebra import substitute
 from symflops.analysis.curves import curves
 from symflops.analysis.feasible import Feasible, lowest
 from symflops.analysis.growth import leading
-from symflops.hardware import Hardware
 from symflops.analysis.roots import roots
 from symflops.analysis.signs import pattern
 from symflops.cost import Cost
 from symflops.errors import SymflopsError
 from symflops.function import maximum
+from symflops.hardware import Hardware
 from symflops.polynomial import Value, add, divide, multiply, negate, power, symbol
 
 

@@ -18,12 +18,12 @@ from typing import Any
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis.balance import Turning, balance, turning, turning_for_large_batches
 from symflops.analysis.feasible import feasible
-from symflops.hardware import Hardware, load_hardware
 from symflops.analysis.parts import attends_without_cache, run_values
 from symflops.analysis.question import check_symbol
 from symflops.analysis.ratio import Ratio
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
+from symflops.hardware import Hardware, load_hardware
 from symflops.model import Model
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
