@@ -23,7 +23,6 @@ from symflops.layer import Layer, Part
 from symflops.meaning import LETTER, is_known
 from symflops.model import Model
 from symflops.numeric import RUN_SYMBOLS
-from symflops.source import Progress
 from symflops.tree import names, read
 from symflops.verification import Verdict
 from symflops.verification.subject import layer_of, one_layer
@@ -33,7 +32,7 @@ _WORD = re.compile(r"[A-Za-z_][\w.-]*\Z")  # what a model or a formula of the li
 _TRANSFORMERS = re.compile(r"transformers\.models\.([a-z0-9_]+)\.")
 
 
-def named(text: str, progress: Progress = lambda _: None, timeout: float = DERIVATION) -> Formula | Model | str:
+def named(text: str, timeout: float = DERIVATION) -> Formula | Model | str:
     """The formula, the model, the layer or the class behind a name; the text itself where it names none of these.
 
     >>> named("linear").about, named("llama-2-7b-hf:mlp.gate_proj").total().matmul_flops
@@ -53,13 +52,13 @@ def named(text: str, progress: Progress = lambda _: None, timeout: float = DERIV
         return read_formula(Path(path))
     is_word = _WORD.match(path) is not None
     if layer or path.endswith(".json") or (is_word and path in models.model_names()) or _is_file(path):
-        model = source.load(path, progress, timeout=timeout)
+        model = source.load(path, timeout=timeout)
         return layer_of(model, layer) if layer else model
     if is_word and text.lower() in formula_names():
         return load_formula(text.lower())
     if is_word and source.is_model_type(text):
-        return source.load(text, progress, timeout=timeout)
-    return of_class(text, progress, timeout) if _is_class(text) else text
+        return source.load(text, timeout=timeout)
+    return of_class(text, timeout) if _is_class(text) else text
 
 
 def _is_class(text: str) -> bool:
@@ -140,7 +139,7 @@ def _exists(path: str) -> bool:
         return False
 
 
-def of_class(name: str, progress: Progress = lambda _: None, timeout: float = DERIVATION) -> Formula | Model:
+def of_class(name: str, timeout: float = DERIVATION) -> Formula | Model:
     """What a class costs, by its full, public or short name or by its file: a formula of the library, a layer of a
     shipped model, or, with PyTorch and transformers installed, a layer of the model of its type, or itself, derived.
 
@@ -151,18 +150,18 @@ def of_class(name: str, progress: Progress = lambda _: None, timeout: float = DE
     except AmbiguousClassError:
         raise
     except SymflopsError:  # the library has none
-        found = layer_of_class(name, progress, timeout)
-    return source.derived(name, progress=progress, timeout=timeout) if found is None else found
+        found = layer_of_class(name, timeout)
+    return source.derived(name, timeout=timeout) if found is None else found
 
 
-def layer_of_class(name: str, progress: Progress = lambda _: None, timeout: float = DERIVATION) -> Model | None:
+def layer_of_class(name: str, timeout: float = DERIVATION) -> Model | None:
     """A layer of that class in a shipped model or, derived, in the model of its type; or a whole model of the class."""
     for shipped in models.model_names():
         found = _with_class(models.load(shipped), name)
         if found is not None:
             return found
     for kind in _kinds(name):
-        found = _with_class(source.derived(kind, progress=progress, timeout=timeout), name)
+        found = _with_class(source.derived(kind, timeout=timeout), name)
         if found is not None:
             return found
     return None

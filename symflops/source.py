@@ -7,25 +7,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from symflops import derived_cache, files
+from symflops import derived_cache, files, progress
 from symflops import model as models
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError
 from symflops.handles import is_class_name, is_hub_id
 from symflops.model import Model
 
-Progress = Callable[[str], None]
-
 MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
-def load(model: Any, progress: Progress = lambda _: None, *, timeout: float = DERIVATION) -> Model:
+def load(model: Any, *, timeout: float = DERIVATION) -> Model:
     """A model: by the name of a shipped one, from a model file, or from whatever `derive` takes as a text or a dict: a
     config.json or its directory, a model type, a hub id, a class.
 
@@ -34,13 +32,13 @@ def load(model: Any, progress: Progress = lambda _: None, *, timeout: float = DE
     Raises SymflopsError naming file, path inside it and culprit.
     """
     if isinstance(model, Mapping):
-        return derived(dict(model), progress=progress, timeout=timeout) if _is_config(model) else models.load(model)
+        return derived(dict(model), timeout=timeout) if _is_config(model) else models.load(model)
     if not isinstance(model, str | Path) or str(model) in models.model_names():
         return models.load(model)
     if isinstance(model, str) and model.lower() in models.model_names():
         return models.load(model.lower())
     what = _derivable(model)
-    return models.load(model) if what is None else derived(what, progress=progress, timeout=timeout)
+    return models.load(model) if what is None else derived(what, timeout=timeout)
 
 
 def derived(
@@ -48,7 +46,6 @@ def derived(
     *,
     attention: str = "fused",
     allow_unknown: bool = False,
-    progress: Progress = lambda _: None,
     timeout: float = DERIVATION,
 ) -> Model:
     """What `derive` gives, from the user's cache where it was derived before from the same content, by the same
@@ -57,7 +54,7 @@ def derived(
     found = derived_cache.find(key)
     if found is None:
         loaded = derived_cache.local_sources()
-        found = derive(what, attention=attention, allow_unknown=allow_unknown, progress=progress, timeout=timeout)
+        found = derive(what, attention=attention, allow_unknown=allow_unknown, timeout=timeout)
         derived_cache.keep(key, found, loaded, from_hub=isinstance(what, str) and is_hub_id(what))
     return found
 
@@ -67,7 +64,6 @@ def derive(
     *,
     attention: str = "fused",
     allow_unknown: bool = False,
-    progress: Progress = lambda _: None,
     timeout: float = DERIVATION,
 ) -> Model:
     """The closed-form model of a transformers config, derived from its model's own source.
@@ -83,18 +79,20 @@ def derive(
     Raises SymflopsError, one line, for everything that stops a derivation: remote code, values that the config refuses,
     control flow that depends on the values of tensors, an unknown operation, the end of its time.
     """
-    with extra():
-        from symflops.trace import alone, classes
-        from symflops.trace import derive as trace
-    named = isinstance(config, str) and is_class_name(config) and not _exists(config)
-    if named and not is_model_type(config):
-        config = classes.find_class(config)
-    if isinstance(config, type) and not classes.is_of_transformers(config):
-        return alone.model(config)
-    return trace.derive(config, attention=attention, allow_unknown=allow_unknown, progress=progress, timeout=timeout)
+    with progress.shown("deriving"):
+        progress.at("loading PyTorch and transformers")
+        with extra():
+            from symflops.trace import alone, classes
+            from symflops.trace import derive as trace
+        named = isinstance(config, str) and is_class_name(config) and not _exists(config)
+        if named and not is_model_type(config):
+            config = classes.find_class(config)
+        if isinstance(config, type) and not classes.is_of_transformers(config):
+            return alone.model(config)
+        return trace.derive(config, attention=attention, allow_unknown=allow_unknown, timeout=timeout)
 
 
-def bind(model: Model, config: Any, *, progress: Progress = lambda _: None, timeout: float = DERIVATION) -> Model:
+def bind(model: Model, config: Any, *, timeout: float = DERIVATION) -> Model:
     """The same closed form with the values of another config of the same architecture. A config that breaks an
     assumption is derived, within `timeout` seconds of processor time, to see whether it costs the same all the same.
 
@@ -102,7 +100,7 @@ def bind(model: Model, config: Any, *, progress: Progress = lambda _: None, time
     """
     with extra():
         from symflops.trace import binding
-    return binding.bind(model, config, partial(derived, progress=progress, timeout=timeout))
+    return binding.bind(model, config, partial(derived, timeout=timeout))
 
 
 def model_types() -> tuple[str, ...]:

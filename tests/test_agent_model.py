@@ -30,7 +30,7 @@ FLOPS = 29_295_586_971_648  # of the shipped model, batch 1, 2048 tokens: see te
 def derived_once() -> Iterator[None]:
     derived = functools.cache(derive)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(agent_model, "derive", lambda config, progress: derived(config))
+        patch.setattr(agent_model, "derive", lambda config: derived(config))
         yield
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from symflops import numeric
+from symflops import numeric, progress
 from symflops.trace.interpolation import NoPolynomialError, interpolate, lengths, whole_chunks
 from symflops.trace.lengths import alike
 
@@ -85,20 +85,20 @@ def test_what_a_later_record_teaches_makes_the_earlier_ones_anew() -> None:
     known = 0
 
     class Learning:
-        progress = staticmethod(told.append)
-
         @property
         def state(self) -> int:
             return known
 
     def make(settings: Any) -> Any:
         nonlocal known
+        told.append(progress.last())
         if settings == "long":
             known = 1
         made_at.append((settings, known))
         return SimpleNamespace(state=known, name=settings)
 
-    found = alike(Learning(), make, {"at 5": "short", "at 90": "long"}, {})
+    with progress.shown():
+        found = alike(Learning(), make, {"at 5": "short", "at 90": "long"}, {})
     assert [record.name for record in found] == ["short", "long"]
     assert made_at == [("short", 0), ("long", 1), ("short", 1)]
     assert told == ["at 5", "at 90", "at 5"]

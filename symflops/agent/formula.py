@@ -20,7 +20,6 @@ from symflops.export.python import python_function
 from symflops.formula import Formula, shipped_for_class
 from symflops.source import extra
 
-Progress = Callable[[str], None]
 MOST_ROUNDS = 20
 
 
@@ -42,7 +41,6 @@ def write_formula(
     force: bool = False,
     accept_unproven: bool = False,
     rounds: int = 3,
-    progress: Progress = lambda _: None,
 ) -> Written:
     """The cost formula of a class, by its full name or its name in torch.nn.
 
@@ -62,12 +60,12 @@ def write_formula(
     if known is not None:
         return Written(known, Judgement("equal", "in the library"))
     client = make_client()
-    reference = reference_of(name, progress)
+    reference = reference_of(name)
     log = Log(client.model, prompt.SYSTEM, prompt.formula_prompt(name, source, reference))
     outcome: dict[str, Any] = {}
     try:
         judgement, given = converse(
-            client, log, prompt.formula_tool(), lambda answer: judge(answer, reference, name), rounds, progress
+            client, log, prompt.formula_tool(), lambda answer: judge(answer, reference, name), rounds
         )
         outcome = {"status": judgement.status, "said": judgement.said}
         stored = None

@@ -7,10 +7,11 @@ sizes; counts and structure can show that a formula is wrong and never that it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from symflops import progress
 from symflops.agent.structure import misshapen
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError, nearest
@@ -66,7 +67,7 @@ class Judgement:
 # ---------------------------------------------------------------------------------------------------- the reference
 
 
-def reference_of(class_name: str, progress: Callable[[str], None] = lambda _: None) -> Reference:
+def reference_of(class_name: str) -> Reference:
     """The best that there is for a class, by its full name.
 
     Raises SymflopsError without PyTorch and transformers, and where there is no such class.
@@ -79,7 +80,7 @@ def reference_of(class_name: str, progress: Callable[[str], None] = lambda _: No
     with extra():
         from symflops.trace import alone, classes
     cls = classes.find_module(class_name)
-    progress(f"tracing {cls.__name__}")
+    progress.tell(f"tracing {cls.__name__}")
     found = alone.alone(cls)
     traced = Reference("the structure that every formula has")
     if found is not None:
@@ -95,9 +96,9 @@ def reference_of(class_name: str, progress: Callable[[str], None] = lambda _: No
     if traced.is_proof or not class_name.startswith("transformers.models."):
         return traced
     try:
-        layer = layer_of_class(class_name, progress)
+        layer = layer_of_class(class_name)
     except SymflopsError as error:
-        progress(f"no derivation: {error}")
+        progress.tell(f"no derivation: {error}")
         return traced
     if layer is None:
         return traced

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from symflops import progress
 from symflops.agent import prompt
 from symflops.agent.client import Client
-from symflops.agent.formula import MOST_ROUNDS, Progress
+from symflops.agent.formula import MOST_ROUNDS
 from symflops.agent.gate import Judgement, compared
 from symflops.agent.library import Library, file_name
 from symflops.agent.rounds import Log, converse
@@ -49,7 +50,6 @@ def write_model(
     *,
     accept_unproven: bool = False,
     rounds: int = 3,
-    progress: Progress = lambda _: None,
 ) -> Built:
     """The model of a config as layers, written from its module tree.
 
@@ -64,11 +64,10 @@ def write_model(
         from symflops.trace import configs, inspection
     root = inspection.inspect(config)
     client = make_client()
-    progress("deriving, to compare with")
     try:
-        derived = derive(config, progress=progress)
+        derived = derive(config)
     except SymflopsError as error:
-        progress(f"no derivation: {error}")
+        progress.tell(f"no derivation: {error}")
         derived = None
     wanted = Wanted(root.name, root.class_name, root.parameters, derived)
     formulas = [formula for formula in map(load_formula, formula_names()) if not formula.unproven]
@@ -78,9 +77,7 @@ def write_model(
     log = Log(client.model, prompt.MODEL_SYSTEM, question)
     outcome: dict[str, Any] = {}
     try:
-        judgement, given = converse(
-            client, log, prompt.model_tool(), lambda answer: judge(answer, wanted), rounds, progress
-        )
+        judgement, given = converse(client, log, prompt.model_tool(), lambda answer: judge(answer, wanted), rounds)
         outcome = {"status": judgement.status, "said": judgement.said}
     except SymflopsError as error:
         outcome = {"status": "failed", "said": str(error)}

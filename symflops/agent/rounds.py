@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from symflops import progress
 from symflops.agent.client import Answer, Client, price
 from symflops.agent.gate import Judgement
 from symflops.agent.prompt import correction, tool_results
@@ -41,7 +42,6 @@ def converse(
     tool: Mapping[str, Any],
     judge: Callable[[Any], Judgement],
     rounds: int,
-    progress: Callable[[str], None],
 ) -> tuple[Judgement, Any]:
     """The best answer of a conversation, and its judgement. It ends when an answer is equal to the reference, or when
     nothing can be said against one that cannot be proved.
@@ -51,9 +51,9 @@ def converse(
     messages: list[dict[str, Any]] = [{"role": "user", "content": log.prompt}]
     best: tuple[Judgement, Any] = Judgement("invalid", "no answer"), None
     for number in range(1, rounds + 1):
-        progress(f"round {number} of {rounds}: asking {client.model}")
+        progress.tell(f"round {number} of {rounds}: asking {client.model}")
         answer = client.ask(log.system, messages, tool)
-        progress(f"round {number} of {rounds}: checking the answer")
+        progress.tell(f"round {number} of {rounds}: checking the answer")
         judgement = _judged(answer, judge)
         log.rounds.append(_entry(answer, judgement))
         if _RANK.index(judgement.status) >= _RANK.index(best[0].status):

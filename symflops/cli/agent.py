@@ -67,7 +67,7 @@ def formula(
     if not class_name.strip():
         raise SymflopsError("CLASS is empty")
     place = Library.at(library)
-    with request.only_our_words(), request.progress() as progress:
+    with request.only_our_words(), request.progress():
         written = write_formula(
             class_name.strip(),
             place,
@@ -75,7 +75,6 @@ def formula(
             force=force,
             accept_unproven=accept_unproven,
             rounds=rounds,
-            progress=progress,
         )
     found = written.formula
     if found is None:
@@ -106,14 +105,13 @@ def model_(
         from symflops.agent.library import Library
         from symflops.agent.model import write_model
     target = writable(output) if output is not None else None
-    with request.only_our_words(), request.progress() as progress:
+    with request.only_our_words(), request.progress():
         built = write_model(
             config,
             Library.at(library),
             partial(_client, model, timeout),
             accept_unproven=accept_unproven,
             rounds=rounds,
-            progress=progress,
         )
     if built.model is None:
         raise _refused(config, built.judgement, str(built.diagnostics))

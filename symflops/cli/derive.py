@@ -36,10 +36,8 @@ def derive(
     """
     target = output_file.writable(output) if output is not None else None
     started = time.monotonic()
-    with request.only_our_words(), request.progress() as progress:
-        model = source.derived(
-            config, attention=attention, allow_unknown=allow_unknown, progress=progress, timeout=timeout
-        )
+    with request.only_our_words(), request.progress():
+        model = source.derived(config, attention=attention, allow_unknown=allow_unknown, timeout=timeout)
         text = model.dumps()
     if target is None:
         sys.stdout.write(text)

@@ -44,8 +44,8 @@ def report(
             model.check_assumptions(model.total().with_defaults(given))
     from symflops.export.html import page
 
-    with request.progress() as progress:
-        text = page(named, given, depth, progress, f"symflops {__version__}")
+    with request.progress("writing the page"):
+        text = page(named, given, depth, f"symflops {__version__}")
     if target is None:
         sys.stdout.write(text)
         return

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import wraps
@@ -26,6 +24,7 @@ from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 from symflops.numeric import RUN_SYMBOLS, check, plain
 from symflops.polynomial import Number
+from symflops.progress import shown
 from symflops.source import bind, load
 
 MAX_POINTS = 1000  # of one answer
@@ -204,10 +203,10 @@ class Point:
             raise SymflopsError(
                 f"{count:,} points, more than the {MAX_POINTS:,} of an answer; `symflops sweep` has more"
             )
-        with only_our_words(), progress() as tell:
-            model = load(model_name, tell, timeout=self.timeout)
+        with only_our_words(), progress():
+            model = load(model_name, timeout=self.timeout)
             if self.config is not None:
-                model = bind(model, self.config, progress=tell, timeout=self.timeout)
+                model = bind(model, self.config, timeout=self.timeout)
         found: list[tuple[Model, dict[str, Any]]] = []
         for values in product(*axes.values()):
             given = {name: plain(value) for name, value in zip(axes, values, strict=True)}
@@ -274,21 +273,9 @@ def print_notes(notes: Iterable[str]) -> None:
         streams.tell(f"note: {one_line(note)}")
 
 
-@contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """A function that shows what is being done, on one line of the terminal that is gone afterwards."""
-    if not sys.stderr.isatty() or streams.is_quiet():
-        yield lambda _: None
-        return
-
-    def show(message: str) -> None:
-        sys.stderr.write(f"\r\x1b[K{one_line(message)[: shutil.get_terminal_size().columns - 1]}")
-        sys.stderr.flush()
-
-    try:
-        yield show
-    finally:
-        sys.stderr.write("\r\x1b[K")
+def progress(title: str = "") -> AbstractContextManager[None]:
+    """Inside, what takes long is shown on the terminal, unless quiet was asked for."""
+    return shown(title, wanted=not streams.is_quiet())
 
 
 @contextmanager

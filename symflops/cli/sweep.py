@@ -127,8 +127,7 @@ def _plot(
         raise SymflopsError("--plot draws against -S; give -P one value, and only to --chart components")
     past = {"past_len": axes["past_len"][0]} if axes["past_len"] != [0] else {}
     lengths, batches = sorted(axes["seq_len"]), sorted(set(axes["batch_size"]))
-    with request.only_our_words(), request.progress() as progress:
-        progress(f"drawing {plot}")
+    with request.only_our_words(), request.progress(f"drawing {plot}"):
         shown = metric[0] if metric else "flops"
         content = plots.save(plots.draw(model, chart, lengths, batches, {**given, **past}, shown), kind)
     files.write(target, content)

@@ -86,7 +86,7 @@ def table(
     from symflops.export.table import table as build
 
     keep = not given if symbolic is None else symbolic
-    with request.progress() as progress:
+    with request.progress("writing the table"):
         built = build(
             [model for model, _ in resolved],
             chosen,
@@ -94,7 +94,6 @@ def table(
             given=given,
             depth=depth,
             each=each,
-            progress=progress,
         )
         scale, figures = units or "engineering", digits or 4
         if output is Format.latex:

@@ -97,8 +97,8 @@ def verify(
     for what, text in (("CANDIDATE", candidate), ("--against", against)):
         if not text.strip():
             raise SymflopsError(f"{what} is empty")
-    with request.only_our_words(), request.progress() as progress:
-        given, wanted = (named(text.strip(), progress, timeout) for text in (candidate, against))
+    with request.only_our_words(), request.progress():
+        given, wanted = (named(text.strip(), timeout) for text in (candidate, against))
     check_words(given, wanted, [rename, settings, assume])
     verdict = verification.verify(
         given,

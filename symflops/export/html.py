@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from pathlib import Path
@@ -30,7 +30,6 @@ def page(
     models: Sequence[Model],
     point: Mapping[str, Any],
     depth: int | None = None,
-    progress: Callable[[str], None] = lambda _: None,
     maker: str = "symflops",
 ) -> str:
     """The text of an HTML file for these models, opened at this point (without a length: at 2,048 tokens or
@@ -44,7 +43,7 @@ def page(
     Raises SymflopsError when a model has more layers than a page can show.
     """
     layer_formulas = Formulas()
-    parts = [Part.of(model, depth, layer_formulas, progress) for model in models]
+    parts = [Part.of(model, depth, layer_formulas) for model in models]
     shown = symbols(set().union(*(part.free for part in parts)), opening(models, point))
     data = {
         "metrics": [{"name": metric, "unit": UNITS[metric]} for metric in METRICS],

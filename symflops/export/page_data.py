@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from symflops import algebra, polynomial
+from symflops import algebra, polynomial, progress
 from symflops.domain import Condition
 from symflops.errors import SymflopsError
 from symflops.export import conventions
@@ -50,8 +50,8 @@ class Part:
     data: dict[str, Any]  # what its scripts read
 
     @staticmethod
-    def of(model: Model, depth: int | None, formulas: Formulas, progress: Callable[[str], None]) -> Part:
-        progress(f"{model.name}: layers")
+    def of(model: Model, depth: int | None, formulas: Formulas) -> Part:
+        progress.tell(model.name)
         symbolic = _rows(model, depth)
         total, whole = model.total(), model.total(symbolic=True)
         legend = short_names(whole.free_symbols.union(*(row.total.free_symbols for row in symbolic)))
@@ -71,7 +71,7 @@ class Part:
         groups = set(parents)
         rows: list[dict[str, Any]] = []
         for i, (row, parent) in enumerate(zip(symbolic, parents, strict=True)):
-            progress(f"{model.name}: formulas of layer {i + 1:,} of {len(symbolic):,}")
+            progress.at(row.path, i, len(symbolic))
             rows.append(
                 {
                     "name": row.path if parent < 0 else row.path[len(symbolic[parent].path) + 1 :],

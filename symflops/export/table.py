@@ -6,11 +6,11 @@ model of the table. Its cells are closed forms, or exact numbers when the table 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from symflops import polynomial
+from symflops import polynomial, progress
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError, nearest
 from symflops.model import Model, Row
@@ -93,7 +93,6 @@ def table(
     given: Mapping[str, Any] | None = None,
     depth: int | None = None,
     each: bool = False,
-    progress: Callable[[str], None] = lambda _: None,
 ) -> Table:
     """The table of some models' layers.
 
@@ -131,7 +130,7 @@ def table(
     lines = []
     places = _places([_frontier(model, symbolic, depth) for model in models])
     for number, (paths, rows) in enumerate(places):
-        progress(f"row {number + 1:,} of {len(places):,}")
+        progress.at(f"row {number + 1:,}", number, len(places))
         entries: list[Entry | None] = []
         for found, total in zip(rows, totals, strict=True):
             if not found:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from symflops import deadline
+from symflops import deadline, progress
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError, expect
 from symflops.model import Model, load
@@ -30,7 +30,7 @@ from symflops.trace.naming import Depths
 from symflops.trace.notes import dtype, is_pair, never_run, not_masked, quantized
 from symflops.trace.refine import decides_by_one
 from symflops.trace.run import Run, Settings, is_encoder
-from symflops.trace.work import Progress, Work
+from symflops.trace.work import Work
 
 
 def derive(
@@ -38,7 +38,6 @@ def derive(
     *,
     attention: str = "fused",
     allow_unknown: bool = False,
-    progress: Progress = lambda _: None,
     timeout: float = deadline.DERIVATION,
 ) -> Model:
     """The closed-form model of a transformers config, derived from its model's own source.
@@ -65,22 +64,18 @@ def derive(
     if not timeout > 0:
         raise SymflopsError(f"timeout {timeout!r}: expected a number of seconds above 0")
     named = find(config)
-    doing = ["reading the config"]
-
-    def tell(text: str) -> None:
-        doing.append(text)
-        progress(text)
-
     settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown)
-    try:
-        check_depth(named.config)
-        with _old_objects_left_alone(), deadline.limit(timeout):
-            return _derived(Work(named, tell), settings)
-    except deadline.OutOfTimeError:
-        why = f"not derived within {timeout:g} s of processor time; the last step was: {doing[-1]}"
-        raise SymflopsError(why, where=named.name) from None
-    except SymflopsError as error:
-        raise error.within(named.name) from None
+    with progress.shown(f"deriving {named.name}"):
+        progress.at("reading the config")
+        try:
+            check_depth(named.config)
+            with _old_objects_left_alone(), deadline.limit(timeout):
+                return _derived(Work(named), settings)
+        except deadline.OutOfTimeError:
+            why = f"not derived within {timeout:g} s of processor time; the last step was: {progress.last()}"
+            raise SymflopsError(why, where=named.name) from None
+        except SymflopsError as error:
+            raise error.within(named.name) from None
 
 
 @contextmanager
@@ -100,7 +95,7 @@ def _old_objects_left_alone() -> Iterator[None]:
 def _derived(work: Work, settings: Settings) -> Model:
     model = _model(work, _with_past(work, settings))
     if work.sizes_by_depth:
-        work.progress(f"sizes depend on {', '.join(key for _, key in sorted(work.sizes_by_depth))}")
+        progress.tell(f"sizes depend on {', '.join(key for _, key in sorted(work.sizes_by_depth))}")
         work.known.depths |= work.sizes_by_depth
         model = _model(work, _with_past(work, settings))
     counted = int(model.total().parameters)
@@ -129,14 +124,14 @@ def _with_past(work: Work, settings: Settings) -> Record:
         fresh, later = alike(work, partial(make, work), calls, {})
         return replace(later, layers=combine.switched(fresh.layers, later.layers))
     except SymflopsError as error:
-        work.progress(f"with a cache: {error}")
+        progress.tell(f"with a cache: {error}")
     try:
         return replace(any_length(work, replace(settings, past="none")), without_past=True)
     except SymflopsError:
         streams = getattr(work.named.config, "num_codebooks", 1)
         if settings.streams != 1 or type(streams) is not int or streams < 2:
             raise
-    work.progress(f"with {streams} rows of ids for each sequence")
+    progress.tell(f"with {streams} rows of ids for each sequence")
     work.known.numeric.add("num_codebooks")  # as many rows of ids are made
     return _with_past(work, replace(settings, streams=streams))
 

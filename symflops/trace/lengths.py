@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from symflops import progress
 from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
 from symflops.polynomial import Value
@@ -65,11 +66,11 @@ def any_length(work: Work, settings: Settings) -> Record:
             work.known.numeric |= pieces
             return any_length(work, settings)
         if fixed.long_enough:  # a length may decide which way the source takes, such as one of top-k tokens, or a loop
-            work.progress(f"for long sequences: seq_len = {fixed.long_enough}")
+            progress.tell(f"for long sequences: seq_len = {fixed.long_enough}")
             try:
                 return _either_way(work, replace(settings, hints={"seq_len": fixed.long_enough}))
             except SymflopsError as again:  # or the model refuses such a length
-                work.progress(again.message)
+                progress.tell(again.message)
         chunks, limit = fixed.chunks, length_limit(fixed.run)
     return replace(_interpolated(work, settings, chunks), limit=limit)
 
@@ -87,7 +88,7 @@ def _either_way(work: Work, settings: Settings) -> Record:
             try:
                 usual, *tried = alike(work, partial(_record, work), calls | others, made)
             except SymflopsError as error:  # the model refuses such a length
-                work.progress(error.message)
+                progress.tell(error.message)
                 continue
             records = dict(zip(lengths, (other.layers for other in tried), strict=True))
             if lengths and combine.agrees(usual.layers, records):
@@ -132,6 +133,6 @@ def alike(
     """A record of each call, all under the same knowledge: what one teaches makes those before it anew. `made` keeps
     them; a call's name is what is told before it is made."""
     while stale := [name for name in calls if name not in made or made[name].state != work.state]:
-        work.progress(stale[0])
+        progress.tell(stale[0])
         made[stale[0]] = make(calls[stale[0]])
     return [made[name] for name in calls]

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import torch
 
-from symflops import deadline
+from symflops import deadline, progress
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, multiply, symbol
 from symflops.trace.internals import Sizes, TorchDispatchMode, device, storage_key, tree_flatten, tree_map_only
@@ -290,12 +290,12 @@ class Recorder(TorchDispatchMode):
     def execute(self, call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
         if self.paused:
             return call(module, *args, **kwargs)
-        if module is self.root.module:
-            execution = self.root
-        else:
+        execution = self.root
+        if module is not self.root.module:
             execution = Execution(module, self.paths.get(module, type(module).__name__))
             self.stack[-1].parts.append(execution)
         self.ran.add(module)
+        progress.at(execution.path, len(self.ran), len(self.paths))
         tensors = _tensors((args, kwargs))
         with self.pause():
             execution.inputs = [self.view(t) for t in tensors]

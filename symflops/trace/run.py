@@ -20,6 +20,7 @@ from torch import nn
 from transformers import GenerationConfig
 from transformers.initialization import no_init_weights
 
+from symflops import progress
 from symflops.deadline import OutOfTimeError
 from symflops.errors import SymflopsError
 from symflops.polynomial import Polynomial, Value, add, symbol, terms_of
@@ -147,6 +148,7 @@ def call(built: Build, settings: Settings) -> Run:
     result = Run(built, list(built.guards), error=built.error)
     if built.error is not None:
         return result
+    progress.run()
     recorder = Recorder(sizes, built.quantities, built.model, built.dtype, settings.allow_unknown, result.guards)
     result.recorder = recorder
     makes_cache = settings.past != "none" and cache.own_class(type(built.model))

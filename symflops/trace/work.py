@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 
-from symflops import deadline
+from symflops import deadline, progress
 from symflops.errors import SymflopsError, reason
 from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.configs import Named
@@ -22,8 +21,6 @@ from symflops.trace.repeats import SharedLayerError
 from symflops.trace.run import Build, Run, Settings, build, call
 from symflops.trace.skeleton import Skeleton, with_number
 
-Progress = Callable[[str], None]
-
 MAX_RUNS = 16
 
 
@@ -32,7 +29,6 @@ class Work:
     """What the runs of one derivation share."""
 
     named: Named
-    progress: Progress
     known: Knowledge = field(default_factory=Knowledge)
     # A format that no source asks for by name, so that what is in another was meant to be; some kernels want float32.
     dtype: torch.dtype = torch.bfloat16
@@ -92,7 +88,7 @@ class Work:
         """The model under what is known now; built again only when that has changed."""
         if self.built is None or self.built[0] != self.state:
             shape = self.known.architecture(self.named.config)
-            self.progress(f"building the model with {len(shape.fields)} symbols")
+            progress.at(f"building the model with {len(shape.fields)} symbols")
             made = build(self.named.model_class, self.named.config, shape, self.dtype, self.equal)
             self.built = (self.state, shape, made)
         return self.built[1:]
