@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from symflops import budget
+from symflops import budget, deadline
 from symflops.function import ceil, divide_floor, floor, logarithm2, maximum, minimum, modulo
 from symflops.polynomial import (
     Call,
@@ -82,6 +82,7 @@ def substitute(value: Value, bindings: Mapping[str, Value]) -> Value:
     touched = {n for m in value.terms for n, _ in m if n in bindings or (isinstance(n, Call) and _has(n, bindings))}
     if not touched:
         return value
+    deadline.check()
     total: dict[Monomial, Number] = {}
     powers: dict[tuple[str, int], Value] = {}
     for monomial, coefficient in value.terms.items():

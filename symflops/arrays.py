@@ -10,6 +10,7 @@ from functools import reduce
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
+from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped
@@ -46,6 +47,7 @@ def column(value: Value, axes: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray
 
 
 def _array_leaf(leaf: int | Fraction | str, arrays: Mapping[str, Any], exactly: bool) -> Any:
+    deadline.check()
     if isinstance(leaf, str):
         return arrays[leaf]
     if not exactly:

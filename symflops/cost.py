@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from symflops import algebra, arrays, notation, notebook, numeric, polynomial
+from symflops import algebra, arrays, deadline, notation, notebook, numeric, polynomial
 from symflops.domain import NO_CONDITIONS, Domain
 from symflops.errors import SymflopsError, expect
 from symflops.grid import Sweep as Sweep
 from symflops.grid import is_number, negative_error
 from symflops.grouping import grouped, renamed, short_names
 from symflops.polynomial import Number, Polynomial, Value
-from symflops.tree import exact, write
+from symflops.tree import Tree, exact, write
 from symflops.units import METRICS as METRICS
 from symflops.units import UNITS as UNITS
 from symflops.units import engineering, exact_number
@@ -64,6 +65,10 @@ class Cost:
                 raise SymflopsError(f"unknown metric {name!r}; valid: {', '.join(METRICS)}")
         return Cost(tuple(to_value(metrics.get(name, 0)) for name in METRICS))
 
+    def _call(self, what: str) -> AbstractContextManager[None]:
+        """The limit of the time that a call about all metrics may compute, which is more for each that is a formula."""
+        return deadline.call(what, deadline.CALL * max(1, sum(isinstance(value, Polynomial) for value in self.values)))
+
     def __add__(self, other: Cost) -> Cost:
         if not isinstance(other, Cost):
             return NotImplemented
@@ -87,7 +92,8 @@ class Cost:
     def __mul__(self, repeat: Any) -> Cost:
         """The cost of doing it `repeat` times; parameters are multiplied too (repeated layers own their weights)."""
         times = to_value(repeat)
-        return replace(self, values=tuple(polynomial.multiply(value, times) for value in self.values))
+        with self._call("the product"):
+            return replace(self, values=tuple(polynomial.multiply(value, times) for value in self.values))
 
     __rmul__ = __mul__
 
@@ -102,9 +108,10 @@ class Cost:
         if self.evaluated:
             return value
         if metric not in self._expressions:
-            from symflops import expr
-
-            self._expressions[metric] = expr.to_sympy(value)
+            with deadline.untimed():
+                from symflops import expr
+            with deadline.call(metric):
+                self._expressions[metric] = expr.to_sympy(value)
         return self._expressions[metric]
 
     @cached_property
@@ -143,8 +150,13 @@ class Cost:
 
     def text(self, metric: str, *, short: bool = False) -> str:
         """The closed form of one metric as text, grouped for reading, with short names on request."""
-        tree = grouped(self.value(metric))
+        tree = self.tree(metric)
         return write(renamed(tree, self.legend) if short else tree)
+
+    def tree(self, metric: str) -> Tree:
+        """The same as a tree, from which every printer starts."""
+        with deadline.call(metric):
+            return grouped(self.value(metric))
 
     @cached_property
     def legend(self) -> dict[str, str]:
@@ -180,9 +192,10 @@ class Cost:
 
     def substitute(self, values: Mapping[str, Value]) -> Cost:
         """The same cost with canonical values in place of some symbols, and so its domain."""
-        substituted = tuple(algebra.substitute(value, values) for value in self.values)
         known = {**self.known, **{name: (value,) for name, value in values.items()}}
-        return replace(self, values=substituted, domain=self.domain.substitute(values), known=known)
+        with self._call("putting in numbers"):
+            substituted = tuple(algebra.substitute(value, values) for value in self.values)
+            return replace(self, values=substituted, domain=self.domain.substitute(values), known=known)
 
     def _check_names(self, given: Mapping[str, Any]) -> None:
         """Refuse what is no symbol of the cost, and another number for one that was put in already."""
@@ -203,8 +216,9 @@ class Cost:
         """
         self._check_names(values)
         point = self.with_defaults(values)
-        self.domain.check(point)
-        numbers = [numeric.whole(n) for n in self._evaluator(point)]
+        with self._call("the numbers at this point"):
+            self.domain.check(point)
+            numbers = [numeric.whole(n) for n in self._evaluator(point)]
         for metric, number in zip(METRICS, numbers, strict=True):
             if number < 0:
                 raise negative_error(metric)
@@ -251,7 +265,7 @@ class Cost:
         if self.evaluated:
             return None
         names = notation.symbols(self.free_symbols)
-        lines = [(metric, grouped(self.value(metric))) for metric in METRICS]
+        lines = [(metric, self.tree(metric)) for metric in METRICS]
         return f"$\\displaystyle {notation.display(lines, names, width=60)}$"
 
     def _repr_html_(self) -> str | None:
@@ -281,4 +295,8 @@ class Cost:
             bindings: dict[str, Value] = {**swept, **follow}
         else:
             bindings = {**swept}
-        return Sweep(dict(zip(METRICS, self.values, strict=True)), self.domain, arrays.grid(points), bindings)
+        grid = arrays.grid(points)
+        with self._call("the sweep"):
+            values = {m: algebra.substitute(v, bindings) for m, v in zip(METRICS, self.values, strict=True)}
+            domain = self.domain.substitute(bindings)
+        return Sweep(values, domain, grid)

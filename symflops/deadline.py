@@ -14,30 +14,79 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf
-from time import thread_time as now
+from time import thread_time
 
-__all__ = ["DERIVATION", "OutOfTimeError", "check", "limit", "now"]
+from symflops.errors import SymflopsError
 
+__all__ = [
+    "CALL", "DERIVATION", "PER_LAYER", "OutOfTimeError", "TooLongError", "call", "check", "limit", "now", "untimed",
+]  # fmt: skip
+
+CALL = 0.9  # seconds that a call about one formula may compute; with its beginning and end it takes less than one
+PER_LAYER = 0.001  # more, for each layer of a model that it is about
 DERIVATION = 300.0  # seconds that a derivation may take, unless somebody says otherwise
+_FOREVER = 1e12  # larger integers need not be a float
 
 _end: ContextVar[float] = ContextVar("end", default=inf)
+_untimed: ContextVar[float] = ContextVar("untimed", default=0.0)
 
 
 class OutOfTimeError(Exception):
     """The time that a computation was given is over. Whoever set the limit catches it; users never see it."""
 
 
+class TooLongError(SymflopsError):
+    """What was asked for takes more time than a call has."""
+
+
+def now() -> float:
+    """The seconds that this thread has computed."""
+    return thread_time() - _untimed.get()
+
+
 @contextmanager
 def limit(seconds: float) -> Iterator[None]:
     """Inside, `check` raises after so many seconds, or earlier where a limit around this one ends earlier."""
-    token = _end.set(min(_end.get(), now() + seconds))
+    token = _end.set(min(_end.get(), now() + min(seconds, _FOREVER)))
     try:
         yield
     finally:
         _end.reset(token)
 
 
+@contextmanager
+def call(what: str, seconds: float = CALL) -> Iterator[None]:
+    """The limit of all that a user's call computes, who is told in one line. Inside of another limit that ends earlier
+    it is for whoever set that to say. As a decorator, the limit of each call of the function.
+
+    >>> with call("the sum", 0):
+    ...     check()
+    Traceback (most recent call last):
+    symflops.deadline.TooLongError: the sum takes more than 0 s of processor time
+    """
+    around = _end.get()
+    end = now() + min(seconds, _FOREVER)
+    try:
+        with limit(seconds):
+            yield
+    except OutOfTimeError:
+        if around <= end:
+            raise
+        raise TooLongError(f"{what} takes more than {seconds:.3g} s of processor time") from None
+
+
+@contextmanager
+def untimed() -> Iterator[None]:
+    """What is done inside counts for no limit: importing a library, which takes seconds the first time."""
+    begun = now()
+    try:
+        yield
+    finally:
+        _untimed.set(_untimed.get() + now() - begun)
+
+
 def check() -> None:
     """Raise OutOfTimeError when the time is over; loops that may take long call this once per round."""
-    if now() >= _end.get():
+    end = _end.get()
+    if end != inf and now() >= end:
         raise OutOfTimeError("out of time")

@@ -178,9 +178,9 @@ class Domain:
             if condition.free_symbols <= numbers.keys() and not condition.holds(numbers):
                 raise condition.broken(numbers)
 
-    def check_grid(self, axes: Mapping[str, np.ndarray[Any, Any]], values: Mapping[str, Value]) -> None:
-        """The same for all points of a grid; `values` stand for the symbols that are no axes."""
-        for condition in self.substitute(values).conditions:
+    def check_grid(self, axes: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """The same for all points of a grid."""
+        for condition in self.conditions:
             used = {name: axis for name, axis in axes.items() if name in condition.free_symbols}
             if condition.free_symbols <= used.keys():
                 _check_grid(condition, used)

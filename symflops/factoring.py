@@ -68,19 +68,16 @@ def divided(value: Polynomial, divisor: Polynomial) -> tuple[Value, Value]:
     >>> divided(from_text("d*(4*S + 4*c + 7) + 6*(S + c)"), from_text("S + c"))
     (4*d + 6, 7*d)
     """
-    shared: dict[Monomial, Number] | None = None
-    for monomial, coefficient in divisor.terms.items():
+    (monomial, coefficient), *others = divisor.terms.items()
+    quotients = ((_quotient(m, monomial), c) for m, c in value.terms.items() if not c % coefficient)
+    shared: dict[Monomial, Number] = {q: c // coefficient for q, c in quotients if q is not None}
+    for monomial, coefficient in others:
         deadline.check()
-        found: dict[Monomial, Number] = {}
-        for m, c in value.terms.items():
-            quotient = _quotient(m, monomial)
-            if quotient is None or c % coefficient or (shared is not None and shared.get(quotient) != c // coefficient):
-                continue
-            found[quotient] = c // coefficient
-        shared = found
-        if not shared:
-            return 0, value
-    quotient_value = value_of(shared or {})
+        products = ((q, c, _multiplied(q, monomial)) for q, c in shared.items())
+        shared = {q: c for q, c, m in products if m is not None and value.terms.get(m) == c * coefficient}
+    if not shared:
+        return 0, value
+    quotient_value = value_of(shared)
     rest = dict(value.terms)
     accumulate(rest, negate(multiply(quotient_value, divisor)))
     return quotient_value, value_of(rest)
@@ -93,6 +90,16 @@ def _quotient(m: Monomial, by: Monomial) -> Monomial | None:
         if exponent > 0 and left < 0:
             return None
         exponents[name] = left
+    return tuple(sorted((n, e) for n, e in exponents.items() if e))
+
+
+def _multiplied(m: Monomial, by: Monomial) -> Monomial | None:
+    """The product, of which `m` is the quotient by the other."""
+    exponents = dict(m)
+    for name, exponent in by:
+        if exponent > 0 and exponents.get(name, 0) < 0:
+            return None
+        exponents[name] = exponents.get(name, 0) + exponent
     return tuple(sorted((n, e) for n, e in exponents.items() if e))
 
 

@@ -30,6 +30,14 @@ class NoFileError(SymflopsError):
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
+def exists(path: str | Path) -> bool:
+    """Whether there is a file, or anything else, of this name."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # too long for a name, or a null byte
+        return False
+
+
 def read_bytes(path: Path, most: int, what: str) -> bytes:
     """All bytes of a file, at most so many; `what` it is stands in messages ("a model file").
 

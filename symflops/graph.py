@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symflops import deadline
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
 from symflops.layer import Layer
@@ -27,7 +28,8 @@ def graph(root: Layer) -> DiGraph[Layer]:
     >>> len(g), [str(times) for _, _, times in g.edges(data="repeat")]
     (2, ['L + 1'])
     """
-    import networkx
+    with deadline.untimed():
+        import networkx
 
     result: DiGraph[Layer] = networkx.DiGraph()
     result.add_node(root)
@@ -47,10 +49,12 @@ def graph(root: Layer) -> DiGraph[Layer]:
 
 def multiplicities(nodes: DiGraph[Layer], root: Layer) -> dict[Layer, Value]:
     """How often each distinct layer runs in one run of the root."""
-    import networkx
+    with deadline.untimed():
+        import networkx
 
     times: dict[Layer, Value] = {root: 1}
     for layer in networkx.topological_sort(nodes):
+        deadline.check()
         runs = times[layer]
         for below, edge in nodes.adj[layer].items():
             product = edge["repeat"] if runs == 1 else multiply(runs, edge["repeat"])
@@ -62,6 +66,7 @@ def total(nodes: DiGraph[Layer], root: Layer) -> Cost:
     """The cost of one run of the root: each distinct basic layer once, times how often it runs."""
     sums: list[dict[Monomial, Number]] = [{} for _ in METRICS]
     for layer, runs in multiplicities(nodes, root).items():
+        deadline.check()
         if layer.is_basic:
             try:
                 values = layer.cost.values

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
-from symflops import algebra, arrays, notebook, polynomial
+from symflops import arrays, deadline, notebook, polynomial
 from symflops.domain import Domain
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value
@@ -14,6 +15,7 @@ from symflops.units import METRICS
 if TYPE_CHECKING:
     import numpy as np
 
+_PER_POINT = 1e-5  # seconds more for a column, for each of its points
 _SHOWN = 5  # points at each end of a long sweep in a notebook
 
 
@@ -33,12 +35,11 @@ class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
         values: Mapping[str, Value],
         domain: Domain,
         axes: dict[str, np.ndarray[Any, Any]],
-        bindings: Mapping[str, Value],
     ) -> None:
-        self._values = {metric: algebra.substitute(value, bindings) for metric, value in values.items()}
+        self._values = values
         self._axes = axes
         self._columns: dict[str, np.ndarray[Any, Any]] = {}
-        domain.check_grid(axes, bindings)
+        domain.check_grid(axes)
         for metric in METRICS:  # where one is negative its formula does not hold, and so no other does
             if not polynomial.is_nonnegative(self._values[metric]) and (self[metric] < 0).any():
                 raise negative_error(metric)
@@ -52,7 +53,9 @@ class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
             if name in self._axes:
                 array = self._axes[name]
             elif name in METRICS:
-                array = arrays.column(self._values[name], self._axes)
+                points = prod(axis.size for axis in self._axes.values())
+                with deadline.call(f"the column {name}", deadline.CALL + _PER_POINT * points):
+                    array = arrays.column(self._values[name], self._axes)
             else:
                 raise KeyError(name)
             shape = np.broadcast_shapes(*(axis.shape for axis in self._axes.values()))

@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from symflops.cost import METRICS, Cost
@@ -35,6 +36,11 @@ class Layer:
     def is_basic(self) -> bool:
         """Whether it has a cost of its own rather than parts."""
         return self.formula is not None or self.inline is not None
+
+    @cached_property
+    def places(self) -> int:
+        """How many layers there are below it, each in every place that it has."""
+        return sum(1 + part.layer.places for part in self.parts)
 
     @property
     def cost(self) -> Cost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from symflops import algebra, numeric, polynomial, strangers
+from symflops import algebra, deadline, numeric, polynomial, strangers
 from symflops.cost import Cost
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, expect, nearest
@@ -20,7 +20,7 @@ from symflops.files import NoFileError
 from symflops.formula import data_folder, in_order
 from symflops.graph import graph, total
 from symflops.layer import Layer, collection_paused
-from symflops.model_file import Reading, dump, read_json
+from symflops.model_file import Reading, dump, layers_of, read_json
 from symflops.polynomial import Number, Value
 from symflops.rows import Row as Row
 from symflops.rows import Rows as Rows
@@ -30,6 +30,7 @@ from symflops.vocabulary import DTYPES
 if TYPE_CHECKING:
     from networkx import DiGraph
 
+_TOTAL = "the total"
 _USUAL_LENGTHS = (2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2)
 
 
@@ -75,6 +76,10 @@ class Model:
         own = [f"{self.name}: {self.unproven}"] if self.unproven else []
         return (*own, *(f"formula {name}: {tried}" for name, tried in sorted(used.items())))
 
+    def call(self, what: str) -> AbstractContextManager[None]:
+        """The limit of the time that a call about the model may compute, which is more for more layers."""
+        return deadline.call(what, deadline.CALL + deadline.PER_LAYER * self.root.places)
+
     @cached_property
     def symbols(self) -> dict[str, int]:
         """The architecture symbols' values; one defined by an expression is evaluated, one that is null has none."""
@@ -113,12 +118,13 @@ class Model:
 
     @cached_property
     def _symbolic_total(self) -> Cost:
-        with collection_paused():
+        with self.call(_TOTAL), collection_paused():
             return self._within_domain(total(self.graph, self.root))
 
     @cached_property
     def _total(self) -> Cost:
-        return self._in_numbers(self._symbolic_total)
+        with self.call(_TOTAL):
+            return self._in_numbers(self._symbolic_total)
 
     def _within_domain(self, cost: Cost) -> Cost:
         """What a part of the model costs, where the model's conditions hold, in its data type."""
@@ -133,16 +139,17 @@ class Model:
 
         The rows' totals add up to the model's total, each basic layer once.
         """
-        rows = Rows()
-        for path, layer, runs in self.places():
-            if layer.is_basic or groups:
-                one = self._within_domain(layer.cost if layer.is_basic else total(graph(layer), layer))
-                whole = one * runs
-                if not symbolic:
-                    one, whole, runs = self._in_numbers(one), self._in_numbers(whole), self._number(runs)
-                name = layer.formula.name if layer.formula else ""
-                rows.append(Row(path, layer.class_name, runs, one, whole, layer.is_basic, path.count("."), name))
-        return rows
+        with self.call("the layers' costs"):
+            return Rows(self._row(place, symbolic) for place in self.places() if place.layer.is_basic or groups)
+
+    def _row(self, place: Place, symbolic: bool) -> Row:
+        path, layer, runs = place
+        one = self._within_domain(layer.cost if layer.is_basic else total(graph(layer), layer))
+        whole = one * runs
+        if not symbolic:
+            one, whole, runs = self._in_numbers(one), self._in_numbers(whole), self._number(runs)
+        name = layer.formula.name if layer.formula else ""
+        return Row(path, layer.class_name, runs, one, whole, layer.is_basic, path.count("."), name)
 
     def _number(self, value: Value) -> Value:
         return algebra.substitute(value, self.symbols)
@@ -287,7 +294,8 @@ def load(model: Any) -> Model:
 
 
 def _model(data: Mapping[str, Any]) -> Model:
-    model = Model(**Reading().model(data))
-    _ = model.symbols  # a cycle among them is an error of the file
-    model.check_assumptions()
+    with deadline.call("reading it", deadline.CALL + deadline.PER_LAYER * layers_of(data)):
+        model = Model(**Reading().model(data))
+        _ = model.symbols  # a cycle among them is an error of the file
+        model.check_assumptions()
     return model

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from symflops import algebra, files, polynomial, strangers
+from symflops import algebra, deadline, files, polynomial, strangers
 from symflops.assumption import is_of_config, sides
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError, nearest
@@ -40,6 +40,17 @@ _LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "state", "s
 
 def read_json(path: Path) -> Mapping[str, Any]:
     return files.json_of(files.read_text(path, MAX_FILE, "a model file"))
+
+
+def layers_of(data: Mapping[str, Any]) -> int:
+    """How many layers the data of a model file has, before anything of it is checked."""
+    found, stack = 0, [data.get("layers")]
+    while stack and found < MAX_FILE:  # data that contains itself has no end
+        below = stack.pop()
+        if isinstance(below, dict):
+            found += len(below)
+            stack.extend(layer.get("sub_layers") for layer in below.values() if isinstance(layer, dict))
+    return found
 
 
 class Reading:
@@ -107,6 +118,7 @@ class Reading:
         }  # fmt: skip
 
     def part(self, name: str, data: Any, where: str, depth: int) -> Part:
+        deadline.check()
         path = f"{where}.{name}" if where != "layers" else f"layers.{name}"
         if depth > MAX_DEPTH:
             raise SymflopsError(f"layers are nested deeper than {MAX_DEPTH} levels")
@@ -202,6 +214,7 @@ class Reading:
             raise SymflopsError(f"{where}: expected a number or a formula, got {type(data).__name__}")
         if data in self.texts:
             return self.texts[data]
+        deadline.check()
         try:
             tree = read(data)
             self.check_names(tree, "")

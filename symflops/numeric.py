@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
+from symflops import deadline
 from symflops.algebra import ALGEBRA
 from symflops.errors import SymflopsError, nearest
 from symflops.number import number_power, rational_logarithm2, rational_root
@@ -152,7 +153,8 @@ def _real(function: str, arguments: list[Number]) -> Number:
 
 
 def _irrational(function: str, x: Fraction, *others: Fraction) -> Number:
-    from mpmath import log, mp, mpf, power, sqrt
+    with deadline.untimed():
+        from mpmath import log, mp, mpf, power, sqrt
 
     with mp.workprec(512):
         base, *more = (mpf(n.numerator) / n.denominator for n in (x, *others))

@@ -13,8 +13,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from symflops import files, source, verification
 from symflops import model as models
-from symflops import source, verification
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import AmbiguousClassError, Formula, formula_for_class, formula_names, load_formula, read_formula
@@ -44,7 +44,7 @@ def named(text: str, timeout: float = DERIVATION) -> Formula | Model | str:
     knows and that cannot be derived.
     """
     path, layer = text, ""
-    if ":" in text and not _exists(text) and not _is_class(text):
+    if ":" in text and not files.exists(text) and not _is_class(text):
         path, _, layer = text.rpartition(":")
     if path.endswith(".toml"):
         if layer:
@@ -129,14 +129,7 @@ def _names_in_all(options: Any) -> set[str]:
 
 
 def _is_file(path: str) -> bool:
-    return "/" in path and _exists(path)
-
-
-def _exists(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):  # too long for a path, or a null byte: a formula, or nothing
-        return False
+    return "/" in path and files.exists(path)
 
 
 def of_class(name: str, timeout: float = DERIVATION) -> Formula | Model:

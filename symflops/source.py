@@ -84,7 +84,7 @@ def derive(
         with extra():
             from symflops.trace import alone, classes
             from symflops.trace import derive as trace
-        named = isinstance(config, str) and is_class_name(config) and not _exists(config)
+        named = isinstance(config, str) and is_class_name(config) and not files.exists(config)
         if named and not is_model_type(config):
             config = classes.find_class(config)
         if isinstance(config, type) and not classes.is_of_transformers(config):
@@ -124,7 +124,7 @@ def extra() -> Iterator[None]:
 def _derivable(model: str | Path) -> Any:
     """What is to be derived, in the words of `derive`; None for a model file, and for what nobody knows."""
     path, text = Path(model), str(model)
-    if _exists(path):
+    if files.exists(path):
         return path if _leads_to_config(path) else None
     if is_model_type(text):
         return text.lower()
@@ -149,13 +149,6 @@ def _known_types() -> frozenset[str]:
         path.read_text("utf-8") for path in auto.glob("*.py") if path.stem in ("auto_mappings", "configuration_auto")
     ]
     return frozenset(re.findall(r'"([A-Za-z0-9_-]+)"[:,] "\w+Config"', "\n".join(texts)))
-
-
-def _exists(path: str | Path) -> bool:
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):  # too long for a path, or a null byte
-        return False
 
 
 def _leads_to_config(path: Path) -> bool:

@@ -13,9 +13,11 @@ import pytest
 import sympy
 
 import symflops
-from symflops import SymflopsError, algebra, expr, grouping, tree
+from symflops import SymflopsError, algebra, deadline, expr, grouping, tree
 from symflops import budget as limits
 from symflops.budget import TooLargeError, budget, charge
+from symflops.deadline import TooLongError
+from symflops.model_file import layers_of
 from symflops.polynomial import flat
 
 
@@ -224,3 +226,56 @@ def test_the_order_of_terms_does_not_matter() -> None:
     two = algebra.from_text("*".join(["3", "(1 + x)", *(f"{n}**2" for n in reversed(names(50)))]))
     assert one == two
     assert flat(one) == flat(two)
+
+
+NESTED_MAXIMA = "max(" * 20 + "seq_len" + "".join(f"*{i + 2}-{i}, seq_len)" for i in range(20))
+
+
+def test_a_question_as_a_whole_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its steps is a short one: there are only too many of them."""
+    monkeypatch.setattr(deadline, "CALL", 0.1)
+    with pytest.raises(TooLongError, match=r"^the question takes more than 0\.12 s of processor time$"):
+        symflops.solve("gpt2", f"(a+b)**999 <= {NESTED_MAXIMA}".replace("a+b", "seq_len+past_len"), "seq_len")
+    with pytest.raises(TooLongError, match=r"^the comparison takes more than 0\.12 s of processor time$"):
+        symflops.compare("gpt2", "(seq_len + batch_size)**999*2", by="batch_size")
+
+
+def test_a_model_file_as_a_whole_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty texts of a quarter of a second each; of more layers it is more."""
+    monkeypatch.setattr(deadline, "CALL", 0.1)
+    texts = {f"x{i}": f"(a+b)**{260 + i}" for i in range(40)}
+    data = {"name": "slow", "symbols": {"a": 1, "b": 1, **texts}, "layers": {"one": {"cost": {"others": 0}}}}
+    with pytest.raises(SymflopsError, match=r"^reading it takes more than 0\.101 s of processor time$"):
+        symflops.load(data)
+    assert layers_of({"layers": {"a": {"sub_layers": {"b": {}, "c": {"sub_layers": {"d": {}}}}}, "e": 3}}) == 5
+    data["layers"]["again"] = {"sub_layers": data["layers"]}  # type: ignore[index]
+    assert layers_of(data) >= 2  # and it ends
+
+
+def test_what_a_limit_around_ends_is_for_whoever_set_it() -> None:
+    with pytest.raises(deadline.OutOfTimeError), deadline.limit(0), deadline.call("the sum"):
+        deadline.check()
+    too_long = pytest.raises(TooLongError, match=r"^the sum takes more than 0 s of processor time$")
+    with too_long, deadline.limit(1), deadline.call("the sum", 0):
+        deadline.check()
+
+
+def test_importing_a_library_takes_nobody_s_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 100.0
+    monkeypatch.setattr(deadline, "thread_time", lambda: clock)
+    with deadline.call("the sum", 1):
+        with deadline.untimed():
+            clock += 10
+            with deadline.untimed():
+                clock += 10
+        clock += 0.9
+        deadline.check()
+        clock += 0.2
+        with pytest.raises(deadline.OutOfTimeError):
+            deadline.check()
+        clock -= 0.2
+
+
+def test_a_long_text_is_no_file_name() -> None:
+    with pytest.raises(SymflopsError, match="has no symbol 'n0'"):
+        symflops.compare("gpt2", "+".join(names(2000)))

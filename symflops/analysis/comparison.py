@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
+from symflops import files
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis.feasible import Feasible, changes, feasible, lowest
 from symflops.analysis.parts import bytes_by_default, components, run_values
@@ -93,7 +94,8 @@ class Comparison:
     @cached_property
     def along(self) -> Pair:
         """The total with everything but `by` put in."""
-        pair = Pair(self.total.name, *(substitute(v, self._numbers) for v in (self.total.a, self.total.b)))
+        with self._call():
+            pair = Pair(self.total.name, *(substitute(v, self._numbers) for v in (self.total.a, self.total.b)))
         if others := sorted(free_symbols(pair.difference) - {self.by}):
             raise SymflopsError(f"no value for {others[0]}; give {others[0]}=…")
         return pair
@@ -107,7 +109,12 @@ class Comparison:
     @cached_property
     def _runs(self) -> list[Run]:
         """Where a or b is larger, among the numbers that both models can run."""
-        return changes(pattern(self.along.difference, self.by, lowest(self.by), self.feasible.last), self.feasible)
+        with self._call():
+            return changes(pattern(self.along.difference, self.by, lowest(self.by), self.feasible.last), self.feasible)
+
+    def _call(self) -> AbstractContextManager[None]:
+        """The limit of the time that a call about it may compute."""
+        return self.models[0].call("the comparison")
 
     @cached_property
     def feasible(self) -> Feasible:
@@ -122,12 +129,13 @@ class Comparison:
     def within(self, percent: Any) -> list[tuple[int, int | None]]:
         """The ranges of whole numbers (None: without end) in which b differs from a by at most so many per cent."""
         share = _percentage(percent)
-        a, b = self.along.a, self.along.b
-        allowed = multiply(share, a)
-        above = add(b, negate(a), negate(allowed))  # <= 0 where b is not too large
-        below = add(a, negate(b), negate(allowed))
-        signs = pattern(maximum(above, below), self.by, lowest(self.by), self.feasible.last)
-        found = self.feasible.narrowed(signs.where((-1, 0)))
+        with self._call():
+            a, b = self.along.a, self.along.b
+            allowed = multiply(share, a)
+            above = add(b, negate(a), negate(allowed))  # <= 0 where b is not too large
+            below = add(a, negate(b), negate(allowed))
+            signs = pattern(maximum(above, below), self.by, lowest(self.by), self.feasible.last)
+            found = self.feasible.narrowed(signs.where((-1, 0)))
         if found.cycle:
             raise SymflopsError(f"it comes and goes without end, at multiples of {found.period:,}")
         return list(found.ranges)
@@ -201,6 +209,14 @@ def compare(
     Raises SymflopsError for an unknown model, symbol or metric, and for a rule in another unit than the metric's.
     """
     first = load(a)
+    second = None if is_rule(b) else load(b)
+    with first.call("the comparison"):
+        return _compare(first, b if second is None else second, metric, by, rename, values)
+
+
+def _compare(
+    first: Model, b: str | Model, metric: str, by: str, rename: Mapping[str, str] | None, values: Mapping[str, Any]
+) -> Comparison:
     if metric not in METRICS:
         raise SymflopsError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
     if by not in RUN_SYMBOLS:
@@ -211,11 +227,11 @@ def compare(
         raise SymflopsError(f"{by} has a value and is to vary")
     run = run_values(first, values, {by})
     first.check_assumptions(run)  # type: ignore[arg-type]  # numbers, as they were given
-    if is_rule(b):
+    if isinstance(b, str):
         rule = _rule(first, b, metric, rename)
         total = Pair("total", _cost(first, metric, run), substitute(rule.value, {**run, **first.symbols}))
         return Comparison(first.name, b.strip(), metric, by, total, (), run, True, rule.taken, (first,))
-    second = load(b)
+    second = b
     if rename:
         raise SymflopsError(f"rename: {second.name} is a model; only the names of a rule have meanings")
     second.check_assumptions(run)  # type: ignore[arg-type]
@@ -238,7 +254,7 @@ def _cost(model: Model, metric: str, run: Mapping[str, Value]) -> Value:
 
 def is_rule(b: Any) -> bool:
     """Whether a text is a formula rather than the name or the path of a model."""
-    if not isinstance(b, str) or b in model_names() or b.endswith(".json") or Path(b).exists():
+    if not isinstance(b, str) or b in model_names() or b.endswith(".json") or files.exists(b):
         return False
     return b.strip().endswith(_PER_TOKEN) or any(c in b for c in "*+/() ")
 

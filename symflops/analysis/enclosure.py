@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.polynomial import Number
 
@@ -34,11 +35,13 @@ def sign_of_sum(terms: list[Scaled]) -> int:
     signs = {(t.number > 0) - (t.number < 0) for t in terms}
     if len(signs) <= 1:
         return signs.pop() if signs else 0
-    from mpmath import mp
+    with deadline.untimed():
+        from mpmath import mp
 
     size = max(1, *(e.bit_length() for t in terms for _, e in t.powers))
     places = 64
     while places <= _PLACES:
+        deadline.check()
         # An error of a logarithm is multiplied by its exponent: `size` places are for that, 32 for everything else.
         with mp.workprec(places + size + 32 + max(_bits(t) for t in terms).bit_length()):
             logarithms = [_logarithm(t) for t in terms]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import comb, lcm, log2
 
+from symflops import deadline
 from symflops.analysis.enclosure import Scaled, sign_of_sum
 from symflops.analysis.summation import linear
 from symflops.errors import SymflopsError
@@ -149,6 +150,7 @@ def sign(number: Number) -> int:
 
 def sign_at(function: Exponential, n: int) -> int:
     """The exact sign at a whole number. Raises SymflopsError where no enclosure tells it from 0."""
+    deadline.check()
     values = [(base, p) for base, polynomial in function.terms.items() if (p := _at(polynomial, n))]
     found = {sign(p) for _, p in values}
     if len(found) == 1:

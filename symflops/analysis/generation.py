@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from symflops import deadline
 from symflops.algebra import substitute
 from symflops.analysis.parts import attends_without_cache, is_pair
 from symflops.analysis.summation import summed
@@ -74,6 +75,11 @@ def generation(model: Any, *, symbolic: bool = False) -> Generation:
     whose sum has no closed form, naming metric and term.
     """
     named = load(model)
+    with named.call("the sum over all steps"):
+        return _generation(named, symbolic)
+
+
+def _generation(named: Model, symbolic: bool) -> Generation:
     prompt, step = _passes(named, symbolic)
     past, steps = symbol(PROMPT), add(symbol(NEW), -1)
     values: list[Value] = []
@@ -123,9 +129,12 @@ def kv_cache(model: Any, *, symbolic: bool = False) -> Any:
 
     Raises SymflopsError for a model that keeps nothing, and for a traced recurrent one that does not say how much.
     """
-    from symflops.expr import to_sympy
+    with deadline.untimed():
+        from symflops.expr import to_sympy
 
-    return to_sympy(_kept(load(model), symbolic))
+    named = load(model)
+    with named.call("what is kept"):
+        return to_sympy(_kept(named, symbolic))
 
 
 def cache_after(model: Any, *, symbolic: bool = False) -> Value:

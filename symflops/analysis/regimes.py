@@ -170,6 +170,11 @@ def regimes(
     Raises SymflopsError for an unknown metric or symbol.
     """
     named = load(model)
+    with named.call("the question"):
+        return _regimes(named, by, metric, symbolic, values)
+
+
+def _regimes(named: Model, by: str, metric: str, symbolic: bool, values: Mapping[str, Any]) -> Regimes:
     check_symbol(named, by)
     if by in BYTE_SYMBOLS:
         raise SymflopsError(f"{by} may be a fraction: there is no cost of one more")

@@ -192,6 +192,19 @@ def roofline(
     Raises SymflopsError for an unknown model, machine, data type or symbol.
     """
     named, machine = load(model), load_hardware(hardware)
+    with named.call("the bounds"):
+        return _roofline(named, machine, dtype, devices, unfused, measured, values)
+
+
+def _roofline(
+    named: Model,
+    machine: Hardware,
+    dtype: str | None,
+    devices: int | None,
+    unfused: bool,
+    measured: Any,
+    values: Mapping[str, Any],
+) -> Roofline:
     if devices is not None:
         machine = machine.with_devices(devices)
     for name in values:

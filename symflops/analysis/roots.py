@@ -10,7 +10,9 @@ from itertools import pairwise
 from math import isqrt, lcm, prod
 from typing import Any
 
+from symflops import deadline
 from symflops.algebra import free_symbols, substitute
+from symflops.analysis import isolation
 from symflops.analysis.ranges import Range, joined
 from symflops.analysis.runs import Run, cleared, divisors
 from symflops.analysis.signs import Pattern, pattern, pieces
@@ -162,36 +164,49 @@ def polynomial_roots(value: Value, name: str) -> Iterator[Root]:
 
 
 def _exact_roots(value: Value, name: str) -> Iterator[Root]:
-    for factor in _irreducible(value, name):
-        terms = value_of({((name, e),) if e else (): exact(Fraction(c)) for e, c in factor.items()})
-        numbers = {e: Fraction(c) for e, c in factor.items()}
-        degree = max(numbers)
-        if degree == 1:
-            root = -numbers.get(0, Fraction(0)) / numbers[1]
-            yield _checked(terms, name, root, root, exact(root))
-        elif degree == 2:
-            yield from _quadratic(terms, name, numbers)
-        else:
-            yield from _isolated(terms, name)
-
-
-def _irreducible(value: Value, name: str) -> list[dict[int, Number]]:
-    """The factors of degree at least 1 over the rationals; a polynomial of degree 1 or 2 as it is."""
     own: dict[int, Number] = {}
     for exponent, c in coefficients(value, name).items():
         if isinstance(c, Polynomial) or exponent < 0:
             raise SymflopsError(f"cannot solve {str(value)[:100]}: not a polynomial in {name}")
         own[exponent] = c
-    if max(own) == 0:
-        return []
-    if max(own) <= 2:
-        return [own]
-    import sympy
+    degree = max(own)
+    numbers = {e: Fraction(c) for e, c in own.items()}
+    if degree == 1:
+        root = -numbers.get(0, Fraction(0)) / numbers[1]
+        yield _checked(value, name, root, root, exact(root))
+    elif degree == 2:
+        yield from _quadratic(value, name, numbers)
+    elif degree:
+        scale = lcm(*(c.denominator for c in numbers.values()))
+        yield from _isolated([int(numbers.get(e, 0) * scale) for e in range(degree + 1)], name)
 
-    scale = lcm(*(Fraction(c).denominator for c in own.values()))
-    dense = [int(own.get(e, 0) * scale) for e in range(max(own), -1, -1)]
-    _, factors = sympy.Poly(dense, sympy.Symbol("x")).factor_list()
-    return [{e: int(c) for (e,), c in factor.terms()} for factor, _ in factors]
+
+def _isolated(dense: isolation.Dense, name: str) -> Iterator[Root]:
+    """The real roots of a polynomial of higher degree: closed forms of those that are rational or quadratic."""
+    dense = isolation.square_free(dense)
+    terms = _polynomial(dense, name)
+    lead = abs(dense[-1])
+    # So many places that the roots' sums and products, times the first coefficient, are told from whole numbers.
+    places = _BITS + lead.bit_length() + isolation.bound(dense)
+    irrational: list[isolation.Interval] = []
+    for low, high in isolation.intervals(dense, places):
+        whole = round(lead * (low + high) / 2)
+        root = Fraction(whole, lead)
+        if low <= root <= high and evaluate(terms, {name: exact(root)}) == 0:
+            yield _checked(terms, name, root, root, exact(root))
+        else:
+            irrational.append((low, high))
+    quadratic: set[isolation.Interval] = set()
+    for factor, *two in isolation.quadratic_factors(dense, irrational):
+        quadratic.update(two)
+        yield from _quadratic(_polynomial(factor, name), name, {e: Fraction(c) for e, c in enumerate(factor)})
+    for low, high in irrational:
+        if (low, high) not in quadratic:
+            yield _checked(terms, name, low, high, None)
+
+
+def _polynomial(dense: isolation.Dense, name: str) -> Value:
+    return value_of({((name, e),) if e else (): c for e, c in enumerate(dense) if c})
 
 
 def _quadratic(terms: Value, name: str, numbers: dict[int, Fraction]) -> Iterator[Root]:
@@ -225,17 +240,6 @@ def _simple_root(x: Fraction) -> Value:
     return multiply(exact(outside), square_root(inside))
 
 
-def _isolated(terms: Value, name: str) -> Iterator[Root]:
-    """The real roots of an irreducible polynomial of higher degree: enclosed, without a closed form in our language."""
-    import sympy
-
-    dense = coefficients(terms, name)
-    x = sympy.Symbol("x")
-    poly = sympy.Poly([int(Fraction(dense.get(e, 0))) for e in range(max(dense), -1, -1)], x)  # type: ignore[arg-type]
-    for (low, high), _ in poly.intervals(eps=sympy.Rational(1, 1 << _BITS)):
-        yield _checked(terms, name, Fraction(int(low.p), int(low.q)), Fraction(int(high.p), int(high.q)), None)
-
-
 def _checked(terms: Value, name: str, low: Fraction, high: Fraction, closed: Value | None) -> Root:
     """The root, after it was put in: the result must be 0, or have different signs at both ends of its enclosure."""
     if closed is not None:
@@ -251,7 +255,8 @@ def _checked(terms: Value, name: str, low: Fraction, high: Fraction, closed: Val
 
 def _bisected(value: Value, name: str, low: int, high: int) -> Root:
     """A root of a continuous value between whole numbers at which its signs differ; not a closed form."""
-    from mpmath import mp, mpf
+    with deadline.untimed():
+        from mpmath import mp, mpf
 
     with mp.workprec(4 * _BITS):
         at = {n: evaluate(value, {name: n}) for n in (low, high)}

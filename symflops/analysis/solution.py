@@ -13,7 +13,7 @@ from symflops.analysis.curves import curves, reduced
 from symflops.analysis.feasible import HOLDS, Feasible, changes, conditions, feasible, is_positive, lowest, told
 from symflops.analysis.fractions import sides_of_fractions
 from symflops.analysis.parts import architecture, run_values
-from symflops.analysis.question import check_symbol, question
+from symflops.analysis.question import Question, check_symbol, question
 from symflops.analysis.ranges import Ranges
 from symflops.analysis.roots import Root, roots, stretches
 from symflops.analysis.signs import Pattern, pattern
@@ -201,9 +201,13 @@ def solve(
     the model does not have, amounts of different dimensions, and what has no solution that this can find.
     """
     named = load(model)
-    asked = question(named, text, rename)
-    check_symbol(named, symbol)
-    run = _in_values(named, symbol, symbolic, free, values)
+    with named.call("the question"):
+        asked = question(named, text, rename)
+        check_symbol(named, symbol)
+        return _answer(named, asked, symbol, _in_values(named, symbol, symbolic, free, values))
+
+
+def _answer(named: Model, asked: Question, symbol: str, run: Mapping[str, Value]) -> Answer:
     difference = substitute(asked.difference, run)
     shown = free_symbols(asked.difference)
     used = {name: value for name, value in run.items() if name in shown and name not in named.symbols}

@@ -205,7 +205,7 @@ def c_function(cost: Cost, metrics: Sequence[str], name: str, values: Mapping[st
     given = parameters(cost, values or {}, RESERVED | {called, f"{called}_cost"})
     names = _locals(given)
     arguments = [f"{'double' if p.is_bytes else 'int64_t'} {p.name}" for p in given]
-    trees = {metric: grouped(cost.value(metric)) for metric in metrics}
+    trees = {metric: cost.tree(metric) for metric in metrics}
     about = description(cost, metrics, name, [Parameter(p.symbol, p.name, None) for p in given])
     about += ["", *wrap(_RETURNS, 110)]
     if {"weight_bytes", "cache_bytes"} & names.keys():
@@ -248,8 +248,8 @@ def _wrapped(text: str) -> list[str]:
 
 def _locals(given: Sequence[Parameter]) -> dict[str, str]:
     """For each symbol the variable that holds it as a fraction: a name that no parameter has."""
-    prefix = "q_"
-    while any(f"{prefix}{p.name}" == other.name for p in given for other in given):
+    prefix, taken = "q_", {p.name for p in given}
+    while any(f"{prefix}{p.name}" in taken for p in given):
         prefix = f"q{prefix}"
     return {p.symbol: f"{prefix}{p.name}" for p in given}
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from symflops import notation
 from symflops.cost import Cost
 from symflops.errors import one_line
-from symflops.grouping import grouped
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -85,7 +84,7 @@ def equations(cost: Cost, metrics: Sequence[str], *, short: bool = False, standa
     \mathrm{flops} &= 2\,\mathrm{N}\,\mathrm{h}
     \end{aligned}
     """
-    lines = [(metric, grouped(cost.value(metric))) for metric in metrics]
+    lines = [(metric, cost.tree(metric)) for metric in metrics]
     names = notation.symbols(cost.free_symbols, short=short)
     if standalone:
         return document("\\allowdisplaybreaks\n" + notation.display(lines, names, 34, "align*"))

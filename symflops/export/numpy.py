@@ -50,7 +50,7 @@ def numpy_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappin
     cost = selected(cost, metrics)
     given = parameters(cost, values or {}, RESERVED | _LOCAL)
     names = {p.symbol: p.name for p in given}
-    trees = {metric: _rounding(grouped(cost.value(metric))) for metric in metrics}
+    trees = {metric: _rounding(cost.tree(metric)) for metric in metrics}
     plain = {metric: tree for metric, tree in trees.items() if _is_whole(tree, at_top=True)}
     body = _checks(given)
     for condition in checked(cost):

@@ -92,7 +92,7 @@ def python_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappi
     cost = selected(cost, metrics)
     given = parameters(cost, values or {}, RESERVED)
     names = {p.symbol: p.name for p in given}
-    trees = {metric: grouped(cost.value(metric)) for metric in metrics}
+    trees = {metric: cost.tree(metric) for metric in metrics}
     body = checks(given)
     for condition in checked(cost):
         sides = (grouped(condition.left), grouped(condition.right))

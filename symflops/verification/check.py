@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from sys import float_info
 from typing import Any
 
 from symflops import deadline
@@ -125,7 +126,7 @@ def _check_options(tolerance: str, budget: float, training: int) -> None:
     if tolerance not in _TOLERANCES:
         raise SymflopsError(f"unknown tolerance {tolerance!r}; valid: {', '.join(_TOLERANCES)}")
     expect(budget, (int, float), "budget to be a number of seconds")
-    if not 0 < budget < float("inf"):
+    if not 0 < budget <= float_info.max:
         raise SymflopsError(f"budget = {budget}: must be a positive number of seconds")
     if training not in _TRAINING:
         raise SymflopsError(f"training = {training}: 3 (forward and backward) or 4 (with full recomputation)")
