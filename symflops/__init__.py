@@ -1,8 +1,31 @@
-"""Closed-form cost formulas for neural networks.
+"""Closed-form cost formulas for neural networks: FLOPs, bytes and parameters as expressions, exact numbers, answers.
+
+A model, by the name of a shipped one, a model file, a config, a model type or a class:
+
+    load, model_names    a Model: `total()` is its Cost, `rows()` are its layers
+    derive               the same from a transformers config, with options
+
+What it costs, as six closed forms (`METRICS`), with numbers put in by name:
+
+    Cost                 `cost.flops`; `cost.at(batch_size=1, seq_len=2048).flops`;
+                         `cost.sweep(batch_size=1, seq_len=[1, 2])["flops"]`
+
+What only algebra can answer:
+
+    solve                where an equation or inequality holds
+    regimes              how a cost grows, and which part dominates
+    compare              two models, or a model and a rule of thumb
+    generation, kv_cache a prompt with all decoding steps; what is kept
+    roofline             the bounds of a machine (`hardware_names`, `load_hardware`)
+    verify               whether a formula is right
+
+    parse, unparse, symbol, load_formula, formula_names    formulas, as texts and SymPy expressions
+
+Whatever is wrong with what you give is a `SymflopsError`, one line that names it.
 
 >>> import symflops
->>> symflops.parse("2*N*h") * 3
-6*N*h
+>>> symflops.load("llama-2-7b-hf").total().at(batch_size=1, seq_len=2048).flops
+29295586971648
 """
 
 from __future__ import annotations
@@ -67,4 +90,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*__all__, "__version__"])

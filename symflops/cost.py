@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from symflops import algebra, arrays, deadline, notation, notebook, numeric, polynomial
+from symflops.calling import such_as
 from symflops.domain import NO_CONDITIONS, Domain
 from symflops.errors import SymflopsError, expect
 from symflops.grid import Sweep as Sweep
@@ -58,6 +59,7 @@ class Cost:
     known: Mapping[str, tuple[Value, ...]] = field(default_factory=dict, compare=False)  # what was put in for symbols
 
     @staticmethod
+    @such_as('of(flops="2*N*h")')
     def of(**metrics: Any) -> Cost:
         """A Cost from texts, numbers or SymPy expressions by metric; a metric that is not given is 0."""
         for name in metrics:
@@ -179,6 +181,7 @@ class Cost:
         found: set[str] = set()
         return found.union(*(algebra.free_symbols(value) for value in self.values))
 
+    @such_as("bind(batch_size=1)")
     def bind(self, **values: Any) -> Cost:
         """The same cost with numbers in place of some symbols, still a closed form in the others.
 
@@ -206,6 +209,7 @@ class Cost:
                 there = " and ".join(write(grouped(value)) for value in self.known[name])
                 raise SymflopsError(f"{name} = {str(given[name])[:60]}: {name} has a value already, {there}")
 
+    @such_as("at(batch_size=1, seq_len=2048).flops")
     def at(self, **values: Any) -> Cost:
         """The exact Python ints at one point.
 
@@ -275,6 +279,7 @@ class Cost:
         rows = [(m, exact_number(n), UNITS[m], engineering(n, m)) for m, n in numbers]
         return notebook.table(("metric", "exactly", "unit", ""), rows, (False, True, False, True))
 
+    @such_as('sweep(batch_size=[1, 8], seq_len=[1024, 2048])["flops"]')
     def sweep(self, **axes: Any) -> Sweep:
         """The cost over a grid: columns of NumPy arrays, computed when asked for.
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from symflops import algebra, files
+from symflops.calling import such_as
 from symflops.cost import METRICS, Cost, to_value
-from symflops.errors import SymflopsError, expect, nearest
+from symflops.errors import SymflopsError, expect, nearest, one_line
 from symflops.handles import means
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value
@@ -28,7 +29,7 @@ class AmbiguousClassError(SymflopsError):
     """A short name that several classes have."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Formula:
     """A function from arguments to a Cost.
 
@@ -51,6 +52,10 @@ class Formula:
     state: str = "0"  # bytes kept for the next call: what it appends to a cache, or a recurrent state
     unproven: str = ""
 
+    def __repr__(self) -> str:
+        return one_line(f"Formula({self.name}({', '.join(self.args)}): {self.about})")
+
+    @such_as("cost(N=21, in_features=5, out_features=3), with the formula's own arguments")
     def cost(self, **args: Any) -> Cost:
         """The cost for these arguments: numbers, texts or SymPy expressions; missing ones take their default.
 

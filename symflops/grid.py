@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 _PER_POINT = 1e-5  # seconds more for a column, for each of its points
-_SHOWN = 5  # points at each end of a long sweep in a notebook
 
 
 def negative_error(metric: str) -> SymflopsError:
@@ -82,11 +81,17 @@ class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
         """
         return notebook.frame(self)
 
+    def _shown(self) -> tuple[int, list[tuple[str, ...]]]:
+        """How many points there are, and the first and the last ones."""
+        columns = [self[name] for name in self]
+        length = columns[0].size
+        rows = [tuple("⋮" if i is None else f"{c[i].item():,}" for c in columns) for i in notebook.ends(length)]
+        return length, rows
+
+    def __repr__(self) -> str:
+        length, rows = self._shown()
+        return f"{notebook.text(tuple(self), rows, (True,) * len(self))}\n{length:,} points"
+
     def _repr_html_(self) -> str:
-        length = self[next(iter(self))].size
-        shown = [*range(length)] if length <= 2 * _SHOWN else [*range(_SHOWN), *range(length - _SHOWN, length)]
-        columns = {name: self[name] for name in self}
-        rows = [tuple(f"{columns[name][i].item():,}" for name in columns) for i in shown]
-        if len(shown) < length:
-            rows.insert(_SHOWN, tuple("⋮" for _ in columns))
-        return notebook.table(tuple(columns), rows, (True,) * len(columns)) + f"<p>{length:,} points</p>"
+        length, rows = self._shown()
+        return f"{notebook.table(tuple(self), rows, (True,) * len(self))}<p>{length:,} points</p>"

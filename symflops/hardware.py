@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from symflops import files
-from symflops.errors import SymflopsError, expect, nearest
+from symflops.errors import SymflopsError, expect, nearest, one_line
 from symflops.formula import data_folder
 
 # Data types by the bytes of an element, the usual one first. A machine without one computes in the next wider one.
@@ -27,7 +27,7 @@ _MAX_FILE = 1_000_000
 _SHORTEST = 3  # letters of a part of a name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Hardware:
     """A machine of one or more equal devices. Numbers are those of one device, in SI units: FLOP/s, bytes, bytes/s.
 
@@ -50,6 +50,13 @@ class Hardware:
     devices: int
     source: str
     sources: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        peaks = ", ".join(f"{dtype} {float(peak):.4g}" for dtype, peak in self.peak.items())
+        return one_line(
+            f"Hardware({self.name}: {self.devices} × {self.about}; FLOP/s {peaks}; "
+            f"{float(self.memory):.4g} bytes, {float(self.bandwidth):.4g} bytes/s)"
+        )
 
     def source_of(self, key: str) -> str:
         """Where the number with this key in the file is from."""

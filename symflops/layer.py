@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import Any
 
 from symflops.cost import METRICS, Cost
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, one_line
 from symflops.formula import Formula
 from symflops.polynomial import Value
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Layer:
     """One distinct definition. Equal definitions are one object (see `Interned`), so identity is equality.
 
@@ -31,6 +31,10 @@ class Layer:
     tied: str = ""
     parts: tuple[Part, ...] = ()
     state: Value = 0
+
+    def __repr__(self) -> str:
+        own = self.formula.name if self.formula is not None else "a cost of its own" if self.inline is not None else ""
+        return f"Layer({one_line(self.class_name) or '?'}: {own or f'{len(self.parts)} parts'})"
 
     @property
     def is_basic(self) -> bool:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from symflops import algebra, deadline, numeric, polynomial, strangers
+from symflops.calling import such_as
 from symflops.cost import Cost
 from symflops.domain import Domain
-from symflops.errors import SymflopsError, expect, nearest
+from symflops.errors import SymflopsError, expect, nearest, one_line
 from symflops.files import NoFileError
 from symflops.formula import data_folder, in_order
 from symflops.graph import graph, total
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from networkx import DiGraph
 
 _TOTAL = "the total"
+_WIDTH = 120  # columns of a line at a prompt
 _USUAL_LENGTHS = (2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2)
 
 
@@ -42,7 +44,7 @@ class Place(NamedTuple):
     runs: Value
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A network as a program of layers, and the values of its architecture symbols.
 
@@ -112,6 +114,7 @@ class Model:
     def _domain_in_numbers(self) -> Domain:
         return self.domain.substitute(self.symbols)
 
+    @such_as("total().flops", "total().at(batch_size=1, seq_len=2048).flops")
     def total(self, *, symbolic: bool = False) -> Cost:
         """The cost of the whole model, in the run symbols; with `symbolic`, in its architecture symbols too."""
         return self._symbolic_total if symbolic else self._total
@@ -134,6 +137,7 @@ class Model:
         values = tuple(algebra.substitute(value, self.symbols) for value in cost.values)
         return replace(cost, values=values, domain=self._domain_in_numbers)
 
+    @such_as("rows()", "rows(symbolic=True)", "rows().to_pandas(batch_size=1, seq_len=2048)")
     def rows(self, *, symbolic: bool = False, groups: bool = False) -> Rows:
         """One row per basic layer in the order of the tree, with `groups` one per composite layer too.
 
@@ -186,6 +190,7 @@ class Model:
             raise SymflopsError(f"{self.name} has no layer {pattern[:100]!r}{hint}")
         return found
 
+    @such_as('with_symbols({"hidden_size": 4096})')
     def with_symbols(self, values: Mapping[str, Any]) -> Model:
         """The same model with other values for some architecture symbols; the graph is not built again.
 
@@ -243,6 +248,25 @@ class Model:
         data |= {key: list(texts) for key in ("assumes", "expects", "notes") if (texts := getattr(self, key))}
         data["layers"] = {part.name: dump(part) for part in self.root.parts}
         return data
+
+    def __repr__(self) -> str:
+        """Five lines: what it is called, what it is, its weights, its FLOPs and its symbols."""
+        try:
+            cost = self.total()
+            parameters, flops = cost.value("parameters"), cost.text("flops")
+            weights = f"{parameters:,}" if isinstance(parameters, int) else cost.text("parameters")
+        except SymflopsError as error:  # a prompt has to show something, and says what is wrong
+            return f"{one_line(self.name)}: {error}"
+        count = sum(place.layer.is_basic for place in self.places())
+        own = [f"{name} = {value}" for name, value in self.symbols.items()]
+        lines = (
+            f"{self.name}: {self.class_name.rpartition('.')[2] or 'a model'}, {count} layers",
+            self.about or "no description",
+            f"parameters = {weights}",
+            f"flops = {flops}",
+            f"symbols: {', '.join([*sorted(cost.free_symbols), *own])}",
+        )
+        return "\n".join(one_line(line, _WIDTH) for line in lines)
 
     def _repr_html_(self) -> str:
         named = " · ".join(text for text in (self.name, self.about) if text)

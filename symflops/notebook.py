@@ -1,4 +1,4 @@
-"""What notebooks show: HTML tables and pandas DataFrames."""
+"""What prompts and notebooks show: tables as text and in HTML, and pandas DataFrames."""
 
 from __future__ import annotations
 
@@ -6,10 +6,41 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, one_line
 
 if TYPE_CHECKING:
     from pandas import DataFrame as DataFrame
+
+
+_ENDS = 5  # rows at each end of a long table
+
+
+def ends(length: int) -> list[int | None]:
+    """Which rows of a long table are shown: the first and the last ones, and None for those between.
+
+    >>> ends(3), ends(100)
+    ([0, 1, 2], [0, 1, 2, 3, 4, None, 95, 96, 97, 98, 99])
+    """
+    if length <= 2 * _ENDS:
+        return [*range(length)]
+    return [*range(_ENDS), None, *range(length - _ENDS, length)]
+
+
+def text(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """A table of texts in columns, each in one line whatever it contains.
+
+    >>> print(text(["layer", "runs"], [["a", "10"], ["mlp", "2"]], [False, True]))
+    layer  runs
+    a        10
+    mlp       2
+    """
+    lines = [[one_line(cell, 80) for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    aligned = [
+        [cell.rjust(width) if r else cell.ljust(width) for cell, width, r in zip(line, widths, right, strict=True)]
+        for line in lines
+    ]
+    return "\n".join("  ".join(line).rstrip() for line in aligned)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], caption: str = "") -> str:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from symflops import files, source, verification
 from symflops import model as models
+from symflops.calling import such_as
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import AmbiguousClassError, Formula, formula_for_class, formula_names, load_formula, read_formula
@@ -27,6 +29,7 @@ from symflops.tree import names, read
 from symflops.verification import Verdict
 from symflops.verification.subject import layer_of, one_layer
 
+P = ParamSpec("P")
 _FUNCTION = re.compile(r"([a-z_][A-Za-z0-9_]*\.)+[a-z_][A-Za-z0-9_]*\Z")  # formulas may answer for one as for a class
 _WORD = re.compile(r"[A-Za-z_][\w.-]*\Z")  # what a model or a formula of the library may be called
 _TRANSFORMERS = re.compile(r"transformers\.models\.([a-z0-9_]+)\.")
@@ -69,19 +72,24 @@ def _is_class(text: str) -> bool:
     return is_class_name(text) or _FUNCTION.match(text) is not None
 
 
-def _of_named(function: Callable[..., Verdict]) -> Callable[..., Verdict]:
+def _of_named(function: Callable[P, Verdict]) -> Callable[P, Verdict]:
     """`verify` of what the texts name: a model's name is that model, in Python as on the command line."""
+    taken = signature(function)
 
     @wraps(function)
-    def verify(candidate: Any, reference: Any, *args: Any, **options: Any) -> Verdict:
-        given, wanted = (named(thing) if isinstance(thing, str) else thing for thing in (candidate, reference))
-        check_words(given, wanted, [options.get(name) for name in ("rename", "set", "assume")])
-        return function(given, wanted, *args, **options)
+    def verify(*args: P.args, **options: P.kwargs) -> Verdict:
+        call = taken.bind(*args, **options)
+        for side in ("candidate", "reference"):
+            thing = call.arguments[side]
+            call.arguments[side] = named(thing) if isinstance(thing, str) else thing
+        told = [call.arguments.get(name) for name in ("rename", "set", "assume")]
+        check_words(call.arguments["candidate"], call.arguments["reference"], told)
+        return function(*call.args, **call.kwargs)
 
     return verify
 
 
-verify = _of_named(verification.verify)
+verify = such_as('verify("6*B*S*h*i", "llama-2-7b-hf:mlp", "matmul_flops")')(_of_named(verification.verify))
 
 
 def check_words(candidate: Any, reference: Any, options: Any = ()) -> None:

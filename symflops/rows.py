@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from symflops import notebook
+from symflops.calling import such_as
 from symflops.cost import METRICS, Cost
+from symflops.errors import one_line
 from symflops.grouping import grouped, renamed, short_names
 from symflops.polynomial import Value
 from symflops.tree import write
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Row:
     """A layer in its place: where, what, how often, and what one execution and all of them cost."""
 
@@ -26,10 +28,14 @@ class Row:
     depth: int
     formula: str = ""  # of the library; a layer with a cost of its own and a group have none
 
+    def __repr__(self) -> str:
+        return f"Row({one_line(self.path)}: {one_line(self.class_name)} × {write(grouped(self.repeat))}, {self.total})"
+
 
 class Rows(list[Row]):
     """The rows of a model: a list that notebooks show as a table."""
 
+    @such_as("to_pandas(batch_size=1, seq_len=2048)")
     def to_pandas(self, **values: Any) -> notebook.DataFrame:
         """One line per row as a pandas DataFrame, costs with all repeats. Needs the extra `symflops[pandas]`.
 
@@ -50,6 +56,18 @@ class Rows(list[Row]):
         }
         columns |= {metric: [getattr(total, metric) for total in totals] for metric in METRICS}
         return notebook.frame(columns)
+
+    def __repr__(self) -> str:
+        shown: list[tuple[str, ...]] = []
+        for i in notebook.ends(len(self)):
+            if i is None:
+                shown.append(("⋮",) * 5)
+                continue
+            row = self[i]
+            counts = (one_line(row.total.text(metric), 40) for metric in ("flops", "parameters"))
+            shown.append((row.path, row.class_name.rpartition(".")[2], write(grouped(row.repeat)), *counts))
+        header = ("path", "class", "repeat", "flops", "parameters")
+        return f"{notebook.text(header, shown, (False, False, True, False, False))}\n{len(self):,} layers"
 
     def _repr_html_(self) -> str:
         names = short_names(set().union(*(row.total.free_symbols for row in self)))

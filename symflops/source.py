@@ -15,6 +15,7 @@ from typing import Any
 
 from symflops import derived_cache, files, progress
 from symflops import model as models
+from symflops.calling import such_as
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError
 from symflops.handles import is_class_name, is_hub_id
@@ -23,6 +24,7 @@ from symflops.model import Model
 MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
+@such_as('load("llama-2-7b-hf")')
 def load(model: Any, *, timeout: float = DERIVATION) -> Model:
     """A model: by the name of a shipped one, from a model file, or from whatever `derive` takes as a text or a dict: a
     config.json or its directory, a model type, a hub id, a class.
@@ -59,6 +61,7 @@ def derived(
     return found
 
 
+@such_as('derive("llama")', 'derive("config.json", attention="eager")')
 def derive(
     config: Any,
     *,

@@ -18,6 +18,7 @@ from symflops.analysis.question import Quantity, measured
 from symflops.analysis.ratio import Ratio
 from symflops.analysis.runs import Run
 from symflops.analysis.signs import pattern
+from symflops.calling import such_as
 from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError, nearest
 from symflops.function import maximum
@@ -140,6 +141,7 @@ class Comparison:
             raise SymflopsError(f"it comes and goes without end, at multiples of {found.period:,}")
         return list(found.ranges)
 
+    @such_as("at(seq_len=2048)")
     def at(self, **values: Any) -> dict[str, int | float]:
         """Both sides, their difference, ratio and error as plain numbers at one point."""
         for name in values:
@@ -181,6 +183,7 @@ class Comparison:
         return f"Comparison({self.a} : {self.b}, {self.sentence})"
 
 
+@such_as('compare("llama-3.1-8b", "llama-2-7b-hf", "flops", by="seq_len")')
 def compare(
     a: Any,
     b: Any,
@@ -219,6 +222,8 @@ def _compare(
 ) -> Comparison:
     if metric not in METRICS:
         raise SymflopsError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
+    if by in METRICS:
+        raise SymflopsError(f"by={by!r}: a metric, where a symbol is wanted; write metric={by!r}")
     if by not in RUN_SYMBOLS:
         raise SymflopsError(f"cannot compare along {str(by)[:60]!r}{nearest(str(by), RUN_SYMBOLS)}")
     if by in BYTE_SYMBOLS:

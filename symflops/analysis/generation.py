@@ -10,6 +10,7 @@ from symflops import deadline
 from symflops.algebra import substitute
 from symflops.analysis.parts import attends_without_cache, is_pair
 from symflops.analysis.summation import summed
+from symflops.calling import such_as
 from symflops.cost import METRICS, Cost, Sweep
 from symflops.domain import Domain
 from symflops.errors import SymflopsError
@@ -29,6 +30,7 @@ class Generation(Cost):
     Its domain is that the model can run the prompt and the last step.
     """
 
+    @such_as("at(batch_size=1, prompt_len=100, new_tokens=10).flops")
     def at(self, **values: Any) -> Cost:
         """The exact Python ints at one point, as `Cost.at` gives them.
 
@@ -37,11 +39,13 @@ class Generation(Cost):
         _check_lengths(values)
         return super().at(**values)
 
+    @such_as("bind(new_tokens=10)")
     def bind(self, **values: Any) -> Cost:
         """The same with numbers in place of some symbols, which have to be possible ones, too."""
         _check_lengths(values)
         return super().bind(**values)
 
+    @such_as('sweep(batch_size=[1, 8], prompt_len=100, new_tokens=10)["flops"]')
     def sweep(self, **axes: Any) -> Sweep:
         """The cost over a grid, as `Cost.sweep` gives it, of points that there are."""
         for name, axis in axes.items():
@@ -57,6 +61,7 @@ def _check_lengths(values: Mapping[str, Any]) -> None:
             raise SymflopsError(f"{name} = {values[name]}: at least 1, {reason}")
 
 
+@such_as('generation("llama-2-7b-hf").at(batch_size=1, prompt_len=100, new_tokens=10).flops')
 def generation(model: Any, *, symbolic: bool = False) -> Generation:
     """The cost of a prompt of `prompt_len` tokens and of `new_tokens` generated ones, as one closed form in both.
 
@@ -120,6 +125,7 @@ def _last(domain: Domain) -> Domain:
     return domain.substitute({"past_len": add(symbol(PROMPT), symbol(NEW), -2)})
 
 
+@such_as('kv_cache("llama-2-7b-hf")')
 def kv_cache(model: Any, *, symbolic: bool = False) -> Any:
     """The bytes of the KV cache and of recurrent states once `past_len + seq_len` tokens have been fed, as a SymPy
     expression. Grouped, multi-query and latent caches are what the model appends; a window limits what is kept.

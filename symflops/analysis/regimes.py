@@ -17,7 +17,8 @@ from symflops.analysis.ranges import Ranges
 from symflops.analysis.runs import Piece
 from symflops.analysis.signs import pieces, signs
 from symflops.analysis.summation import coefficients
-from symflops.cost import UNITS
+from symflops.calling import such_as
+from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError, expect
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS, check, evaluate, plain
@@ -153,6 +154,7 @@ class Regimes:
         return f"Regimes({self.model}, {self.metric} by {self.symbol}: {self.sentence})"
 
 
+@such_as('regimes("llama-2-7b-hf", "seq_len", metric="flops")')
 def regimes(
     model: Any, by: str = "seq_len", metric: str = "flops", *, symbolic: bool = False, **values: Any
 ) -> Regimes:
@@ -170,6 +172,8 @@ def regimes(
     Raises SymflopsError for an unknown metric or symbol.
     """
     named = load(model)
+    if by in METRICS:
+        raise SymflopsError(f"by={by!r}: a metric, where a symbol is wanted; write metric={by!r}")
     with named.call("the question"):
         return _regimes(named, by, metric, symbolic, values)
 

@@ -21,6 +21,7 @@ from symflops.analysis.feasible import feasible
 from symflops.analysis.parts import attends_without_cache, run_values
 from symflops.analysis.question import check_symbol
 from symflops.analysis.ratio import Ratio
+from symflops.calling import such_as
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
 from symflops.hardware import Hardware, load_hardware
@@ -164,6 +165,7 @@ class Roofline:
         return f"Roofline({self.sentence})"
 
 
+@such_as('roofline("llama-2-7b-hf", "h100-sxm", batch_size=8, seq_len=1, past_len=2048)')
 def roofline(
     model: Any,
     hardware: Any,

@@ -17,6 +17,7 @@ from symflops.analysis.question import Question, check_symbol, question
 from symflops.analysis.ranges import Ranges
 from symflops.analysis.roots import Root, roots, stretches
 from symflops.analysis.signs import Pattern, pattern
+from symflops.calling import such_as
 from symflops.errors import SymflopsError, expect
 from symflops.grouping import grouped
 from symflops.model import Model
@@ -171,6 +172,7 @@ def _side(solution: Solution) -> str:
     return f"{solution.side.replace('==', '=')} {formula}{where}"
 
 
+@such_as('solve("llama-2-7b-hf", "weights + cache <= 80 GiB", "batch_size", seq_len=4096)')
 def solve(
     model: Any,
     text: str,

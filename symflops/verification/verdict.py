@@ -28,7 +28,7 @@ class Finding:
         return {"kind": self.kind, "text": self.text, "layer": self.layer, "added": repr(self.added)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """Whether a candidate formula is right: "equal" is proved, "different" is shown, otherwise "unproven".
 
@@ -97,6 +97,9 @@ class Verdict:
         if self.dropped:
             lines.append("dropped: " + ", ".join(self.dropped))
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def to_dict(self) -> dict[str, object]:
         """The verdict as JSON data; numbers that are no integers are texts such as "7/2"."""
