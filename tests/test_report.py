@@ -18,7 +18,7 @@ from symflops.cli.quantities import engineering
 from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError
 from symflops.export.html import page
-from symflops.export.page_data import MAX_ROWS
+from symflops.export.page_tree import MAX_ROWS
 from symflops.model import Model, Row
 
 CHROMIUM, DRIVER, NODE = (shutil.which(name) for name in ("chromium", "chromedriver", "node"))
@@ -95,6 +95,10 @@ class Page:
     def press(self, css: str, *keys: str) -> None:
         self.find(css).send_keys(*keys)
 
+    def choose(self, select: str, value: str) -> None:
+        script = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change'))"
+        self.run(script, self.find(f"#{select}"), value)
+
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
@@ -105,12 +109,12 @@ class Page:
         """The exact numbers of the totals."""
         return [int(self.find(f"#exact-{model}-{metric}").text.replace(",", "")) for metric in METRICS]
 
-    def rows(self, model: int = 0) -> list[tuple[str, list[int]]]:
-        """Path and exact numbers of every layer, in the order shown."""
-        script = """return [...document.querySelectorAll(arguments[0] + " tbody tr:not(.explanation)")].map((row) =>
+    def rows(self) -> list[tuple[str, list[int]]]:
+        """Path and exact numbers of every layer, in the order shown: by metric, or by model where there are several."""
+        script = """return [...document.querySelectorAll(".layers tbody tr:not(.explanation)")].map((row) =>
             [row.querySelector(".name").title.split("\\n")[0],
-             [...row.querySelectorAll("td[title]")].map((cell) => cell.title)])"""
-        found = self.run(script, f"#layers-{model}")
+             [...row.querySelectorAll("td:is(.metric, .chosen)[title]")].map((cell) => cell.title).filter(Boolean)])"""
+        found = self.run(script)
         return [(path, [int(title.split()[0].replace(",", "")) for title in titles]) for path, titles in found]
 
     def emulate(self, width: int = 1280, **media: str) -> None:
@@ -276,7 +280,7 @@ def test_two_models_are_compared(opened: Any) -> None:
     shown = opened(LLAMA, MIXTRAL, batch_size=1, seq_len=2048)
     first, second = numbers(LLAMA, batch_size=1, seq_len=2048), numbers(MIXTRAL, batch_size=1, seq_len=2048)
     assert (shown.totals(0), shown.totals(1)) == (first, second)
-    assert shown.find("#ratio-1-parameters").text == f"× {second[5] / first[5]:.3g}"
+    assert shown.find("#ratio-1-parameters").text == f"{second[5] / first[5]:.3g} × {LLAMA}"
     assert shown.find("#ratio-1-intermediate_bytes").text == ""  # nothing of nothing
     assert shown.find("#intensity-0").text == f"{first[0] / (first[2] + first[3]):.4g} FLOP/B"
     assert len(shown.all("#chart-total path.line")) == 2
@@ -304,7 +308,7 @@ def test_where_a_formula_has_no_number_the_page_says_why(opened: Any) -> None:
     assert shown.find("#trouble-0").text == ""
     shown.type("seq_len", 65)
     assert shown.find("#trouble-0").text == "limited has no numbers here: assumption broken: seq_len <= 64"
-    assert shown.texts("#layers-0 tfoot td.chosen") == ["—"]
+    assert shown.texts("#layer-table tfoot td.chosen") == ["—"]
 
 
 @in_a_browser
@@ -352,14 +356,14 @@ MALICIOUS = {
 @in_a_browser
 def test_names_from_a_model_file_show_as_text(opened: Any) -> None:
     shown = opened(MALICIOUS, seq_len=5)
-    assert shown.texts("#layers-0 .name") == [HOSTILE, 'it\'s "quoted" & <i>', "with.dots", "a.b", "${x}`"]
+    assert shown.texts("#layer-table .name") == [HOSTILE, 'it\'s "quoted" & <i>', "with.dots", "a.b", "${x}`"]
     assert shown.find("h1").text == MALICIOUS["name"]
     assert shown.driver.title == f"{MALICIOUS['name']}: closed-form cost"
     assert MALICIOUS["about"] in shown.find(".words").text
     assert shown.all("img, i, b, a") == []
     assert len(shown.all("script")) == 2
     assert shown.totals()[0] == 30
-    shown.find("#layers-0 .name").click()
+    shown.find("#layer-table .name").click()
     assert shown.find(".explanation .where").text == f'{HOSTILE} · " onmouseover="x'
 
 
@@ -387,21 +391,23 @@ def test_the_address_keeps_values_and_view(opened: Any) -> None:
     shown.type("seq_len", 777)
     shown.type("weight_bytes", 0.5)
     shown.type("causal", 1)
-    shown.find("input[value=read_bytes]").find_element("xpath", "..").click()
-    shown.find("#layers-0 thead th:nth-child(5) button").click()
+    shown.choose("metric", "read_bytes")
+    shown.choose("hardware", "a10")
+    shown.find("#layer-table thead tr:last-child th:nth-child(5) button").click()  # the second model's
     shown.find("#digits").click()
     shown.wait("location.hash.includes('digits')")
     address = shown.run("return location.hash")
     words = set(address[1:].split("&"))
     assert words == {
-        "seq_len=777", "causal=1", "weight_bytes=0.5", "view-metric=read_bytes", "view-sort=read_bytes",
-        "view-descending=true", "view-digits=true",
+        "seq_len=777", "causal=1", "weight_bytes=0.5", "view-metric=read_bytes", "view-sort=metric-1",
+        "view-descending=true", "view-digits=true", "view-machine=a10",
     }  # fmt: skip
-    before = (shown.totals(0), shown.totals(1), shown.rows(0))
+    before = (shown.totals(0), shown.totals(1), shown.rows())
     shown.open(address)
-    assert (shown.totals(0), shown.totals(1), shown.rows(0)) == before
+    assert (shown.totals(0), shown.totals(1), shown.rows()) == before
     assert shown.totals(1) == numbers(MIXTRAL, batch_size=1, seq_len=777, weight_bytes=0.5, causal=1)
-    assert shown.find("input[name=metric]:checked").get_attribute("value") == "read_bytes"
+    assert shown.find("#metric").get_attribute("value") == "read_bytes"
+    assert shown.find("#hardware").get_attribute("value") == "a10"
     shown.find("#reset").click()
     shown.wait("location.hash === ''")
     assert shown.totals(0) == numbers(LLAMA, batch_size=1, seq_len=2048)
@@ -428,7 +434,7 @@ def test_the_layer_tree_sorts_folds_and_explains_by_keyboard(opened: Any) -> Non
     shown = opened(LLAMA, **point)
     rows = symflops.load(LLAMA).rows(groups=True)
     assert [path for path, _ in shown.rows()] == [row.path for row in rows]
-    heading = "#layers-0 thead th:nth-child(3)"
+    heading = "#layer-table thead th:nth-child(3)"
     shown.press(f"{heading} button", Keys.ENTER)
     assert shown.find(heading).get_attribute("aria-sort") == "descending"
     attention = [path for path, _ in shown.rows() if path.startswith("model.layers.self_attn.")]
@@ -439,13 +445,13 @@ def test_the_layer_tree_sorts_folds_and_explains_by_keyboard(opened: Any) -> Non
     flat = [path for path, _ in shown.rows()]
     leaves = [row.path for row in rows if row.is_basic]
     assert flat == sorted(leaves, key=lambda path: -known[path][0])
-    assert shown.texts("#layers-0 .name")[: len(flat)] == flat
+    assert shown.texts("#layer-table .name")[: len(flat)] == flat
     shown.find("#flat").click()
-    fold = "#layers-0 tr:has([title^='model.layers.self_attn\\a']) .toggle"
+    fold = "#layer-table tr:has([title^='model.layers.self_attn\\a']) .toggle"
     shown.press(fold, Keys.SPACE)
     assert shown.find(fold).get_attribute("aria-expanded") == "false"
     assert not [path for path, _ in shown.rows() if path.startswith("model.layers.self_attn.")]
-    shown.press("#layers-0 [title^='lm_head']", Keys.ENTER)
+    shown.press("#layer-table [title^='lm_head']", Keys.ENTER)
     assert shown.run("return document.activeElement.title").startswith("lm_head")
     assert shown.texts(".explanation math") == ["2\u2062B\u2062S\u2062h\u2062V"]
 
@@ -457,9 +463,12 @@ def test_the_layer_tree_sorts_folds_and_explains_by_keyboard(opened: Any) -> Non
 def test_every_control_has_a_name_and_the_result_is_spoken(opened: Any) -> None:
     shown = opened(LLAMA, MIXTRAL)
     assert shown.find("html").get_attribute("lang") == "en"
-    for control in shown.all("button, input, select, svg.chart, table, section"):
+    shown.choose("hardware", "h100-sxm")
+    for control in shown.all("button, input, select, svg.chart, table, section, nav"):
         assert control.accessible_name, control.get_attribute("outerHTML")[:300]
-    assert shown.find("table").accessible_name == f"Layers of {LLAMA}; a group's cost is the sum of its parts"
+    names = [table.accessible_name for table in shown.all("table")]
+    layers = f"Layers of {LLAMA}, {MIXTRAL}; a group's cost is the sum of its parts"
+    assert names == ["Totals", "Bounds on the machine", layers, "Symbols of the formulas"]
     assert shown.find("#field-seq_len").accessible_name == "seq_len"
     assert shown.find("#slider-seq_len").aria_role == "slider"
     assert shown.find("#slider-seq_len").get_attribute("aria-valuetext") == "2048"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from symflops import __version__
-from symflops.cli import output_file, request, streams
+from symflops.cli import completion, output_file, request, streams
 from symflops.errors import SymflopsError
 from symflops.numeric import check_names
 
@@ -28,9 +28,18 @@ def report(
     depth: Annotated[
         int | None, typer.Option("--depth", metavar="N", min=1, help="levels of the layer tree to show")
     ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            "--hardware",
+            metavar="NAME|FILE",
+            help="the machine that it opens with (see `symflops hardware`), or file.toml:name",
+            autocompletion=completion.machines,
+        ),
+    ] = None,
 ) -> None:
-    """One HTML file, without network or server, in which the closed forms run: change a symbol, and every number and
-    chart follows. The options say where the page opens."""
+    """One HTML file, without network or server, in which the closed forms run: change a symbol or the machine, and
+    every number and chart follows. The options say where the page opens."""
     target = output_file.writable(output) if output is not None else None
     if target is None and sys.stdout.isatty():
         raise SymflopsError("a page is for a browser, not for a terminal: give -o page.html, or a pipe")
@@ -43,9 +52,12 @@ def report(
         if model.total().is_complete(given):
             model.check_assumptions(model.total().with_defaults(given))
     from symflops.export.html import page
+    from symflops.hardware import load_hardware
+
+    hardware = None if machine is None else load_hardware(machine)
 
     with request.progress("writing the page"):
-        text = page(named, given, depth, f"symflops {__version__}")
+        text = page(named, given, depth, f"symflops {__version__}", hardware)
     if target is None:
         sys.stdout.write(text)
         return

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from symflops import algebra, polynomial, progress
+from symflops.cost import Cost
 from symflops.domain import Condition
 from symflops.errors import SymflopsError
 from symflops.export import conventions
 from symflops.export.mathml import formula
+from symflops.export.page_tree import parents_of
 from symflops.export.program import Program
-from symflops.grouping import grouped, short_names
+from symflops.grouping import grouped
+from symflops.hardware import DTYPES, Hardware
 from symflops.model import Model, Row
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, plain
 from symflops.polynomial import Value
+from symflops.storage import kept_for_next_call
 from symflops.tree import Tree, write
 
-MAX_ROWS = 2000  # of one model: what a browser can lay out within a frame
 _FOLLOW = ("weight_bytes", "cache_bytes")  # these are dtype_bytes unless said otherwise
 _DEFAULTS = {
     "batch_size": "1",
@@ -45,16 +49,14 @@ class Part:
     """What a page says about one model."""
 
     model: Model
-    legend: dict[str, str]  # symbol -> short name
+    names: set[str]  # the symbols of its formulas
     free: set[str]  # the symbols that its numbers still depend on
     data: dict[str, Any]  # what its scripts read
 
     @staticmethod
-    def of(model: Model, depth: int | None, formulas: Formulas) -> Part:
+    def of(model: Model, symbolic: Sequence[Row], legend: Mapping[str, str], formulas: Formulas) -> Part:
         progress.tell(model.name)
-        symbolic = _rows(model, depth)
-        total, whole = model.total(), model.total(symbolic=True)
-        legend = short_names(whole.free_symbols.union(*(row.total.free_symbols for row in symbolic)))
+        total = model.total()
         program = Program()
         texts: dict[tuple[Value, Value], int] = {}
 
@@ -66,54 +68,43 @@ class Part:
         def number(value: Value) -> int:
             return program.value(algebra.substitute(value, model.symbols))
 
-        totals = [program.value(value) for value in total.values]
-        parents = _parents(symbolic)
-        groups = set(parents)
+        groups = set(parents_of(symbolic))
         rows: list[dict[str, Any]] = []
-        for i, (row, parent) in enumerate(zip(symbolic, parents, strict=True)):
+        for i, row in enumerate(symbolic):
             progress.at(row.path, i, len(symbolic))
             rows.append(
                 {
-                    "name": row.path if parent < 0 else row.path[len(symbolic[parent].path) + 1 :],
-                    "path": row.path,
                     "class": row.class_name,
-                    "parent": parent,
-                    "depth": 0 if parent < 0 else rows[parent]["depth"] + 1,
                     "leaf": i not in groups,
+                    "whole": row.is_basic,  # not so a group whose parts are deeper than what is shown
                     "runs": number(row.repeat),
                     "cells": [number(value) for value in row.total.values],
                     "formulas": [shown(value, row.repeat) for value in row.cost.values],
                 }
             )
-        free = set().union(*(algebra.free_symbols(value) for value in total.values))
-        asked = [*total.domain.said, *(c for c in total.domain.conditions if c.free_symbols <= free)]
-        conditions = [_condition(condition, program) for condition in dict.fromkeys(asked)]
-        data = {"name": model.name, "totals": totals, "rows": rows, "conditions": conditions, "steps": program.steps}
-        return Part(model, legend, {step for step in program.steps if isinstance(step, str)}, data)
+        weights = polynomial.multiply(total.value("parameters"), polynomial.symbol("weight_bytes"))
+        kept = kept_for_next_call(model)
+        data = {
+            "name": model.name,
+            "totals": [program.value(value) for value in total.values],
+            "rows": rows,
+            "conditions": [_condition(condition, program) for condition in _conditions(total)],
+            "unit": "tokens" if "seq_len" in total.free_symbols else "sequences",
+            "weights": program.value(weights),
+            "kept": None if kept is None else number(kept),
+            "steps": program.steps,
+        }
+        return Part(model, formula_symbols(model, symbolic), {s for s in program.steps if isinstance(s, str)}, data)
 
 
-def _rows(model: Model, depth: int | None) -> list[Row]:
-    rows = model.rows(symbolic=True, groups=True)
-    kept = [row for row in rows if depth is None or row.depth < depth]
-    if len(kept) > MAX_ROWS:
-        levels = [sum(row.depth <= level for row in rows) for level in range(max(row.depth for row in rows) + 1)]
-        fitting = [level + 1 for level, count in enumerate(levels) if count <= MAX_ROWS]
-        hint = f"; --depth {fitting[-1]} shows {levels[fitting[-1] - 1]:,}" if fitting else ""
-        raise SymflopsError(f"{len(kept):,} layers, more than the {MAX_ROWS:,} of a page{hint}", where=model.name)
-    return kept
+def formula_symbols(model: Model, rows: Sequence[Row]) -> set[str]:
+    """The symbols of all formulas that a page shows of a model."""
+    return model.total(symbolic=True).free_symbols.union(*(row.total.free_symbols for row in rows))
 
 
-def _parents(rows: Sequence[Row]) -> list[int]:
-    """The place of each row's group, -1 at the top. A name may have dots of its own, so counting them is not enough."""
-    parents: list[int] = []
-    trail: list[int] = []
-    for i, row in enumerate(rows):
-        while trail and not row.path.startswith(f"{rows[trail[-1]].path}."):
-            trail.pop()
-        parents.append(trail[-1] if trail else -1)
-        if not row.is_basic:
-            trail.append(i)
-    return parents
+def _conditions(total: Cost) -> Iterable[Condition]:
+    free = set().union(*(algebra.free_symbols(value) for value in total.values))
+    return dict.fromkeys([*total.domain.said, *(c for c in total.domain.conditions if c.free_symbols <= free)])
 
 
 def _shortest(one: Value, runs: Value) -> Tree:
@@ -152,10 +143,8 @@ def opening(models: Sequence[Model], point: Mapping[str, Any]) -> Mapping[str, A
 
 def symbols(free: set[str], point: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The symbols that can be set in the page, with the values that it opens with."""
-    if free & set(_FOLLOW):
-        free = free | {"dtype_bytes"}
     found = []
-    for name in sorted(free, key=legend_order):
+    for name in sorted(free | {"dtype_bytes"}, key=legend_order):  # which says, too, what machines multiply in
         value = str(point[name]) if name in point else _DEFAULTS.get(name)
         found.append(
             {
@@ -168,3 +157,26 @@ def symbols(free: set[str], point: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def machine(found: Hardware) -> dict[str, Any]:
+    """A machine as the page's scripts read it: exact numbers of one device, as texts of numerator and denominator."""
+    return {
+        "name": found.name,
+        "about": found.about,
+        "source": found.source,
+        "devices": found.devices,
+        "peak": {dtype: _exact(peak) for dtype, peak in found.peak.items()},
+        "vector": {dtype: _exact(peak) for dtype in found.peak if (peak := found.vector_peak(dtype)) is not None},
+        "memory": _exact(found.memory),
+        "bandwidth": _exact(found.bandwidth),
+    }
+
+
+def dtypes() -> list[dict[str, Any]]:
+    """The data types of machines and their bytes, the usual one first."""
+    return [{"name": name, "bytes": _exact(size)} for name, size in DTYPES.items()]
+
+
+def _exact(number: Fraction) -> list[str]:
+    return [str(number.numerator), str(number.denominator)]

@@ -1,10 +1,11 @@
 // Charts as SVG, drawn anew at every change. Numbers in them are doubles; what is printed as a number is exact.
 
 const SVG = "http://www.w3.org/2000/svg";
-const MARGIN = { left: 74, right: 14, top: 12, bottom: 40 };
-const HEIGHT = 260;
+const MARGIN = { left: 74, right: 26, top: 12, bottom: 40 }; // on the right, half of the last tick's text
+const HEIGHT = 230;
 const POINTS = 64;
-const MAX_PARTS = 7; // layers with an area of their own; the rest is one
+const COLORS = 10; // layers with an area of their own, of all models together; the rest is one
+const LEAST = 0.005; // and the share that such a layer has somewhere
 
 function shape(tag, attributes = {}, text = "") {
   const made = document.createElementNS(SVG, tag);
@@ -17,7 +18,7 @@ function shape(tag, attributes = {}, text = "") {
 const widths = new Map();
 
 function measure() {
-  for (const svg of document.querySelectorAll("svg.chart")) widths.set(svg, Math.max(280, svg.parentElement.clientWidth));
+  for (const svg of document.querySelectorAll("svg.chart")) widths.set(svg, Math.max(280, svg.getBoundingClientRect().width));
 }
 
 // Points of a logarithmic axis, from 1 to a power of two beyond the current value, unless that is beyond all reason.
@@ -27,7 +28,8 @@ function axis(current) {
   return { highest, points: [...new Set(points)] };
 }
 
-// The values of some steps of a model along an axis; where its formula does not hold, none.
+// The values of some steps of a model along an axis; where its formula does not hold, none. The axis, its points and its
+// width are the same in all charts.
 function curve(model, results, symbols, name, points) {
   const conditions = model.conditions.flatMap(({ left, right }) => [left, right]);
   const order = needed(model.steps, [...results, ...conditions]);
@@ -68,7 +70,7 @@ function frame(svg, { highest, name, current, y, ticks, label }) {
   const now = { class: "now", x1: right(current), x2: right(current), y1: MARGIN.top, y2: MARGIN.top + tall };
   const isHere = current >= 1 && current <= 2 ** highest;
   const mark = () => group.append(...(isHere ? [shape("line", now)] : []));
-  return { right, down, mark, group, isHere };
+  return { right, down, mark, group, isHere, inside };
 }
 
 function grid({ right, down, inside, tall, highest, name, ticks }) {
@@ -78,7 +80,7 @@ function grid({ right, down, inside, tall, highest, name, ticks }) {
     parts.push(shape("line", { class: "grid", x1: left, x2: left + inside, y1: down(value), y2: down(value) }));
     parts.push(shape("text", { class: "tick", x: left - 8, y: down(value) + 4, "text-anchor": "end" }, text));
   }
-  const every = [1, 2, 4, 8].find((count) => (inside / highest) * count > 34) ?? 16;
+  const every = [1, 2, 4, 8].find((count) => (inside / highest) * count > 40) ?? 16;
   for (let power = 0; power <= highest; power += every) {
     const at = right(2 ** power);
     const text = `${2 ** (power % 10)} ${["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][Math.floor(power / 10)]}`.trim();
@@ -89,17 +91,22 @@ function grid({ right, down, inside, tall, highest, name, ticks }) {
   return parts;
 }
 
-// One line per model on two logarithmic axes. `series`: [{model name, ys, now}].
-function drawLines(svg, series, { name, unit, current, label, points, highest }) {
-  const values = series.flatMap(({ ys }) => ys).filter((value) => value > 0);
+// One line per model on two logarithmic axes. `series`: [{ys, now}]; `level`, if any, is a line across: {value, text}.
+function drawLines(svg, series, { unit, points, level, ...place }) {
+  const values = [...series.flatMap(({ ys }) => ys), level?.value ?? 0].filter((value) => value > 0);
   const low = Math.floor(Math.log10(Math.min(...values, Infinity)));
   const high = Math.ceil(Math.log10(Math.max(...values, 0)) + 1e-9);
   const [bottom, top] = Number.isFinite(low) && Number.isFinite(high) ? [low, Math.max(high, low + 1)] : [0, 1];
   const y = (value) => (Math.log10(Math.max(value, 10 ** bottom)) - bottom) / (top - bottom);
-  const step = Math.max(1, Math.ceil((top - bottom) / 7));
+  const step = Math.max(1, Math.ceil((top - bottom) / 6));
   const ticks = [];
   for (let power = bottom; power <= top; power += step) ticks.push([10 ** power, tickText(power, unit)]);
-  const { right, down, mark, group, isHere } = frame(svg, { highest, name, current, y, ticks, label });
+  const { right, down, mark, group, isHere, inside } = frame(svg, { ...place, y, ticks });
+  if (level) {
+    const across = { x1: MARGIN.left, x2: MARGIN.left + inside, y1: down(level.value), y2: down(level.value) };
+    const at = { class: "level-text", x: MARGIN.left + 8, y: down(level.value) - 6 };
+    group.append(shape("line", { class: "level", ...across }), shape("text", at, level.text));
+  }
   mark();
   series.forEach(({ ys, now }, i) => {
     let path = "";
@@ -109,40 +116,57 @@ function drawLines(svg, series, { name, unit, current, label, points, highest })
       isPen = value > 0;
     });
     group.append(shape("path", { class: `line line-${i % 4}`, d: path }));
-    if (now > 0 && isHere) group.append(shape("circle", { class: `dot line-${i % 4}`, cx: right(current), cy: down(now), r: 4.5 }));
+    if (now > 0 && isHere) group.append(shape("circle", { class: `dot line-${i % 4}`, cx: right(place.current), cy: down(now), r: 4.5 }));
   });
 }
 
 function tickText(power, unit) {
-  if (power < 0) return `1e${power}`;
-  return unit === "" ? `${engineering(10n ** BigInt(power), "count")}` : engineering(10n ** BigInt(power), unit);
+  if (power < 0) return power < -3 ? `1e${power}` : (10 ** power).toFixed(-power);
+  return engineering(10n ** BigInt(power), unit);
 }
 
-// What share of one metric each layer has, stacked. Returns the names and colours of the parts for the legend.
-function drawShares(svg, model, metric, columns, { name, current, label, points, highest }) {
-  const rows = model.rows.map((row, i) => ({ row, i })).filter(({ row }) => row.leaf);
-  const shares = columns.map((column) => {
-    const total = column && rows.reduce((sum, _, k) => sum + column[k], 0);
-    return total > 0 ? rows.map((_, k) => column[k] / total) : null;
+// The layers that have a colour, as a map from the line of the layer table to the colour's number: those with the largest
+// share anywhere in the charts, in the order of the table. A layer has one colour in all models.
+function palette(shares) {
+  const peaks = new Map();
+  for (const { lines, columns } of shares) {
+    lines.forEach((line, k) => {
+      const peak = Math.max(0, ...columns.map((column) => column?.[k] ?? 0));
+      if (peak >= LEAST) peaks.set(line, Math.max(peak, peaks.get(line) ?? 0));
+    });
+  }
+  const order = [...peaks.keys()].sort((a, b) => peaks.get(b) - peaks.get(a) || a - b);
+  return new Map(order.slice(0, COLORS).sort((a, b) => a - b).map((line, color) => [line, color]));
+}
+
+// What share each layer of a model has along the axis. `cells`: their values at each point, or null.
+function sharesOf(lines, cells) {
+  const columns = cells.map((column) => {
+    const total = column && column.reduce((sum, value) => sum + value, 0);
+    return total > 0 ? column.map((value) => value / total) : null;
   });
-  const peaks = rows.map((_, k) => Math.max(0, ...shares.map((share) => (share ? share[k] : 0))));
-  const order = [...peaks.keys()].filter((k) => peaks[k] > 0).sort((a, b) => peaks[b] - peaks[a]);
-  const cut = order.length > MAX_PARTS + 1 ? MAX_PARTS : order.length; // no "1 other layers"
-  const chosen = order.slice(0, cut).sort((a, b) => a - b);
-  const rest = order.slice(cut);
-  const parts = [...chosen.map((k) => ({ name: rows[k].row.path, members: [k] }))];
-  if (rest.length) parts.push({ name: `${rest.length} other layers`, members: rest });
+  return { lines, columns };
+}
+
+// The shares of one model, stacked. Returns the parts for the legend: what they are, their colours, and the layers in them.
+function drawShares(svg, { lines, columns }, colors, { points, ...place }) {
+  const members = [...lines.keys()].filter((k) => columns.some((column) => column?.[k] > 0));
+  const parts = members.filter((k) => colors.has(lines[k])).map((k) => ({ name: DATA.tree[lines[k]].path, color: colors.get(lines[k]), members: [k] }));
+  const rest = members.filter((k) => !colors.has(lines[k]));
+  if (rest.length) parts.push({ name: `${rest.length} other layer${rest.length > 1 ? "s" : ""}`, color: "rest", members: rest });
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => [share, `${share * 100} %`]);
-  const { right, down, mark, group } = frame(svg, { highest, name, current, y: (share) => share, ticks, label });
-  const below = shares.map(() => 0);
-  parts.forEach((part, i) => {
-    const above = shares.map((share, k) => below[k] + (share ? part.members.reduce((sum, m) => sum + share[m], 0) : 0));
-    const there = points.map((_, k) => k).filter((k) => shares[k]);
+  const { right, down, mark, group } = frame(svg, { ...place, y: (share) => share, ticks });
+  const below = columns.map(() => 0);
+  for (const { name, color, members: own } of parts) {
+    const above = columns.map((share, k) => below[k] + (share ? own.reduce((sum, m) => sum + share[m], 0) : 0));
+    const there = points.map((_, k) => k).filter((k) => columns[k]);
     const edge = (heights, k) => `${right(points[k]).toFixed(1)} ${down(heights[k]).toFixed(1)}`;
     const outline = [...there.map((k) => edge(above, k)), ...there.reverse().map((k) => edge(below, k))];
-    if (outline.length) group.append(shape("path", { class: `area area-${i}`, d: `M${outline.join("L")}Z` }));
+    const area = shape("path", { class: `area area-${color}`, d: `M${outline.join("L")}Z` });
+    area.append(shape("title", {}, name));
+    if (outline.length) group.append(area);
     above.forEach((height, k) => (below[k] = height));
-  });
+  }
   mark();
-  return parts.map(({ name, members }) => ({ name, rows: members.map((m) => rows[m].i) }));
+  return parts;
 }

@@ -2,9 +2,9 @@
 
 const FOLLOW = "dtype_bytes"; // what weight_bytes and cache_bytes are when nothing is said
 
-// The values that a slider stops at, as texts; the first of an optional one is "": not said.
+// The values that a slider stops at, as texts.
 function stops(symbol) {
-  if (symbol.fraction) return [...(symbol.follows ? [""] : []), "0.5", "1", "2", "4", "8"];
+  if (symbol.fraction) return ["0.5", "1", "2", "4", "8"];
   const highest = symbol.name === "batch_size" ? 10 : 20;
   const found = symbol.name === "past_len" || symbol.required ? ["0"] : [];
   for (let power = 0; power <= highest; power += 1) {
@@ -97,25 +97,24 @@ class Control {
     }
     const shown = this.value ?? "";
     if (document.activeElement !== this.field && this.field.value !== shown) this.field.value = shown;
-    this.slider.value = this.nearestStop();
+    if (shown) this.slider.value = this.nearestStop(this.exact);
     this.slider.setAttribute("aria-valuetext", shown || this.field.placeholder || "no value");
   }
 
-  // Says what an unset symbol is meanwhile.
-  follow(words) {
-    this.field.placeholder = words;
-    if (!this.value) this.slider.setAttribute("aria-valuetext", words);
+  // Says what an unset symbol is meanwhile: what another one is, if that has a value.
+  follow(value) {
+    this.field.placeholder = value === undefined ? FOLLOW : `${text(value)} (${FOLLOW})`;
+    if (this.value || this.isInvalid) return;
+    if (value !== undefined) this.slider.value = this.nearestStop(value);
+    this.slider.setAttribute("aria-valuetext", this.field.placeholder);
   }
 
-  nearestStop() {
-    if (!this.value) return 0;
-    const size = (text) => (text === "" ? -Infinity : Math.log2(1e-3 + toNumber(this.parse(text))));
-    const distance = (text) => Math.abs(size(text) - size(this.value));
-    return this.stops.reduce((best, text, i) => (distance(text) < distance(this.stops[best]) ? i : best), 0);
+  nearestStop(value) {
+    const size = (x) => Math.log2(1e-3 + toNumber(x));
+    const distance = (stop) => Math.abs(size(this.parse(stop)) - size(value));
+    return this.stops.reduce((best, stop, i) => (distance(stop) < distance(this.stops[best]) ? i : best), 0);
   }
 }
-
-const toNumber = (x) => Number(numerator(x)) / Number(denominator(x));
 
 // The exact values of all symbols, those that follow another included.
 function values(controls) {

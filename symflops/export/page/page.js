@@ -1,29 +1,28 @@
 // The page: one function, `update`, computes everything from the controls and the view and shows it.
 
-const DATA = JSON.parse(document.getElementById("data").textContent);
-const METRICS = DATA.metrics;
-const MODELS = DATA.models;
-const SYMBOLS = DATA.symbols;
-const AXES = SYMBOLS.filter((symbol) => !symbol.fraction && symbol.name !== "causal").map(({ name }) => name);
-const find = (id) => document.getElementById(id);
-
 // What an address may say about how things are shown.
-const COLUMNS = ["layer", "runs", "share", ...METRICS.map(({ name }) => name)];
+const isFlag = (said) => said === "true" || said === "false";
 const VIEWS = {
   metric: (said) => METRICS.some(({ name }) => name === said),
   against: (said) => AXES.includes(said),
-  sort: (said) => COLUMNS.includes(said),
-  descending: (said) => said === "true" || said === "false",
-  flat: (said) => said === "true" || said === "false",
-  digits: (said) => said === "true" || said === "false",
+  sort: (said) => said === "layer" || COLUMNS.some(({ key }) => key === said),
+  descending: isFlag,
+  flat: isFlag,
+  digits: isFlag,
   theme: (said) => ["auto", "light", "dark"].includes(said),
+  machine: (said) => said === "" || DATA.machines.some(({ name }) => name === said),
+  devices: (said) => /^([1-9]\d{0,8})?$/.test(said),
+  dtype: (said) => said === "" || DATA.dtypes.some(({ name }) => name === said),
+  unfused: isFlag,
 };
-const against = AXES.includes("seq_len") ? "seq_len" : AXES[0] ?? "";
-const INITIAL = { metric: "flops", against, sort: "layer", descending: false, flat: false, digits: false, theme: "auto" };
+const INITIAL = {
+  metric: "flops", against: AXES.includes("seq_len") ? "seq_len" : AXES[0] ?? "", sort: "layer", descending: false,
+  flat: false, digits: false, theme: "auto", machine: DATA.machine, devices: "", dtype: "", unfused: false,
+};
 const view = { ...INITIAL };
 
 const controls = SYMBOLS.map((symbol) => new Control(symbol, find("fields"), () => update()));
-const tables = MODELS.map((model, i) => new LayerTable(find(`layers-${i}`), model, view, show));
+const table = new LayerTable(find("layer-table"), view, show);
 
 function show(changes) {
   Object.assign(view, changes);
@@ -31,30 +30,35 @@ function show(changes) {
   update();
 }
 
-// Buttons, boxes and headings as the view says.
+// Choices, boxes and headings as the view says. A data type that the machine does not state is chosen by the bytes.
 function settle() {
-  for (const radio of document.querySelectorAll("input[name=metric]")) radio.checked = radio.value === view.metric;
-  if (AXES.length) find("against").value = view.against;
-  find("flat").checked = view.flat;
-  find("digits").checked = view.digits;
-  find("theme").value = view.theme;
+  for (const name of ["metric", "against", "theme"]) if (find(name)) find(name).value = view[name];
+  for (const name of ["flat", "digits", "unfused"]) find(name).checked = view[name];
   document.documentElement.style.colorScheme = view.theme === "auto" ? "" : view.theme;
-  for (const table of tables) table.choose();
+  find("hardware").value = view.machine;
+  if (document.activeElement !== find("devices")) find("devices").value = view.devices;
+  const stated = Object.keys(DATA.machines.find(({ name }) => name === view.machine)?.peak ?? {});
+  if (!stated.includes(view.dtype)) view.dtype = "";
+  find("dtype").replaceChildren(element("option", { value: "" }, "by dtype_bytes"), ...stated.map((name) => element("option", {}, name)));
+  find("dtype").value = view.dtype;
+  table.choose();
 }
 
 function update() {
   const symbols = values(controls);
-  for (const control of controls) {
-    if (control.symbol.follows) control.follow(symbols[FOLLOW] === undefined ? FOLLOW : `${text(symbols[FOLLOW])} (${FOLLOW})`);
-  }
+  for (const control of controls) if (control.symbol.follows) control.follow(symbols[FOLLOW]);
   const results = MODELS.map((model, i) => attempt(model, symbols, find(`trouble-${i}`)));
+  const on = chosenMachine(symbols);
   showTotals(results);
-  tables.forEach((table, i) => table.show(results[i]));
-  showPoint();
-  drawCharts(symbols, results);
+  table.show(results, showBounds(results, on));
+  showPoint(on);
+  draw = () => drawCharts(symbols, results, on);
+  draw();
   remember();
   announce(results);
 }
+
+let draw = () => {}; // the charts anew as they are, in another width
 
 // A model's numbers, or null and the reason beside it: a point outside of what its formula describes has no number.
 function attempt(model, symbols, place) {
@@ -69,79 +73,6 @@ function attempt(model, symbols, place) {
   }
 }
 
-function showTotals(results) {
-  METRICS.forEach(({ name, unit }, k) => {
-    const first = results[0]?.totals[k];
-    results.forEach((result, i) => {
-      const number = result?.totals[k];
-      find(`total-${i}-${name}`).textContent = number === undefined ? "—" : engineering(number, unit);
-      find(`exact-${i}-${name}`).textContent = number === undefined ? "" : grouped(number);
-      if (i) find(`ratio-${i}-${name}`).textContent = ratio(number, first);
-      if (name === view.metric) find(`short-${i}`).textContent = number === undefined ? "—" : engineering(number, unit);
-    });
-  });
-  results.forEach((result, i) => {
-    const [flops, , read, write] = result?.totals ?? [];
-    const value = result && read + write > 0n ? Number(flops) / Number(read + write) : undefined;
-    find(`intensity-${i}`).textContent = value === undefined ? "—" : `${precise(value)} FLOP/B`;
-  });
-  find("short-metric").textContent = view.metric;
-}
-
-const precise = (x) => (x < 1e6 ? String(Number(x.toPrecision(4))) : x.toExponential(3));
-
-const ratio = (number, first) => (number === undefined || !first ? "" : `× ${Number((Number(number) / Number(first)).toPrecision(3))}`);
-
-// The point in words, for paper.
-function showPoint() {
-  const words = controls.filter(({ exact }) => exact !== undefined).map(({ symbol, value }) => `${symbol.name} = ${value}`);
-  find("point").textContent = words.join(", ");
-}
-
-function drawCharts(symbols, results) {
-  const doubles = Object.fromEntries(Object.entries(symbols).map(([name, x]) => [name, toNumber(x)]));
-  const current = doubles[view.against] ?? 0;
-  const { highest, points } = axis(current);
-  const k = METRICS.findIndex(({ name }) => name === view.metric);
-  const { unit } = METRICS[k];
-  const place = { name: view.against, current, points, highest };
-  const columns = MODELS.map((model) => {
-    const leaves = model.rows.filter((row) => row.leaf).map((row) => row.cells[k]);
-    return curve(model, [model.totals[k], ...model.totals.slice(0, 4), ...leaves], doubles, view.against, points);
-  });
-  const totals = columns.map((column, i) => ({ ys: column.map((y) => y?.[0] ?? 0), now: Number(results[i]?.totals[k] ?? 0) }));
-  drawLines(find("chart-total"), totals, { ...place, unit, label: `${view.metric} against ${view.against}, ${summary(totals, unit, points)}` });
-  const intensity = ([, flops, , read, write]) => (read + write > 0 ? flops / (read + write) : 0);
-  const intensities = columns.map((column, i) => {
-    const totals = results[i]?.totals.map(Number);
-    return { ys: column.map((y) => (y ? intensity(y) : 0)), now: totals ? intensity([0, ...totals]) : 0 };
-  });
-  drawLines(find("chart-intensity"), intensities, { ...place, unit: "", label: `FLOP per byte read or written against ${view.against}` });
-  MODELS.forEach((model, i) => {
-    const parts = columns[i].map((y) => y?.slice(5) ?? null);
-    const label = `share of each layer in ${view.metric} against ${view.against}`;
-    showLegend(i, drawShares(find(`chart-shares-${i}`), model, view.metric, parts, { ...place, label }), results[i], k);
-  });
-  find("chart-title").textContent = view.metric;
-}
-
-function summary(series, unit, points) {
-  return series
-    .map(({ ys }, i) => `${MODELS[i].name}: from ${precise(ys[0])} to ${precise(ys.at(-1))} ${unit} at ${points.at(-1)}`)
-    .join("; ");
-}
-
-// The parts of a stacked chart with what share they have now, in the order in which they are stacked.
-function showLegend(i, parts, result, k) {
-  const whole = Number(result?.totals[k] ?? 0);
-  const items = parts.map(({ name, rows }, color) => {
-    const now = whole ? rows.reduce((sum, row) => sum + Number(result.rows[row].cells[k]), 0) / whole : undefined;
-    const share = element("span", { class: "number" }, now === undefined ? "—" : `${(now * 100).toFixed(1)} %`);
-    return element("li", {}, element("span", { class: `swatch area-${color}`, "aria-hidden": "true" }), element("span", { class: "part", title: name }, element("bdi", {}, name)), share);
-  });
-  find(`legend-${i}`).replaceChildren(...items.reverse());
-}
-
 // ------------------------------------------------------------------------------- what happens a moment after a change
 
 let remembering = 0;
@@ -149,7 +80,7 @@ let remembering = 0;
 // The address follows: not at once, since browsers refuse hundreds of changes in a few seconds.
 function remember() {
   clearTimeout(remembering);
-  if (controls.some(({ isInvalid }) => isInvalid)) return; // no point to keep
+  if (controls.some(({ isInvalid }) => isInvalid) || !VIEWS.devices(view.devices)) return; // no point to keep
   remembering = setTimeout(() => {
     const hash = toHash(controls, view, INITIAL);
     if (hash !== location.hash.slice(1)) history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
@@ -170,24 +101,44 @@ function announce(results) {
 
 // --------------------------------------------------------------------------------------------------------------- start
 
-for (const radio of document.querySelectorAll("input[name=metric]")) {
-  radio.addEventListener("change", () => show({ metric: radio.value }));
-}
-find("against")?.addEventListener("change", (event) => show({ against: event.target.value }));
-find("flat").addEventListener("change", (event) => show({ flat: event.target.checked }));
-find("digits").addEventListener("change", (event) => show({ digits: event.target.checked }));
-find("theme").addEventListener("change", (event) => show({ theme: event.target.value }));
+for (const name of ["metric", "against", "theme", "dtype"]) find(name)?.addEventListener("change", (event) => show({ [name]: event.target.value }));
+for (const name of ["flat", "digits", "unfused"]) find(name).addEventListener("change", (event) => show({ [name]: event.target.checked }));
+find("hardware").addEventListener("change", (event) => show({ machine: event.target.value }));
+find("devices").addEventListener("input", (event) => show({ devices: event.target.value.trim() }));
 find("reset").addEventListener("click", () => arrive(""));
 find("print").addEventListener("click", () => print());
 
 // Pressing or dragging in a chart sets the symbol on its axis; the slider is the way to do the same by keyboard.
-for (const svg of document.querySelectorAll("svg.chart")) {
+for (const svg of all("svg.chart")) {
   const pick = (event) => {
     if (event.buttons & 1) controls.find(({ symbol }) => symbol.name === view.against)?.set(String(svg.pick(event)));
   };
   svg.addEventListener("pointerdown", pick);
   svg.addEventListener("pointermove", pick);
 }
+
+// The contents: a link opens its part and goes there. The address is left alone, which keeps the values.
+for (const link of all(".contents a")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    const part = document.querySelector(link.getAttribute("href"));
+    part.querySelector("details").open = true;
+    part.scrollIntoView();
+    part.querySelector("summary").focus({ preventScroll: true });
+  });
+}
+
+// Which part one is in: the last whose head has passed the strip.
+function locate() {
+  const links = [...all(".contents a")].filter((link) => link.offsetParent);
+  const passed = links.filter((link) => document.querySelector(link.getAttribute("href")).getBoundingClientRect().top < innerHeight / 3);
+  const current = passed.at(-1) ?? links[0];
+  if (current.hasAttribute("aria-current")) return;
+  for (const link of links) link.removeAttribute("aria-current");
+  current.setAttribute("aria-current", "true");
+  current.parentElement.scrollLeft = current.offsetLeft - 40; // on a narrow screen not all links fit
+}
+addEventListener("scroll", locate, { passive: true });
 
 function arrive(hash) {
   fromHash(hash, controls, view, INITIAL);
@@ -198,7 +149,9 @@ function arrive(hash) {
 addEventListener("hashchange", () => arrive(location.hash));
 new ResizeObserver(() => {
   measure();
-  drawCharts(values(controls), tables.map(({ result }) => result));
+  draw();
 }).observe(find("charts"));
+document.documentElement.style.setProperty("--models", MODELS.length); // how many columns stand side by side
 measure();
 arrive(location.hash);
+locate();

@@ -83,38 +83,20 @@ function broken(model, values, isLess) {
   return model.conditions.find(({ left, sign, right }) => !HOLDS[sign](order(values[left], values[right])));
 }
 
-// What a model costs at a point, in exact integers: {totals, rows: [{runs, cells}]}. Throws where it has no cost.
+// What a model costs at a point, in exact integers, and before they are rounded: {totals, exact, rows: [{runs, cells, exact}],
+// weights, kept, tokens}. Throws where it has no cost.
 function evaluate(model, symbols) {
   const values = run(model.steps, model.steps.keys(), symbols, EXACT);
   const condition = broken(model, values, isLess);
   if (condition) throw new RangeError(`assumption broken: ${condition.text}`);
   const numbers = (cells) => cells.map((step, i) => nearest(METRICS[i].name, values[step]));
+  const exact = (cells) => cells.map((step) => values[step]);
   return {
     totals: numbers(model.totals),
-    rows: model.rows.map((row) => ({ runs: values[row.runs], cells: numbers(row.cells) })),
+    exact: exact(model.totals),
+    rows: model.rows.map((row) => ({ runs: values[row.runs], cells: numbers(row.cells), exact: exact(row.cells) })),
+    weights: values[model.weights],
+    kept: model.kept === null ? undefined : values[model.kept],
+    fed: times(symbols.batch_size ?? 1n, model.unit === "tokens" ? symbols.seq_len : 1n), // tokens or sequences of this call
   };
 }
-
-// Four significant digits with a decimal prefix, as the command line prints them: 29.26 TFLOP.
-function engineering(number, unit) {
-  const noun = { FLOP: "FLOP", byte: "B", count: "" }[unit];
-  const digits = String(number);
-  if (digits.length < 4) return `${digits} ${noun}`.trim();
-  const [kept, exponent] = rounded(digits);
-  const scale = Math.floor((exponent + 3) / 3);
-  const prefixes = ["", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q"];
-  if (scale >= prefixes.length) return `${kept[0]}.${kept.slice(1)}e+${exponent + 3} ${noun}`.trim();
-  return `${Number(`${kept}e${exponent - 3 * scale}`)} ${prefixes[scale]}${noun}`;
-}
-
-// Four significant digits, a tie to the even one, and the power of ten that they stand before.
-function rounded(digits) {
-  const rest = digits.slice(4).padEnd(1, "0");
-  const kept = BigInt(digits.slice(0, 4));
-  const isUp = rest[0] > "5" || (rest[0] === "5" && (/[1-9]/.test(rest.slice(1)) || kept % 2n === 1n));
-  const text = String(kept + (isUp ? 1n : 0n));
-  return [text.slice(0, 4), digits.length - 4 + (text.length - 4)];
-}
-
-// Every digit, in groups of three.
-const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
