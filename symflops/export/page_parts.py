@@ -5,7 +5,7 @@ Titles are names of models, escaped already. Of several models, each has a colum
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from symflops.cost import METRICS, UNITS
@@ -36,26 +36,25 @@ def key(i: int, title: str) -> str:
 
 def totals(titles: Sequence[str]) -> str:
     """The totals: tiles for one model, a table for several, in which each is measured against the first."""
-    about = {metric: escape(conventions.METRICS[metric]) for metric in METRICS}
-    if len(titles) == 1:
-        tiles = "".join(_tile(f"<code>{metric}</code>", about[metric], _total(0, metric)) for metric in METRICS)
-        intensity = _tile("intensity", "flops / (read_bytes + write_bytes)", '<strong id="intensity-0"></strong>')
-        return f'<dl class="totals">{tiles}{intensity}</dl>'
-    rows = "".join(
-        _row(f"<code>{metric}</code>", about[metric], titles, lambda i, m=metric: _total(i, m)) for metric in METRICS
-    )
-    intensity = _row(
-        "intensity", "flops / (read_bytes + write_bytes)", titles, lambda i: f'<strong id="intensity-{i}"></strong>'
-    )
-    return _table("totals", "Totals", titles, rows + intensity)
+    each = range(len(titles))
+    rows = [
+        (f"<code>{metric}</code>", escape(conventions.METRICS[metric]), [_total(i, metric) for i in each])
+        for metric in METRICS
+    ]
+    intensity = [f'<strong id="intensity-{i}"></strong>' for i in each]
+    rows.append(("intensity", "flops / (read_bytes + write_bytes)", intensity))
+    if len(titles) > 1:
+        return _table("totals", "Totals", titles, rows)
+    return f'<dl class="totals">{"".join(_tile(name, about, cells[0]) for name, about, cells in rows)}</dl>'
 
 
 def bounds(titles: Sequence[str]) -> str:
     """The table of what a machine makes of each model."""
-    rows = "".join(
-        _row(name, about, titles, lambda i, r=row: f'<span data-model="{i}" data-bound="{r}"></span>')
+    each = range(len(titles))
+    rows = [
+        (name, about, [f'<span data-model="{i}" data-bound="{row}"></span>' for i in each])
         for row, (name, about) in BOUNDS.items()
-    )
+    ]
     return _table("bounds", "Bounds on the machine", titles, rows)
 
 
@@ -68,18 +67,18 @@ def _total(i: int, metric: str) -> str:
     return f'<strong id="total-{i}-{metric}"></strong><span class="exact" id="exact-{i}-{metric}"></span>{ratio}'
 
 
-def _row(name: str, about: str, titles: Sequence[str], cell: Callable[[int], str]) -> str:
-    cells = "".join(f"<td>{cell(i)}</td>" for i in range(len(titles)))
-    return f'<tr><th scope="row">{name}<span class="about">{about}</span></th>{cells}</tr>'
-
-
-def _table(kind: str, label: str, titles: Sequence[str], rows: str) -> str:
-    names = "".join(
-        f'<th scope="col">{key(i, title) if len(titles) > 1 else title}</th>' for i, title in enumerate(titles)
+def _table(kind: str, label: str, titles: Sequence[str], rows: Sequence[tuple[str, str, Sequence[str]]]) -> str:
+    """A column for each model; a row is its name, what it means, and its cells."""
+    names = [key(i, title) if len(titles) > 1 else title for i, title in enumerate(titles)]
+    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
+    lines = "".join(
+        f'<tr><th scope="row">{name}<span class="about">{about}</span></th>'
+        f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        for name, about, cells in rows
     )
     return (
-        f'<div class="scroll"><table class="{kind} compared" aria-label="{label}"><thead><tr>'
-        f"<td></td>{names}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="scroll"><table class="{kind} compared" aria-label="{label}"><thead><tr><td></td>{heads}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>"
     )
 
 
