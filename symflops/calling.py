@@ -8,7 +8,7 @@ from inspect import Parameter, signature
 from typing import Any, ParamSpec, TypeVar
 
 from symflops.errors import SymflopsError, nearest, one_line
-from symflops.units import METRICS
+from symflops.vocabulary.metrics import METRICS
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -1,4 +1,4 @@
-"""Cost: the six metrics of a layer or a model as closed forms."""
+"""Cost: the metrics of a layer or a model as closed forms."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from symflops.grid import is_number, negative_error
 from symflops.grouping import grouped, renamed, short_names
 from symflops.polynomial import Number, Polynomial, Value
 from symflops.tree import Tree, exact, write
-from symflops.units import METRICS as METRICS
-from symflops.units import UNITS as UNITS
 from symflops.units import engineering, exact_number
+from symflops.vocabulary import metrics
+from symflops.vocabulary.metrics import METRICS as METRICS
+from symflops.vocabulary.metrics import UNITS as UNITS
+from symflops.vocabulary.metrics import of_each
 
 if TYPE_CHECKING:
     import sympy
@@ -41,7 +43,8 @@ def to_value(quantity: Any) -> Value:
 class Cost:
     """What something costs: FLOPs, matmul FLOPs, bytes read, written and materialised in between, and parameters.
 
-    Build one with `Cost.of`; every metric is then a SymPy expression, of a Cost made by `at` a Python int. `domain` is
+    Build one with `Cost.of`; every metric is then a SymPy expression, of a Cost made by `at` a Python int. `by_metric`
+    has the canonical value of each one. `domain` is
     where the closed forms hold: `at`, `sweep` and `bind` refuse numbers outside of it, and sums and products carry it
     on. `dtype_bytes` are the bytes per element where a call does not give them.
 
@@ -52,11 +55,14 @@ class Cost:
     56
     """
 
-    values: tuple[Value, ...]
+    by_metric: Mapping[str, Value]
     evaluated: bool = False
     domain: Domain = NO_CONDITIONS
     dtype_bytes: Number | None = None  # nothing was said of it: 2
     known: Mapping[str, tuple[Value, ...]] = field(default_factory=dict, compare=False)  # what was put in for symbols
+
+    def __hash__(self) -> int:
+        return hash((*self.by_metric.values(), self.evaluated, self.domain, self.dtype_bytes))
 
     @staticmethod
     @such_as('of(flops="2*N*h")')
@@ -65,16 +71,17 @@ class Cost:
         for name in metrics:
             if name not in METRICS:
                 raise SymflopsError(f"unknown metric {name!r}; valid: {', '.join(METRICS)}")
-        return Cost(tuple(to_value(metrics.get(name, 0)) for name in METRICS))
+        return Cost(of_each(lambda name: to_value(metrics.get(name, 0))))
 
     def _call(self, what: str) -> AbstractContextManager[None]:
         """The limit of the time that a call about all metrics may compute, which is more for each that is a formula."""
-        return deadline.call(what, deadline.CALL * max(1, sum(isinstance(value, Polynomial) for value in self.values)))
+        formulas = sum(isinstance(value, Polynomial) for value in self.by_metric.values())
+        return deadline.call(what, deadline.CALL * max(1, formulas))
 
     def __add__(self, other: Cost) -> Cost:
         if not isinstance(other, Cost):
             return NotImplemented
-        values = tuple(polynomial.add(a, b) for a, b in zip(self.values, other.values, strict=True))
+        values = of_each(lambda metric: polynomial.add(self.by_metric[metric], other.by_metric[metric]))
         names = self.known.keys() | other.known.keys()
         both = {n: tuple(dict.fromkeys((*self.known.get(n, ()), *other.known.get(n, ())))) for n in names}
         return Cost(values, domain=self.domain & other.domain, dtype_bytes=self._common_dtype_bytes(other), known=both)
@@ -95,7 +102,7 @@ class Cost:
         """The cost of doing it `repeat` times; parameters are multiplied too (repeated layers own their weights)."""
         times = to_value(repeat)
         with self._call("the product"):
-            return replace(self, values=tuple(polynomial.multiply(value, times) for value in self.values))
+            return replace(self, by_metric=of_each(lambda metric: polynomial.multiply(self.by_metric[metric], times)))
 
     __rmul__ = __mul__
 
@@ -103,7 +110,11 @@ class Cost:
         """The canonical value of one metric."""
         if metric not in METRICS:
             raise SymflopsError(f"unknown metric {metric!r}; valid: {', '.join(METRICS)}")
-        return self.values[METRICS.index(metric)]
+        return self.by_metric[metric]
+
+    if TYPE_CHECKING:  # each metric is an attribute, made below
+
+        def __getattr__(self, metric: str) -> Any: ...
 
     def _expression(self, metric: str) -> Any:
         value = self.value(metric)
@@ -119,36 +130,6 @@ class Cost:
     @cached_property
     def _expressions(self) -> dict[str, sympy.Expr]:
         return {}
-
-    @property
-    def flops(self) -> Any:
-        """All floating-point operations, in FLOP; a multiply-add is 2."""
-        return self._expression("flops")
-
-    @property
-    def matmul_flops(self) -> Any:
-        """The part of `flops` done by matrix multiplies and convolutions, in FLOP."""
-        return self._expression("matmul_flops")
-
-    @property
-    def read_bytes(self) -> Any:
-        """Inputs and weights that are read, each once per layer, in bytes."""
-        return self._expression("read_bytes")
-
-    @property
-    def write_bytes(self) -> Any:
-        """Outputs that are written, each once per layer, in bytes."""
-        return self._expression("write_bytes")
-
-    @property
-    def intermediate_bytes(self) -> Any:
-        """Temporaries inside layers that are materialised, counted when written, in bytes."""
-        return self._expression("intermediate_bytes")
-
-    @property
-    def parameters(self) -> Any:
-        """Weights owned, a count; a tied weight counts once."""
-        return self._expression("parameters")
 
     def text(self, metric: str, *, short: bool = False) -> str:
         """The closed form of one metric as text, grouped for reading, with short names on request."""
@@ -179,7 +160,7 @@ class Cost:
     def free_symbols(self) -> set[str]:
         """The names of the symbols that the metrics depend on."""
         found: set[str] = set()
-        return found.union(*(algebra.free_symbols(value) for value in self.values))
+        return found.union(*(algebra.free_symbols(value) for value in self.by_metric.values()))
 
     @such_as("bind(batch_size=1)")
     def bind(self, **values: Any) -> Cost:
@@ -197,8 +178,8 @@ class Cost:
         """The same cost with canonical values in place of some symbols, and so its domain."""
         known = {**self.known, **{name: (value,) for name, value in values.items()}}
         with self._call("putting in numbers"):
-            substituted = tuple(algebra.substitute(value, values) for value in self.values)
-            return replace(self, values=substituted, domain=self.domain.substitute(values), known=known)
+            substituted = of_each(lambda metric: algebra.substitute(self.by_metric[metric], values))
+            return replace(self, by_metric=substituted, domain=self.domain.substitute(values), known=known)
 
     def _check_names(self, given: Mapping[str, Any]) -> None:
         """Refuse what is no symbol of the cost, and another number for one that was put in already."""
@@ -222,11 +203,12 @@ class Cost:
         point = self.with_defaults(values)
         with self._call("the numbers at this point"):
             self.domain.check(point)
-            numbers = [numeric.whole(n) for n in self._evaluator(point)]
-        for metric, number in zip(METRICS, numbers, strict=True):
+            found = zip(self.by_metric, self._evaluator(point), strict=True)
+            numbers = {metric: numeric.whole(number) for metric, number in found}
+        for metric, number in numbers.items():
             if number < 0:
                 raise negative_error(metric)
-        return Cost(tuple(numbers), evaluated=True)
+        return Cost(numbers, evaluated=True)
 
     def with_defaults(self, values: Mapping[str, Any]) -> dict[str, Number]:
         """Checked numbers for symbols, completed by the defaults of the run symbols."""
@@ -234,7 +216,7 @@ class Cost:
 
     @cached_property
     def _evaluator(self) -> numeric.Evaluator:
-        return numeric.compiled(self.values)
+        return numeric.compiled([*self.by_metric.values()])
 
     def is_complete(self, values: Mapping[str, Any]) -> bool:
         """Whether these values and the defaults of the run symbols are enough for `at`."""
@@ -242,8 +224,7 @@ class Cost:
 
     def only(self, metrics: Collection[str]) -> Cost:
         """The same with 0 for all other metrics."""
-        values = (value if metric in metrics else 0 for metric, value in zip(METRICS, self.values, strict=True))
-        return replace(self, values=tuple(values))
+        return replace(self, by_metric={m: value if m in metrics else 0 for m, value in self.by_metric.items()})
 
     def number(self, metric: str) -> int:
         """One metric of an evaluated Cost as an int."""
@@ -302,6 +283,16 @@ class Cost:
             bindings = {**swept}
         grid = arrays.grid(points)
         with self._call("the sweep"):
-            values = {m: algebra.substitute(v, bindings) for m, v in zip(METRICS, self.values, strict=True)}
+            values = of_each(lambda metric: algebra.substitute(self.by_metric[metric], bindings))
             domain = self.domain.substitute(bindings)
         return Sweep(values, domain, grid)
+
+
+def _property(metric: metrics.Metric) -> property:
+    """One metric as an attribute of a Cost: `cost.flops`."""
+    about = f"{metric.meaning[0].upper()}{metric.meaning[1:]}; {metric.unit}."
+    return property(lambda cost: cost._expression(metric.name), doc=about)
+
+
+for _metric in metrics.TABLE:
+    setattr(Cost, _metric.name, _property(_metric))

@@ -20,7 +20,7 @@ from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.polynomial import Number, Value, add, is_integer, is_nonnegative, negate, symbol, terms_of
 from symflops.tree import Tree, write
-from symflops.vocabulary import POSITIVE
+from symflops.vocabulary.symbols import POSITIVE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,7 +19,7 @@ from symflops.polynomial import Value
 from symflops.sympy_form import Builder
 from symflops.sympy_tree import measure, readable
 from symflops.tree import MAX_LENGTH, NAME, Tree, fold, read, write
-from symflops.vocabulary import is_whole
+from symflops.vocabulary.symbols import is_whole
 
 _GROWN = 6_000  # characters of an expression that is longer than the text that it was read from
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from symflops import algebra, files
 from symflops.calling import such_as
-from symflops.cost import METRICS, Cost, to_value
+from symflops.cost import Cost, to_value
 from symflops.errors import SymflopsError, expect, nearest, one_line
 from symflops.handles import means
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read
+from symflops.vocabulary.metrics import METRICS, REQUIRED, of_each
 
 _KEYS = ("about", "source", "unproven", "classes", "args", "defaults", "cost", "state", "cases")
 _MAX_FILE = 1_000_000
@@ -61,11 +62,11 @@ class Formula:
 
         Raises SymflopsError for an unknown or a missing argument.
         """
-        return Cost(self.values({name: to_value(value) for name, value in args.items()}))
+        return Cost(self.by_metric({name: to_value(value) for name, value in args.items()}))
 
-    def values(self, args: Mapping[str, Value]) -> tuple[Value, ...]:
-        """The six canonical values for these arguments."""
-        return self._template(self._complete(args))
+    def by_metric(self, args: Mapping[str, Value]) -> dict[str, Value]:
+        """The canonical value of each metric for these arguments."""
+        return dict(zip(METRICS, self._template(self._complete(args)), strict=True))
 
     def state_bytes(self, args: Mapping[str, Value]) -> Value:
         """The bytes that a call with these arguments keeps for the next one, as a canonical value."""
@@ -98,13 +99,13 @@ class Formula:
         return self.args.keys() - self.defaults.keys()
 
     @cached_property
-    def canonical(self) -> tuple[Value, ...]:
-        """The six canonical values in the formula's own arguments."""
-        return tuple(self._read(self.texts[metric], f"cost.{metric}") for metric in METRICS)
+    def canonical(self) -> dict[str, Value]:
+        """The canonical value of each metric in the formula's own arguments; 0 of one that it says nothing of."""
+        return of_each(lambda metric: self._read(self.texts.get(metric, "0"), f"cost.{metric}"))
 
     @cached_property
     def _template(self) -> Callable[[Mapping[str, Value]], tuple[Value, ...]]:
-        return algebra.template(self.canonical, set(self.args))
+        return algebra.template([*self.canonical.values()], set(self.args))
 
     @cached_property
     def _state(self) -> Value:
@@ -252,7 +253,7 @@ def _formula(name: str, data: Mapping[str, Any]) -> Formula:
     for key in cost:
         if key not in METRICS:
             raise SymflopsError(f"cost: unknown metric {key!r}{nearest(key, METRICS)}")
-    for key in METRICS:
+    for key in REQUIRED:
         if key not in cost:
             raise SymflopsError(f"cost: {key} is missing")
     classes, cases = data.get("classes", []), data.get("cases", [])

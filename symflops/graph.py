@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symflops import deadline
-from symflops.cost import METRICS, Cost
+from symflops.cost import Cost
 from symflops.errors import SymflopsError
 from symflops.layer import Layer
 from symflops.polynomial import Monomial, Number, Polynomial, Value, accumulate, add, multiply, value_of
+from symflops.vocabulary.metrics import of_each
 
 if TYPE_CHECKING:
     from networkx import DiGraph
@@ -23,7 +24,7 @@ def graph(root: Layer) -> DiGraph[Layer]:
 
     >>> from symflops.layer import Part
     >>> from symflops.polynomial import symbol
-    >>> leaf = Layer(inline=(7, 0, 0, 0, 0, 0))
+    >>> leaf = Layer(inline=Cost.of(flops=7).by_metric)
     >>> g = graph(Layer(parts=(Part("a", leaf, symbol("L")), Part("b", leaf))))
     >>> len(g), [str(times) for _, _, times in g.edges(data="repeat")]
     (2, ['L + 1'])
@@ -64,20 +65,20 @@ def multiplicities(nodes: DiGraph[Layer], root: Layer) -> dict[Layer, Value]:
 
 def total(nodes: DiGraph[Layer], root: Layer) -> Cost:
     """The cost of one run of the root: each distinct basic layer once, times how often it runs."""
-    sums: list[dict[Monomial, Number]] = [{} for _ in METRICS]
+    sums: dict[str, dict[Monomial, Number]] = of_each(lambda _: {})
     for layer, runs in multiplicities(nodes, root).items():
         deadline.check()
         if layer.is_basic:
             try:
-                values = layer.cost.values
+                values = layer.cost.by_metric
             except SymflopsError as error:
                 raise error.within(path_to(layer, root)) from None
-            for terms, value in zip(sums, values, strict=True):
+            for metric, value in values.items():
                 if isinstance(runs, Polynomial):
-                    accumulate(terms, multiply(value, runs))
+                    accumulate(sums[metric], multiply(value, runs))
                 elif value:
-                    accumulate(terms, value, runs)
-    return Cost(tuple(value_of(terms) for terms in sums))
+                    accumulate(sums[metric], value, runs)
+    return Cost({metric: value_of(terms) for metric, terms in sums.items()})
 
 
 def path_to(wanted: Layer, root: Layer) -> str:

@@ -10,7 +10,7 @@ from symflops import arrays, deadline, notebook, polynomial
 from symflops.domain import Domain
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value
-from symflops.units import METRICS
+from symflops.vocabulary.metrics import METRICS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ def is_number(axis: Any) -> bool:
 
 
 class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
-    """Columns over a grid of points: the swept symbols first, then the six metrics. A mapping from name to array."""
+    """Columns over a grid of points: the swept symbols first, then the metrics. A mapping from name to array."""
 
     def __init__(
         self,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from symflops.cost import METRICS, Cost
+from symflops.cost import Cost
 from symflops.errors import SymflopsError, one_line
 from symflops.formula import Formula
 from symflops.polynomial import Value
+from symflops.vocabulary.metrics import none_owned
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,7 +28,7 @@ class Layer:
     class_name: str = ""
     formula: Formula | None = None
     args: tuple[tuple[str, Value], ...] = ()
-    inline: tuple[Value, ...] | None = None
+    inline: Mapping[str, Value] | None = None
     tied: str = ""
     parts: tuple[Part, ...] = ()
     state: Value = 0
@@ -50,13 +51,14 @@ class Layer:
     def cost(self) -> Cost:
         """The cost of one execution of a basic layer, in symbols. Computed when asked for: a large model's costs are
         added up one after the other and need not all be kept."""
+        values: Mapping[str, Value]
         if self.inline is not None:
             values = self.inline
         elif self.formula is not None:
-            values = self.formula.values(dict(self.args))
+            values = self.formula.by_metric(dict(self.args))
         else:
             raise SymflopsError("a group of layers has no cost of its own")
-        return Cost((*values[: len(METRICS) - 1], 0) if self.tied else values)
+        return Cost(none_owned(values, 0) if self.tied else values)
 
 
 @dataclass(frozen=True)

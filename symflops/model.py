@@ -26,7 +26,7 @@ from symflops.polynomial import Number, Value
 from symflops.rows import Row as Row
 from symflops.rows import Rows as Rows
 from symflops.tree import names, read
-from symflops.vocabulary import DTYPES
+from symflops.vocabulary.symbols import DTYPES
 
 if TYPE_CHECKING:
     from networkx import DiGraph
@@ -134,8 +134,8 @@ class Model:
         return replace(cost, domain=self.domain, dtype_bytes=DTYPES.get(self.dtype))
 
     def _in_numbers(self, cost: Cost) -> Cost:
-        values = tuple(algebra.substitute(value, self.symbols) for value in cost.values)
-        return replace(cost, values=values, domain=self._domain_in_numbers)
+        values = {metric: algebra.substitute(value, self.symbols) for metric, value in cost.by_metric.items()}
+        return replace(cost, by_metric=values, domain=self._domain_in_numbers)
 
     @such_as("rows()", "rows(symbolic=True)", "rows().to_pandas(batch_size=1, seq_len=2048)")
     def rows(self, *, symbolic: bool = False, groups: bool = False) -> Rows:

@@ -9,7 +9,6 @@ from typing import Any
 
 from symflops import algebra, deadline, files, polynomial, strangers
 from symflops.assumption import is_of_config, sides
-from symflops.cost import METRICS
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import formula_for_class, load_formula
 from symflops.grouping import grouped
@@ -17,7 +16,8 @@ from symflops.layer import Interned, Layer, Part
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read, write
-from symflops.vocabulary import DTYPES
+from symflops.vocabulary.metrics import METRICS, REQUIRED, of_each
+from symflops.vocabulary.symbols import DTYPES
 
 MAX_FILE = 64 * 2**20  # bytes of a model file
 MAX_DEPTH = 100  # of nested layers
@@ -149,13 +149,14 @@ class Reading:
                 raise SymflopsError(f"{path}: a layer has either a formula with args or a cost")
             texts = _expect(data["cost"], dict, f"{path}.cost")
             _check_keys(texts, (*METRICS, _OTHERS), f"{path}.cost")
-            missing = [metric for metric in METRICS if metric not in texts]
+            missing = [metric for metric in REQUIRED if metric not in texts]
             if missing and _OTHERS not in texts:
                 hint = f'state it, or "{_OTHERS}": 0, or "{_OTHERS}": "unknown", for what is not stated'
                 raise SymflopsError(f"{path}.cost: {missing[0]} is missing; {hint}")
-            inline = tuple(self.stated(texts, metric, path) for metric in METRICS)
+            inline = of_each(lambda metric: self.stated(texts, metric, path))
             return self.interned.layer(
-                (class_name, inline, tied, state), lambda: Layer(class_name, None, (), inline, tied, state=state)
+                (class_name, tuple(inline.values()), tied, state),
+                lambda: Layer(class_name, None, (), inline, tied, state=state),
             )
         try:
             if "formula" in data:
@@ -185,7 +186,7 @@ class Reading:
         where = f"{path}.cost.{metric}"
         if texts.get(metric) is not None:
             return self.value(texts[metric], where)
-        others = None if metric in texts else texts.get(_OTHERS)
+        others = None if metric in texts else texts.get(_OTHERS, None if metric in REQUIRED else 0)
         if others is not None and others not in (0, "unknown"):
             raise SymflopsError(f"{path}.cost.{_OTHERS}: expected 0 or 'unknown', got {str(others)[:60]!r}")
         if others == 0:
@@ -259,7 +260,7 @@ def dump(part: Part) -> dict[str, Any]:
     if layer.args:
         data["args"] = {name: text(value) for name, value in layer.args}
     if layer.inline is not None:
-        data["cost"] = {metric: text(value) for metric, value in zip(METRICS, layer.inline, strict=True)}
+        data["cost"] = {m: text(value) for m, value in layer.inline.items() if value != 0 or m in REQUIRED}
     if layer.tied:
         data["tied"] = layer.tied
     if layer.state != 0:

@@ -14,8 +14,8 @@ from symflops.errors import SymflopsError, nearest
 from symflops.number import number_power, rational_logarithm2, rational_root
 from symflops.polynomial import Call, Number, Polynomial, Value, terms_of
 from symflops.tree import exact
-from symflops.vocabulary import BYTE_SYMBOLS as BYTE_SYMBOLS
-from symflops.vocabulary import RUN_SYMBOLS as RUN_SYMBOLS
+from symflops.vocabulary.symbols import BYTE_SYMBOLS as BYTE_SYMBOLS
+from symflops.vocabulary.symbols import RUN_SYMBOLS as RUN_SYMBOLS
 
 _PRINTABLE = 13_000  # bits
 

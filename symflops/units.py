@@ -1,4 +1,4 @@
-"""The metrics, their units, and numbers as people write and read them."""
+"""Numbers and their units as people write and read them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 
 from symflops.errors import SymflopsError
-
-METRICS = ("flops", "matmul_flops", "read_bytes", "write_bytes", "intermediate_bytes", "parameters")
-UNITS = dict(zip(METRICS, ("FLOP", "FLOP", "byte", "byte", "byte", "count"), strict=True))
+from symflops.vocabulary.metrics import UNITS
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
 # What may stand behind a number that is written: 128k is 128,000, and 128Ki is 131,072.

@@ -15,7 +15,7 @@ from symflops import budget
 from symflops.number import Number as Number
 from symflops.number import check_bits
 from symflops.tree import MAX_DEPTH, MAX_LENGTH, Tree, write
-from symflops.vocabulary import is_whole
+from symflops.vocabulary.symbols import is_whole
 
 Value = Union[int, Fraction, "Polynomial"]
 Monomial = tuple[tuple[str, int], ...]

@@ -28,7 +28,7 @@ POINTS = st.fixed_dictionaries({
 def exactly(cost: Cost, values: dict[str, int]) -> list[Any]:
     """The six metrics without rounding expectations to whole numbers."""
     numbers = with_defaults(values)
-    return [evaluate(value, numbers) for value in cost.values]
+    return [evaluate(value, numbers) for value in cost.by_metric.values()]
 
 
 @pytest.mark.parametrize("name", MODELS, ids=lambda name: Path(name).stem)

@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "symflops"
 # Each room imports only from rooms before it. The rooms in one inner tuple do not import each other.
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("deadline", "progress", "budget", "files", "vocabulary", "handles"),
+    ("vocabulary",),
+    ("deadline", "progress", "budget", "files", "handles"),
     ("strangers",),
     ("syntax",),
     ("tree",),

@@ -65,7 +65,7 @@ def test_a_formula_read_back_is_the_formula(text: str) -> None:
 @pytest.mark.parametrize("name", symflops.model_names())
 def test_the_formulas_of_models_read_back(name: str) -> None:
     for cost in (row.total for row in symflops.load(name).rows(symbolic=True, groups=True)):
-        for value in cost.values:
+        for value in cost.by_metric.values():
             assert from_tree(read_back(formula(grouped(value)))) == value
 
 

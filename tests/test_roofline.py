@@ -109,7 +109,7 @@ def test_the_turning_point_is_where_the_bounds_say() -> None:
             == bound
         )
     assert turning.curve is not None
-    at_100 = symflops.Cost.of(flops=turning.curve).bind(past_len=100).values[0]
+    at_100 = symflops.Cost.of(flops=turning.curve).bind(past_len=100).value("flops")
     assert at_100 == turning.closed
     limit = large.ranges[0][1]
     assert limit is not None

@@ -189,7 +189,7 @@ def _check_cases(formula: Formula) -> None:
 
 
 def at(formula: Formula, numbers: Mapping[str, Any]) -> Cost:
-    """The six numbers of a formula; what is no argument of it is a run symbol."""
+    """The numbers of a formula; what is no argument of it is a run symbol."""
     args = {name: value for name, value in numbers.items() if name in formula.args}
     return formula.cost(**args).at(**{name: value for name, value in numbers.items() if name not in formula.args})
 

@@ -53,7 +53,7 @@ def write_model(
 ) -> Built:
     """The model of a config as layers, written from its module tree.
 
-    Where the config can be derived, it is accepted if all six metrics are equal to the derivation's. Otherwise the
+    Where the config can be derived, it is accepted if all metrics are equal to the derivation's. Otherwise the
     loader and the number of weights check it, and it is accepted only with `accept_unproven`, and marked so.
 
     Raises SymflopsError for what is no config, a missing key, and whatever ends a conversation.

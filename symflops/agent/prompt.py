@@ -8,28 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symflops.agent.gate import MOST, Reference
-from symflops.cost import METRICS, UNITS
 from symflops.formula import Formula, load_formula
 from symflops.numeric import RUN_SYMBOLS
 from symflops.tree import FUNCTIONS
+from symflops.vocabulary import metrics
+from symflops.vocabulary.metrics import METRICS
 
 _EXAMPLES = ("linear", "layer_norm", "silu")  # the first two that are not of the class itself
-_MEANINGS = {
-    "flops": "every floating-point operation. A multiply-add is 2; each elementwise arithmetic or transcendental "
-    "operation is 1 per element; a reduction over n elements is n, a mean 1 more; gathers, copies, views, casts, "
-    "comparisons and clamps are 0",
-    "matmul_flops": "the part of flops done by matrix multiplies and convolutions",
-    "read_bytes": "inputs (dtype_bytes per element) and weights and buffers (weight_bytes) that are read, each once",
-    "write_bytes": "outputs, each once",
-    "intermediate_bytes": "temporaries that a matrix multiply or a convolution inside writes or reads, each once; a "
-    "chain of elementwise operations and reductions is one kernel and has none",
-    "parameters": "weights owned",
-}
-
 SYSTEM = f"""You write closed-form cost formulas for layers of neural networks. You answer only with the tool.
 
 The metrics, with their units:
-{chr(10).join(f"- {metric} ({UNITS[metric]}): {_MEANINGS[metric]}" for metric in METRICS)}
+{chr(10).join(f"- {metric.name} ({metric.unit}): {metric.rule}" for metric in metrics.TABLE)}
 
 The language of formulas: integers, decimals, names, + - * / // % **, parentheses and the functions
 {", ".join(FUNCTIONS)}. There are no conditions; a switch is an argument that is 0 or 1. Every name is a whole number,
@@ -65,7 +54,7 @@ def formula_tool() -> dict[str, Any]:
         "cost": {
             "type": "object",
             "properties": dict.fromkeys(METRICS, text),
-            "required": list(METRICS),
+            "required": list(metrics.REQUIRED),
             "additionalProperties": False,
         },
         "cases": {
@@ -129,7 +118,7 @@ MODEL_SYSTEM = f"""{SYSTEM}
 
 A model is a tree of layers. A layer is an object: with "sub_layers" (an object of layers by name) it costs exactly its
 parts; without, it is basic and names a formula by "class" (a full class name that has one) or "formula" (its name),
-with "args" (numbers or formulas such as "{{batch_size}} * {{seq_len}}"), or it carries all six metrics under "cost".
+with "args" (numbers or formulas such as "{{batch_size}} * {{seq_len}}"), or it carries all metrics under "cost".
 Every layer may have "repeat", a number or a formula: list equal layers once. "tied" names the layer whose weights are
 used again. A module that delegates to sub-modules has no cost of its own: what it computes itself (attention, residual
 additions, the product of a gate) is a basic layer beside them, so that nothing counts twice and nothing is left out."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from symflops.algebra import free_symbols
-from symflops.cost import METRICS, Cost
+from symflops.cost import Cost
 from symflops.errors import SymflopsError
 from symflops.formula import Formula
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, Evaluator, compiled
 from symflops.polynomial import Number
+from symflops.vocabulary.metrics import BYTES, METRICS, OWNED
 
-_BYTES = ("read_bytes", "write_bytes", "intermediate_bytes")
 _SIZES = (1, 2, 4, 12)
 _LONG = 2**40
 
@@ -24,7 +24,7 @@ def misshapen(formula: Formula) -> list[str]:
     """
     cost = Cost(formula.canonical)
     wrong = dict.fromkeys(_dependences(cost), "")  # each with the first point at which it is seen
-    evaluate = compiled(cost.values)
+    evaluate = compiled([*cost.by_metric.values()])
     for point in _points(formula):
         place = " at " + ", ".join(f"{name}={value}" for name, value in point.items() if name in cost.free_symbols)
         for check in (_at, _in_bytes, _along_seq_len):
@@ -36,12 +36,13 @@ def misshapen(formula: Formula) -> list[str]:
 
 
 def _dependences(cost: Cost) -> Iterator[str]:
-    for metric in ("flops", "matmul_flops", "parameters"):
+    for metric in (m for m in METRICS if m not in BYTES):
         for name in sorted(free_symbols(cost.value(metric)) & set(BYTE_SYMBOLS)):
             yield f"{metric} depends on {name}"
-    for name in sorted(free_symbols(cost.value("parameters")) & set(RUN_SYMBOLS) - set(BYTE_SYMBOLS)):
-        yield f"parameters depends on {name}"
-    for metric in _BYTES:
+    for metric in OWNED:
+        for name in sorted(free_symbols(cost.value(metric)) & set(RUN_SYMBOLS) - set(BYTE_SYMBOLS)):
+            yield f"{metric} depends on {name}"
+    for metric in BYTES:
         if cost.value(metric) != 0 and not free_symbols(cost.value(metric)) & set(BYTE_SYMBOLS):
             yield f"{metric} does not depend on the bytes of an element"
 
@@ -56,23 +57,26 @@ def _points(formula: Formula) -> Iterator[dict[str, Number]]:
         yield run | dict.fromkeys(formula.args, size)
 
 
+def _by_metric(evaluate: Evaluator, point: Mapping[str, Number]) -> dict[str, Number]:
+    return dict(zip(METRICS, evaluate(point), strict=True))
+
+
 def _at(evaluate: Evaluator, point: Mapping[str, Number]) -> Iterator[str]:
-    numbers = evaluate(point)
-    for metric, number in zip(METRICS, numbers, strict=True):
+    numbers = _by_metric(evaluate, point)
+    for metric, number in numbers.items():
         if number < 0:
             yield f"{metric} is negative"
         elif type(number) is not int:
             yield f"{metric} is not whole"
-    if numbers[1] > numbers[0]:
+    if numbers["matmul_flops"] > numbers["flops"]:
         yield "matmul_flops is more than flops"
 
 
 def _in_bytes(evaluate: Evaluator, point: Mapping[str, Number]) -> Iterator[str]:
     """Bytes are linear in the bytes of an element; ids and the like, of 8 bytes each, are a constant part."""
-    none, some, twice = (evaluate({**point, **dict.fromkeys(BYTE_SYMBOLS, n)}) for n in (0, 2, 4))
-    for metric in _BYTES:
-        i = METRICS.index(metric)
-        if none[i] + twice[i] != 2 * some[i]:
+    none, some, twice = (_by_metric(evaluate, {**point, **dict.fromkeys(BYTE_SYMBOLS, n)}) for n in (0, 2, 4))
+    for metric in BYTES:
+        if none[metric] + twice[metric] != 2 * some[metric]:
             yield f"{metric} is not proportional to the bytes of an element"
 
 
@@ -80,10 +84,10 @@ def _along_seq_len(evaluate: Evaluator, point: Mapping[str, Number]) -> Iterator
     """From one very long sequence to twice its length, nothing grows more than fourfold."""
     evaluate(point)
     try:
-        once, twice = (evaluate({**point, "seq_len": n}) for n in (_LONG, 2 * _LONG))
+        once, twice = (_by_metric(evaluate, {**point, "seq_len": n}) for n in (_LONG, 2 * _LONG))
     except SymflopsError:  # of so many digits that they are not computed
         yield "the cost of a long sequence is too large to be computed"
         return
-    for metric, a, b in zip(METRICS, once, twice, strict=True):
-        if b > 5 * a and b > 0:
+    for metric, a in once.items():
+        if (b := twice[metric]) > 5 * a and b > 0:
             yield f"{metric} grows faster than with the square of seq_len"

@@ -11,7 +11,7 @@ from symflops.algebra import substitute
 from symflops.analysis.parts import attends_without_cache, is_pair
 from symflops.analysis.summation import summed
 from symflops.calling import such_as
-from symflops.cost import METRICS, Cost, Sweep
+from symflops.cost import Cost, Sweep
 from symflops.domain import Domain
 from symflops.errors import SymflopsError
 from symflops.model import Model
@@ -19,6 +19,7 @@ from symflops.numeric import check
 from symflops.polynomial import Value, add, symbol
 from symflops.source import load
 from symflops.storage import cache
+from symflops.vocabulary.metrics import OWNED, of_each
 
 PROMPT, NEW = "prompt_len", "new_tokens"
 
@@ -87,18 +88,18 @@ def generation(model: Any, *, symbolic: bool = False) -> Generation:
 def _generation(named: Model, symbolic: bool) -> Generation:
     prompt, step = _passes(named, symbolic)
     past, steps = symbol(PROMPT), add(symbol(NEW), -1)
-    values: list[Value] = []
-    for metric in METRICS:
-        value = prompt.value(metric)
-        if metric != "parameters":
-            try:
-                value = add(value, summed(step.value(metric), "past_len", past, steps))
-            except SymflopsError as error:
-                raise error.within(f"{named.name}: {metric}") from None
-        values.append(value)
+
+    def whole(metric: str) -> Value:
+        if metric in OWNED:
+            return prompt.value(metric)
+        try:
+            return add(prompt.value(metric), summed(step.value(metric), "past_len", past, steps))
+        except SymflopsError as error:
+            raise error.within(f"{named.name}: {metric}") from None
+
     both = prompt + step  # what was put in for the two passes' lengths
     return Generation(
-        tuple(values), prompt.evaluated, prompt.domain & _last(step.domain), prompt.dtype_bytes, both.known
+        of_each(whole), prompt.evaluated, prompt.domain & _last(step.domain), prompt.dtype_bytes, both.known
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from symflops import algebra, polynomial
 from symflops.algebra import free_symbols
-from symflops.cost import METRICS, Cost
+from symflops.cost import Cost
 from symflops.formula import in_order
 from symflops.graph import graph, total
 from symflops.layer import Layer, Part
@@ -47,7 +47,7 @@ def part_cost(model: Model, pattern: str = "") -> Cost:
 
 def _together(places: Iterable[Place]) -> Cost:
     costs = [(layer.cost if layer.is_basic else total(graph(layer), layer)) * runs for _, layer, runs in places]
-    return sum(costs, Cost((0,) * len(METRICS)))
+    return sum(costs, Cost.of())
 
 
 def components(model: Model) -> list[Component]:

@@ -257,7 +257,7 @@ def _bound(
     return Bound(
         path,
         repeat,
-        Cost(tuple(round(v) for v in exact.values()), evaluated=True),
+        Cost({metric: round(v) for metric, v in exact.items()}, evaluated=True),
         exact["matmul_flops"] / (machine.peak[dtype] * machine.devices),
         None if vector_peak is None else others / (vector_peak * machine.devices),
         moved / (machine.bandwidth * machine.devices),

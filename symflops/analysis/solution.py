@@ -186,7 +186,7 @@ def solve(
     """Where an equation or inequality holds: `flops(self_attn) == flops(mlp)`, `weights + cache <= 80 GiB`.
 
     `metric(path)` is what the layers cost whose place in the tree ends with the path (or pattern, `layers.*.mlp`), in
-    one of the six metrics, `weights` or `cache`, in FLOP, byte or a count; without a path, the whole model. The
+    one of the metrics, `weights` or `cache`, in FLOP, byte or a count; without a path, the whole model. The
     question is solved for one symbol, over the real numbers for an equation and over whole numbers for an inequality;
     bytes per element are positive fractions. A model's own conditions (`past_len + seq_len <= max_seq_len`) hold in the
     answer, which says so.

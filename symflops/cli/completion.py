@@ -25,7 +25,7 @@ def machines(incomplete: str) -> list[str]:
 
 def metrics(incomplete: str) -> list[str]:
     """Metrics, after those that stand before a comma."""
-    from symflops.units import METRICS
+    from symflops.vocabulary.metrics import METRICS
 
     before, comma, last = incomplete.rpartition(",")
     return [f"{before}{comma}{name}" for name in _beginning(last, METRICS)]

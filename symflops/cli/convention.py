@@ -29,7 +29,7 @@ class Convention:
         model: Model, cost: Cost, given: Mapping[str, Any], metrics: Collection[str], changed: Collection[str] = ()
     ) -> Convention:
         """Of a model's cost, evaluated at a point or in part; `changed` are its symbols that were set otherwise."""
-        asked = Cost(tuple(cost.value(metric) for metric in metrics) + (0,) * (6 - len(metrics)))
+        asked = cost.only(metrics)
         complete = cost.is_complete(given)
         numbers: Mapping[str, Any] = cost.with_defaults(given) if complete else given
         shown: dict[str, int | float] = {name: model.symbols[name] for name in changed if name in model.symbols}

@@ -36,7 +36,7 @@ def solve(
 ) -> None:
     """Solve an equation or inequality for a symbol, exactly.
 
-    metric(path) is what the layers cost whose place ends with the path, in one of the six metrics, weights or cache;
+    metric(path) is what the layers cost whose place ends with the path, in one of the metrics, weights or cache;
     without a path, the whole model. Amounts take units (80 GiB, 1.5 PFLOP). With symbols left it is a curve.
     """
     from symflops.analysis import solution  # here and in the others: `symflops total` shall not wait for it

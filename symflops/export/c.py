@@ -13,7 +13,7 @@ from textwrap import wrap
 
 from symflops.cost import Cost
 from symflops.domain import Condition
-from symflops.export.code import Parameter, checked, description, identifier, parameters, selected
+from symflops.export.code import Parameter, checked, description, identifier, parameters
 from symflops.grouping import grouped
 from symflops.polynomial import add, negate
 from symflops.tree import Tree, fold, write
@@ -200,7 +200,7 @@ def c_function(cost: Cost, metrics: Sequence[str], name: str, values: Mapping[st
     It needs GCC or Clang on a 64-bit machine and no library. A result that is given is the one of `at`; the comment in
     the source says where numbers are rounded on the way.
     """
-    cost = selected(cost, metrics)
+    cost = cost.only(metrics)
     called = identifier(name, RESERVED)
     given = parameters(cost, values or {}, RESERVED | {called, f"{called}_cost"})
     names = _locals(given)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from textwrap import wrap
 
-from symflops.cost import METRICS, UNITS, Cost
+from symflops.cost import UNITS, Cost
 from symflops.domain import Condition
 from symflops.export.conventions import CAPTION, SYMBOLS
 from symflops.numeric import BYTE_SYMBOLS, plain
@@ -37,11 +37,6 @@ class Parameter:
         return SYMBOLS.get(
             self.symbol, "a size of the model" + (f", {self.default} in its config" if self.default else "")
         )
-
-
-def selected(cost: Cost, metrics: Sequence[str]) -> Cost:
-    """The cost in these metrics alone, so that a function asks for no symbol that they do not depend on."""
-    return replace(cost, values=tuple(cost.value(metric) if metric in metrics else 0 for metric in METRICS))
 
 
 def defaults(cost: Cost) -> dict[str, str]:

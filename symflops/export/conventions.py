@@ -12,15 +12,6 @@ SYMBOLS = {
     "cache_bytes": "bytes per element of the KV cache; dtype_bytes where not given",
 }
 
-METRICS = {
-    "flops": "all floating-point operations",
-    "matmul_flops": "those of matrix multiplies and convolutions",
-    "read_bytes": "inputs and weights that layers read, each once",
-    "write_bytes": "outputs that layers write, each once",
-    "intermediate_bytes": "temporaries inside layers that are materialised",
-    "parameters": "weights owned, a tied one counted once",
-}
-
 CONVENTIONS = (
     "A multiply-add is 2 FLOPs. Each elementwise arithmetic or transcendental operation is 1 per element, a reduction "
     "over n elements is n. Gather, copy, view, cast, comparison and indexing are 0.",

@@ -12,10 +12,11 @@ from textwrap import wrap
 
 from symflops.cost import UNITS, Cost
 from symflops.export.code import checked, defaults, divides, unchecked
-from symflops.export.conventions import CONVENTIONS, METRICS, SYMBOLS
+from symflops.export.conventions import CONVENTIONS, SYMBOLS
 from symflops.grouping import grouped
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
 from symflops.tree import Tree
+from symflops.vocabulary.metrics import MEANINGS
 
 PAGE = Path(__file__).parent / "page"
 # A name of the language that means something else to JavaScript gets an underscore inside the function.
@@ -123,7 +124,7 @@ def _comment(
         meaning = SYMBOLS.get(n, "architecture symbol, an integer")
         lines.append(f" * @param {{{kind}}} {shown} {meaning}")
     lines.append(" * @returns {Object<string, bigint>} by metric:")
-    lines += [f" *   {m} [{UNITS[m]}]: {METRICS[m]}" for m in metrics]
+    lines += [f" *   {m} [{UNITS[m]}]: {MEANINGS[m]}" for m in metrics]
     lines.append(
         " * @throws {RangeError} for a missing, negative or fractional value, and where a formula does not hold"
     )

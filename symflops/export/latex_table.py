@@ -20,6 +20,7 @@ from symflops.export.table import Entry, Table
 from symflops.grouping import grouped
 from symflops.tree import Tree
 from symflops.units import exact_number, scaled, unit
+from symflops.vocabulary import metrics
 
 ENVIRONMENTS = ("longtable", "table", "table*")
 CM = 72.27 / 2.54  # pt
@@ -30,10 +31,7 @@ _SEPARATION = 6.0  # pt between two columns
 _SETTING = r"\renewcommand{\arraystretch}{1.15}\emergencystretch=3em\binoppenalty=0 "
 _SHORT = 6.0  # em; a formula like 2L + 1 stays on one line
 _LINES = 7  # of a formula in a cell; a longer one goes below
-_HEADINGS = {
-    "flops": "FLOPs", "matmul_flops": "matmul FLOPs", "read_bytes": "bytes read", "write_bytes": "bytes written",
-    "intermediate_bytes": "intermediate bytes", "parameters": "parameters", "path": "layer", "count": "runs",
-}  # fmt: skip
+_HEADINGS = {**{metric.name: metric.title for metric in metrics.TABLE}, "path": "layer", "count": "runs"}
 
 
 @dataclass(frozen=True)

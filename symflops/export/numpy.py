@@ -12,7 +12,7 @@ from typing import Any
 
 from symflops.cost import Cost
 from symflops.domain import Condition
-from symflops.export.code import Parameter, checked, description, divides, identifier, parameters, selected
+from symflops.export.code import Parameter, checked, description, divides, identifier, parameters
 from symflops.export.python import (
     RESERVED,
     added,
@@ -47,7 +47,7 @@ def nearest(array):
 
 def numpy_function(cost: Cost, metrics: Sequence[str], name: str, values: Mapping[str, int] | None = None) -> str:
     """A NumPy function of the cost's free symbols that returns a dict of arrays, equal to `at` at every point."""
-    cost = selected(cost, metrics)
+    cost = cost.only(metrics)
     given = parameters(cost, values or {}, RESERVED | _LOCAL)
     names = {p.symbol: p.name for p in given}
     trees = {metric: _rounding(cost.tree(metric)) for metric in metrics}

@@ -78,15 +78,15 @@ class Part:
                     "leaf": i not in groups,
                     "whole": row.is_basic,  # not so a group whose parts are deeper than what is shown
                     "runs": number(row.repeat),
-                    "cells": [number(value) for value in row.total.values],
-                    "formulas": [shown(value, row.repeat) for value in row.cost.values],
+                    "cells": [number(value) for value in row.total.by_metric.values()],
+                    "formulas": [shown(value, row.repeat) for value in row.cost.by_metric.values()],
                 }
             )
         weights = polynomial.multiply(total.value("parameters"), polynomial.symbol("weight_bytes"))
         kept = kept_for_next_call(model)
         data = {
             "name": model.name,
-            "totals": [program.value(value) for value in total.values],
+            "totals": [program.value(value) for value in total.by_metric.values()],
             "rows": rows,
             "conditions": [_condition(condition, program) for condition in _conditions(total)],
             "unit": "tokens" if "seq_len" in total.free_symbols else "sequences",
@@ -103,7 +103,7 @@ def formula_symbols(model: Model, rows: Sequence[Row]) -> set[str]:
 
 
 def _conditions(total: Cost) -> Iterable[Condition]:
-    free = set().union(*(algebra.free_symbols(value) for value in total.values))
+    free = set().union(*(algebra.free_symbols(value) for value in total.by_metric.values()))
     return dict.fromkeys([*total.domain.said, *(c for c in total.domain.conditions if c.free_symbols <= free)])
 
 

@@ -13,6 +13,7 @@ from symflops.export import conventions
 from symflops.export.mathml import formula, identifier
 from symflops.export.page_data import Part, legend_order
 from symflops.grouping import grouped
+from symflops.vocabulary.metrics import MEANINGS
 
 BOUNDS = {  # what a machine makes of a model: the row's name, what it means
     "speed": ("at most", "throughput; a bound, not a prediction"),
@@ -38,8 +39,7 @@ def totals(titles: Sequence[str]) -> str:
     """The totals: tiles for one model, a table for several, in which each is measured against the first."""
     each = range(len(titles))
     rows = [
-        (f"<code>{metric}</code>", escape(conventions.METRICS[metric]), [_total(i, metric) for i in each])
-        for metric in METRICS
+        (f"<code>{metric}</code>", escape(MEANINGS[metric]), [_total(i, metric) for i in each]) for metric in METRICS
     ]
     intensity = [f'<strong id="intensity-{i}"></strong>' for i in each]
     rows.append(("intensity", "flops / (read_bytes + write_bytes)", intensity))
@@ -77,7 +77,8 @@ def _table(kind: str, label: str, titles: Sequence[str], rows: Sequence[tuple[st
         for name, about, cells in rows
     )
     return (
-        f'<div class="scroll"><table class="{kind} compared" aria-label="{label}"><thead><tr><td></td>{heads}</tr></thead>'
+        f'<div class="scroll"><table class="{kind} compared" aria-label="{label}">'
+        f"<thead><tr><td></td>{heads}</tr></thead>"
         f"<tbody>{lines}</tbody></table></div>"
     )
 
@@ -124,7 +125,7 @@ def formulas(parts: Sequence[Part], legend: Mapping[str, str]) -> str:
     titles = [escape(part.model.name) for part in parts]
     words = "".join(_words(part, len(parts) > 1) for part in parts)
     entries = "".join(
-        f"<dt><code>{metric}</code> [{UNITS[metric]}]: {escape(conventions.METRICS[metric])}</dt>"
+        f"<dt><code>{metric}</code> [{UNITS[metric]}]: {escape(MEANINGS[metric])}</dt>"
         + "".join(
             f'<dd class="formula">{_of(owners, titles)}{text}</dd>' for text, owners in _closed(parts, metric, legend)
         )

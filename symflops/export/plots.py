@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from symflops.cost import Cost
 from symflops.errors import SymflopsError, one_line
-from symflops.export.code import selected
 from symflops.export.table import label, table
 from symflops.model import Model
+from symflops.units import unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,7 +122,7 @@ def _phases(
 
 
 def _numbers(cost: Cost, at: Sequence[int], given: Mapping[str, Any], metric: str) -> tuple[int, ...]:
-    one = selected(cost, (metric,))
+    one = cost.only((metric,))
     return tuple(one.at(**given, seq_len=n).number(metric) for n in at)
 
 
@@ -217,7 +217,7 @@ def _draw_components(top: Axes, below: Axes, curves: Sequence[Curve], at: Sequen
         axes.margins(0)
     top.set_ylabel(metric.replace("_", " "))
     below.set_ylabel("share")
-    _engineering(top, {"flops": "FLOP", "matmul_flops": "FLOP", "parameters": ""}.get(metric, "B"))
+    _engineering(top, unit(metric, "exact"))
     below.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     below.set_xlabel("sequence length [tokens]")
     if _in_powers(at):

@@ -20,7 +20,6 @@ from symflops.export.code import (
     divides,
     identifier,
     parameters,
-    selected,
 )
 from symflops.grouping import grouped
 from symflops.tree import Tree, fold
@@ -89,7 +88,7 @@ def python_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappi
 
     It uses only the standard library. `values` are the config's numbers for sizes that stayed symbols: their defaults.
     """
-    cost = selected(cost, metrics)
+    cost = cost.only(metrics)
     given = parameters(cost, values or {}, RESERVED)
     names = {p.symbol: p.name for p in given}
     trees = {metric: cost.tree(metric) for metric in metrics}

@@ -167,9 +167,13 @@ def _places(models: Sequence[Sequence[Row]]) -> list[tuple[tuple[str, ...], list
     merged: dict[Any, list[str]] = {}
     for path in _in_order([[row.path for row in rows] for rows in models]):
         rows = [rows.get(path) for rows in at]
-        content = tuple((r.class_name, r.formula, r.cost.values, r.is_basic or r.path) if r else None for r in rows)
+        content = tuple((r.class_name, r.formula, _costs(r), r.is_basic or r.path) if r else None for r in rows)
         merged.setdefault(content, []).append(path)
     return [(tuple(paths), [[rows[p] for p in paths if p in rows] for rows in at]) for paths in merged.values()]
+
+
+def _costs(row: Row) -> tuple[Value, ...]:
+    return tuple(row.cost.by_metric.values())
 
 
 def _in_order(models: Sequence[Sequence[str]]) -> list[str]:

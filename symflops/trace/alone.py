@@ -188,7 +188,8 @@ def _traced(cls: type[nn.Module], call: Call, switches: Mapping[str, int] = NOTH
 
 
 def _values(record: Record) -> tuple[Value, ...]:
-    return record.cost.total(symbolic=True).values if isinstance(record.cost, Model) else record.cost.values
+    cost = record.cost.total(symbolic=True) if isinstance(record.cost, Model) else record.cost
+    return tuple(cost.by_metric.values())
 
 
 def _points(call: Call, numbered: set[str]) -> list[dict[str, int]]:
@@ -293,7 +294,7 @@ def _counted(cls: type[nn.Module], call: Call, numbers: dict[str, int]) -> Recor
         return None
     cost = Cost.of(matmul_flops=counter.get_total_flops(), parameters=sum(p.numel() for p in leaf.parameters()))
     # The counter says 0 for what it does not know, too.
-    return Record(cost, {}, numbers, ("matmul_flops", "parameters") if cost.values[1] else ("parameters",))
+    return Record(cost, {}, numbers, ("matmul_flops", "parameters") if cost.value("matmul_flops") else ("parameters",))
 
 
 def _made(

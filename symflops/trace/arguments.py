@@ -1,6 +1,6 @@
 """Which formula of the library a module is, and with which arguments: read off the module and its shapes.
 
-A formula stands for a traced module only if it costs exactly what was traced, in all six metrics; that is checked at
+A formula stands for a traced module only if it costs exactly what was traced, in every metric; that is checked at
 every use. So an entry here can be incomplete, but it cannot make a number wrong.
 """
 
@@ -114,7 +114,7 @@ def _moe_experts(t: Traced) -> Arguments:
         "N": t.inputs[0][0], "hidden_size": t.inputs[0][-1], "intermediate_size": inner, "num_experts": experts[0],
         "top_k": t.inputs[1][-1],
     }  # fmt: skip
-    args |= _one("act_ops", _activation(t.module.act_fn).values({"n": 1})[0], 4)
+    args |= _one("act_ops", _activation(t.module.act_fn).by_metric({"n": 1})["flops"], 4)
     return args | _one("routing_bytes", t.unit(2), symbol("dtype_bytes"))
 
 

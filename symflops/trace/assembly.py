@@ -12,7 +12,6 @@ from itertools import groupby
 
 import torch
 
-from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.formula import Formula, formula_for_class, load_formula
 from symflops.grouping import grouped
@@ -20,13 +19,14 @@ from symflops.polynomial import Value, add, multiply, symbol
 from symflops.trace.arguments import READERS, Traced
 from symflops.trace.carried import states_by_operation
 from symflops.trace.internals import storage_key
-from symflops.trace.layer_data import Data, merge_steps, parameters_only, place, rerun, text
+from symflops.trace.layer_data import Data, cost_data, merge_steps, parameters_only, place, rerun, text
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, View, covered, every_operation, own_operations
 from symflops.trace.recorder import Recorder
 from symflops.trace.repeats import every_parameter, taken_from
 from symflops.trace.steps import BARRIER_STEPS, group_name, groups, turns
 from symflops.tree import write
+from symflops.vocabulary.metrics import OWNED
 
 MANY = 8  # steps of one name in one module; more are a loop, and one layer
 
@@ -168,14 +168,14 @@ class Assembly:
         traced = Traced(execution, self.recorder)
         try:
             args = READERS[formula.name](traced)
-            values = formula.values(args)
+            values = formula.by_metric(args)
         except (SymflopsError, AttributeError, IndexError, TypeError, ValueError) as error:
             self.mismatches[class_name] = f"arguments: {error}"
             return {}
         tied = self.tie(execution, operations)
-        for metric, is_, was in zip(METRICS, values, costs, strict=True):
-            if is_ != was and not (tied and metric == "parameters"):
-                shown = f"{metric}: formula {write(grouped(is_))}, traced {write(grouped(was))}"
+        for metric, traced_cost in costs.items():
+            if values[metric] != traced_cost and not (tied and metric in OWNED):
+                shown = f"{metric}: formula {write(grouped(values[metric]))}, traced {write(grouped(traced_cost))}"
                 self.mismatches[class_name] = shown
                 return {}
         self.own(operations, execution.path)
@@ -214,14 +214,15 @@ class Assembly:
             return {"formula": first.formula, "args": {n: text(v) for n, v in first.args.items()}}
         costs = self.costs(execution, operations)
         self.own(operations, path)
-        if all(c == 0 for c in costs):
+        if all(c == 0 for c in costs.values()):
             return {}
         simple = {"residual": "add", "product": "mul"}.get(group_name(operations), "")
         if simple:
             n = operations[-1].writes[0].elements
-            if load_formula(simple).values({"n": n}) == costs:
+            values = load_formula(simple).by_metric({"n": n})
+            if all(values[metric] == cost for metric, cost in costs.items()):
                 return {"formula": simple, "args": {"n": text(n)}}
-        return {"cost": {metric: text(value) for metric, value in zip(METRICS, costs, strict=True)}}
+        return cost_data(costs)
 
     def unused(self, execution: Execution) -> list[tuple[str, Data]]:
         """Weights that the forward never reads: they are parameters all the same."""
@@ -270,8 +271,8 @@ class Assembly:
 
     # ---------------------------------------------------------------------------------------------------- costs
 
-    def costs(self, execution: Execution, operations: Sequence[Operation]) -> tuple[Value, ...]:
-        """The six metrics of operations run as one layer."""
+    def costs(self, execution: Execution, operations: Sequence[Operation]) -> dict[str, Value]:
+        """The metrics of operations run as one layer, by name."""
         inside = set(operations)
         storages = self.recorder.storages
         returned = {v.storage for v in execution.outputs} | self.outputs | self.taken
@@ -306,15 +307,16 @@ class Assembly:
                 write_ = add(write_, size)
             elif any(o.name in BARRIER_STEPS for o in (*storage.readers, *storage.writers)):
                 between = add(between, size)
-        weights = {
-            v.storage
-            for o in operations
-            for v in o.reads
-            if self._is_weight(v.storage) and v.storage not in self.owners
+        read_here = {v.storage for o in operations for v in o.reads}
+        owned = [key for key in read_here if self._is_weight(key) and key not in self.owners]
+        return {
+            "flops": add(0, *(o.work.flops for o in operations)),
+            "matmul_flops": add(0, *(o.work.matmul_flops for o in operations)),
+            "read_bytes": read,
+            "write_bytes": write_,
+            "intermediate_bytes": between,
+            "parameters": add(0, *(storages[key].elements for key in owned)),
         }
-        flops = add(0, *(o.work.flops for o in operations))
-        matmul_flops = add(0, *(o.work.matmul_flops for o in operations))
-        return flops, matmul_flops, read, write_, between, add(0, *(storages[key].elements for key in weights))
 
 
 def _formula(class_name: str) -> Formula | None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from symflops.algebra import substitute
 from symflops.assumption import choice, fact
-from symflops.cost import METRICS
 from symflops.errors import SymflopsError, one_line, reason
 from symflops.model import Model
 from symflops.storage import cache
@@ -25,6 +24,7 @@ from symflops.trace.limits import made_for
 from symflops.trace.naming import Depths, count_name
 from symflops.trace.notes import dtype, of_other_config
 from symflops.trace.skeleton import Skeleton
+from symflops.vocabulary.metrics import METRICS, RUNNING
 
 _USUAL = {  # of sizes that a config may leave to its source: a quotient of others, or another one
     "head_dim": ("hidden_size", "num_attention_heads"),
@@ -179,7 +179,7 @@ class _Values:
                     if layer not in map(json.dumps, choices):
                         raise SymflopsError(f"assumption broken: {one_line(text, 200)} (with {one_line(layer, 120)})")
                 said.setdefault(len(layers), []).append(layers)
-        unread = tuple(f"{r.path}." for r in self.model.rows(symbolic=True) if not any(map(r.cost.value, METRICS[:-1])))
+        unread = tuple(f"{r.path}." for r in self.model.rows(symbolic=True) if not any(map(r.cost.value, RUNNING)))
         for path, name, places, first, total in skeleton.lists():
             if f"{path}.".startswith(unread):
                 continue  # in a module that never runs: it costs its weights, which are counted

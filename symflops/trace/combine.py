@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 from symflops.algebra import free_symbols, substitute
-from symflops.cost import METRICS
 from symflops.function import maximum, minimum
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol, terms_of
-from symflops.trace.layer_data import Data, as_value, step_costs, text
+from symflops.trace.layer_data import Data, as_value, cost_data, step_costs, text
+from symflops.vocabulary.metrics import ARITHMETIC, OWNED, of_each
 
 Leaves = dict[tuple[str, ...], Data]
 
@@ -41,9 +41,9 @@ def heads(layers: Data, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Dat
     return found
 
 
-def costs(data: Data | None) -> tuple[Value, ...]:
-    """The six metrics of a basic layer; of one that is missing in a record, 0."""
-    return (0,) * len(METRICS) if data is None else step_costs(data)
+def costs(data: Data | None) -> dict[str, Value]:
+    """Each metric of a basic layer; of one that is missing in a record, 0."""
+    return of_each(lambda _: 0) if data is None else step_costs(data)
 
 
 def combined(records: Sequence[Data], join: Callable[[list[Value]], Value], join_arguments: bool) -> Data:
@@ -130,13 +130,18 @@ def _joined(group: list[Data | None], join: Callable[[list[Value]], Value], join
         args = {k: text(join([as_value(data["args"][k]) for data in group if data])) for k in keys[0]}
         return {**heads[0], "args": args} | kept  # type: ignore[dict-item]  # no head is None: one is data
     rows = [costs(data) for data in group]
-    joined = [join(list(column)) if len(set(column)) > 1 else column[0] for column in zip(*rows, strict=True)]
-    joined[-1] = rows[0][-1]  # what a model owns does not depend on how it is called: the first record says where
+
+    def together(metric: str) -> Value:
+        column = [row[metric] for row in rows]
+        # What a model owns does not depend on how it is called: the first record says where.
+        return column[0] if metric in OWNED or len(set(column)) == 1 else join(column)
+
+    joined = of_each(together)
     for data, row in zip(group, rows, strict=True):
-        if data is not None and list(row) == joined:  # one record's call of a formula is right for all
+        if data is not None and row == joined:  # one record's call of a formula is right for all
             return data | kept
     head = {"class": first["class"]} if "class" in first else {}
-    return {**head, "cost": {metric: text(v) for metric, v in zip(METRICS, joined, strict=True)}} | kept
+    return {**head, **cost_data(joined)} | kept
 
 
 def _merged(orders: list[list[tuple[str, ...]]]) -> list[tuple[str, ...]]:
@@ -181,11 +186,12 @@ def with_short(many: Data, one: Data, two: Data | None = None, limit: Value = 0)
     """
     many, one, *more = _with_one_state([many, one] if two is None else [many, one, two], last=False)
     before, after = leaves(many), leaves(one)
-    others = {
-        path[:-1]
-        for path in before.keys() | after.keys()
-        if not all(map(_same, (_at(v, 1) for v in costs(before.get(path))[:2]), costs(after.get(path))[:2]))
-    }
+
+    def differs(path: tuple[str, ...]) -> bool:
+        usual, step = costs(before.get(path)), costs(after.get(path))
+        return not all(_same(_at(usual[metric], 1), step[metric]) for metric in ARITHMETIC)
+
+    others = {path[:-1] for path in before.keys() | after.keys() if differs(path)}
     if not others:
         return many
     length = symbol("seq_len")

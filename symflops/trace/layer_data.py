@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from symflops.algebra import from_text
-from symflops.cost import METRICS
 from symflops.formula import formula_for_class, load_formula
 from symflops.grouping import grouped
 from symflops.polynomial import Value, add, flat
 from symflops.tree import write
+from symflops.vocabulary.metrics import OWNED, REQUIRED, none_owned, of_each
 
 Data = dict[str, Any]
 
@@ -51,13 +52,13 @@ def _grouped(of: int | str) -> int | str:
     return value if isinstance(value, int) else write(grouped(value))
 
 
-def step_costs(data: Data) -> tuple[Value, ...]:
-    """The six metrics of a basic layer's data."""
+def step_costs(data: Data) -> dict[str, Value]:
+    """Each metric of a basic layer's data."""
     if "cost" in data:
-        return tuple(as_value(data["cost"][metric]) for metric in METRICS)
+        return of_each(lambda metric: as_value(data["cost"].get(metric, 0)))
     formula = load_formula(data["formula"]) if "formula" in data else formula_for_class(data["class"])
-    found = formula.values({name: as_value(a) for name, a in data.get("args", {}).items()})
-    return (*found[:-1], 0) if "tied" in data else found
+    found = formula.by_metric({name: as_value(a) for name, a in data.get("args", {}).items()})
+    return none_owned(found, 0) if "tied" in data else found
 
 
 def rerun(data: Data, path: str) -> Data:
@@ -66,12 +67,18 @@ def rerun(data: Data, path: str) -> Data:
         below = {name: rerun(layer, f"{path}.{name}") for name, layer in data["sub_layers"].items()}
         return {**data, "sub_layers": below}
     if "cost" in data:
-        return {**data, "cost": {**data["cost"], "parameters": 0}}
-    return data if step_costs(data)[-1] == 0 else {**data, "tied": path}
+        return {**data, "cost": none_owned(data["cost"], 0)}
+    costs = step_costs(data)
+    return data if all(costs[metric] == 0 for metric in OWNED) else {**data, "tied": path}
 
 
 def parameters_only(count: Value) -> Data:
-    return {"cost": {metric: text(count) if metric == "parameters" else 0 for metric in METRICS}}
+    return cost_data(of_each(lambda metric: count if metric == "parameters" else 0))
+
+
+def cost_data(costs: Mapping[str, Value]) -> Data:
+    """A layer with a cost of its own."""
+    return {"cost": {metric: text(v) for metric, v in costs.items() if v != 0 or metric in REQUIRED}}
 
 
 def place(layers: Data, path: str, data: Data) -> None:
@@ -100,8 +107,7 @@ def merge_steps(layers: Data, name: str, steps: list[Data]) -> None:
     """The steps of a loop as one layer that costs their sum."""
     rows = [step_costs(step) for step in steps]
     kept = {k: v for k, v in layers.items() if not any(v is step for step in steps[1:])}
-    total = [add(0, *column) for column in zip(*rows, strict=True)]
     if len(steps) > 1:
-        kept[name] = {"cost": {metric: text(v) for metric, v in zip(METRICS, total, strict=True)}}
+        kept[name] = cost_data(of_each(lambda metric: add(0, *(row[metric] for row in rows))))
     layers.clear()
     layers.update(kept)

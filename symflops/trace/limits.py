@@ -18,7 +18,7 @@ from symflops.polynomial import Call, Value, add, is_nonnegative, multiply, nega
 from symflops.trace.internals import storage_key
 from symflops.trace.quantity import Quantities
 from symflops.trace.values import Values
-from symflops.vocabulary import RUN_SYMBOLS
+from symflops.vocabulary.symbols import RUN_SYMBOLS
 
 _SAME = {"_to_copy", "clone", "repeat", "tril", "triu", "flip", "roll"}
 _COMBINED: dict[str, Callable[[Value, Value], Value]] = {

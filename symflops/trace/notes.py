@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from symflops.cost import METRICS
 from symflops.errors import one_line
 from symflops.layer import Layer
 from symflops.model import Model
 from symflops.trace.architecture import parts
-from symflops.vocabulary import DTYPES
+from symflops.vocabulary.metrics import OWNED, RUNNING
+from symflops.vocabulary.symbols import DTYPES
 
 SHOWN = 8  # names in one note
 
@@ -89,8 +89,7 @@ def _is_idle(layer: Layer) -> bool:
     """Whether a layer has weights, and nothing in it computes, reads or writes."""
     if not layer.is_basic:
         return bool(layer.parts) and all(_is_idle(part.layer) for part in layer.parts)
-    *costs, parameters = (layer.cost.value(metric) for metric in METRICS)
-    return parameters != 0 and not any(costs)
+    return any(map(layer.cost.value, OWNED)) and not any(map(layer.cost.value, RUNNING))
 
 
 def listed(names: list[str]) -> str:

@@ -128,7 +128,7 @@ def _changes_nothing(name: str, call: Call) -> bool:
 
 @cache
 def _per_element(formula: str) -> Value:
-    return load_formula(formula).values({"n": symbol("n")})[0]
+    return load_formula(formula).by_metric({"n": symbol("n")})["flops"]
 
 
 # ------------------------------------------------------------------------------------------------ matrix multiplies

@@ -38,7 +38,7 @@ from symflops.verification.generalisation import innermost, outer
 from symflops.verification.normal import Form
 from symflops.verification.points import Point, Search, in_order_of, least_supports
 from symflops.verification.region import Fresh, Region, settled, tightened
-from symflops.vocabulary import is_whole
+from symflops.vocabulary.symbols import is_whole
 
 _ENUMERATED = 64  # a symbol with at most so many values is tried value by value
 _CUTS = 24  # facts that are added to a region, at most

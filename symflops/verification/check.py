@@ -49,7 +49,7 @@ def verify(
     integers, and rational numbers for bytes of an element.
 
     Each is a text, a SymPy expression, a Formula, a Cost or a Model (its total with architecture symbols), or the name
-    of one: a shipped model, MODEL:LAYER, a formula of the library, a class, a file. `metric` says which of the six is
+    of one: a shipped model, MODEL:LAYER, a formula of the library, a class, a file. `metric` says which one is
     compared, or `weights` and `cache`, the bytes of a model's weights and of its KV cache; a text is taken for it.
     `rename` says what names of the candidate mean in the reference, `{"n": "seq_len"}`; a value may be a formula, and
     `parameters`, `active_parameters` and `tokens` stand for the reference's. `set` puts numbers or formulas in for

@@ -17,7 +17,7 @@ from symflops.polynomial import Number, flat
 from symflops.tree import Tree, names, replaced
 from symflops.verification.constraints import Constraint, Constraints
 from symflops.verification.exact import Enclosure, UncomputedError, UndefinedError, number_at
-from symflops.vocabulary import is_whole
+from symflops.vocabulary.symbols import is_whole
 
 _TRIED = 4000  # values that are put in to complete one point, at most
 _ALL = 64  # a symbol with at most so many values has all of them tried

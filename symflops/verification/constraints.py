@@ -21,7 +21,7 @@ from symflops.verification.exact import Enclosure, UncomputedError, UndefinedErr
 from symflops.verification.fraction import quotient
 from symflops.verification.interval import interval
 from symflops.verification.region import Region
-from symflops.vocabulary import is_whole
+from symflops.vocabulary.symbols import is_whole
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from symflops.verification.generalisation import generalised
 from symflops.verification.normal import Form
 from symflops.verification.points import Point, Search, corners, is_polynomial
 from symflops.verification.region import Region, settled
-from symflops.vocabulary import is_whole
+from symflops.vocabulary.symbols import is_whole
 
 EMPTY = "the conditions exclude every point"
 _MEETS = "meets the conditions"

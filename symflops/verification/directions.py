@@ -17,7 +17,7 @@ from symflops.polynomial import Number, Polynomial, Value, terms_of
 from symflops.verification.exact import Enclosure, UndefinedError, number_at
 from symflops.verification.points import Point, Search
 from symflops.verification.region import Region
-from symflops.vocabulary import is_whole
+from symflops.vocabulary.symbols import is_whole
 
 SIZES = tuple(720720 * 2**n for n in (16, 40, 180))  # of symbols that grow; most remainders are 0
 _ODD_SIZES = (2**24 + 43, 2**48 + 21, 2**192 + 133)  # at which remainders are not 0

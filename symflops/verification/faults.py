@@ -30,10 +30,12 @@ from symflops.polynomial import (
     terms_of,
     value_of,
 )
+from symflops.storage import QUANTITIES
 from symflops.tree import write
 from symflops.verification.constraints import Constraints
 from symflops.verification.generalisation import outer
 from symflops.verification.parts import Part
+from symflops.vocabulary.metrics import ARITHMETIC
 
 Change = Callable[[Value], Value]
 
@@ -72,7 +74,7 @@ def of_all(names: set[str], metric: str, where: Constraints) -> Iterator[Fault]:
     heads, kv = (with_quantity(names, q) for q in ("heads", "kv heads"))
     layers, experts, top = (with_quantity(names, q) for q in ("layers", "experts", "experts of a token"))
     sizes = sorted(n for n in names if quantity(n) in ("bytes", "weight bytes", "cache bytes"))
-    if metric.endswith("flops") and not sizes:  # what has bytes in it is no count of operations
+    if metric in ARITHMETIC and not sizes:  # what has bytes in it is no count of operations
         yield Fault("multiply-accumulate", "multiply-accumulates counted, not FLOPs: a factor of 2", _scaled(1, 2))
     if is_of_bytes(metric) or sizes:
         yield Fault("bits", "bits counted, not bytes: a factor of 8", _scaled(8, 1))
@@ -92,7 +94,7 @@ def of_all(names: set[str], metric: str, where: Constraints) -> Iterator[Fault]:
     if s:
         yield Fault("degree", f"wrong degree in {s}: a factor {s} is missing", _times(s, -1))
         yield Fault("degree", f"wrong degree in {s}: a factor {s} too many", _times(s, 1))
-    if metric.endswith("flops") and not sizes:
+    if metric in ARITHMETIC and not sizes:
         for factor, what in ((3, "forward and backward"), (4, "forward, backward and full recomputation")):
             text = f"{factor} times the reference: a training step, {what} (--training {factor})"
             yield Fault("constant factor", text, _scaled(factor, 1), of_parts=False)
@@ -126,7 +128,7 @@ def of_all(names: set[str], metric: str, where: Constraints) -> Iterator[Fault]:
 
 
 def is_of_bytes(metric: str) -> bool:
-    return metric.endswith("bytes") or metric in ("cache", "weights")
+    return QUANTITIES.get(metric) == "byte"
 
 
 def _of_widths(names: set[str], where: Constraints) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from symflops.algebra import ALGEBRA, free_symbols, substitute
 from symflops.polynomial import Call, Value, add, multiply, negate, power, symbol, terms_of, value_of
-from symflops.vocabulary import FRACTION_MARK, is_whole
+from symflops.vocabulary.symbols import FRACTION_MARK, is_whole
 
 _GENERALISED = 8  # names of a value in which sums are looked for, at most
 

@@ -23,7 +23,7 @@ from symflops.polynomial import (
 )
 from symflops.verification.interval import Interval, interval
 from symflops.verification.region import Region
-from symflops.vocabulary import is_whole
+from symflops.vocabulary.symbols import is_whole
 
 _WEIGHTS = [Fraction(i, 12) for i in range(1, 12)]  # of means
 

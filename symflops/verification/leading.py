@@ -47,7 +47,7 @@ from symflops.verification.interval import interval
 from symflops.verification.normal import Form
 from symflops.verification.points import Search
 from symflops.verification.region import Fresh, Region, settled
-from symflops.vocabulary import FRACTION_MARK, is_whole
+from symflops.vocabulary.symbols import FRACTION_MARK, is_whole
 
 _DIFFERENCE = f"difference'{FRACTION_MARK}"  # a symbol that marks the difference beside the reference
 _FEW = 8  # values of a symbol that are looked at one by one

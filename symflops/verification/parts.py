@@ -15,6 +15,7 @@ from symflops.model import Place
 from symflops.polynomial import Monomial, Value, add, multiply, negate, symbol, terms_of, value_of
 from symflops.verification.constraints import Constraints
 from symflops.verification.subject import Subject
+from symflops.vocabulary.metrics import ARITHMETIC
 
 _VALUES = ("value", "table", "full", "masked", "wide", "vectors")
 _NAMED = 4  # paths that are named one by one
@@ -66,7 +67,7 @@ def _layer_part(place: Place, value: Value, metric: str, where: Constraints, tim
     part = Part(where.reduced(value), place.path, place.path)
     tokens = multiply(symbol("batch_size"), symbol("seq_len"))
     if formula is not None and formula.name == "embedding":
-        return _embedding(part, place, tokens, where, times) if metric.endswith("flops") else part
+        return _embedding(part, place, tokens, where, times) if metric in ARITHMETIC else part
     if (formula is not None and formula.name.startswith("sdpa")) or any(
         dict(m).get(length, 0) > 1 for m in terms_of(value)
     ):
@@ -77,7 +78,7 @@ def _layer_part(place: Place, value: Value, metric: str, where: Constraints, tim
             (name,) = free_symbols(width) if len(free_symbols(width)) == 1 else ("",)
             wide = where.reduced(substitute(value, {name: args["head_dim"]})) if name else 0
         return replace(part, role="attention", full=full, masked=masked, wide=wide)
-    if metric.endswith("flops"):
+    if metric in ARITHMETIC:
         part = _with_vectors(part, place, tokens, where, times)
     if any(quantity(n) == "vocabulary" for n in names):
         return replace(part, role="logits")

@@ -25,7 +25,7 @@ from symflops.verification.constraints import Constraints, divisors, shifted
 from symflops.verification.exact import Enclosure, UncomputedError, UndefinedError, differ, number_at
 from symflops.verification.interval import interval
 from symflops.verification.region import Fresh, Region
-from symflops.vocabulary import is_whole
+from symflops.vocabulary.symbols import is_whole
 
 Point = dict[str, Number]
 _WITNESSES = 300  # points that are tried to find one that meets the conditions

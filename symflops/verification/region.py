@@ -32,7 +32,7 @@ from symflops.tree import exact
 from symflops.verification.fraction import quotient
 from symflops.verification.interval import interval
 from symflops.verification.normal import Form
-from symflops.vocabulary import FRACTION_MARK, is_whole
+from symflops.vocabulary.symbols import FRACTION_MARK, is_whole
 
 _STEPS = 60  # that settle the facts of one region, at most
 

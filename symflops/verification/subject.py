@@ -17,7 +17,7 @@ from symflops.polynomial import Value, add, flat, is_nonnegative, multiply, symb
 from symflops.storage import cache, kept_by_layers, weights_of
 from symflops.tree import Tree, read, write
 
-# What `verify` compares: the six metrics, and what a model stores.
+# What `verify` compares: the metrics, and what a model stores.
 COMPARED = (*METRICS, "weights", "cache")
 MOST_TERMS = 200  # of a text that a difference is searched in
 MOST_LAYERS = 2000  # of a reference that a difference is searched in
@@ -85,7 +85,7 @@ def subject(thing: Any, metric: str) -> Subject:
         cost = thing.total(symbolic=True)
         if metric == "cache":
             value = cache(thing)
-            return Subject(thing.name, value, flat(value), dict(zip(METRICS, cost.values, strict=True)), thing)
+            return Subject(thing.name, value, flat(value), cost.by_metric, thing)
         return _of_cost(thing.name, cost, metric, model=thing)
     if metric == "cache" and isinstance(thing, Formula | Cost):
         raise SymflopsError("a formula's cost says nothing of a cache; a model does, and a text is taken for it")
@@ -105,7 +105,7 @@ def subject(thing: Any, metric: str) -> Subject:
 def _of_cost(label: str, cost: Cost, metric: str, **known: Any) -> Subject:
     value = cost.value("parameters" if metric == "weights" else metric)
     value = multiply(value, symbol("weight_bytes")) if metric == "weights" else value
-    return Subject(label, value, flat(value), dict(zip(METRICS, cost.values, strict=True)), **known)
+    return Subject(label, value, flat(value), cost.by_metric, **known)
 
 
 @lru_cache(maxsize=32)
