@@ -2,6 +2,7 @@
 
 Every attention that goes through transformers' interface is watched while it runs. What it computes for each pair
 (scores, their scale, a softmax, what they weigh) is found by its shape, and the share of the masked pairs is exact.
+Where values decide what is masked, too, the pairs are those that sizes alone forbid, whatever the values are.
 Attention that a model's source writes out is not seen here.
 """
 
@@ -60,23 +61,55 @@ class Pairs:
         return tensor.shape[-2:] == (self.queries, self.keys) and tensor.numel() == self.every
 
 
-def pairs(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None, has_sink: bool = False) -> Pairs:
-    """The pairs of queries and keys, (batch, heads, length, width) each, and how many of them a mask forbids."""
+def forbidden(mask: torch.Tensor) -> torch.Tensor:
+    """Which pairs a mask forbids: those that it does not allow, or gives a score that is hugely negative."""
+    return mask.logical_not() if mask.dtype == torch.bool else mask < HIDDEN
+
+
+def pairs(query: torch.Tensor, key: torch.Tensor, forbids: torch.Tensor | None, has_sink: bool = False) -> Pairs:
+    """The pairs of queries and keys, (batch, heads, length, width) each, and how many of them are forbidden."""
     batch, heads, queries = query.shape[:3]
     keys = key.shape[-2]
     masked = 0
-    if mask is not None:
-        forbids = mask.logical_not() if mask.dtype == torch.bool else mask < HIDDEN
+    if forbids is not None:
         masked = int(torch.broadcast_to(forbids[..., :keys], (batch, heads, queries, keys)).sum())
     return Pairs(queries, keys, batch * heads * queries * keys, masked, has_sink)
 
 
-@contextmanager
-def watched(enter: Callable[[Pairs | None], None], is_constant: Callable[[torch.Tensor], bool]) -> Iterator[None]:
-    """Inside, `enter` gets the pairs of each attention before it runs, and None after it.
+class Forbidden:
+    """Which pairs sizes alone forbid in a mask, though it depends on values: followed from the constants in it."""
 
-    A mask that is not made from sizes alone forbids nothing as far as is known from sizes.
-    """
+    def __init__(self, is_constant: Callable[[torch.Tensor], bool]) -> None:
+        self.is_constant = is_constant
+        self.found: dict[int, torch.Tensor] = {}  # by memory; one address is one tensor as long as the call runs
+
+    def of(self, mask: torch.Tensor | None) -> torch.Tensor | None:
+        """Of a mask, a constant or not; None where nothing is known to be forbidden."""
+        if mask is None or not self.is_constant(mask):
+            return None if mask is None else self.found.get(mask.untyped_storage()._cdata)
+        return forbidden(mask)
+
+    def follow(self, name: str, inputs: Sequence[torch.Tensor], result: torch.Tensor) -> None:
+        """See what an operation on values makes of constants: each that forbids goes on forbidding."""
+        name = name.rstrip("_")
+        for place, tensor in enumerate(inputs):
+            if not self.is_constant(tensor):
+                forbids = self.found.get(tensor.untyped_storage()._cdata)
+            elif tensor.is_floating_point():
+                forbids = forbidden(tensor)
+            elif name == "masked_fill" and place == 1:
+                forbids = tensor  # it says where to fill, not what is allowed
+            else:
+                forbids = forbidden(tensor) if name in ("bitwise_and", "logical_and") else None
+            if forbids is not None and forbids.shape[-2:] == result.shape[-2:] and bool(forbids.any()):
+                self.found[result.untyped_storage()._cdata] = forbids
+
+
+@contextmanager
+def watched(
+    enter: Callable[[Pairs | None], None], forbids: Callable[[torch.Tensor | None], torch.Tensor | None]
+) -> Iterator[None]:
+    """Inside, `enter` gets the pairs of each attention before it runs, and None after it."""
     plain = AttentionInterface.get_interface
 
     def get_interface(self: Any, name: str, default: Any) -> Any:
@@ -85,8 +118,8 @@ def watched(enter: Callable[[Pairs | None], None], is_constant: Callable[[torch.
         def attention(
             module: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, *args: Any, **options: Any
         ) -> Any:
-            known = attention_mask if attention_mask is not None and is_constant(attention_mask) else None
-            enter(pairs(query, key, known, options.get("s_aux") is not None))
+            has_sink = any(options.get(name) is not None for name in ("s_aux", "sinks"))
+            enter(pairs(query, key, forbids(attention_mask), has_sink))
             try:
                 return function(module, query, key, value, attention_mask, *args, **options)
             finally:

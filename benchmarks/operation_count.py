@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import independent_count
 import torch
-from masked_pairs import Pairs, watched
+from masked_pairs import Forbidden, Pairs, watched
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import DynamicCache, PreTrainedConfig, PreTrainedModel
@@ -187,9 +187,10 @@ class Counter(TorchDispatchMode):
         super().__init__()
         self.flops = self.matmul_flops = self.masked_flops = self.masked_matmul_flops = 0
         self.pairs: Pairs | None = None  # of the attention that runs
+        self.forbidden = Forbidden(self.is_constant)
         self.by_name: dict[str, int] = {}
-        self.kept: list[torch.Tensor] = []  # so that an address is not given to another tensor
-        self.data: set[int] = {_address(tensor) for tensor in given}
+        self.kept = list(given)  # so that an address is not given to another tensor
+        self.data: set[int] = {_address(tensor) for tensor in self.kept}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -203,14 +204,16 @@ class Counter(TorchDispatchMode):
         if varies:
             self.data |= {_address(tensor) for tensor in outputs}
             self.data |= {_address(tensor) for tensor in inputs[:1] if func._schema.is_mutable}
+            if outputs:
+                self.forbidden.follow(func.overloadpacket.__name__, inputs, outputs[0])
             if outputs and not adds_mask:
                 self._add(func.overloadpacket.__name__, Operation(args, kwargs, inputs, outputs[0]))
         return result
 
     def _is_mask_added(self, inputs: list[torch.Tensor]) -> bool:
-        """Whether a term is a constant that forbids or does nothing, element by element."""
+        """Whether a term is a constant that forbids or does nothing, element by element; not one that forbids all."""
         constants = [t for t in inputs if self.is_constant(t) and t.is_floating_point()]
-        return len(inputs) == 2 and any(bool(((t == 0) | (t < -1e8)).all()) for t in constants)
+        return len(inputs) == 2 and any(bool(((t == 0) | (t < -1e8)).all() and (t == 0).any()) for t in constants)
 
     def _add(self, packet: str, o: Operation) -> None:
         name = packet if packet.startswith("_") and not packet.endswith("_") else packet.rstrip("_")
@@ -279,7 +282,7 @@ def counted(model: PreTrainedModel, batch: int, length: int, past: int = 0) -> C
         carried |= _carried(model, _call(model, batch, past, carried)) if past else {}
         by_torch = independent_count.matmul_flops(_call, *copy.deepcopy((model, batch, length, carried)))
         counter = Counter([*model.parameters(), *model.buffers(), *tensors([carried, *_attributes(model)])])
-        with watched(counter.enter, counter.is_constant), counter:
+        with watched(counter.enter, counter.forbidden.of), counter:
             returned = _call(model, batch, length, carried, counter)
     carried |= _carried(model, returned)
     left = {_address(t): t for t in tensors([carried, *_attributes(model)]) if _address(t) not in made}

@@ -41,7 +41,7 @@ def differences(model: symflops.Model, config: Any, points: list[tuple[int, int,
     return found
 
 
-# An indexer chooses 10 tokens, or 2 blocks of 4: below there is nothing to choose.
+# An indexer chooses 10 tokens, or 2 blocks of 4, and Doge 22 tokens: below there is nothing to choose.
 POINTS = [
     (1, 3, 0),
     (2, 7, 0),
@@ -56,7 +56,7 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("model_type", ["deepseek_v32", "minimax_m3_vl_text"])
+@pytest.mark.parametrize("model_type", ["deepseek_v32", "minimax_m3_vl_text", "doge"])
 def test_an_indexer_chooses_among_fewer_tokens_than_it_may(model_type):
     model = symflops.derive(small_config(model_type, 0))
     assert not [text for text in model.to_dict()["assumes"] if "_len" in text]
@@ -68,10 +68,7 @@ def test_a_cache_of_compressed_tokens():
     where there is nothing left of the earlier call, nothing of it is joined."""
     model = symflops.derive(small_config("deepseek_v4", 0))
     points = [(2, 7, 0), (1, 17, 0), (1, 24, 0), (2, 5, 9), (2, 3, 5), (2, 40, 3), (1, 9, 300), (1, 6, 12), (2, 8, 2)]
-    for point, (flops, *others), counted in differences(model, lambda: small_config("deepseek_v4", 0), points):
-        # One of its masks is made from sizes alone, in a way that is not seen: adding it is counted, 1 per pair.
-        assert (point, others) == (point, [counted.matmul_flops, counted.state])
-        assert 0 < flops - counted.flops < counted.flops / 1000
+    assert differences(model, lambda: small_config("deepseek_v4", 0), points) == []
     with pytest.raises(SymflopsError, match="seq_len != 1"):
         model.total().at(batch_size=1, seq_len=1, past_len=9)
 

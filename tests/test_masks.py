@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 from transformers import BloomConfig, GPTJConfig, OPTConfig, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import symflops
 
@@ -123,6 +124,8 @@ def written(mask: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Atten
         (low_triangle, 6),
         (lambda x, ids: (1.0 - triangle(x, ids).to(x.dtype)) * torch.finfo(x.dtype).min, 6),
         (lambda x, ids: torch.where(triangle(x, ids), 0.0, -math.inf), 6),
+        (lambda x, ids: x.new_zeros(x.shape[2], x.shape[2]).masked_fill(~triangle(x, ids), -math.inf), 6),
+        (lambda x, ids: torch.full_like(x[0, 0, :, 0].expand(x.shape[2], -1), -math.inf).triu(1), 6),
         (lambda x, ids: bias(x, ids), 7),  # made of the embeddings: adding it is an operation per pair
         (lambda x, ids: torch.arange(x.shape[2], dtype=x.dtype), 7),  # positions are no mask
     ],
@@ -157,3 +160,20 @@ def test_a_scale_that_queries_have_already_is_no_scale() -> None:
     total = symflops.derive(config).total()
     other = [n.flops - n.matmul_flops for n in (total.at(batch_size=1, seq_len=s) for s in (20, 21, 22))]
     assert other[0] - 2 * other[1] + other[2] == 2 * 2 * 5
+
+
+class WithSinks(Attending):
+    """Attention through transformers' interface, with a computed logit of each query and head in its softmax."""
+
+    _supports_attention_backend = True
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        heads = self.emb(input_ids).view(*input_ids.shape, HEADS, -1).transpose(1, 2)
+        attention = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, None)
+        return attention(self, heads, heads, heads, None, scaling=1.0, sinks=heads[..., :1])[0]
+
+
+def test_a_computed_sink_is_one_more_column_of_the_softmax() -> None:
+    numbers = symflops.derive(WithSinks).total().at(batch_size=B, seq_len=S)
+    assert numbers.flops - numbers.matmul_flops == B * HEADS * S * 5 * (S + 1)
+    assert numbers.parameters == VOCAB * HEADS * WIDTH

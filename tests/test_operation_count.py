@@ -25,6 +25,7 @@ MASK = torch.tensor([0.0, torch.finfo(torch.float32).min, 0.0, 0.0])
         (lambda x: x * 1.0, (0, 0)),
         (lambda x: x + MASK, (0, 0)),  # forbids or does nothing
         (lambda x: x + torch.arange(4.0), (12, 0)),  # a constant that is no mask
+        (lambda x: x + torch.full((4,), -1e38), (12, 0)),  # a maximum so far, before there is any
         (lambda x: torch.arange(4.0) * 2 + 1, (0, 0)),  # from sizes alone
         (lambda x: x @ x.T, (2 * 3 * 3 * 4, 2 * 3 * 3 * 4)),
         (lambda x: nn.functional.linear(x, x, x[:, 0]), (2 * 3 * 3 * 4 + 9, 72)),
@@ -44,6 +45,14 @@ MASK = torch.tensor([0.0, torch.finfo(torch.float32).min, 0.0, 0.0])
 )
 def test_counts_by_hand(function, expected):
     assert counted(function, X) == expected
+
+
+def test_what_was_given_keeps_its_address_while_operations_are_counted():
+    """What takes the place of a state that is dropped is no data for lying where the state lay."""
+    with torch.no_grad(), Counter([state := torch.ones(50)]) as counter:
+        del state
+        made = [torch.zeros(50) for _ in range(20)]
+    assert all(map(counter.is_constant, made))
 
 
 def test_an_operation_without_a_rule_is_an_error():

@@ -18,9 +18,11 @@ from transformers.modeling_utils import AttentionInterface
 from symflops.function import divide_floor, minimum, modulo
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol
 from symflops.trace.masks import Mask
+from symflops.trace.operation import Work
 from symflops.trace.recorder import Recorder
 
 NAME = "symflops"
+SINKS = ("s_aux", "sinks")  # what sources call logits that take part in the softmax and weigh no value
 
 
 @contextmanager
@@ -46,9 +48,12 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
                 args["pair_ops"] = ops
             if options.get("scaling") == 1:
                 args["scaled"] = 0
-            if isinstance(options.get("s_aux"), torch.Tensor):
+            sinks = next((t for t in map(options.get, SINKS) if isinstance(t, torch.Tensor)), None)
+            if sinks is not None and recorder.storages[(read := recorder.view(sinks)).storage].role == "weight":
                 args["sinks"] = 1
-                reads.append(options["s_aux"])
+                reads.append(sinks)
+            elif sinks is not None:  # a logit of each query, computed: one more column of the softmax
+                recorder.record("sinks", Work(multiply(5, read.elements)), [read], [])
             recorder.call_formula("attention", formula, args, reads, [result])
         return result, None
 

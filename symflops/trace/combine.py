@@ -73,6 +73,13 @@ def agrees(many: Data, records: Mapping[int, Data]) -> bool:
     return True
 
 
+def equal(record: Data, other: Data) -> bool:
+    """Whether two records say the same of every layer."""
+    ours, theirs = leaves(record), leaves(other)
+    same = all(costs(ours.get(path)) == costs(theirs.get(path)) for path in ours.keys() | theirs.keys())
+    return same and heads(record) == heads(other)
+
+
 def _with_one_state(records: Sequence[Data], last: bool) -> list[Data]:
     """Records of which one says what is kept for the next call: another one may say the same of the module that wrote
     it there, which need not be the same. It is the last that says anything; or, of prompts and single tokens, the first

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import sympy
@@ -31,6 +32,7 @@ from symflops.polynomial import (
     value_of,
 )
 from symflops.trace.architecture import RUN_HINTS, Architecture
+from symflops.trace.internals import decide
 from symflops.trace.needed import FLIPPED, least, needed
 from symflops.trace.run import Guard, Run
 from symflops.tree import write
@@ -38,6 +40,7 @@ from symflops.tree import write
 _SIGNS = {sympy.Eq: ("==", "!="), sympy.Ne: ("!=", "=="), sympy.Le: ("<=", ">"), sympy.Lt: ("<", ">="),
           sympy.Ge: (">=", "<"), sympy.Gt: (">", "<=")}  # fmt: skip
 _LONGEST = 1100  # tokens of a call with which a decision by the length is tried
+SHORT = {"seq_len": 5, "past_len": 7}  # hints below those of most sizes
 
 
 def conditions(
@@ -61,7 +64,7 @@ def conditions(
     for text in _limits(run):
         if not _is_true(text, numbers):
             raise SymflopsError(f"no call of this model works: {text} is not so{_with(text, numbers)}")
-        found[text] = None
+        found |= {} if text in free else {text: None}
     kept = [t for t in found if re.search("[A-Za-z]", t) and _is_true(t, numbers)]
     return sorted(needed(kept), key=lambda t: (len(t), t))
 
@@ -77,6 +80,21 @@ def lengths_excluded(run: Run) -> dict[str, list[int]]:
             some = broken if len(broken) < 4 else [broken[1], broken[len(broken) // 2], broken[-1]]
             found[text] = list(dict.fromkeys(some))
     return found
+
+
+def decided_by_sizes(run: Run) -> Iterator[tuple[str, str, set[str]]]:
+    """What the model's source decides by lengths and sizes, and for `SHORT` ones otherwise, such as whether there are
+    more tokens than it chooses: each as text, the other outcome as text, and the limits that follow from it."""
+    short = run.sizes.hints | {s: sympy.Integer(SHORT[n]) for s, n in run.sizes.names.items() if n in SHORT}
+    for guard in run.guards:
+        names = {run.sizes.names.get(s, "") for s in guard.condition.free_symbols}
+        if guard.is_written and names & SHORT.keys() and names - {"seq_len"} and (text := _text(run, guard)):
+            decided = decide(guard.condition, short)
+            if decided in (True, False) and bool(decided) is not guard.outcome:
+                gap = _gap(*_sides(run, guard))
+                limits = [] if run.recorder is None else [_simplest(limit) for limit in run.recorder.limits.gaps]
+                followed = {_compared(negate(d), "<=") for d in limits if _always(add(d, negate(gap)))}
+                yield text, _text(run, replace(guard, outcome=not guard.outcome)), followed
 
 
 def _holds_from(text: str, shortest: int, numbers: dict[str, int]) -> bool:
@@ -149,32 +167,43 @@ def _in_product(value: Value) -> str:
     return f"({text})" if re.search(r"[-+*/ ]", text) else text
 
 
-def _text(run: Run, guard: Guard) -> str:
-    signs = _SIGNS.get(type(guard.condition)) or next(
-        (s for k, s in _SIGNS.items() if isinstance(guard.condition, k)), None
-    )
-    if signs is None:
-        return ""
+def _sides(run: Run, guard: Guard) -> tuple[Value, str]:
+    """What a guard compares, as a difference, and how; no sign where it is no comparison of sizes."""
+    signs = next((s for kind, s in _SIGNS.items() if isinstance(guard.condition, kind)), ("", ""))
     try:
-        left, right = (run.quantities.read(side) for side in guard.condition.args)
+        left, right = (run.quantities.read(side) for side in guard.condition.args) if signs[0] else (0, 0)
     except SymflopsError:
+        return 0, ""
+    return _simplest(add(left, negate(right))), signs[not guard.outcome]
+
+
+def _gap(difference: Value, sign: str) -> Value:
+    """What is at least 0 where a difference is above, below, … 0."""
+    gap = difference if sign in (">", ">=") else negate(difference)
+    return add(gap, -1) if sign in ("<", ">") else gap
+
+
+def _text(run: Run, guard: Guard) -> str:
+    difference, sign = _sides(run, guard)
+    if not sign:
         return ""
-    sign = signs[0] if guard.outcome else signs[1]
-    difference = _simplest(add(left, negate(right)))
     names = free_symbols(difference)
     is_of_run = names <= RUN_HINTS.keys()
     is_asked = guard.is_written and names == {"seq_len"}
-    if sign == "!=" and (not is_asked if is_of_run else isinstance(right, int) or isinstance(left, int)):
+    if sign == "!=" and (not is_asked if is_of_run else _is_number(run, guard)):
         return ""  # a size is not some number: those that are 0 or 1 are numbers in the file, not symbols
     if sign == "!=" and not guard.is_written and names & RUN_HINTS.keys():
         return ""  # what torch asks of strides, which are equal for single tokens and cost the same
     if sign in ("<", "<=", ">", ">="):
-        gap = difference if sign in (">", ">=") else negate(difference)
-        gap = add(gap, -1) if sign in ("<", ">") else gap
         expected = is_of_run or _holds_for_long(run, guard)
-        if _always(gap) or (expected and not guard.is_written and not _is_of_long_only(run, guard)):
+        if _always(_gap(difference, sign)) or (expected and not guard.is_written and not _is_of_long_only(run, guard)):
             return ""
     return _compared(difference, sign)
+
+
+def _is_number(run: Run, guard: Guard) -> bool:
+    """Whether a size is compared with a number."""
+    return any(isinstance(run.quantities.read(side), int) for side in guard.condition.args)
 
 
 def _always(gap: Value) -> bool:

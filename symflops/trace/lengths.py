@@ -13,7 +13,7 @@ from symflops.polynomial import Value
 from symflops.trace import combine, interpolation
 from symflops.trace.architecture import Architecture
 from symflops.trace.assembly import Assembly
-from symflops.trace.conditions import lengths_excluded
+from symflops.trace.conditions import SHORT, conditions, decided_by_sizes, lengths_excluded
 from symflops.trace.internals import SizeFixedError
 from symflops.trace.layer_data import Data
 from symflops.trace.refine import length_limit
@@ -93,6 +93,16 @@ def _either_way(work: Work, settings: Settings) -> Record:
             records = dict(zip(lengths, (other.layers for other in tried), strict=True))
             if lengths and combine.agrees(usual.layers, records):
                 free.add(text)
+        for text, otherwise, followed in decided_by_sizes(record.run):
+            short = {"short sequences": replace(settings, hints=SHORT)}
+            try:
+                usual, other = alike(work, partial(_record, work), calls | short, made)
+            except SymflopsError as error:  # as above
+                work.progress(error.message)
+                continue
+            ours, theirs = (set(conditions(r.run, r.shape, ())) for r in (usual, other))
+            if theirs <= ours | {otherwise} and combine.equal(usual.layers, other.layers):
+                free |= {text, *followed}
         if made["any length"].state == work.state:
             return replace(made["any length"], free=frozenset(free))
 

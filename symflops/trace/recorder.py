@@ -20,7 +20,7 @@ from symflops.polynomial import Value, multiply, symbol
 from symflops.trace.internals import Sizes, TorchDispatchMode, device, storage_key, tree_flatten, tree_map_only
 from symflops.trace.limits import Limits
 from symflops.trace.masks import Masks
-from symflops.trace.operation import Call, Work, work
+from symflops.trace.operation import SIZED, Call, Work, work
 from symflops.trace.origin import source_function
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, Storage, View, covered
@@ -151,8 +151,8 @@ class Recorder(TorchDispatchMode):
             known = {storage_key(t) for t in inputs}
             if all(storage_key(t) in known for t in outputs):  # a view
                 return
-        reads = [self.view(t) for t in inputs]
         name = schema.name.split("::")[1]
+        reads = [self.view(t) for t in inputs if name not in SIZED]
         if schema.is_mutable and name.rstrip("_") in ("copy", "fill", "zero"):
             reads = reads[1:]  # what is overwritten is not read
         if name == "index_put_" and len(args) > 2 and _is_empty(args[2]):
