@@ -98,7 +98,7 @@ def _either_way(work: Work, settings: Settings) -> Record:
             try:
                 usual, other = alike(work, partial(_record, work), calls | short, made)
             except SymflopsError as error:  # as above
-                work.progress(error.message)
+                progress.tell(error.message)
                 continue
             ours, theirs = (set(conditions(r.run, r.shape, ())) for r in (usual, other))
             if theirs <= ours | {otherwise} and combine.equal(usual.layers, other.layers):
