@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from small_configs import small_config
 from torch.utils.flop_counter import FlopCounterMode
 
 import symflops
 from symflops.errors import SymflopsError
 from symflops.export.python import python_function
+from symflops.trace.binding import bind
 
 CONFIGS: dict[str, Any] = {
     "gpt2": transformers.GPT2Config(n_positions=16, n_embd=8, n_head=2, n_layer=1, vocab_size=11),
@@ -230,3 +232,11 @@ def test_beyond_what_a_model_with_rotated_positions_was_made_for_is_a_note(run: 
     (other := tmp_path / "config.json").write_text(json.dumps(LLAMA | {"max_position_embeddings": 200}))
     assert run("total", str(path), "--config", str(other), *at, "-S", "200")[2] == ""
     assert symflops.derive(CONFIGS["gpt2"]).expects == ()
+
+
+def test_what_is_left_beside_the_rotated_part_of_a_head_is_something() -> None:
+    """Where all of a head is rotated, torch joins what is rotated to nothing, and reads less."""
+    model = symflops.derive(small_config("codegen", 0))
+    assert "n_embd > n_head*rotary_dim" in model.assumes
+    with pytest.raises(SymflopsError, match=r"n_embd > n_head\*rotary_dim \(with n_embd=96, n_head=12, rotary_dim=8\)"):
+        bind(model, small_config("codegen", 1))

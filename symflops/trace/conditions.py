@@ -60,6 +60,8 @@ def conditions(
             text = _text(run, guard)
             if text and not (guard.is_written and (text in free or _holds_from(text, shortest, shape.numbers))):
                 found[text] = None
+    for text in _parts_left(run):
+        found[text] = None
     numbers = shape.numbers
     for text in _limits(run):
         if not _is_true(text, numbers):
@@ -160,6 +162,15 @@ def _divisibility(run: Run) -> Iterable[str]:
             if not weaker:
                 product = multiply(number, *(power(symbol(n), e) for n, e in below))
                 yield f"{write(grouped(multiply(*(symbol(n) for n in top))))} % {_in_product(product)} == 0"
+
+
+def _parts_left(run: Run) -> Iterable[str]:
+    """That what is left of a size, as of a head beside the part that is rotated, is something: torch computes with
+    tensors of no elements otherwise."""
+    for value in map(run.quantities.read, run.quantities.dimensions):
+        difference = _simplest(value)
+        if not free_symbols(value) & RUN_HINTS.keys() and min(terms_of(difference).values()) < 0:
+            yield _compared(difference, ">")
 
 
 def _in_product(value: Value) -> str:

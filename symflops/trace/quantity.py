@@ -55,6 +55,7 @@ class Quantities:
         self.values = values
         self.seen: dict[Any, Value] = {}
         self.own: dict[Any, Value] = {}
+        self.dimensions: dict[Any, None] = {}  # torch's expressions for sizes of tensors, each once
 
     def value(self, size: Any) -> Value:
         """The canonical value of an int, a SymInt or a SymFloat."""
@@ -102,6 +103,7 @@ class Quantities:
         return _PLAIN[name](*(self._in_own_symbols(a) for a in e.args))
 
     def shape(self, sizes: Any) -> tuple[Value, ...]:
+        self.dimensions |= dict.fromkeys(e for e in map(expression, sizes) if type(e) is not int)
         return tuple(self.value(s) for s in sizes)
 
 
