@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, compare
     from symflops.analysis.generation import generation, kv_cache
+    from symflops.analysis.parts import Component, by_component
     from symflops.analysis.regimes import Regimes, regimes
     from symflops.analysis.roofline import Roofline, roofline
     from symflops.analysis.solution import Answer, Solution, solve
@@ -65,6 +66,7 @@ _NAMES = {
     "reference": "verify",
     "source": "load derive",
     "analysis.solution": "Answer Solution solve",
+    "analysis.parts": "Component by_component",
     "analysis.regimes": "Regimes regimes",
     "analysis.generation": "generation kv_cache",
     "analysis.comparison": "Comparison compare",
@@ -74,10 +76,10 @@ _NAMES = {
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "METRICS", "Answer", "Comparison", "Cost", "Formula", "Hardware", "Layer", "Model", "Regimes", "Roofline", "Row",
-    "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "compare", "derive", "formula_names", "generation",
-    "hardware_names", "kv_cache", "load", "load_formula", "load_hardware", "model_names", "parse", "regimes",
-    "roofline", "solve", "symbol", "unparse", "verify",
+    "METRICS", "Answer", "Comparison", "Component", "Cost", "Formula", "Hardware", "Layer", "Model", "Regimes",
+    "Roofline", "Row", "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "by_component", "compare", "derive",
+    "formula_names", "generation", "hardware_names", "kv_cache", "load", "load_formula", "load_hardware", "model_names",
+    "parse", "regimes", "roofline", "solve", "symbol", "unparse", "verify",
 ]  # fmt: skip
 
 

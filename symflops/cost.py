@@ -250,7 +250,7 @@ class Cost:
         if self.evaluated:
             return None
         names = notation.symbols(self.free_symbols)
-        lines = [(metric, self.tree(metric)) for metric in METRICS]
+        lines = [(notation.upright(metric), self.tree(metric)) for metric in METRICS]
         return f"$\\displaystyle {notation.display(lines, names, width=60)}$"
 
     def _repr_html_(self) -> str | None:

@@ -42,7 +42,7 @@ def symbols(names: set[str], *, short: bool = True) -> dict[str, str]:
     n_{\mathrm{kv}} l_{\mathrm{vhd}}
     """
     if not short:
-        return {name: rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}" for name in names}
+        return {name: upright(name) for name in names}
     chosen: dict[str, str] = {}
     taken: set[str] = set()
     counts: dict[tuple[str, str], int] = {}
@@ -69,6 +69,15 @@ def _symbol(head: str, tail: str) -> str:
         return rf"\mathrm{{\_{tail}}}"
     upright = head if len(head) == 1 and head.isalpha() else rf"\mathrm{{{head}}}"
     return upright + (rf"_{{\mathrm{{{tail}}}}}" if tail else "")
+
+
+def upright(name: str) -> str:
+    r"""A symbol's or a metric's name in mathematics.
+
+    >>> upright("read_bytes")
+    '\\mathrm{read\\_bytes}'
+    """
+    return rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
 
 
 def pieces(tree: Tree, names: Mapping[str, str]) -> list[Piece]:
@@ -119,16 +128,15 @@ def least_width(tree: Tree, names: Mapping[str, str]) -> float:
 def display(
     lines: Sequence[tuple[str, Tree]], names: Mapping[str, str], width: float = 25, environment: str = "aligned"
 ) -> str:
-    r"""Equations one after the other, none wider than about so many em; needs amsmath.
+    r"""Equations one after the other, none wider than about so many em; needs amsmath. What stands left is LaTeX.
 
-    >>> print(display([("flops", ("*", 2, "N", "h"))], {"N": "N", "h": "h"}))
+    >>> print(display([(upright("flops"), ("*", 2, "N", "h"))], {"N": "N", "h": "h"}))
     \begin{aligned}
     \mathrm{flops} &= 2\,N\,h
     \end{aligned}
     """
     rows = []
-    for name, tree in lines:
-        left = rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+    for left, tree in lines:
         for i, line in enumerate(_lines(pieces(tree, names), width)):
             rows.append(f"{left} &= {line}" if i == 0 else rf"&\quad {{}}{line}")
     return "\n".join([rf"\begin{{{environment}}}", " \\\\\n".join(rows), rf"\end{{{environment}}}"])
@@ -259,5 +267,5 @@ def _after(operator: str, width: float, found: list[Piece], penalty: int) -> lis
 
 def _name_width(text: str) -> float:
     head, _, tail = text.partition("_{")
-    plain = [re.sub(r"\\mathrm|[\\{}]", "", part) for part in (head, tail)]
+    plain = [re.sub(r"\\mathrm|\\text|[\\{}]", "", part) for part in (head, tail)]
     return 0.62 * len(plain[0]) + 0.45 * len(plain[1])

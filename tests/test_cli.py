@@ -62,7 +62,7 @@ def test_total_bound_in_part_is_a_formula_in_the_rest(say: Any) -> None:
 
 
 def test_a_symbolic_total_has_none_of_the_config_numbers(say: Any) -> None:
-    text = say("total", LLAMA, "--symbolic")
+    text = say("-q", "total", LLAMA, "--symbolic")
     for name in ("hidden_size", "num_hidden_layers", "intermediate_size", "vocab_size"):
         assert name in text
     for number in ("4096", "11008", "32000"):

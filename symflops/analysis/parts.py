@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symflops import algebra, polynomial
@@ -16,6 +16,7 @@ from symflops.layer import Layer, Part
 from symflops.model import Model, Place
 from symflops.numeric import check
 from symflops.polynomial import Number, Value, terms_of
+from symflops.source import load
 from symflops.storage import ATTENTION, cache
 from symflops.tree import names, read
 
@@ -25,7 +26,7 @@ class Component:
     """What a model is made of on the level that people talk about: attention, MLP, norms, the head."""
 
     name: str
-    paths: tuple[str, ...]
+    places: tuple[Place, ...]
     cost: Cost
 
 
@@ -55,10 +56,64 @@ def components(model: Model) -> list[Component]:
 
     Parts of the same name, such as the attention of two kinds of layers, are one component. Costs are in all symbols.
     """
-    below = {p.layer.class_name for layer in model.graph for p in layer.parts if p.repeat != 1 and p.layer.parts}
     by_name: dict[str, list[Place]] = {}
+    for place in _pieces(model):
+        by_name.setdefault(_suffix(place), []).append(place)
+    return [Component(name, tuple(places), _together(places)) for name, places in by_name.items()]
 
-    def visit(path: str, part: Part, runs: Value, inside: bool) -> None:
+
+def by_component(model: Any, *, symbolic: bool = False) -> list[Component]:
+    """The total as a sum that can be read: a term for each component, with the layers that it comes from.
+
+    Like `components`, but layers of one name that are not alike, such as dense and routed MLPs, are a term each, named
+    as far as tells them apart. Costs are as `Model.total` has them, in the run symbols or, with `symbolic`, in all.
+
+    >>> for term in by_component("mixtral-8x7b"):
+    ...     if term.name in ("mlp", "lm_head"):
+    ...         print(term.name, [(place.path, place.runs) for place in term.places], term.cost.text("matmul_flops"))
+    mlp [('model.layers.mlp', 32)] 22550675456*batch_size*seq_len
+    lm_head [('lm_head', 1)] 262144000*batch_size*seq_len
+
+    Raises SymflopsError for what is no model.
+    """
+    named = load(model)
+    values: Mapping[str, Value] = {} if symbolic else named.symbols
+    by_layer: dict[tuple[str, Layer], list[Place]] = {}
+    for place in _pieces(named):
+        by_layer.setdefault((_suffix(place), place.layer), []).append(place)
+    order = list(dict.fromkeys(name for name, _ in by_layer))
+    kinds = sorted(by_layer.items(), key=lambda item: order.index(item[0][0]))
+    whole = named.total(symbolic=symbolic)
+    found = []
+    for name, (_, places) in zip(_told_apart([places[0] for _, places in kinds]), kinds, strict=True):
+        costs = tuple(algebra.substitute(value, values) for value in _together(places).values)
+        in_numbers = tuple(p._replace(runs=algebra.substitute(p.runs, values)) for p in places)
+        found.append(Component(name, in_numbers, replace(whole, values=costs)))
+    return found
+
+
+def _suffix(place: Place, parts: int = 1) -> str:
+    """The last parts of a path."""
+    return ".".join(place.path.split(".")[-parts:])
+
+
+def _told_apart(places: Sequence[Place]) -> list[str]:
+    """The last part of each path, with as many before it as no other one has."""
+    names = []
+    for place in places:
+        alike = [p for p in places if p is not place and _suffix(p) == _suffix(place)]
+        parts = 1
+        while any(_suffix(p, parts) == _suffix(place, parts) for p in alike):
+            parts += 1
+        names.append(_suffix(place, parts))
+    return names
+
+
+def _pieces(model: Model) -> Iterator[Place]:
+    """The places that a model's components are made of; each basic layer belongs to exactly one."""
+    below = {p.layer.class_name for layer in model.graph for p in layer.parts if p.repeat != 1 and p.layer.parts}
+
+    def visit(path: str, part: Part, runs: Value, inside: bool) -> Iterator[Place]:
         layer, repeated = part.layer, part.repeat != 1
         like_a_repeated_one = bool(layer.class_name) and layer.class_name in below
         if inside:
@@ -66,15 +121,14 @@ def components(model: Model) -> list[Component]:
         else:
             opened = bool(layer.parts) and (repeated or like_a_repeated_one or _has_repeats(layer))
         if not opened:
-            by_name.setdefault(part.name, []).append(Place(path, layer, runs))
+            yield Place(path, layer, runs)
             return
         for child in layer.parts:
             inner = inside or repeated or like_a_repeated_one
-            visit(f"{path}.{child.name}", child, polynomial.multiply(runs, child.repeat), inner)
+            yield from visit(f"{path}.{child.name}", child, polynomial.multiply(runs, child.repeat), inner)
 
     for part in model.root.parts:
-        visit(part.name, part, part.repeat, False)
-    return [Component(name, tuple(p for p, _, _ in places), _together(places)) for name, places in by_name.items()]
+        yield from visit(part.name, part, part.repeat, False)
 
 
 def _has_repeats(layer: Layer) -> bool:

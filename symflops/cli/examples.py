@@ -15,6 +15,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "symflops total llama-2-7b-hf",
         "symflops total llama-2-7b-hf -B 1,8 -S 2k --metric flops,read_bytes",
         "symflops total mixtral-8x7b -B 8 -S 1 -P 4k --weight-bytes 1",
+        "symflops total mixtral-8x7b --by component --metric flops",
         "symflops total llama-2-7b-hf --set hidden_size=8192 -B 1 -S 1",
         "symflops total llama-2-7b-hf --metric flops -o flops.c",
         "symflops total Qwen3-8B/config.json -B 1 -S 2k",

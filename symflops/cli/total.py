@@ -8,13 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from symflops.cli import request
+from symflops.cli import components, request
 from symflops.cli.answers import together
 from symflops.cli.convention import Convention
-from symflops.cli.quantities import aligned, engineering, exact_number, printable
+from symflops.cli.quantities import aligned, engineering, exact_number
 from symflops.cost import METRICS, UNITS, Cost
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
+
+LONG = 300  # characters of a line that nobody reads
+
+
+class Parts(StrEnum):
+    component = "component"
 
 
 class Format(StrEnum):
@@ -34,14 +40,19 @@ def total(
     metric: request.Metric = None,
     symbolic: request.Symbolic = False,
     short: request.Short = False,
+    by: Annotated[
+        Parts | None, typer.Option("--by", help="the total as a sum, each term with the layers that it comes from")
+    ] = None,
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
     standalone: Annotated[bool, typer.Option("--standalone", help="a LaTeX document that compiles as it is")] = False,
 ) -> None:
     """Total FLOPs, bytes and parameters: closed forms, or exact numbers once every symbol has a value."""
     if standalone and output is not Format.latex:
         raise SymflopsError(f"--standalone is for --format latex, not {output}")
+    if by is not None and output not in components.FORMATS:
+        raise SymflopsError(f"--by {by} is for --format {', '.join(components.FORMATS)}, not {output}")
     metrics = tuple(metric or METRICS)
-    answers = []
+    answers, is_long = [], False
     for named, given in one_or_each(point, model, output):
         cost = named.total(symbolic=symbolic)
         for name in metrics:
@@ -51,16 +62,25 @@ def total(
                 cost = cost.only(metrics)  # nobody knows the others
             cost = request.evaluate(named, cost, given) if cost.is_complete(given) else cost.bind(**given)
         convention = Convention.of(named, named.total(symbolic=symbolic), given, metrics, point.changed)
-        if standalone:
+        if by is not None:
+            terms = components.terms(named, cost, metrics, given, symbolic)
+            text = components.printed(output, named, terms, cost, metrics, short, standalone)
+            answers.append(text if standalone else _said(output, text, convention))
+        elif standalone:
             from symflops.export.latex import equations
 
             answers.append(equations(cost, metrics, short=short, standalone=True))
         else:
             answers.append(printed(output, named, cost, metrics, short, convention))
+            if output is Format.text and not cost.evaluated:
+                formulas = [n for n in answers[-1].splitlines() if n.startswith(tuple(f"{m} = " for m in metrics))]
+                is_long = is_long or max(map(len, formulas)) > LONG
     point.say(together(answers, output is Format.json), output is Format.json)
     if output is not Format.json:
         for doubt in dict.fromkeys(doubt for model in point.resolved for doubt in model.doubts):
             print(f"{_COMMENT[output]}unproven: {one_line(doubt)}")
+    if is_long:
+        request.print_notes(["--by component gives a long formula as a sum, with the layers that each term comes from"])
 
 
 def one_or_each(point: request.Point, model: str, output: Format) -> list[tuple[Model, dict[str, Any]]]:
@@ -72,7 +92,10 @@ def printed(
     output: Format, model: Model, cost: Cost, metrics: tuple[str, ...], short: bool, convention: Convention
 ) -> str:
     """A cost in one of the formats, with the point and the conventions that were used."""
-    text = _PRINTERS[output](model, cost, metrics, short)
+    return _said(output, _PRINTERS[output](model, cost, metrics, short), convention)
+
+
+def _said(output: Format, text: str, convention: Convention) -> str:
     if output is Format.json:
         return convention.added_to(text)
     if output is Format.latex or not convention.sentence:
@@ -86,29 +109,12 @@ def _text(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> st
         return aligned(rows, (False, True, False, True))
     lines = [f"{metric} = {cost.text(metric, short=short)}" for metric in metrics]
     if short:
-        used = sorted(cost.legend_of(metrics).items(), key=lambda pair: pair[1])
-        values = model.symbols
-        lines.append("")
-        for name, new in used:
-            number = [str(values[name])] if name in values else []
-            lines.append(" = ".join([new, *([name] if name != new or not number else []), *number]))
+        lines += ["", *components.legend_lines(model, cost, metrics)]
     return "\n".join(lines)
 
 
 def _json(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:
-    shown = {m: printable(cost.number(m)) if cost.evaluated else cost.text(m, short=short) for m in metrics}
-    data = {
-        "model": model.name,
-        "metrics": shown,
-        "units": {m: UNITS[m] for m in metrics},
-        "symbols": model.symbols,
-        "assumes": list(model.assumes),
-    }
-    if model.doubts:
-        data["unproven"] = list(model.doubts)
-    if short and not cost.evaluated:
-        data["legend"] = {new: name for name, new in cost.legend_of(metrics).items()}
-    return json.dumps(data, indent=2, ensure_ascii=False)
+    return json.dumps(components.data(model, cost, metrics, short), indent=2, ensure_ascii=False)
 
 
 def _latex(model: Model, cost: Cost, metrics: tuple[str, ...], short: bool) -> str:

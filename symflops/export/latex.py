@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from symflops import notation
 from symflops.cost import Cost
 from symflops.errors import one_line
+from symflops.tree import Tree
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -84,8 +85,37 @@ def equations(cost: Cost, metrics: Sequence[str], *, short: bool = False, standa
     \mathrm{flops} &= 2\,\mathrm{N}\,\mathrm{h}
     \end{aligned}
     """
-    lines = [(metric, cost.tree(metric)) for metric in metrics]
-    names = notation.symbols(cost.free_symbols, short=short)
+    lines = [(notation.upright(metric), cost.tree(metric)) for metric in metrics]
+    return _equations(lines, notation.symbols(cost.free_symbols, short=short), standalone)
+
+
+def equations_by_part(
+    parts: Mapping[str, Cost], metrics: Sequence[str], *, short: bool = False, standalone: bool = False
+) -> str:
+    r"""The same of a sum: an equation that names its terms for each metric, then one for each term that is not 0.
+
+    >>> print(equations_by_part({"q_proj": Cost.of(flops="2*N*h"), "norm": Cost.of(flops="N")}, ["flops"]))
+    \begin{aligned}
+    \mathrm{flops} &= \mathrm{flops}_{\text{q\_proj}}+\mathrm{flops}_{\text{norm}} \\
+    \mathrm{flops}_{\text{q\_proj}} &= 2\,\mathrm{N}\,\mathrm{h} \\
+    \mathrm{flops}_{\text{norm}} &= \mathrm{N}
+    \end{aligned}
+    """
+    names = notation.symbols(set[str]().union(*(cost.free_symbols for cost in parts.values())), short=short)
+    lines: list[tuple[str, Tree]] = []
+    for metric in metrics:
+        left = notation.upright(metric)
+        terms = {
+            rf"{left}_{{\text{{{escaped(part)}}}}}": cost.tree(metric)
+            for part, cost in parts.items()
+            if cost.value(metric) != 0
+        }
+        names |= {term: term for term in terms}
+        lines += [(left, ("+", *terms) if len(terms) > 1 else next(iter(terms), 0)), *terms.items()]
+    return _equations(lines, names, standalone)
+
+
+def _equations(lines: Sequence[tuple[str, Tree]], names: Mapping[str, str], standalone: bool) -> str:
     if standalone:
         return document("\\allowdisplaybreaks\n" + notation.display(lines, names, 34, "align*"))
     return notation.display(lines, names)
