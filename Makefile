@@ -1,7 +1,12 @@
 .PHONY: test check lint site bench coverage mutants
 
+# Everything. Tests of a file that share what was derived stay together (xdist_group), the others go where there is room.
 test: lint site
-	HF_HUB_OFFLINE=1 python -m pytest -n 2
+	HF_HUB_OFFLINE=1 python -m pytest -n 2 --dist loadgroup
+
+# A minute on two cores: what needs no PyTorch, no browser and no LaTeX, as if PyTorch were not installed.
+check:
+	python -m pytest -n 2 --dist loadgroup --without-torch -m "not browser and not latex and not slow"
 
 lint:
 	ruff check .

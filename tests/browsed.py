@@ -19,9 +19,7 @@ from symflops.model import Model
 
 CHROMIUM, DRIVER, NODE = (shutil.which(name) for name in ("chromium", "chromedriver", "node"))
 IS_CI = "CI" in os.environ
-in_a_browser = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER) and not IS_CI, reason="needs Debian's chromium and chromium-driver"
-)
+in_a_browser = pytest.mark.browser
 
 
 def text_of(*models: Model, hardware: Any = None, **point: Any) -> str:

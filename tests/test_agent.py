@@ -21,6 +21,8 @@ from symflops.algebra import from_text
 from symflops.formula import formula_for_class, load_formula, own_library, read_formula
 from symflops.trace import alone
 
+pytestmark = pytest.mark.torch
+
 GAIN = "agent_layers.Gain"
 # By hand: one multiplication for each of the N*length*width elements, with `shifted` one addition more. Input and
 # output are read and written once, a weight for each channel is read, with `shifted` two.

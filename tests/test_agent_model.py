@@ -21,6 +21,8 @@ from symflops.errors import SymflopsError
 from symflops.formula import data_folder
 from symflops.source import derive
 
+pytestmark = pytest.mark.torch
+
 SHIPPED = json.loads((data_folder("models") / "llama-2-7b-hf.json").read_text())
 RIGHT = {"symbols": SHIPPED["symbols"], "layers": SHIPPED["layers"]}
 FLOPS = 29_295_586_971_648  # of the shipped model, batch 1, 2048 tokens: see test_models.py

@@ -16,6 +16,8 @@ from symflops.model import Model
 from symflops.trace.alone import Record, alone, source_of
 from symflops.trace.classes import find_module
 
+pytestmark = pytest.mark.torch
+
 
 def values(record: Record) -> dict[str, Any]:
     cost = record.cost.total(symbolic=True) if isinstance(record.cost, Model) else record.cost

@@ -11,6 +11,8 @@ from transformers import BartConfig
 import symflops
 from symflops.trace.configs import find
 
+pytestmark = pytest.mark.torch
+
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 97}
 
 

@@ -39,6 +39,7 @@ def folder(tmp_path, monkeypatch):
     return made
 
 
+@pytest.mark.torch
 def test_equal_and_different(folder):
     row = check_configs.derived(folder("a", TINY, EXPECTED), 60)
     assert [row[column] for column in check_configs.COLUMNS] == ["equal"] * 3
@@ -47,6 +48,7 @@ def test_equal_and_different(folder):
     assert check_configs.verdict(row) == "different"
 
 
+@pytest.mark.torch
 def test_another_class_than_was_counted(folder):
     row = check_configs.derived(folder("a", TINY, EXPECTED | {"class": "LlamaModel", "parameters": 7}), 60)
     assert row["class"] == "LlamaForCausalLM, counted LlamaModel"
@@ -55,6 +57,7 @@ def test_another_class_than_was_counted(folder):
     assert check_configs.verdict(row) == "equal"
 
 
+@pytest.mark.torch
 def test_a_refusal_and_what_nobody_counted(folder):
     unknown = {"model_type": "no_such_type"}
     row = check_configs.derived(folder("a", unknown, {"note": "unknown"}), 60)
@@ -71,6 +74,7 @@ def test_a_point_that_is_refused_though_it_was_counted():
     assert check_configs.verdict(row) == "refused at a point"
 
 
+@pytest.mark.torch
 def test_bound_to_another(folder):
     first = folder("a", TINY, EXPECTED)
     check_configs.derived(first, 60)
@@ -98,6 +102,7 @@ def test_a_process_that_dies_or_hangs_costs_its_own_row():
     assert row["failed"] == "ZeroDivisionError: division by zero"
 
 
+@pytest.mark.torch
 def test_what_is_finished_is_not_done_again(folder, monkeypatch, capsys):
     one = folder("a", TINY, EXPECTED)
     done = []

@@ -37,6 +37,8 @@ from symflops.source import bind
 from symflops.trace.configs import find
 from symflops.trace.inspection import inspect
 
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("cli_derive")]
+
 ROOT = Path(__file__).parent.parent
 LLAMA_2_7B = {
     "model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_attention_heads": 32,

@@ -150,7 +150,9 @@ def test_leading_terms(verify: Run) -> None:
             "llama-2-7b-hf has no layer 'gate_prj'; did you mean 'gate_proj'?",
         ),
         (("x", "--against", "mixtral-8x7b:nothing"), "mixtral-8x7b has no layer 'nothing'"),
-        (("x", "--against", "torch.nn.NoSuchClass"), "torch.nn: no class 'NoSuchClass'"),
+        pytest.param(
+            ("x", "--against", "torch.nn.NoSuchClass"), "torch.nn: no class 'NoSuchClass'", marks=pytest.mark.torch
+        ),
         (("x", "--against", "x", "--metric", "flop"), "unknown metric 'flop'; valid: flops,"),
         (("x", "--against", "x", "--rename", "y"), "--rename 'y': expected name=value"),
         (("x", "--against", "x", "--rename", "y=z"), "rename: the candidate has no name 'y'; valid: x"),
@@ -180,8 +182,8 @@ def test_verifying_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.torch
 def test_a_class_that_no_formula_answers_for_is_derived(verify: Run) -> None:
     """GLU of a family that is not shipped: gate, up and down, each 2*N*h*i FLOPs."""
-    pytest.importorskip("transformers")
     code, out, _ = verify("6*B*S*h*i", "--against", "Gemma2MLP", "--metric", "matmul_flops")
     assert (code, out.splitlines()[0][:6]) == (0, "equal:")

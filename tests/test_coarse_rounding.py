@@ -77,6 +77,7 @@ def test_a_divisor_that_is_0_leaves_no_sign() -> None:
 
 
 @pytest.mark.parametrize("text", REFUSED)
+@pytest.mark.slow
 def test_what_would_take_too_long_is_refused(text: str) -> None:
     with pytest.raises(SymflopsError, match=r"too coarse to solve|change too often to be solved|without end"):
         pattern(from_text(text), "n")

@@ -4,7 +4,6 @@ import itertools
 import json
 import math
 import random
-import time
 from fractions import Fraction
 
 import networkx
@@ -213,13 +212,13 @@ def test_costs_add_and_multiply() -> None:
     assert repr(two.at(N=4)).startswith("Cost(flops=4, ")
 
 
-def test_a_hundred_thousand_distinct_layers_are_added_up_in_seconds() -> None:
+@pytest.mark.slow
+def test_a_hundred_thousand_distinct_layers_are_added_up() -> None:
+    """Where time grew with their square, this would take a day; benchmarks/bench.py measures it."""
     args = {"N": "batch_size*seq_len", "in_features": 3}
     layers = {f"l{i}": {"formula": "linear", "args": {**args, "out_features": i}} for i in range(1, 100_001)}
-    start = time.process_time()
     total = symflops.load({"name": "wide", "layers": layers}).total()
     assert total.at(batch_size=1, seq_len=1).matmul_flops == 2 * 3 * 100_000 * 100_001 // 2
-    assert time.process_time() - start < 60  # the benchmark measures; this only catches quadratic growth
 
 
 @pytest.mark.parametrize(

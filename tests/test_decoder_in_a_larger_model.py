@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 import symflops
 from symflops.trace.binding import bind
+
+pytestmark = pytest.mark.torch
 
 
 class Seeing(PreTrainedConfig):

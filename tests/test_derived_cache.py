@@ -14,6 +14,8 @@ import pytest
 from symflops import derived_cache, files, source
 from symflops.errors import SymflopsError
 
+pytestmark = pytest.mark.torch
+
 TINY = {
     "model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
     "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 100,
@@ -37,7 +39,6 @@ def derivations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         layer = {"class": "torch.nn.modules.linear.Linear", "cost": {"flops": len(done), **zero}}
         return source.load({"name": "m", "class": "transformers.models.llama.modeling_llama.X", "layers": {"a": layer}})
 
-    pytest.importorskip("transformers.models.llama.modeling_llama")
     monkeypatch.setattr(source, "derive", derive)
     return done
 
@@ -209,7 +210,6 @@ total()
 @pytest.mark.parametrize("name", ["model.py:Block", "model:Block"])
 def test_a_class_of_one_s_own_is_known_by_all_its_source(cache: Path, tmp_path: Path, name: str) -> None:
     """in*width and width*in weights; after the edit of the other file width*3 and 3*width."""
-    pytest.importorskip("torch")
     (tmp_path / "parts.py").write_text("WIDTH = 5\n")
     (tmp_path / "model.py").write_text(
         "import torch\nfrom parts import WIDTH\n\nprint('hello')\n\n\nclass Block(torch.nn.Module):\n"

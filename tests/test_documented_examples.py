@@ -70,7 +70,8 @@ def test_the_matcher_sees_what_differs() -> None:
 @pytest.fixture(scope="module")
 def configs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The configs that the examples name."""
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     path = tmp_path_factory.mktemp("configs")
     for name, fields in CONFIGS.items():
         config = transformers.Qwen3Config(**{"torch_dtype": "bfloat16", **fields})
@@ -79,6 +80,7 @@ def configs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("page", [p for p in PAGES if list(examples(p))], ids=lambda p: str(p.relative_to(ROOT)))
 def test_the_examples_of_a_page_print_what_stands_below_them(
     page: Path, tmp_path: Path, configs: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -23,7 +22,7 @@ from symflops.export.table import COLUMNS, table
 
 MODELS = symflops.model_names()
 FOUR = ("path", "count", "flops", "read_bytes", "write_bytes", "intermediate_bytes")
-needs_tex = pytest.mark.skipif(shutil.which("pdflatex") is None and "CI" not in os.environ, reason="needs LaTeX")
+needs_tex = pytest.mark.latex
 ZERO = dict.fromkeys(symflops.METRICS, "0")
 
 

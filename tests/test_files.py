@@ -122,7 +122,8 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
 def test_a_writer_that_is_killed_leaves_nothing(number: int, tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"old")
     program = f"""
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started the tests in the background
 from symflops import files
 from symflops.cli import streams
 from pathlib import Path
@@ -235,6 +236,7 @@ def test_a_terminal_of_ascii(command: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("option", [("report", "gpt2", "-o"), ("sweep", "gpt2", "-S", "1:4:+1", "--plot")])
+@pytest.mark.slow
 def test_names_that_nothing_can_be_written_to(option: tuple[str, ...], tmp_path: Path) -> None:
     for name in ("x" * 300 + ".svg", "none/p.svg", "file/p.svg"):
         (tmp_path / "file").touch()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from symflops.source import derive
+
+pytestmark = pytest.mark.torch
 
 SMALL = {"intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 

@@ -16,6 +16,8 @@ from symflops.cost import METRICS
 from symflops.formula import Formula, formula_for_class, formula_names, load_formula
 from symflops.numeric import evaluate, with_defaults
 
+pytestmark = pytest.mark.torch
+
 FORMULAS = [load_formula(name) for name in formula_names()]
 every_formula = pytest.mark.parametrize("formula", FORMULAS, ids=lambda f: f.name)
 

@@ -15,6 +15,8 @@ from transformers.activations import ACT2CLS, ACT2FN
 
 from symflops.formula import formula_for_class, load_formula
 
+pytestmark = pytest.mark.torch
+
 
 def flops(name: str, **args: int) -> int:
     return int(load_formula(name).cost(**args).at().flops)

@@ -14,6 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from symflops.cost import Cost
 from symflops.formula import load_formula
 
+pytestmark = pytest.mark.torch
+
 
 def counted(run: Callable[[], Tensor]) -> tuple[int, Tensor]:
     """What FlopCounterMode counts, and the result."""

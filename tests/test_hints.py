@@ -9,6 +9,8 @@ from transformers import GPTNeoXConfig, PhiConfig
 
 import symflops
 
+pytestmark = pytest.mark.torch
+
 SIZES: dict[str, Any] = {
     "num_hidden_layers": 2, "intermediate_size": 70, "vocab_size": 97, "max_position_embeddings": 64,
     "pad_token_id": None, "bos_token_id": None, "eos_token_id": None,

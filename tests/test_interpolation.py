@@ -12,6 +12,8 @@ from symflops import numeric, progress
 from symflops.trace.interpolation import NoPolynomialError, interpolate, lengths, whole_chunks
 from symflops.trace.lengths import alike
 
+pytestmark = pytest.mark.torch
+
 
 def blocks(length: int, chunk: int, cost: Callable[[int], int]) -> int:
     """The cost of a sequence in blocks, the last of which may be shorter."""

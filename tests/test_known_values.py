@@ -20,6 +20,8 @@ from transformers.models.xmod.modeling_xmod import XmodForCausalLM
 
 import symflops
 
+pytestmark = pytest.mark.torch
+
 Mask = Callable[[torch.Tensor], torch.Tensor]
 
 

@@ -22,6 +22,8 @@ from symflops.trace.repeats import skipped
 from symflops.trace.run import Build, environment
 from symflops.trace.skeleton import Skeleton
 
+pytestmark = pytest.mark.torch
+
 KERNELS = [1, 1, 1, 1, 3, 3]
 DEPTH = 6
 

@@ -28,6 +28,8 @@ from symflops.trace.binding import bind
 from symflops.trace.configs import find
 from symflops.trace.layer_lists import LayerLists
 
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("layers_told_apart")]
+
 
 def said(config: Any, total: int) -> dict[str, tuple[Any, ...]]:
     return {s.text: s.values for part in LayerLists(config).statements(total) for s in part}

@@ -25,6 +25,8 @@ from symflops.trace.run import Settings
 from symflops.trace.work import Work
 from symflops.tree import write
 
+pytestmark = pytest.mark.torch
+
 
 def differences(model: symflops.Model, config: Any, points: list[tuple[int, int, int]]) -> list[Any]:
     """The points (batch_size, seq_len, past_len) at which FLOPs, or what is kept afterwards, are not as counted."""

@@ -14,6 +14,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import symflops
 
+pytestmark = pytest.mark.torch
+
 HEADS, WIDTH, VOCAB = 2, 8, 64
 S, B = 11, 3
 Attend = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

@@ -17,6 +17,8 @@ from transformers.initialization import no_init_weights
 import symflops
 from symflops.formula import data_folder
 
+pytestmark = pytest.mark.torch
+
 POINTS = [(1, 16), (3, 40), (2, 7)]
 PARAMETERS = {  # as published, or counted on the published checkpoint
     "llama-2-7b-hf": 6_738_415_616,

@@ -12,6 +12,8 @@ from transformers import BartConfig, Llama4TextConfig, LlavaConfig
 import symflops
 from symflops.cli import main
 
+pytestmark = pytest.mark.torch
+
 ATTENTION = {
     "batch": "batch_size", "q_len": "seq_len", "kv_len": "seq_len + past_len", "num_heads": 1, "num_kv_heads": 1,
     "head_dim": 1,

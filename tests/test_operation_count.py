@@ -7,6 +7,8 @@ import torch
 from operation_count import Counter, UnknownOperationError
 from torch import nn
 
+pytestmark = pytest.mark.torch
+
 
 def counted(function, *given):
     with torch.no_grad(), Counter(given) as counter:

@@ -14,6 +14,8 @@ from transformers.models.llama import modeling_llama
 import symflops
 from symflops.trace import origin
 
+pytestmark = pytest.mark.torch
+
 
 def test_each_package_is_itself() -> None:
     linear, llama = inspect.getfile(torch.nn.Linear), inspect.getfile(modeling_llama)

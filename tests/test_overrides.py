@@ -16,6 +16,8 @@ import symflops
 from symflops.trace.binding import bind
 from symflops.trace.overrides import overrides, statement
 
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("overrides")]
+
 FULL = "full_attention"
 SLIDING = "sliding_attention"
 

@@ -119,9 +119,9 @@ def test_a_public_name_in_verify(say: Any) -> None:
     assert say("verify", layer, "--against", "llama-2-7b-hf:mlp").startswith("equal: ")
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("name", ["mine.py:Outer.Inner", "folder/mine.py:Outer.Inner", "mine:Outer.Inner"])
 def test_a_class_in_the_current_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
     from symflops.strangers import modules_in
     from symflops.trace.classes import find_module
 
@@ -137,6 +137,7 @@ def test_a_class_in_the_current_folder(name: str, tmp_path: Path, monkeypatch: p
     assert str(tmp_path) not in __import__("sys").path
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
@@ -157,7 +158,6 @@ def test_a_class_in_the_current_folder(name: str, tmp_path: Path, monkeypatch: p
 def test_files_without_such_a_class(
     text: str, name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("torch")
     from symflops.trace.classes import find_module
 
     monkeypatch.chdir(tmp_path)

@@ -16,6 +16,8 @@ from transformers import PreTrainedConfig, PreTrainedModel
 import symflops
 from symflops.trace.own_place import decisions
 
+pytestmark = pytest.mark.torch
+
 
 class StackConfig(PreTrainedConfig):
     model_type = "stack"

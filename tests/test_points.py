@@ -68,6 +68,7 @@ def test_bounds(text: str, bounds: tuple[object, object]) -> None:
 
 @pytest.mark.parametrize("upper", [{"a": 2, "b": 3, "c": 1}, {"a": 0, "b": 2}, {"b": 1}, {}], ids=str)
 @pytest.mark.parametrize("supports", [None, [("a",), ("b", "c")], [()], []], ids=str)
+@pytest.mark.slow
 def test_points_come_once_and_in_order(upper: dict[str, int], supports: list[tuple[str, ...]] | None) -> None:
     names, reach = ("a", "b", "c"), 4
     wanted = []

@@ -18,6 +18,8 @@ import symflops
 from symflops.numeric import evaluate
 from symflops.verification import Finding
 
+pytestmark = pytest.mark.xdist_group("published_formulas")
+
 DATA = Path(__file__).parent / "data"
 CASES: list[dict[str, Any]] = json.loads((DATA / "published-formulas.json").read_text())["cases"]
 MODELS = {
@@ -62,6 +64,7 @@ def test_all_cases_are_here() -> None:
 
 
 @pytest.mark.parametrize("index", range(len(CASES)), ids=IDS)
+@pytest.mark.slow
 def test_the_verdict_is_the_one_that_was_judged(index: int) -> None:
     case = CASES[index]
     assert verdict(index).status == case["status"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sympy
 from torch.utils._sympy.functions import CeilDiv, FloorDiv, Max
 
@@ -9,6 +10,8 @@ from symflops.grouping import grouped
 from symflops.polynomial import symbol
 from symflops.trace.quantity import Quantities
 from symflops.tree import write
+
+pytestmark = pytest.mark.torch
 
 HEADS, LENGTH, PAST = sympy.symbols("h s p", integer=True, positive=True)
 NAMES = {HEADS: "num_heads", LENGTH: "seq_len", PAST: "past_len"}

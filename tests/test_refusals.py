@@ -12,6 +12,8 @@ from symflops.errors import SymflopsError
 from symflops.source import derive
 from symflops.trace import recorder, work
 
+pytestmark = pytest.mark.torch
+
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 CLIP = CLIPConfig(
     text_config=SMALL | {"vocab_size": 100, "max_position_embeddings": 32},

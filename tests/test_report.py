@@ -18,6 +18,8 @@ from symflops.export.html import page
 from symflops.export.page_tree import MAX_ROWS
 from symflops.model import Row
 
+pytestmark = pytest.mark.xdist_group("report")
+
 LLAMA, MIXTRAL = "llama-2-7b-hf", "mixtral-8x7b"
 FRAME = 1000 / 60  # milliseconds
 

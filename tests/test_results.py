@@ -8,6 +8,8 @@ import torch
 from symflops.trace.internals import Sizes, size_key, storage_key
 from symflops.trace.results import Results
 
+pytestmark = pytest.mark.torch
+
 aten = torch.ops.aten
 
 

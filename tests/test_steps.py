@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from torch import nn
 
 from symflops.trace.internals import Sizes
@@ -10,6 +11,8 @@ from symflops.trace.quantity import Quantities
 from symflops.trace.record import Execution, Operation
 from symflops.trace.recorder import Recorder
 from symflops.trace.steps import turns
+
+pytestmark = pytest.mark.torch
 
 
 def turns_in(*parts: str) -> list[int | None]:

@@ -54,9 +54,9 @@ def test_other_json(name: str, refuse: Any, tmp_path: Path) -> None:
         load(data)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("name", [name for name in JSONS if name != "neither.json"])
 def test_other_json_as_a_config(name: str, refuse: Any, tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
     data, message = JSONS[name]
     path = tmp_path / name
     path.write_text(json.dumps(data))
@@ -112,9 +112,9 @@ def test_signs_of_other_languages(text: str, message: str) -> None:
     assert str(refused.value).startswith(message)
 
 
+@pytest.mark.torch
 def test_a_config_without_a_type_is_of_that_of_its_architecture(run: Any, tmp_path: Path) -> None:
     """The parameters of a Llama by hand: two embeddings, and per layer q, k, v, o, three of the MLP and two norms."""
-    pytest.importorskip("transformers")
     path = tmp_path / "small" / "config.json"
     path.parent.mkdir()
     path.write_text(json.dumps({

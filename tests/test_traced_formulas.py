@@ -28,6 +28,8 @@ from symflops.trace.internals import Sizes
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
 
+pytestmark = pytest.mark.torch
+
 ELEMENTWISE = [
     "elu", "gelu", "gelu_fast", "gelu_tanh", "hardsigmoid", "hardswish", "laplace", "leaky_relu", "mish", "quick_gelu",
     "relu", "relu2", "sigmoid", "silu", "softplus", "sqrtsoftplus", "tanh", "xielu",

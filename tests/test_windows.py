@@ -17,6 +17,8 @@ from symflops import numeric, storage
 from symflops.algebra import substitute
 from symflops.model import Model
 
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("windows")]
+
 WINDOW, HEADS, KV_HEADS, WIDTH = 4, 4, 2, 8
 POINTS = ((2, 3, 0), (2, 1, 2), (2, 1, 9), (2, 5, 9), (1, 17, 0))  # batch_size, seq_len, past_len
 SIZES: dict[str, Any] = {

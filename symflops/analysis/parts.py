@@ -86,9 +86,9 @@ def by_component(model: Any, *, symbolic: bool = False) -> list[Component]:
     whole = named.total(symbolic=symbolic)
     found = []
     for name, (_, places) in zip(_told_apart([places[0] for _, places in kinds]), kinds, strict=True):
-        costs = tuple(algebra.substitute(value, values) for value in _together(places).values)
+        costs = {m: algebra.substitute(value, values) for m, value in _together(places).by_metric.items()}
         in_numbers = tuple(p._replace(runs=algebra.substitute(p.runs, values)) for p in places)
-        found.append(Component(name, in_numbers, replace(whole, values=costs)))
+        found.append(Component(name, in_numbers, replace(whole, by_metric=costs)))
     return found
 
 

@@ -16,6 +16,7 @@ from symflops.grouping import grouped, renamed
 from symflops.model import Model
 from symflops.numeric import evaluate
 from symflops.numeric import whole as whole_number
+from symflops.polynomial import Value
 from symflops.tree import write
 
 FORMATS = ("text", "json", "latex")
@@ -29,11 +30,13 @@ def terms(
     if not whole.evaluated:
         return [replace(term, cost=term.cost.bind(**given)) for term in found]
     point = model.total(symbolic=symbolic).with_defaults(given)
-    terms, sums, rounded = [], (Fraction(0),) * len(METRICS), (0,) * len(METRICS)
+    terms, sums = [], dict.fromkeys(METRICS, Fraction(0))
     for term in found:  # what is not whole is rounded so that the terms add up to the rounded total
-        sums = tuple(s + evaluate(value, point) for s, value in zip(sums, term.cost.values, strict=True))
-        before, rounded = rounded, tuple(map(whole_number, sums))
-        numbers = tuple(now - then for now, then in zip(rounded, before, strict=True))
+        numbers: dict[str, Value] = {}
+        for metric, value in term.cost.by_metric.items():
+            before = whole_number(sums[metric])
+            sums[metric] += evaluate(value, point)
+            numbers[metric] = whole_number(sums[metric]) - before
         terms.append(replace(term, cost=Cost(numbers, evaluated=True)))
     return terms
 
