@@ -22,8 +22,8 @@ IS_CI = "CI" in os.environ
 in_a_browser = pytest.mark.browser
 
 
-def text_of(*models: Model, hardware: Any = None, **point: Any) -> str:
-    return page(models, point, hardware=hardware)
+def text_of(*models: Model, hardware: Any = None, depth: int | None = None, **point: Any) -> str:
+    return page(models, point, depth, hardware=hardware)
 
 
 @pytest.fixture(scope="module")

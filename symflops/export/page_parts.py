@@ -76,11 +76,8 @@ def _table(kind: str, label: str, titles: Sequence[str], rows: Sequence[tuple[st
         f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
         for name, about, cells in rows
     )
-    return (
-        f'<div class="scroll"><table class="{kind} compared" aria-label="{label}">'
-        f"<thead><tr><td></td>{heads}</tr></thead>"
-        f"<tbody>{lines}</tbody></table></div>"
-    )
+    table = f"<thead><tr><td></td>{heads}</tr></thead><tbody>{lines}</tbody>"
+    return f'<div class="scroll"><table class="{kind} compared" aria-label="{label}">{table}</table></div>'
 
 
 def against(symbols: Sequence[str]) -> str:

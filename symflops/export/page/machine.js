@@ -1,6 +1,7 @@
 // What a machine makes of a model: the bounds of `symflops roofline`, in exact numbers.
 
-const FLOPS = 0, MATMUL = 1, READ = 2, WRITE = 3, INTERMEDIATE = 4; // where metrics stand in a layer's cells
+// A metric of a layer's cells, or of the totals.
+const metricOf = (cells, metric) => cells[METRICS.findIndex(({ name }) => name === metric)];
 
 const rational = ([n, d]) => fraction(BigInt(n), BigInt(d));
 
@@ -24,11 +25,11 @@ function choose(machine, { devices, dtype, unfused }, elementBytes) {
 
 // The least times of a layer, or of the whole model, in seconds. What nobody states bounds nothing.
 function bound(cells, on) {
-  const moved = plus(cells[READ], cells[WRITE]);
-  const traffic = on.unfused ? plus(moved, times(2n, cells[INTERMEDIATE])) : moved;
+  const [flops, matmul, read, write] = ["flops", "matmul_flops", "read_bytes", "write_bytes"].map((name) => metricOf(cells, name));
+  const traffic = on.unfused ? plus(read, write, times(2n, metricOf(cells, "intermediate_bytes"))) : plus(read, write);
   const found = {
-    matmul: quotient(cells[MATMUL], on.peak),
-    vector: on.vector && quotient(plus(cells[FLOPS], negative(cells[MATMUL])), on.vector),
+    matmul: quotient(matmul, on.peak),
+    vector: on.vector && quotient(plus(flops, negative(matmul)), on.vector),
     memory: quotient(traffic, on.bandwidth),
   };
   const seconds = greatest(found.matmul, found.vector ?? 0n, found.memory);
@@ -104,4 +105,7 @@ function boundTexts(model, result, found, on) {
 }
 
 // FLOPs per byte of totals in doubles; 0 where nothing is moved.
-const intensityOf = (totals) => (totals[READ] + totals[WRITE] > 0 ? totals[FLOPS] / (totals[READ] + totals[WRITE]) : 0);
+function intensityOf(totals) {
+  const moved = metricOf(totals, "read_bytes") + metricOf(totals, "write_bytes");
+  return moved > 0 ? metricOf(totals, "flops") / moved : 0;
+}

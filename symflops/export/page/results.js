@@ -67,7 +67,7 @@ function drawCharts(symbols, results, on) {
   const lines = MODELS.map((model, i) => LINES.flatMap(({ rows }, line) => (rows[i] !== null && model.rows[rows[i]].leaf ? [line] : [])));
   const columns = MODELS.map((model, i) => {
     const leaves = lines[i].map((line) => model.rows[LINES[line].rows[i]].cells[k]);
-    return curve(model, [model.totals[k], ...model.totals.slice(0, 4), ...leaves], doubles, view.against, points);
+    return curve(model, [model.totals[k], ...model.totals, ...leaves], doubles, view.against, points);
   });
   const totals = columns.map((column, i) => ({ ys: column.map((y) => y?.[0] ?? 0), now: Number(results[i]?.totals[k] ?? 0) }));
   drawLines(find("chart-total"), totals, { ...place, unit, label: `${view.metric} against ${view.against}, ${summary(totals, unit, points)}` });
@@ -80,7 +80,7 @@ function drawCharts(symbols, results, on) {
   const words = level ? `, ${level.text}` : "";
   drawLines(find("chart-intensity"), intensities, { ...place, unit: "count", level, label: `FLOP per byte read or written against ${view.against}${words}` });
   keyLegend("intensity", results, (_, i) => (intensities[i].now ? `${precise(intensities[i].now)} FLOP/B` : "—"));
-  const shares = columns.map((column, i) => sharesOf(lines[i], column.map((y) => y?.slice(5) ?? null)));
+  const shares = columns.map((column, i) => sharesOf(lines[i], column.map((y) => y?.slice(1 + METRICS.length) ?? null)));
   const colors = palette(shares);
   shares.forEach((share, i) => {
     const label = `share of each layer of ${MODELS[i].name} in ${view.metric} against ${view.against}`;
