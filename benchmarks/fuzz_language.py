@@ -32,8 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import symflops
-from symflops import SymflopsError
-from symflops.export import mathml
+from symflops import SymflopsError, mathml
 from symflops.export.c import c_function
 from symflops.export.javascript import javascript_function
 from symflops.export.numpy import numpy_function

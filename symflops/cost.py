@@ -39,6 +39,15 @@ def to_value(quantity: Any) -> Value:
     return expr.from_sympy(quantity)
 
 
+def number_or_formula(value: Value) -> int | sympy.Expr:
+    """A value as somebody computes on with it: an int, or a SymPy expression."""
+    if isinstance(value, int):
+        return value
+    from symflops import expr
+
+    return expr.to_sympy(value)
+
+
 @dataclass(frozen=True, repr=False)
 class Cost:
     """What something costs: FLOPs, matmul FLOPs, bytes read, written and materialised in between, and parameters.
@@ -253,9 +262,21 @@ class Cost:
         lines = [(notation.upright(metric), self.tree(metric)) for metric in METRICS]
         return f"$\\displaystyle {notation.display(lines, names, width=60)}$"
 
-    def _repr_html_(self) -> str | None:
+    def to_pandas(self) -> notebook.DataFrame:
+        """One line per metric as a pandas DataFrame: its value, an exact integer or a SymPy expression, and its unit.
+        Needs the extra `symflops[pandas]`.
+
+        >>> Cost.of(flops="2*seq_len").at(seq_len=3).to_pandas()["value"].tolist()
+        [6, 0, 0, 0, 0, 0]
+        """
+        values = [self._expression(metric) for metric in METRICS]
+        return notebook.frame({"metric": list(METRICS), "value": values, "unit": [UNITS[m] for m in METRICS]})
+
+    def _repr_html_(self) -> str:
         if not self.evaluated:
-            return None
+            formulas = [(m, notebook.formula(self.tree(m), self.legend), UNITS[m]) for m in METRICS]
+            below = notebook.paragraph(notebook.legend(self.legend))
+            return notebook.table(("metric", "closed form", "unit"), formulas, (False, False, False)) + below
         numbers = [(metric, self.number(metric)) for metric in METRICS]
         rows = [(m, exact_number(n), UNITS[m], engineering(n, m)) for m, n in numbers]
         return notebook.table(("metric", "exactly", "unit", ""), rows, (False, True, False, True))

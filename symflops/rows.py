@@ -8,9 +8,9 @@ from typing import Any
 
 from symflops import notebook
 from symflops.calling import such_as
-from symflops.cost import METRICS, Cost
+from symflops.cost import METRICS, Cost, number_or_formula
 from symflops.errors import one_line
-from symflops.grouping import grouped, renamed, short_names
+from symflops.grouping import grouped, short_names
 from symflops.polynomial import Value
 from symflops.tree import write
 
@@ -52,7 +52,7 @@ class Rows(list[Row]):
             "path": [row.path for row in self],
             "class": [row.class_name for row in self],
             "formula": [row.formula for row in self],
-            "repeat": [_plain(row.repeat) for row in self],
+            "repeat": [number_or_formula(row.repeat) for row in self],
         }
         columns |= {metric: [getattr(total, metric) for total in totals] for metric in METRICS}
         return notebook.frame(columns)
@@ -71,23 +71,13 @@ class Rows(list[Row]):
 
     def _repr_html_(self) -> str:
         names = short_names(set().union(*(row.total.free_symbols for row in self)))
-        legend = "; ".join(f"{new} = {name}" for name, new in sorted(names.items(), key=lambda p: p[1]) if new != name)
         rows = [
-            (row.path, _text(row.repeat, names), *(_text(row.total.value(metric), names) for metric in METRICS))
+            (row.path, _shown(row.repeat, names), *(_shown(row.total.value(metric), names) for metric in METRICS))
             for row in self
         ]
-        header = ("layer", "runs", *METRICS)
-        return notebook.table(header, rows, (False, True, *(False for _ in METRICS)), f"with all runs; {legend}")
+        caption = "; ".join(filter(None, ("with all runs", notebook.legend(names))))
+        return notebook.table(("layer", "runs", *METRICS), rows, (False, True, *(False for _ in METRICS)), caption)
 
 
-def _plain(value: Value) -> Any:
-    """An int, or the SymPy expression."""
-    if isinstance(value, int):
-        return value
-    from symflops import expr
-
-    return expr.to_sympy(value)
-
-
-def _text(value: Value, names: Mapping[str, str]) -> str:
-    return write(renamed(grouped(value), names))
+def _shown(value: Value, names: Mapping[str, str]) -> notebook.Cell:
+    return f"{value:,}" if isinstance(value, int) else notebook.formula(grouped(value), names)

@@ -86,6 +86,21 @@ def exact_number(number: int) -> str:
     return f"{printable(number):,}"
 
 
+def seconds(time: Fraction | float | None) -> str:
+    """A time with a unit; nothing for none.
+
+    >>> seconds(Fraction(1, 3)), seconds(0.00012)
+    ('333.3 ms', '120 us')
+    """
+    if time is None:
+        return ""
+    number = float(time)
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if number >= size:
+            return f"{number / size:.4g} {unit}"
+    return f"{number / 1e-9:.4g} ns"
+
+
 def engineering(number: int, metric: str, digits: int = 4, *, zeros: bool = False) -> str:
     """So many significant digits with a decimal prefix; zeros at their end are left out unless asked for.
 

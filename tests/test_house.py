@@ -26,6 +26,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("algebra",),
     ("factoring",),
     ("grouping",),
+    ("mathml",),
     ("units", "notation", "notebook", "sympy_tree", "sympy_function"),
     ("calling",),
     ("sympy_form",),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import symflops
 from symflops.algebra import from_text, from_tree
-from symflops.export.mathml import formula
 from symflops.grouping import grouped
+from symflops.mathml import formula
 from symflops.tree import Tree, read
 
 FENCED = {"⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")"}

@@ -10,8 +10,9 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from symflops import files
+from symflops import files, notebook
 from symflops.algebra import free_symbols, substitute
+from symflops.analysis import display
 from symflops.analysis.feasible import Feasible, changes, feasible, lowest
 from symflops.analysis.parts import bytes_by_default, components, run_values
 from symflops.analysis.question import Quantity, measured
@@ -24,7 +25,7 @@ from symflops.errors import SymflopsError, nearest
 from symflops.function import maximum
 from symflops.model import Model, model_names
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, check, evaluate, plain
-from symflops.polynomial import Value, add, multiply, negate
+from symflops.polynomial import Number, Value, add, multiply, negate
 from symflops.source import load
 from symflops.storage import amount
 from symflops.tree import exact
@@ -144,6 +145,17 @@ class Comparison:
     @such_as("at(seq_len=2048)")
     def at(self, **values: Any) -> dict[str, int | float]:
         """Both sides, their difference, ratio and error as plain numbers at one point."""
+        numbers = self._point(values)
+        a, b = (evaluate(v, numbers) for v in (self.total.a, self.total.b))
+        result = {"a": plain(a), "b": plain(b), "difference": plain(a - b)}
+        if b:
+            result["ratio"] = float(Fraction(a) / b)
+        if a:
+            result["error"] = float(Fraction(b - a) / Fraction(a))
+        return result
+
+    def _point(self, values: Mapping[str, Any]) -> dict[str, Number]:
+        """Numbers for all symbols, at which the models can run."""
         for name in values:
             there = free_symbols(self.total.difference) | {self.by, "batch_size", "seq_len"}
             if name not in there or name in self.values:
@@ -151,13 +163,7 @@ class Comparison:
         numbers = {**self.values, **{n: check(n, v) for n, v in values.items()}}
         for model in self.models:
             model.check_assumptions(numbers)  # type: ignore[arg-type]  # every value that was put in is a number
-        a, b = (evaluate(v, numbers) for v in (self.total.a, self.total.b))  # type: ignore[arg-type]
-        result = {"a": plain(a), "b": plain(b), "difference": plain(a - b)}
-        if b:
-            result["ratio"] = float(Fraction(a) / b)
-        if a:
-            result["error"] = float(Fraction(b - a) / Fraction(a))
-        return result
+        return numbers  # type: ignore[return-value]
 
     @property
     def sentence(self) -> str:
@@ -178,6 +184,16 @@ class Comparison:
             return f"{names[0][0]} has more {self.metric} than {names[0][1]}{times}"
         parts = [f"{more} up to {r.last:,}" for (more, _), r in zip(names[:-1], runs[:-1], strict=True)]
         return f"more {self.metric} by {self.by}: {', then '.join([*parts, names[-1][0]])}{times.replace(':', ';', 1)}"
+
+    @such_as("to_pandas()", "to_pandas(seq_len=2048)")
+    def to_pandas(self, **values: Any) -> notebook.DataFrame:
+        """The components as a pandas DataFrame, a line for each (of a rule of thumb, one for the total): both sides,
+        their difference and ratio. They are SymPy expressions, and with values as for `at` numbers. Needs the extra
+        `symflops[pandas]`."""
+        return notebook.frame(display.comparison_columns(self, self._point(values) if values else {}))
+
+    def _repr_html_(self) -> str:
+        return display.comparison_html(self)
 
     def __repr__(self) -> str:
         return f"Comparison({self.a} : {self.b}, {self.sentence})"

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from symflops import notebook
 from symflops.algebra import calls_of, free_symbols, substitute
+from symflops.analysis import display
 from symflops.analysis.feasible import Feasible, feasible, is_at_least_zero
 from symflops.analysis.growth import leading
 from symflops.analysis.parts import architecture, components, run_values
@@ -149,6 +151,18 @@ class Regimes:
             return f"{names[0]} costs most at every {self.symbol}{within}"
         parts = [f"{s.component} up to {s.last:,}" for s in self.dominant[:-1]]
         return ", then ".join([*parts, names[-1]]) + within
+
+    def to_pandas(self) -> notebook.DataFrame:
+        """The stretches as a pandas DataFrame, a line for each, with the component that costs most there; the last one
+        may have no end. Needs the extra `symflops[pandas]`.
+
+        >>> regimes("llama-2-7b-hf").to_pandas()[["first", "component"]].values.tolist()
+        [[1, 'mlp'], [8226, 'self_attn']]
+        """
+        return notebook.frame(display.regimes_columns(self))
+
+    def _repr_html_(self) -> str:
+        return display.regimes_html(self)
 
     def __repr__(self) -> str:
         return f"Regimes({self.model}, {self.metric} by {self.symbol}: {self.sentence})"

@@ -15,7 +15,9 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+from symflops import notebook
 from symflops.algebra import free_symbols, substitute
+from symflops.analysis import display
 from symflops.analysis.balance import Turning, balance, turning, turning_for_large_batches
 from symflops.analysis.feasible import feasible
 from symflops.analysis.parts import attends_without_cache, run_values
@@ -160,6 +162,14 @@ class Roofline:
         speed = self.tokens_per_second
         rate = f", at most {speed:,.6g} {self.unit}/s" if speed else ""
         return f"{self.model} on {self.hardware.name}: {self.total.binds}-bound{rate}"
+
+    def to_pandas(self) -> notebook.DataFrame:
+        """The bounds of the layers as a pandas DataFrame, a line for each, times in seconds. `total` has those of the
+        whole, which may be lower than their sum. Needs the extra `symflops[pandas]`."""
+        return notebook.frame(display.roofline_columns(self))
+
+    def _repr_html_(self) -> str:
+        return display.roofline_html(self)
 
     def __repr__(self) -> str:
         return f"Roofline({self.sentence})"

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from symflops.analysis.display import assumed as assumed
 from symflops.numeric import plain
 from symflops.polynomial import Polynomial, Value
 
@@ -84,8 +85,3 @@ def named(words: str) -> str:
 def aligned(lines: Sequence[str]) -> str:
     """Equations below each other; needs amsmath."""
     return "\n".join([r"\begin{aligned}", " \\\\\n".join(lines), r"\end{aligned}"])
-
-
-def assumed(values: Mapping[str, Value]) -> str:
-    """The values that were put in, in words."""
-    return ", ".join(f"{name} = {text(value)}" for name, value in sorted(values.items()))

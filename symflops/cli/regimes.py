@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflops import units
+from symflops.analysis import display
 from symflops.cli import answers, request
 from symflops.cli.quantities import aligned
 from symflops.errors import SymflopsError
@@ -52,7 +53,7 @@ def _text(found: Regimes, at: list[int]) -> str:
         ("leading term", answers.text(found.form("leading"))),
         ("one more", answers.text(found.form("marginal"))),
         (f"per {found.symbol}", _limit(found)),
-        ("elasticity", _elasticity(found)),
+        ("elasticity", display.elasticity(found)),
         ("most", found.sentence),
     ]
     table = aligned(rows, (False, False))
@@ -66,18 +67,7 @@ def _text(found: Regimes, at: list[int]) -> str:
 
 def _limit(found: Regimes) -> str:
     limit = found.forms["limit"]
-    if limit is not None:
-        return f"tends to {answers.text(limit)} {found.unit}"
-    if found.degree is None:
-        return "grows without bound"
-    return f"grows as {found.symbol}" + (f"**{found.degree - 1}" if found.degree > 2 else "")
-
-
-def _elasticity(found: Regimes) -> str:
-    try:
-        return str(found.elasticity)
-    except SymflopsError as error:
-        return error.message
+    return display.per_unit(found) if limit is None else f"tends to {answers.text(limit)} {found.unit}"
 
 
 def _json(found: Regimes, at: list[int]) -> str:
@@ -92,7 +82,7 @@ def _json(found: Regimes, at: list[int]) -> str:
         "degree": found.degree,
         "marginal": answers.text(found.form("marginal")),
         "limit": None if limit is None else answers.text(limit),
-        "elasticity": _elasticity(found),
+        "elasticity": display.elasticity(found),
         "dominant": [{"from": s.first, "to": s.last, "component": s.component} for s in found.dominant],
         "sentence": found.sentence,
         "at": [{found.symbol: n, **found.at(n)} for n in at],
@@ -115,7 +105,7 @@ def _latex(found: Regimes, at: list[int]) -> str:
     try:
         lines.append(rf"\frac{{\partial \ln C}}{{\partial \ln {name}}} &= {answers.latex(found.elasticity)}")
     except SymflopsError:
-        lines.append(rf"& {answers.named(_elasticity(found))}")
+        lines.append(rf"& {answers.named(display.elasticity(found))}")
     lines.append(rf"& {answers.named(found.sentence)}")
     return answers.aligned(lines)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from symflops.analysis import display
 from symflops.cli import answers, completion, request
-from symflops.cli.quantities import aligned, engineering
+from symflops.cli.quantities import aligned
 from symflops.numeric import evaluate, whole
 
 if TYPE_CHECKING:
@@ -53,68 +53,22 @@ def roofline(
     point.say(_PRINTERS[output](found), output is answers.Format.json)
 
 
-def seconds(time: Fraction | float | None) -> str:
-    """A time with a unit: 1.234 ms."""
-    if time is None:
-        return ""
-    number = float(time)
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if number >= size:
-            return f"{number / size:.4g} {unit}"
-    return f"{number / 1e-9:.4g} ns"
-
-
 def _bytes(found: Roofline) -> dict[str, int]:
     return {kind: whole(evaluate(value, found.values)) for kind, value in found.moved.items()}
 
 
-_FITS = {True: "fit into", False: "do not fit into", None: "not known to fit into"}
-
-
 def _text(found: Roofline) -> str:
-    header = ("layer", "runs", "FLOP/byte", "matmul", "vector", "memory", "unfused", "bound by")
-    table = aligned([header, *(_row(b) for b in (*found.layers, found.total))], (False, *(True,) * 6, False))
-    machine, shown = found.hardware, ("batch_size", "seq_len", "past_len", "causal")
-    count = f"{machine.devices} x " if machine.devices > 1 else ""
-    peak, bandwidth, memory = (
-        engineering(whole(number), metric)
-        for number, metric in (
-            (machine.peak[found.dtype], "flops"),
-            (machine.bandwidth, "read_bytes"),
-            (machine.memory * machine.devices, "read_bytes"),
-        )
+    table = aligned(
+        [display.BOUNDS, *map(display.bound_cells, (*found.layers, found.total))], (False, *(True,) * 6, False)
     )
-    moved = ", ".join(f"{kind} {engineering(number, 'read_bytes')}" for kind, number in _bytes(found).items())
-    point = answers.assumed({n: v for n, v in found.values.items() if n in shown})
-    lines = [
-        found.sentence,
-        f"{count}{machine.about}: {peak}/s in {found.dtype}, {bandwidth}/s, ridge at {found.ridge:,.4g} FLOP/byte",
-        f"with {point}",
-        "",
-        table,
-        "",
-        f"layer after layer  {seconds(found.layer_by_layer)}",
-        f"read and written   {moved}",
-        f"weights and cache  {_FITS[found.fits]} {memory}",
-        f"intensity          {'nothing is moved' if found.ratio is None else found.ratio.text}",
-    ]
-    lines += [turning.sentence for turning in found.turnings]
+    facts = [*display.summary(found), ("intensity", "nothing is moved" if found.ratio is None else found.ratio.text)]
+    lines = [found.sentence, display.machine(found), f"with {display.point(found)}", "", table, ""]
+    lines += [aligned(facts, (False, False)), *(turning.sentence for turning in found.turnings)]
     curves = [answers.text(t.curve) for t in found.turnings if t.curve is not None]
     lines += [f"batch size at which it turns, where positive: {curve}" for curve in curves]
     if found.mfu is not None:
-        lines.append(f"measured: MFU {found.mfu:.2%}, {found.of_bound or 0:.2%} of the bound{_impossible(found)}")
+        lines.append(f"measured: {display.efficiency(found)}")
     return "\n".join(lines)
-
-
-def _impossible(found: Roofline) -> str:
-    return " (more than is possible at this point)" if (found.of_bound or 0) > 1 else ""
-
-
-def _row(bound: Bound) -> tuple[str, ...]:
-    times = "" if bound.repeat == 1 else f"×{bound.repeat}"
-    intensity = "" if bound.intensity is None else f"{bound.intensity:,.4g}"
-    columns = (bound.matmul, bound.vector, bound.memory, bound.memory_unfused)
-    return (bound.path, times, intensity, *(seconds(c) for c in columns), bound.binds)
 
 
 def _json(found: Roofline) -> str:

@@ -12,11 +12,11 @@ from symflops.cost import Cost
 from symflops.domain import Condition
 from symflops.errors import SymflopsError
 from symflops.export import conventions
-from symflops.export.mathml import formula
 from symflops.export.page_tree import parents_of
 from symflops.export.program import Program
 from symflops.grouping import grouped
 from symflops.hardware import DTYPES, Hardware
+from symflops.mathml import formula
 from symflops.model import Model, Row
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, plain
 from symflops.polynomial import Value

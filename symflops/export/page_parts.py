@@ -10,9 +10,9 @@ from html import escape
 
 from symflops.cost import METRICS, UNITS
 from symflops.export import conventions
-from symflops.export.mathml import formula, identifier
 from symflops.export.page_data import Part, legend_order
 from symflops.grouping import grouped
+from symflops.mathml import formula, identifier
 from symflops.vocabulary.metrics import MEANINGS
 
 BOUNDS = {  # what a machine makes of a model: the row's name, what it means

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from symflops import notebook
 from symflops.meaning import in_words
 from symflops.polynomial import Number, Value
 
@@ -100,6 +101,49 @@ class Verdict:
 
     def __repr__(self) -> str:
         return str(self)
+
+    def to_pandas(self) -> notebook.DataFrame:
+        """The verdict as one line of a pandas DataFrame, to be put below others' (`pandas.concat`). Needs the extra
+        `symflops[pandas]`."""
+        point = self.counterexample
+        columns = {
+            "status": self.status,
+            "metric": self.metric,
+            "candidate": self.candidate,
+            "reference": self.reference,
+            "proof": self.proof,
+            "counterexample": None if point is None else ", ".join(f"{n} = {shown(v)}" for n, v in point.items()),
+            "candidate_value": plain(self.candidate_value),
+            "reference_value": plain(self.reference_value),
+            "diagnosis": self.diagnosis,
+            "seconds": self.seconds,
+        }
+        return notebook.frame({name: [value] for name, value in columns.items()})
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, str]] = [("proof", self.proof)]
+        if self.counterexample is not None:
+            which = "smallest counterexample" if self.smallest else "counterexample"
+            rows.append((which, ", ".join(f"{n} = {shown(v)}" for n, v in self.counterexample.items())))
+            rows.append(("there", f"candidate {shown(self.candidate_value)}, reference {shown(self.reference_value)}"))
+        label = "diagnosis" if self.status != "unproven" else "how the two differ, if they do"
+        rows += [("" if i else label, finding.text) for i, finding in enumerate(self.findings)]
+        far = ", ".join(f"{ratio:.4g} at seq_len {length}" for length, ratio in (self.ratios or {}).items())
+        others = ", ".join(f"{n} = {shown(v)}" for n, v in (self.ratios_at or {}).items())
+        rows += [
+            ("candidate/reference", far),
+            ("with" if far else "", others if far else ""),
+            ("no ratios", self.no_ratios),
+        ]
+        rows += [("", convention) for convention in self.conventions]
+        rows += [
+            ("names taken", in_words(self.renamed or {})),
+            ("names that nobody else has", ", ".join(self.unknown)),
+            ("where", ", ".join(self.assumed)),
+            ("dropped", ", ".join(self.dropped)),
+        ]
+        title = f"{self.status}: {self.metric} of {self.candidate} against {self.reference}"
+        return notebook.heading(title) + notebook.facts([(label, text) for label, text in rows if text])
 
     def to_dict(self) -> dict[str, object]:
         """The verdict as JSON data; numbers that are no integers are texts such as "7/2"."""
