@@ -40,10 +40,14 @@ def column(value: Value, axes: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray
     )
     dtype = np.int64 if exactly else np.float64
     arrays = {name: array.astype(dtype, copy=False) for name, array in axes.items() if name in used}
-    result = fold(grouped(value), _arrays(exactly), lambda leaf: _array_leaf(leaf, arrays, exactly))
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = fold(grouped(value), _arrays(exactly), lambda leaf: _array_leaf(leaf, arrays, exactly))
     if isinstance(result, tuple):
         result = _rounded(*result)
-    return np.asarray(result, dtype=dtype)
+    column = np.asarray(result, dtype=dtype)
+    if not exactly and not np.isfinite(column).all():
+        raise SymflopsError("too large for a float at one of the points; at() computes it exactly")
+    return column
 
 
 def _array_leaf(leaf: int | Fraction | str, arrays: Mapping[str, Any], exactly: bool) -> Any:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from symflops import deadline
 from symflops.errors import SymflopsError
 
 STEPS = 200_000  # for one text
@@ -55,7 +56,9 @@ def is_open() -> bool:
 
 
 def charge(steps: int, reason: str = "") -> None:
-    """Take steps from the budget that is open. Raises TooLargeError, for this reason, where it has not as many left."""
+    """Take steps from the budget that is open. Raises TooLargeError, for this reason, where it has not as many left,
+    and OutOfTimeError where the time is over."""
+    deadline.check()
     account = _open.get()
     if account is not None:
         account.left -= steps

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 def to_value(quantity: Any) -> Value:
     """The canonical value of a text, a number, a SymPy expression or a value."""
     if isinstance(quantity, str):
-        return algebra.from_text(quantity)
+        with deadline.call("the formula"):
+            return algebra.from_text(quantity)
     if isinstance(quantity, int | Fraction | Polynomial) and not isinstance(quantity, bool):
         return exact(quantity) if isinstance(quantity, Fraction) else quantity
     from symflops import expr

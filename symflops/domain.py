@@ -89,9 +89,13 @@ class Condition:
 
     def broken(self, numbers: Mapping[str, Value]) -> SymflopsError:
         """The error that names the condition and the numbers that break it."""
+        return SymflopsError(f"assumption broken: {self.with_numbers(numbers)}")
+
+    def with_numbers(self, numbers: Mapping[str, Value]) -> str:
+        """What was written, and the numbers that are known of its symbols."""
         known = {**dict(self.known), **{name: numbers[name] for name in self.free_symbols & numbers.keys()}}
         values = ", ".join(f"{name}={write(grouped(known[name]))}" for name in sorted(known))
-        return SymflopsError(f"assumption broken: {self.text}" + (f" (with {values})" if values else ""))
+        return self.text + (f" (with {values})" if values else "")
 
     def __str__(self) -> str:
         if not self.known:

@@ -1,5 +1,12 @@
 """The one exception that users see."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class SymflopsError(Exception):
     """Something the user gave is wrong; the message is one line that names the place and the culprit.
@@ -14,7 +21,15 @@ class SymflopsError(Exception):
         self.where = where
         super().__init__(one_line(f"{where}: {message}" if where else message))
 
-    def within(self, place: str) -> "SymflopsError":
+    def in_words_of(self, texts: Mapping[str, str]) -> SymflopsError:
+        """The same error, with what somebody wrote in place of the names that stood for it."""
+        message = self.message
+        for name, text in texts.items():
+            message = message.replace(name, text)
+        kind = NoValueError if isinstance(self, NoValueError) else SymflopsError
+        return kind(message, where=self.where)
+
+    def within(self, place: str) -> SymflopsError:
         """The same error, told from one level further out (a file, a layer, a key)."""
         kind = NoValueError if isinstance(self, NoValueError) else SymflopsError
         return kind(self.message, where=f"{place}: {self.where}" if self.where else place)
@@ -55,7 +70,7 @@ def expect(value: object, kind: type | tuple[type, ...], what: str) -> None:
         raise SymflopsError(f"expected {what}, got {type(value).__name__}")
 
 
-def nearest(name: object, valid: "list[str] | tuple[str, ...]") -> str:
+def nearest(name: object, valid: list[str] | tuple[str, ...]) -> str:
     """A hint for a name that does not exist: `; did you mean 'x'?`, or the valid names when they are few."""
     from difflib import get_close_matches
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import sympy
 
-from symflops import algebra, budget, polynomial
+from symflops import algebra, budget, deadline, polynomial
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.polynomial import Value
@@ -49,10 +49,11 @@ def parse(text: str) -> sympy.Expr:
     >>> parse("{seq_len} // 2")
     floor(seq_len/2)
 
-    Raises SymflopsError naming column and culprit when the text is not in the language or too large to handle.
+    Raises SymflopsError naming column and culprit when the text is not in the language or too large to handle. Write
+    long sums with `unparse`: SymPy's own `str` takes time with the square of their names, 20 s for 14,000.
     """
     tree = read(text)
-    with budget.budget():
+    with deadline.call("the formula"), budget.budget():
         expression = _built(tree)
         length, depth = measure(expression, {})
         has_grown = length >= 2 * len(text)  # as remainders inside of remainders do
@@ -76,9 +77,10 @@ def unparse(expression: Any) -> str:
     >>> unparse(parse("N*h*2 + 3/4*N"))
     '2*N*h + 3*N/4'
     """
-    if isinstance(expression, polynomial.Polynomial):
-        return write(grouped(expression))
-    return write(readable(_sympified(expression)))
+    with deadline.call("the text"):
+        if isinstance(expression, polynomial.Polynomial):
+            return write(grouped(expression))
+        return write(readable(_sympified(expression)))
 
 
 def to_sympy(value: Value) -> sympy.Expr:

@@ -222,9 +222,8 @@ class Model:
     def unexpected(self, run: Mapping[str, Number]) -> list[str]:
         """Notes on the values of a run that are beyond what the model was made for, such as its longest sequence."""
         known = {**self.symbols, **_checked(run)}
-        broken = [c.broken(known) for c in Domain.of(self.expects).conditions if not c.holds(known)]
-        said = "beyond what it was made for, though the formulas hold"
-        return [f"{said}: {error.message.removeprefix('assumption broken: ')}" for error in broken]
+        broken = [c.with_numbers(known) for c in Domain.of(self.expects).conditions if not c.holds(known)]
+        return [f"beyond what it was made for, though the formulas hold: {said}" for said in broken]
 
     def usual_length(self, run: Mapping[str, Any]) -> int:
         """The length that is taken where none is given: 2,048 tokens or the largest power of two below that the model

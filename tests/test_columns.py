@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from random_texts import NAMES, texts
 
+import symflops
 from symflops.algebra import from_text
 from symflops.arrays import column, grid
 from symflops.errors import SymflopsError
@@ -153,3 +154,12 @@ def test_what_is_no_number_for_a_symbol(name: str, value: object, message: str) 
     with pytest.raises(SymflopsError) as refused:
         check(name, value)
     assert message in str(refused.value)
+
+
+def test_a_column_that_no_float_holds_is_refused() -> None:
+    cost = symflops.Cost.of(flops="seq_len**200*2**500/3")
+    with pytest.raises(
+        SymflopsError, match=r"^too large for a float at one of the points; at\(\) computes it exactly$"
+    ):
+        _ = cost.sweep(seq_len=[1, 1000])["flops"]
+    assert cost.at(seq_len=1000).flops == round(Fraction(1000**200 * 2**500, 3))

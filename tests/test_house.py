@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).parent.parent / "symflops"
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("vocabulary",),
-    ("deadline", "progress", "budget", "files", "handles"),
-    ("strangers",),
+    ("deadline", "progress", "files", "handles"),
+    ("budget", "strangers"),
     ("syntax",),
     ("tree",),
     ("number",),

@@ -10,6 +10,7 @@ from math import inf
 import pytest
 from random_texts import BOX, NAMES, texts
 
+import symflops
 from symflops.algebra import from_text
 from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
@@ -107,3 +108,19 @@ def test_a_polynomial_is_0_where_no_support_is_raised() -> None:
     assert least_supports(from_text("min(a, b)*n + a*b")) == [("n",), ("a", "b")]
     assert least_supports(from_text("a/n + b**2*a")) == [("a",)]
     assert least_supports(from_text("floor(a/2) + b")) == [()]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "expected"),
+    [
+        ("seq_len*min(seq_len, sliding_window)", "seq_len**2", {"seq_len": 2, "sliding_window": 1}),
+        ("hidden_size + 1", "hidden_size + 2", {"hidden_size": 1}),
+        ("max(hidden_size, 1)*s", "hidden_size*s", {"hidden_size": 0, "s": 1}),  # there is no other
+        ("a + 1", "a + 2", {"a": 0}),  # a name that means nothing may be 0
+        ("past_len + 1", "past_len + 2", {"past_len": 0}),
+    ],
+)
+def test_a_counterexample_has_sizes_that_a_model_may_have(
+    candidate: str, reference: str, expected: dict[str, int]
+) -> None:
+    assert symflops.verify(candidate, reference).counterexample == expected

@@ -145,3 +145,12 @@ def test_a_power_of_too_many_digits_is_not_0() -> None:
     assert symflops.solve(model, question, "past_len", batch_size=40_000).status == "never"
     with pytest.raises(SymflopsError, match="a power of too many digits"):
         roots(from_text("(3/8)**40000*n - 3"), "n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("max(0, 10 - n)", [10]), ("max(0, n - 10)", [1, 10]), ("max(0, min(n - 3, 10 - n))", [1, 3, 10]),
+     ("max(0, 10 - n)*(n - 20)", [10]), ("(n - 1)*(n - 2)*(n - 3)", [1, 2, 3])],
+)  # fmt: skip
+def test_the_ends_of_a_stretch_of_zeros_are_roots_and_its_neighbours_are_none(text: str, expected: list[int]) -> None:
+    assert [root.number for root in roots(from_text(text), "n")] == expected

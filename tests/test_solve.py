@@ -195,3 +195,8 @@ def test_the_command_line(say: Any, refuse: Any) -> None:
     assert refuse("solve", LLAMA, "flops == weights", "--for", "seq_len").startswith("cannot compare flops in FLOP")
     assert refuse("solve", LLAMA, "flops == 3", "--for", "x").startswith(f"{LLAMA} has no symbol 'x'")
     assert refuse("solve", LLAMA, "flops", "--for", "seq_len").startswith("'flops' is not an equation")
+
+
+def test_a_stretch_that_begins_with_a_root_is_one_range() -> None:
+    found = symflops.solve("gpt2", "max(0, 10 - seq_len) == 0", "seq_len")
+    assert [(s.first, s.last) for s in found] == [(10, 1024)]  # GPT-2 has 1,024 positions

@@ -155,10 +155,8 @@ class _Reading:
             self.taken = reading(names(("", tree)) - self.placeholders.keys() - QUANTITIES.keys(), self.known, _ASK)
             found: Quantity = fold(tree, self.algebra(), self.leaf)
         except SymflopsError as error:
-            message = str(error)
-            for name, meant in self.placeholders.items():
-                message = message.replace(name, meant.text)
-            raise SymflopsError(message, where=self.text[:100]) from None
+            texts = {name: meant.text for name, meant in self.placeholders.items()}
+            raise error.in_words_of(texts).within(self.text[:100]) from None
         said = {n: write(tree) for n, tree in self.renamed.items() if n in self.written}
         taken = said | {n: m for n, m in self.taken.items() if n != m}
         return Quantity(found.value, found.dimension, self.text, taken)

@@ -13,7 +13,7 @@ from typing import Any
 from symflops import deadline
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis import isolation
-from symflops.analysis.ranges import Range, joined
+from symflops.analysis.ranges import Range
 from symflops.analysis.runs import Run, cleared, divisors
 from symflops.analysis.signs import Pattern, pattern, pieces
 from symflops.analysis.summation import calls_of, coefficients
@@ -87,8 +87,17 @@ def stretches(value: Value, name: str, signs: Pattern, first: int) -> list[Range
     """The ranges of whole numbers on which a value stays 0; roots beside each other are none."""
     if _is_rounded(value, name):
         return [(a, b) for a, b in signs.where((0,)).ranges if b is None or b - a > 1]
-    zero = [p for p in pieces(value, name, first) if p.value is not None and cleared(p.value, name)[0] == 0]
-    return list(joined([(p.first, p.last) for p in zero if p.first != p.last]))
+    zeros = [run for run in signs.runs if run.sign == 0]
+    found: list[Range] = []
+    for piece in pieces(value, name, first):
+        if piece.value is not None and cleared(piece.value, name)[0] == 0:
+            # Between it and a zero beside it, which is one of another piece, the value is 0, too.
+            a = piece.first - any(piece.first - 1 in run for run in zeros)
+            b = None if piece.last is None else piece.last + any(piece.last + 1 in run for run in zeros)
+            while found and found[-1][1] is not None and found[-1][1] >= a - 1:
+                a = min(a, found.pop()[0])
+            found.append((a, b))
+    return [(a, b) for a, b in found if a != b]
 
 
 def _is_rounded(value: Value, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-import re
+import traceback
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -34,6 +34,7 @@ class Work:
     dtype: torch.dtype = torch.bfloat16
     built: tuple[tuple[object, ...], Architecture, Build] | None = None
     sizes_by_depth: set[tuple[str, str]] = field(default_factory=set)
+    of_no_format: set[tuple[type, str]] = field(default_factory=set)  # errors that are the same in float32
 
     @cached_property
     def skeleton(self) -> Skeleton | None:
@@ -76,13 +77,13 @@ class Work:
         return self._fewer_symbols(settings, result)
 
     def _fails_on_numbers(self, settings: Settings, error: Exception) -> bool:
-        """Whether the source fails in the same place with the same words when all sizes are the config's own numbers,
-        so that no choice of symbols helps: an input is missing, or the source has a fault."""
+        """Whether the source fails in the same place when all sizes are the config's own numbers, so that no choice of
+        symbols helps: an input is missing, or the source has a fault."""
         lengths = RUN_HINTS | settings.hints | settings.lengths
         plain = build(self.named.model_class, self.named.config, Architecture(), self.dtype, self.equal)
         again = call(plain, replace(settings, lengths=lengths)).error
-        said = isinstance(again, SymflopsError)  # a word of ours, which is of no place
-        return again is not None and (said or place(again) != "") and _told(again) == _told(error)
+        ours = isinstance(again, SymflopsError)  # which is raised outside of the source
+        return again is not None and (ours or place(again) != "") and _raised(again) == _raised(error)
 
     def build(self) -> tuple[Architecture, Build]:
         """The model under what is known now; built again only when that has changed."""
@@ -105,12 +106,21 @@ class Work:
             if isinstance(result.error, SharedLayerError):
                 self.equal = {}
                 continue
-            if self.dtype != torch.float32 and re.search(r"scalar type|same dtype|dtype.*float", str(result.error)):
-                self.dtype = torch.float32
-                continue
-            if not self.known.learn(result, shape):
+            if not self.known.learn(result, shape) and not self._is_of_the_format(result.error, settings):
                 break
         return result, shape
+
+    def _is_of_the_format(self, error: Exception | None, settings: Settings) -> bool:
+        """Whether a kernel fails that wants float32: in that format, which is kept then, it does not."""
+        if not isinstance(error, RuntimeError) or self.dtype == torch.float32 or _raised(error) in self.of_no_format:
+            return False
+        before, self.dtype = self.dtype, torch.float32
+        again = call(self.build()[1], settings).error
+        if again is not None and _raised(again) == _raised(error):
+            self.dtype = before
+            self.of_no_format.add(_raised(error))
+            return False
+        return True
 
     def _fewer_symbols(self, settings: Settings, failed: Run) -> tuple[Run, Architecture]:
         """The model could not be run with all its integers as symbols: keep numbers, the least needed first, then see
@@ -141,8 +151,10 @@ class Work:
         return result, shape
 
 
-def _told(error: Exception) -> tuple[str, str]:
-    return place(error), str(error)
+def _raised(error: Exception) -> tuple[type, str]:
+    """What was raised, and where: in the model's source or, outside of it, by which line."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    return type(error), place(error) or "".join(f"{frame.filename}:{frame.lineno}" for frame in last)
 
 
 def _explained(error: Exception) -> SymflopsError:

@@ -195,6 +195,8 @@ def _cases(search: Search, region: Region, seconds: float, tried: list[str]) -> 
 
 
 def _different(search: Search, point: Point, smallest: bool) -> Decision:
+    if (found := search.of_a_model(point)) is not None:
+        point, smallest = found, True
     whole = search.completion.of(point) or {}
     smallest = smallest and search.completion.sure and all(type(v) is int for v in point.values())
     return Decision("different", "", whole, smallest)

@@ -1,7 +1,8 @@
 """Counterexamples: points at which two formulas differ, smallest first.
 
 The smallest point is the one of whole numbers with the least sum of the formulas' own symbols; among these the one
-with the fewest names that are raised, first in the order of names. Symbols that stand in conditions alone are looked
+with the fewest names that are raised, first in the order of names. Points at which a size of a model is 0, such as its
+width, are given only where no other is found. Symbols that stand in conditions alone are looked
 for once the others have numbers (`completion.py`). For polynomials it is found with hardly a search: on the symbols of
 its shortest product alone, a polynomial is not 0 everywhere.
 """
@@ -9,6 +10,7 @@ its shortest product alone, a polynomial is not 0 everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -17,6 +19,7 @@ from math import ceil, comb
 
 from symflops import deadline
 from symflops.algebra import free_symbols, from_tree, substitute
+from symflops.grouping import SHORT
 from symflops.numeric import compiled
 from symflops.polynomial import Call, Number, Polynomial, Value, add, flat, terms_of
 from symflops.tree import Tree, names, replaced
@@ -29,6 +32,8 @@ from symflops.vocabulary.symbols import is_whole
 
 Point = dict[str, Number]
 _WITNESSES = 300  # points that are tried to find one that meets the conditions
+_SIZES = SHORT.keys() - {"past_len", "causal"}  # what no model has none of
+_SECONDS = 0.05  # to find a point without such a 0
 _SORTED = 3000  # choices of names that are put in order
 _BROKEN = tuple(
     Fraction(*x) for x in ((1, 2), (3, 2), (1, 3), (9, 4), (2, 3), (1, 8), (29, 4))
@@ -158,6 +163,21 @@ class Search:
                     found = point | {n: self.base[n] + value for n in chosen}
                     if self.within(found):
                         yield found
+
+    def of_a_model(self, point: Point) -> Point | None:
+        """The first point that differs among those at which no size is 0, for one that has such a size; None where the
+        point is of a model already, and where none is found soon."""
+        sizes = {n for n in self.names if n in _SIZES or self.where.hint.get(n)}
+        if all(point[n] for n in sizes):
+            return None
+        base = {n: max(low, 1) if n in sizes else low for n, low in self.base.items()}
+        upper = {n: self.where.upper[n] - base[n] for n in self.names if n in self.where.upper}
+        with suppress(deadline.OutOfTimeError), deadline.limit(_SECONDS):
+            for above in islice(in_order_of(self.names, upper), _WITNESSES):
+                found = {n: base[n] + above[n] for n in self.names}
+                if self.differs(found):
+                    return found
+        return None
 
     # ----------------------------------------------------------------------------------------- from a larger point
 

@@ -34,7 +34,8 @@ class Verdict:
     """Whether a candidate formula is right: "equal" is proved, "different" is shown, otherwise "unproven".
 
     `counterexample` gives every symbol a number in the domain at which `candidate_value` and `reference_value` differ;
-    with `smallest` no other of whole numbers has a smaller sum of the formulas' own symbols. `proof` says how equality
+    with `smallest` no other of whole numbers has a smaller sum of the formulas' own symbols, among those at which no
+    size of a model is 0 if there is one. `proof` says how equality
     was proved, or what was tried. `findings` say what is wrong, the most telling one first, and `ratios` how far off
     the candidate is along seq_len, the other symbols at `ratios_at`; of an unproven verdict, findings say how the
     normal forms differ. `renamed`, `unknown`, `assumed`, `conventions` and `dropped` are what the verdict depends on:
