@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from symflops.algebra import substitute
 from symflops.analysis.curves import curves
@@ -18,6 +18,9 @@ from symflops.errors import SymflopsError
 from symflops.function import maximum
 from symflops.hardware import Hardware
 from symflops.polynomial import Value, add, divide, multiply, negate, power, symbol
+
+if TYPE_CHECKING:
+    import sympy
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Turning:
     within: str = ""  # the conditions of the model, in words
 
     @property
-    def expression(self) -> Any:
+    def expression(self) -> sympy.Expr | None:
         """The first edge as a SymPy expression; None where it has no closed form."""
         from symflops.expr import to_sympy
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symflops import files, notebook
 from symflops.algebra import free_symbols, substitute
@@ -30,6 +30,9 @@ from symflops.source import load
 from symflops.storage import amount
 from symflops.tree import exact
 from symflops.units import number
+
+if TYPE_CHECKING:
+    import sympy
 
 _PER_TOKEN = "per token"
 
@@ -77,19 +80,19 @@ class Comparison:
     models: tuple[Model, ...] = ()  # whose conditions hold
 
     @property
-    def difference(self) -> Any:
+    def difference(self) -> sympy.Expr:
         """a - b, as a SymPy expression."""
         from symflops.expr import to_sympy
 
         return to_sympy(self.total.difference)
 
     @property
-    def ratio(self) -> Any:
+    def ratio(self) -> sympy.Expr | None:
         """a / b, as a SymPy expression; None where b is 0."""
         return None if self.total.ratio is None else self.total.ratio.expression
 
     @property
-    def error(self) -> Any:
+    def error(self) -> sympy.Expr | None:
         """By which part of a the other side is off, (b - a)/a, as a SymPy expression; None where a is 0."""
         return None if self.total.error is None else self.total.error.expression
 

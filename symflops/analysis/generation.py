@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symflops import deadline
 from symflops.algebra import substitute
@@ -20,6 +20,9 @@ from symflops.polynomial import Value, add, symbol
 from symflops.source import load
 from symflops.storage import cache
 from symflops.vocabulary.metrics import OWNED, of_each
+
+if TYPE_CHECKING:
+    import sympy
 
 PROMPT, NEW = "prompt_len", "new_tokens"
 
@@ -127,7 +130,7 @@ def _last(domain: Domain) -> Domain:
 
 
 @such_as('kv_cache("llama-2-7b-hf")')
-def kv_cache(model: Any, *, symbolic: bool = False) -> Any:
+def kv_cache(model: Any, *, symbolic: bool = False) -> sympy.Expr:
     """The bytes of the KV cache and of recurrent states once `past_len + seq_len` tokens have been fed, as a SymPy
     expression. Grouped, multi-query and latent caches are what the model appends; a window limits what is kept.
 

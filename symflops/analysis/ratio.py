@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
@@ -14,6 +14,9 @@ from symflops.grouping import grouped
 from symflops.numeric import evaluate
 from symflops.polynomial import Monomial, Number, Polynomial, Value, factored, multiply, value_of
 from symflops.tree import Tree, exact, write
+
+if TYPE_CHECKING:
+    import sympy
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Ratio:
         return write(self.tree)
 
     @property
-    def expression(self) -> Any:
+    def expression(self) -> sympy.Expr:
         """The quotient as a SymPy expression."""
         from symflops.expr import tree_to_sympy
 

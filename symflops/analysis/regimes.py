@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symflops import notebook
 from symflops.algebra import calls_of, free_symbols, substitute
@@ -26,6 +26,9 @@ from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS, check, evaluate, plain
 from symflops.polynomial import Value, add, negate, symbol
 from symflops.source import load
+
+if TYPE_CHECKING:
+    import sympy
 
 
 @dataclass(frozen=True)
@@ -61,22 +64,22 @@ class Regimes:
         return None if value is None else to_sympy(value)
 
     @property
-    def cost(self) -> Any:
+    def cost(self) -> sympy.Expr:
         """The metric itself."""
         return self._expression("cost")
 
     @property
-    def leading(self) -> Any:
+    def leading(self) -> sympy.Expr:
         """The terms that outgrow all others."""
         return self._expression("leading")
 
     @property
-    def marginal(self) -> Any:
+    def marginal(self) -> sympy.Expr:
         """The cost of one more, f(n + 1) - f(n)."""
         return self._expression("marginal")
 
     @property
-    def limit(self) -> Any:
+    def limit(self) -> sympy.Expr | None:
         """What the cost divided by the symbol tends to; None when it grows without bound."""
         return self._expression("limit")
 
@@ -95,7 +98,7 @@ class Regimes:
         return UNITS[self.metric]
 
     @property
-    def elasticity(self) -> Any:
+    def elasticity(self) -> sympy.Expr:
         """By how many per cent the cost grows when the symbol grows by one, d ln cost / d ln symbol, as a SymPy
         expression. Raises SymflopsError for a cost with steps (floor, ceil)."""
         import sympy

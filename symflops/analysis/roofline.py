@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symflops import notebook
 from symflops.algebra import free_symbols, substitute
@@ -33,6 +33,9 @@ from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
 from symflops.source import load
 from symflops.storage import kept_for_next_call
 from symflops.units import number
+
+if TYPE_CHECKING:
+    import sympy
 
 _PER_SECOND = re.compile(r"(?:tok|tokens?)\s*/\s*s(?:ec)?\s*\Z")
 
@@ -109,12 +112,12 @@ class Roofline:
         return sum((layer.seconds for layer in self.layers), Fraction(0))
 
     @property
-    def intensity(self) -> Any:
+    def intensity(self) -> sympy.Expr | None:
         """FLOPs per byte as a SymPy expression in batch_size, seq_len and past_len; None without bytes."""
         return None if self.ratio is None else self.ratio.expression
 
     @property
-    def bytes(self) -> dict[str, Any]:
+    def bytes(self) -> dict[str, sympy.Expr]:
         """Bytes read and written of weights, cache and activations, as SymPy expressions."""
         from symflops.expr import to_sympy
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symflops import numeric
 from symflops.algebra import free_symbols, substitute
@@ -25,6 +25,9 @@ from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
 from symflops.polynomial import Value, negate
 from symflops.source import load
 from symflops.tree import write
+
+if TYPE_CHECKING:
+    import sympy
 
 _SHOWN = 12  # solutions that a sentence lists
 _RELATIONS = {"==": "=", "<=": r"\le", ">=": r"\ge", "<": "<", ">": ">"}
@@ -54,7 +57,7 @@ class Solution:
         return None if self.closed is None else write(grouped(self.closed))
 
     @property
-    def expression(self) -> Any:
+    def expression(self) -> sympy.Expr:
         """The closed form as a SymPy expression; where there is none, the number."""
         from symflops import expr
 
