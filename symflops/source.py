@@ -21,11 +21,13 @@ from symflops.errors import SymflopsError
 from symflops.handles import is_class_name, is_hub_id
 from symflops.model import Model
 
+ModelLike = Model | str | Path | Mapping[str, object]  # what a model may be named by
+
 MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
 @such_as('load("llama-2-7b-hf")')
-def load(model: Any, *, timeout: float = DERIVATION) -> Model:
+def load(model: ModelLike, *, timeout: float = DERIVATION) -> Model:
     """A model: by the name of a shipped one, from a model file, or from whatever `derive` takes as a text or a dict: a
     config.json or its directory, a model type, a hub id, a class.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import pydoc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -97,6 +98,25 @@ def test_every_public_name_is_in_the_help_of_the_package() -> None:
     shown = pydoc.render_doc(symflops, renderer=pydoc.plaintext)
     assert "import_module" not in shown
     assert "_HOMES" not in shown
+
+
+def returned() -> Iterator[tuple[str, str]]:
+    """What every public function, method and property says that it gives."""
+    for name in symflops.__all__:
+        thing = getattr(symflops, name)
+        members = vars(thing).items() if isinstance(thing, type) else [("", thing)]
+        for member, value in members:
+            function = getattr(value, "fget", None) or getattr(value, "func", None) or value
+            if not member.startswith("_") and inspect.isfunction(inspect.unwrap(function)):
+                yield f"{name}.{member}".rstrip("."), str(inspect.signature(function).return_annotation)
+
+
+def test_what_is_given_has_a_type() -> None:
+    """But for the metrics of a Cost, which are ints or SymPy expressions."""
+    kinds = dict(returned())
+    assert len(kinds) > 60
+    metrics = {f"Cost.{metric}" for metric in symflops.METRICS}
+    assert {name for name, kind in kinds.items() if kind in ("Any", "<class 'inspect._empty'>")} <= metrics
 
 
 # ----------------------------------------------------------------------------------------------------- mistaken calls

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from symflops import files, notebook
 from symflops.algebra import free_symbols, substitute
@@ -26,7 +26,7 @@ from symflops.function import maximum
 from symflops.model import Model, model_names
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, check, evaluate, plain
 from symflops.polynomial import Number, Value, add, multiply, negate
-from symflops.source import load
+from symflops.source import ModelLike, load
 from symflops.storage import amount
 from symflops.tree import exact
 from symflops.units import number
@@ -204,8 +204,8 @@ class Comparison:
 
 @such_as('compare("llama-3.1-8b", "llama-2-7b-hf", "flops", by="seq_len")')
 def compare(
-    a: Any,
-    b: Any,
+    a: ModelLike,
+    b: ModelLike,
     metric: str = "flops",
     *,
     by: str = "seq_len",
@@ -231,9 +231,9 @@ def compare(
     Raises SymflopsError for an unknown model, symbol or metric, and for a rule in another unit than the metric's.
     """
     first = load(a)
-    second = None if is_rule(b) else load(b)
+    second = b if is_rule(b) else load(b)
     with first.call("the comparison"):
-        return _compare(first, b if second is None else second, metric, by, rename, values)
+        return _compare(first, second, metric, by, rename, values)
 
 
 def _compare(
@@ -276,7 +276,7 @@ def _cost(model: Model, metric: str, run: Mapping[str, Value]) -> Value:
     return substitute(model.total().value(metric), run)
 
 
-def is_rule(b: Any) -> bool:
+def is_rule(b: object) -> TypeGuard[str]:
     """Whether a text is a formula rather than the name or the path of a model."""
     if not isinstance(b, str) or b in model_names() or b.endswith(".json") or files.exists(b):
         return False

@@ -17,7 +17,7 @@ from symflops.errors import SymflopsError
 from symflops.model import Model
 from symflops.numeric import check
 from symflops.polynomial import Value, add, symbol
-from symflops.source import load
+from symflops.source import ModelLike, load
 from symflops.storage import cache
 from symflops.vocabulary.metrics import OWNED, of_each
 
@@ -66,7 +66,7 @@ def _check_lengths(values: Mapping[str, Any]) -> None:
 
 
 @such_as('generation("llama-2-7b-hf").at(batch_size=1, prompt_len=100, new_tokens=10).flops')
-def generation(model: Any, *, symbolic: bool = False) -> Generation:
+def generation(model: ModelLike, *, symbolic: bool = False) -> Generation:
     """The cost of a prompt of `prompt_len` tokens and of `new_tokens` generated ones, as one closed form in both.
 
     The prompt's own pass yields the first new token, and each further one is a pass of one token over a cache that has
@@ -130,7 +130,7 @@ def _last(domain: Domain) -> Domain:
 
 
 @such_as('kv_cache("llama-2-7b-hf")')
-def kv_cache(model: Any, *, symbolic: bool = False) -> sympy.Expr:
+def kv_cache(model: ModelLike, *, symbolic: bool = False) -> sympy.Expr:
     """The bytes of the KV cache and of recurrent states once `past_len + seq_len` tokens have been fed, as a SymPy
     expression. Grouped, multi-query and latent caches are what the model appends; a window limits what is kept.
 

@@ -25,7 +25,7 @@ from symflops.errors import SymflopsError, expect
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS, check, evaluate, plain
 from symflops.polynomial import Value, add, negate, symbol
-from symflops.source import load
+from symflops.source import ModelLike, load
 
 if TYPE_CHECKING:
     import sympy
@@ -173,7 +173,7 @@ class Regimes:
 
 @such_as('regimes("llama-2-7b-hf", "seq_len", metric="flops")')
 def regimes(
-    model: Any, by: str = "seq_len", metric: str = "flops", *, symbolic: bool = False, **values: Any
+    model: ModelLike, by: str = "seq_len", metric: str = "flops", *, symbolic: bool = False, **values: Any
 ) -> Regimes:
     """How a metric of a model grows with one symbol, and which component dominates from where to where.
 

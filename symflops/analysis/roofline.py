@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symflops import notebook
@@ -30,7 +31,7 @@ from symflops.hardware import Hardware, load_hardware
 from symflops.model import Model
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
-from symflops.source import load
+from symflops.source import ModelLike, load
 from symflops.storage import kept_for_next_call
 from symflops.units import number
 
@@ -180,8 +181,8 @@ class Roofline:
 
 @such_as('roofline("llama-2-7b-hf", "h100-sxm", batch_size=8, seq_len=1, past_len=2048)')
 def roofline(
-    model: Any,
-    hardware: Any,
+    model: ModelLike,
+    hardware: Hardware | str | Path,
     *,
     dtype: str | None = None,
     devices: int | None = None,

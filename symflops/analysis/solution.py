@@ -23,7 +23,7 @@ from symflops.grouping import grouped
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
 from symflops.polynomial import Value, negate
-from symflops.source import load
+from symflops.source import ModelLike, load
 from symflops.tree import write
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _side(solution: Solution) -> str:
 
 @such_as('solve("llama-2-7b-hf", "weights + cache <= 80 GiB", "batch_size", seq_len=4096)')
 def solve(
-    model: Any,
+    model: ModelLike,
     text: str,
     symbol: str,
     *,
