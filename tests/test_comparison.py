@@ -23,7 +23,7 @@ def test_two_models_component_by_component() -> None:
     gone = 32 * (2 * 2 * 4096 * 24 * 128 + 24 * 128 * 7 // 2)
     assert str(parts["self_attn"].difference) == f"{gone}*batch_size*seq_len"
     point = {"batch_size": 3, "seq_len": 100}
-    assert sum(symflops.Cost.of(flops=p.difference).bind(**point).values[0] for p in parts.values()) == (
+    assert sum(symflops.Cost.of(flops=p.difference).bind(**point).value("flops") for p in parts.values()) == (
         symflops.load(LLAMA).total().at(**point).flops - symflops.load("llama-3.1-8b").total().at(**point).flops
     )
     assert found.crossings == []
