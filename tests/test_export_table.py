@@ -251,7 +251,12 @@ def test_a_half_character_of_a_name_does_not_stop_a_table(say: Any, tmp_path: Pa
         (["--units", "Q!"], "--units 'Q!'"),
         (["--format", "csv", "--units", "G"], "--format csv has every digit; --units and --digits are for"),
         (["--format", "json", "--digits", "3"], "--format json has every digit"),
-        (["--standalone"], "--standalone, --environment and --width are for --format latex, not markdown"),
+        (["--standalone"], "--standalone, --environment, --width, --caption and --label are for --format latex, not"),
+        (["--caption", "Cost"], "--standalone, --environment, --width, --caption and --label are for --format latex"),
+        (["--format", "latex", "--label", "a}b"], "--label 'a}b': letters, digits and any of . : / + - _"),
+        (["--format", "csv", "--name-column", "flops=F"], "--format csv has the full names; --name-column is for"),
+        (["--name-column", "flop=F"], "--name-column flop: no such column; did you mean 'flops'?"),
+        (["--name-row", "lm_haed=head"], "--name-row lm_haed: no such row; did you mean 'lm_head'?"),
         (["--digits", "0"], "--digits"),
         (["--depth", "0"], "--depth"),
         (["--format", "latex", "--long"], "--long is not for --format latex"),
@@ -274,3 +279,40 @@ def test_a_broken_assumption_stops_a_table(refuse: Any) -> None:
 def test_a_metric_that_cannot_be_computed_names_the_model() -> None:
     with pytest.raises(SymflopsError, match="unknown symbol 'q'"):
         table([symflops.load(LLAMA)], ["flops"], given={"q": 1})
+
+
+def test_rows_and_columns_by_other_names(say: Any) -> None:
+    names = ("--name-row", "lm_head=output head", "--name-row", "model.norm=norms", "--name-column", "flops=FLOPs")
+    lines = say("table", "llama-2-7b-hf", *names).splitlines()
+    assert " | FLOPs | " in lines[0]
+    assert [line for line in lines if line.startswith("| `output head` | ")]
+    # One row stands for three norms, and any of its paths names it.
+    assert [line for line in lines if line.startswith("| `norms` | ")]
+    assert not [line for line in lines if "lm_head" in line or "layernorm" in line]
+    latex = say("table", "llama-2-7b-hf", "--format", "latex", *names)
+    assert "\noutput head & 1 & " in latex
+    assert " & FLOPs & " in latex
+
+
+def test_a_caption_and_a_label_of_one_s_own(say: Any) -> None:
+    """What is counted is said all the same, below the table."""
+    ours = say("table", "gpt2", "--format", "latex")
+    text = say("table", "gpt2", "--format", "latex", "--caption", "100% of_it", "--label", "tab:gpt2")
+    assert r"\caption{100\% of\_it\label{tab:gpt2}}" in text
+    said = ours.partition(r"\caption{")[2].partition("}\\\\\n")[0]
+    assert said.startswith("Cost of ")
+    assert said in text.partition(r"\end{longtable}")[2]
+    assert r"\label" not in ours
+
+
+def test_a_long_formula_is_printed_once(say: Any) -> None:
+    """Of products of matrices FLOPs and matmul FLOPs are one formula; the long ones go below, with one mark."""
+    columns = ("--columns", "path,flops,matmul_flops")
+    deepseek = str(Path(__file__).parent / "data" / "deepseek-v3.json")
+    text = say("table", deepseek, "--depth", "4", "--format", "latex", *columns, "--width", "30")
+    cells = [cell for line in text.splitlines() if line.endswith(r" \\") for cell in line[:-3].split(" & ")[1:]]
+    formulas = [cell for cell in cells if len(cell) > 150]
+    assert len(formulas) == len(set(formulas))
+    below = text.partition(r"\end{longtable}")[2]
+    for mark in {cell for cell in cells if cell.startswith("$F_")}:
+        assert below.count(mark.removesuffix("$") + " = ") == 1

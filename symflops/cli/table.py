@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated
 
@@ -71,18 +72,35 @@ def table(
         float | None,
         typer.Option("--width", metavar="CM", min=5, max=200, help="LaTeX: cm of the text that the table goes into"),
     ] = None,
+    caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="LaTeX: in place of ours")] = "",
+    label: Annotated[str, typer.Option("--label", metavar="NAME", help="LaTeX: what \\ref names, as tab:cost")] = "",
+    name_row: Annotated[
+        list[str] | None,
+        typer.Option("--name-row", metavar="PATH=NAME", help="another name for the row of this layer; repeatable"),
+    ] = None,
+    name_column: Annotated[
+        list[str] | None,
+        typer.Option("--name-column", metavar="COLUMN=NAME", help="another heading for a column; repeatable"),
+    ] = None,
 ) -> None:
     """What each distinct layer costs: closed forms, or numbers when -B and -S are given.
 
     Equal layers are one row, with all their runs. Without numbers the formulas are in the architecture's symbols, and
     the legend has the config's values; with --numeric the config's numbers are in the formulas.
     """
-    _check(output, units, digits, short, standalone, environment, width)
+    only_latex = bool(standalone or environment is not Environment.longtable or width is not None or caption or label)
+    _check(output, units, digits, short, only_latex)
+    if not re.fullmatch(r"[\w.:/+-]*", label, re.ASCII):
+        raise SymflopsError(f"--label {label[:60]!r}: letters, digits and any of . : / + - _")
+    if name_column and output in (Format.csv, Format.json):
+        raise SymflopsError(f"--format {output} has the full names; --name-column is for markdown and latex")
+    names = request.pairs(name_row, "--name-row"), request.pairs(name_column, "--name-column")
     chosen = _columns(columns, metric, len(models))
     resolved = [point.resolve(name) for name in models]
     given = resolved[0][1]
     for model, _ in resolved:
         model.check_assumptions(model.total().with_defaults(given) if given else {})
+    from symflops.export.table import named
     from symflops.export.table import table as build
 
     keep = not given if symbolic is None else symbolic
@@ -95,14 +113,16 @@ def table(
             depth=depth,
             each=each,
         )
+        built = named(built, *names)
         scale, figures = units or "engineering", digits or 4
         if output is Format.latex:
             from symflops.export.latex_table import CM, latex_table
 
             points = width * CM if width else None
             text = latex_table(
-                built, scale=scale, digits=figures, standalone=standalone, environment=environment, width=points
-            )
+                built, scale=scale, digits=figures, standalone=standalone, environment=environment, width=points,
+                caption=caption, reference=label,
+            )  # fmt: skip
         else:
             from symflops.export import plain
 
@@ -127,9 +147,7 @@ def _check(
     units: str | None,
     digits: int | None,
     short: bool | None,
-    standalone: bool,
-    environment: Environment,
-    width: float | None,
+    only_latex: bool,
 ) -> None:
     """Options that say nothing in this format are mistakes."""
     if units is not None and units not in SCALES:
@@ -139,8 +157,9 @@ def _check(
     if output is Format.latex:
         if short is False:
             raise SymflopsError("--long is not for --format latex, whose symbols are letters with a legend")
-    elif standalone or environment is not Environment.longtable or width is not None:
-        raise SymflopsError(f"--standalone, --environment and --width are for --format latex, not {output}")
+    elif only_latex:
+        options = "--standalone, --environment, --width, --caption and --label"
+        raise SymflopsError(f"{options} are for --format latex, not {output}")
 
 
 def _columns(columns: str | None, metrics: list[str] | None, models: int) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ too many lines in its cell is given below the table, where it has the whole widt
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
@@ -30,6 +31,7 @@ _SEPARATION = 6.0  # pt between two columns
 # A formula in a narrow column breaks after any sign.
 _SETTING = r"\renewcommand{\arraystretch}{1.15}\emergencystretch=3em\binoppenalty=0 "
 _SHORT = 6.0  # em; a formula like 2L + 1 stays on one line
+_ONCE = 12.0  # em; a formula that is wider and stands in several cells goes below, once
 _LINES = 7  # of a formula in a cell; a longer one goes below
 _HEADINGS = {**{metric.name: metric.title for metric in metrics.TABLE}, "path": "layer", "count": "runs"}
 
@@ -55,16 +57,21 @@ def latex_table(
     standalone: bool = False,
     environment: str = "longtable",
     width: float | None = None,
+    caption: str = "",
+    reference: str = "",
 ) -> str:
     """The table with caption, legend and, where needed, formulas below it.
 
     `standalone` makes a document of it. `environment` is "longtable", which goes over pages, or "table" or "table*", a
     float on one page. `width` is that of the text it goes into, in pt (default: an article's 345; of the page where it
-    is standalone).
+    is standalone). A `caption` stands instead of ours, which then goes below; `reference` is for `\\ref`.
     """
     names = notation.symbols(table.free_symbols)
-    moved: list[tuple[str, Tree]] = []
+    moved: dict[Tree, str] = {}  # formulas below the table, each with its mark
     rows = [_row(table, line.texts, line.entries, names, scale, digits) for line in table.lines]
+    for row, line in zip(rows, table.lines, strict=True):
+        if line.name and "path" in table.places:
+            row[table.places.index("path")] = _words(line.name)
     rows.append(_row(table, {"path": ""}, [Entry(None, total, 1.0) for total in table.totals], names, scale, digits))
     if table.places:
         rows[-1][0] = _Cell(r"\textbf{total}", 3, 3)
@@ -80,19 +87,24 @@ def latex_table(
         )
     usable = (available - _gaps(heads)) / em
     widths = _shared([*rows, heads], usable)
+    often = Counter(cell.tree for row in rows for cell in row if cell.tree is not None)
     for row in rows:
         for i, cell in enumerate(row):
-            if cell.tree is not None and ceil(1.25 * cell.width / widths[i]) > _LINES:
-                mark = rf"F_{{{len(moved) + 1}}}"
-                moved.append((mark, cell.tree))
+            if cell.tree is None:
+                continue
+            again = often[cell.tree] > 1 and cell.width > _ONCE
+            if again or ceil(1.25 * cell.width / widths[i]) > _LINES:
+                mark = moved.setdefault(cell.tree, rf"F_{{{len(moved) + 1}}}")
                 row[i] = _Cell(f"${mark}$", 2, 2)
     if moved:  # the columns are needed for less now
         widths = _shared([*rows, heads], usable)
-    parts = [_begin(table, heads, widths, environment, size, usable * em)]
+    above = (_prose(caption) if caption else _caption(table)) + (rf"\label{{{reference}}}" if reference else "")
+    parts = [_begin(table, heads, widths, environment, size, usable * em, above)]
     lines = [" & ".join(c.shown(names, w) for c, w in zip(row, widths, strict=True)) + r" \\" for row in rows]
     parts += [*lines[:-1], r"\midrule", lines[-1], _end(environment)]
-    below = [_legend(names, table)] if names else []
-    below += [rf"${mark} = {{}}{notation.inline(tree, names, 0.8 * usable)}$" for mark, tree in moved]
+    below = [_caption(table)] if caption else []
+    below += [_legend(names, table)] if names else []
+    below += [rf"${mark} = {{}}{notation.inline(tree, names, 0.8 * usable)}$" for tree, mark in moved.items()]
     if below:
         paragraphs = "\n\n".join(rf"\noindent {text}\par" for text in below)
         parts.append(rf"{{\{size}{_SETTING}\raggedright" + f"\n{paragraphs}}}")
@@ -132,6 +144,11 @@ def _name(text: str) -> _Cell:
     shown = latex.name(text) if text else ""
     pieces = [_plain_length(piece) for piece in shown.removeprefix(r"\texttt{").split(r"\allowbreak{}")]
     return _Cell(shown, 0.54 * sum(pieces), 0.54 * max(pieces))
+
+
+def _words(text: str) -> _Cell:
+    """A name that somebody gave, in roman type; it breaks between words."""
+    return _Cell(_prose(text), _width(text), max(map(_width, text.split())))
 
 
 def _plain_length(text: str) -> int:
@@ -181,7 +198,7 @@ def _heads(table: Table, scale: str) -> list[_Cell]:
     heads = []
     for column in [*table.places, *table.quantities * len(table.models)]:
         noun = unit(column, scale) if column in table.metrics and table.point is not None else ""
-        text = _HEADINGS.get(column, column) + (f" [{noun}]" if noun else "")
+        text = table.headings.get(column, _HEADINGS.get(column, column)) + (f" [{noun}]" if noun else "")
         heads.append(
             _Cell(latex.escaped(text).replace(r"\ ", " "), 0.55 * len(text), 0.6 * max(map(len, text.split())))
         )
@@ -213,19 +230,33 @@ def _need(rows: Sequence[Sequence[_Cell]], heads: Sequence[_Cell]) -> float:
 
 
 def _shared(rows: Sequence[Sequence[_Cell]], usable: float) -> list[float]:
-    """The width of each column: what it needs at least, and of the rest a share by how much more it could use."""
-    columns = _columns(rows)
-    left = usable - sum(least for least, _ in columns)
-    wishes = [min(wanted, 60.0) - least if wanted > least else 0.0 for least, wanted in columns]
-    part = min(1.0, left / sum(wishes)) if sum(wishes) else 0.0
-    return [least + part * wish for (least, _), wish in zip(columns, wishes, strict=True)]
+    """The width of each column: what it needs at least, and else the same share of what it could use in all of them,
+    so that their cells take about as many lines."""
+    columns = [(least, min(wanted, 60.0)) for least, wanted in _columns(rows)]
+
+    def widths(share: float) -> list[float]:
+        return [max(least, share * wanted) for least, wanted in columns]
+
+    low, high = 0.0, 1.0
+    if sum(widths(high)) <= usable:
+        return widths(high)
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(widths(middle)) <= usable else (low, middle)
+    return widths(low)
 
 
 # ------------------------------------------------------------------------------------------------------------ the frame
 
 
 def _begin(
-    table: Table, heads: Sequence[_Cell], widths: Sequence[float], environment: str, size: str, usable: float
+    table: Table,
+    heads: Sequence[_Cell],
+    widths: Sequence[float],
+    environment: str,
+    size: str,
+    usable: float,
+    above: str,
 ) -> str:
     per_em = dict(_SIZES)[size]
     numbers = table.point is not None
@@ -237,7 +268,7 @@ def _begin(
         specification.append(rf">{{{aligned}\arraybackslash}}p{{{length}}}")
     columns = "@{}\n" + "\n".join(specification) + "\n@{}"
     head = _head(table, heads)
-    caption = rf"\caption{{{_caption(table)}}}"
+    caption = rf"\caption{{{above}}}"
     setup = rf"\setlength{{\tabcolsep}}{{{_SEPARATION / 2:g}pt}}"
     if environment == "longtable":
         again = rf"\multicolumn{{{len(heads)}}}{{@{{}}l@{{}}}}{{\tablename\ \thetable, continued}}\\"

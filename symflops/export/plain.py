@@ -24,11 +24,11 @@ from symflops.units import exact_number, printable, scaled, unit
 def markdown(table: Table, *, short: bool = True, scale: str = "engineering", digits: int = 4) -> str:
     """A table in GitHub's Markdown, with the legend of its symbols and what is counted below it."""
     names = short_names(table.free_symbols) if short else {name: name for name in table.free_symbols}
-    header = list(table.places)
+    header = [table.headings.get(column, column) for column in table.places]
     for model in table.models:
         prefix = f"{_code(model.name)} " if len(table.models) > 1 else ""
         shown = scale if table.point is not None else "engineering"
-        header += [prefix + _heading(column, shown) for column in table.quantities]
+        header += [prefix + _heading(column, shown, table.headings) for column in table.quantities]
     rules = ["---"] * len(table.places) + ["---:"] * len(table.quantities) * len(table.models)
 
     def cells(entries: Sequence[Entry | None]) -> list[str]:
@@ -65,9 +65,9 @@ def _meaning(new: str, name: str, table: Table) -> str:
     return " = ".join([_code(new), *([_code(name)] if name != new else []), *([numbers] if numbers else [])])
 
 
-def _heading(column: str, scale: str) -> str:
+def _heading(column: str, scale: str, headings: Mapping[str, str]) -> str:
     noun = unit(column, scale) if column in UNITS else ""
-    return column.replace("_", " ") + (f" [{noun}]" if noun else "")
+    return headings.get(column, column.replace("_", " ")) + (f" [{noun}]" if noun else "")
 
 
 def _cell(entry: Entry, column: str, names: Mapping[str, str], scale: str, digits: int) -> str:

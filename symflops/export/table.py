@@ -7,7 +7,7 @@ model of the table. Its cells are closed forms, or exact numbers when the table 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from symflops import polynomial, progress
@@ -41,11 +41,12 @@ class Line:
     class_name: str
     formula: str
     entries: tuple[Entry | None, ...]
+    name: str = ""  # instead of the paths
 
     @property
     def texts(self) -> dict[str, str]:
         """What stands in the columns of a row."""
-        return dict(zip(PLACE, (label(self.paths), self.class_name, self.formula), strict=True))
+        return dict(zip(PLACE, (self.name or label(self.paths), self.class_name, self.formula), strict=True))
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Table:
     point: Mapping[str, Any] | None
     each: bool = False
     bound: Mapping[str, Any] = field(default_factory=dict)
+    headings: Mapping[str, str] = field(default_factory=dict)  # of columns, in place of their usual ones
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -144,6 +146,27 @@ def table(
         lines.append(Line(paths, some.class_name, some.formula, tuple(entries)))
     point = given if numbers else None
     return Table(tuple(models), tuple(lines), totals, tuple(columns), point, each, {} if numbers else given)
+
+
+def named(table: Table, rows: Mapping[str, str], columns: Mapping[str, str]) -> Table:
+    """The table with other names for rows, each called by what stands in its first column or by one of its paths, and
+    for columns.
+
+    Raises SymflopsError for a row or a column that the table does not have, and for a row that is named twice.
+    """
+    lines = list(table.lines)
+    for old, new in rows.items():
+        at = [i for i, line in enumerate(table.lines) if old in (label(line.paths), *line.paths)]
+        if not at:
+            known = [label(line.paths) for line in table.lines]
+            raise SymflopsError(f"--name-row {old[:60]}: no such row{nearest(old, known)}")
+        if lines[at[0]].name:
+            raise SymflopsError(f"--name-row {old[:60]}: that row is named already, {lines[at[0]].name[:60]}")
+        lines[at[0]] = replace(lines[at[0]], name=new)
+    for old in columns:
+        if old not in table.columns:
+            raise SymflopsError(f"--name-column {old[:60]}: no such column{nearest(old, table.columns)}")
+    return replace(table, lines=tuple(lines), headings=columns)
 
 
 def _sum(costs: Sequence[Cost]) -> Cost:
