@@ -18,6 +18,7 @@ from symflops.vocabulary.symbols import BYTE_SYMBOLS as BYTE_SYMBOLS
 from symflops.vocabulary.symbols import RUN_SYMBOLS as RUN_SYMBOLS
 
 _PRINTABLE = 13_000  # bits
+_LARGEST = 65_536  # bits of a number that is no fraction, before and after the point
 
 
 def check(name: str, value: Any) -> Number:
@@ -160,6 +161,8 @@ def _irrational(function: str, x: Fraction, *others: Fraction) -> Number:
         base, *more = (mpf(n.numerator) / n.denominator for n in (x, *others))
         result = {"sqrt": sqrt, "log2": lambda y: log(y, 2), "**": power}[function](base, *more)
         sign, mantissa, shift, _ = result._mpf_
+    if abs(shift) > _LARGEST:
+        raise SymflopsError(f"power of more than {_LARGEST:,} bits at this point")
     return exact(Fraction((-1) ** sign * int(mantissa)) * Fraction(2) ** int(shift))
 
 

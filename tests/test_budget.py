@@ -276,3 +276,12 @@ def test_importing_a_library_takes_nobody_s_time(monkeypatch: pytest.MonkeyPatch
 def test_a_long_text_is_no_file_name() -> None:
     with pytest.raises(SymflopsError, match="has no symbol 'n0'"):
         symflops.compare("gpt2", "+".join(names(2000)))
+
+
+@pytest.mark.parametrize("text", ["(a + 1/2)**(b + 1/2)", "(1/(a + 1/2))**(b + 1/2)"])
+def test_an_irrational_power_of_very_many_digits_is_refused(text: str) -> None:
+    """Its exponent alone fits: written out it took all memory that there is."""
+    cost = symflops.Cost.of(flops=text)
+    with pytest.raises(SymflopsError, match=r"^power of more than 65,536 bits at this point$"):
+        cost.at(a=3, b=10**12)
+    assert symflops.Cost.of(flops="(a + 1/2)**(b + 1/2)").at(a=3, b=1).flops == 7  # 3.5*sqrt(3.5) = 6.548
