@@ -23,6 +23,7 @@ from symflops.vocabulary import metrics
 from symflops.vocabulary.metrics import METRICS as METRICS
 from symflops.vocabulary.metrics import UNITS as UNITS
 from symflops.vocabulary.metrics import of_each
+from symflops.vocabulary.symbols import ELEMENT, RUN, RunSymbols
 
 if TYPE_CHECKING:
     import sympy
@@ -69,6 +70,7 @@ class Cost:
     evaluated: bool = False
     domain: Domain = NO_CONDITIONS
     dtype_bytes: Number | None = None  # nothing was said of it: 2
+    run: RunSymbols = RUN  # of its model, whose defaults they have
     known: Mapping[str, tuple[Value, ...]] = field(default_factory=dict, compare=False)  # what was put in for symbols
 
     def __hash__(self) -> int:
@@ -94,10 +96,11 @@ class Cost:
         values = of_each(lambda metric: polynomial.add(self.by_metric[metric], other.by_metric[metric]))
         names = self.known.keys() | other.known.keys()
         both = {n: tuple(dict.fromkeys((*self.known.get(n, ()), *other.known.get(n, ())))) for n in names}
-        return Cost(values, domain=self.domain & other.domain, dtype_bytes=self._common_dtype_bytes(other), known=both)
+        dtype_bytes, run = self._common_dtype_bytes(other), self.run | other.run
+        return Cost(values, domain=self.domain & other.domain, dtype_bytes=dtype_bytes, run=run, known=both)
 
     def _common_dtype_bytes(self, other: Cost) -> Number | None:
-        mine, theirs = (cost.dtype_bytes or 2 if cost.has_bytes else None for cost in (self, other))
+        mine, theirs = (cost.defaults[ELEMENT] if cost.has_bytes else None for cost in (self, other))
         if None not in (mine, theirs) and mine != theirs:
             shown = " and ".join(str(numeric.plain(n)) for n in (mine, theirs) if n is not None)
             raise SymflopsError(f"two costs with other dtype_bytes by default, {shown}: bind all bytes before adding")
@@ -181,7 +184,7 @@ class Cost:
         """
         self._check_names(values)
         numbers = {name: numeric.check(name, value) for name, value in values.items()}
-        dtype_bytes = numbers.get("dtype_bytes", self.dtype_bytes)  # weights and cache follow what is put in
+        dtype_bytes = numbers.get(ELEMENT, self.dtype_bytes)  # weights and cache follow what is put in
         return replace(self.substitute(numbers), dtype_bytes=dtype_bytes)
 
     def substitute(self, values: Mapping[str, Value]) -> Cost:
@@ -194,7 +197,7 @@ class Cost:
     def _check_names(self, given: Mapping[str, Any]) -> None:
         """Refuse what is no symbol of the cost, and another number for one that was put in already."""
         open_ones = self.free_symbols | self.domain.free_symbols
-        numeric.check_names(given, open_ones | self.known.keys())
+        numeric.check_names(given, open_ones | self.known.keys(), self.run)
         for name in self.known.keys() & given.keys() - open_ones:
             if self.known[name] != (given[name],):
                 there = " and ".join(write(grouped(value)) for value in self.known[name])
@@ -222,7 +225,16 @@ class Cost:
 
     def with_defaults(self, values: Mapping[str, Any]) -> dict[str, Number]:
         """Checked numbers for symbols, completed by the defaults of the run symbols."""
-        return numeric.with_defaults(values, 2 if self.dtype_bytes is None else self.dtype_bytes)
+        return numeric.with_defaults(values, self._own_defaults, self.run)
+
+    @property
+    def defaults(self) -> dict[str, Number]:
+        """The numbers of the run symbols that have one where nobody gives them."""
+        return self.run.completed({}, self._own_defaults)
+
+    @property
+    def _own_defaults(self) -> dict[str, Number]:
+        return {} if self.dtype_bytes is None else {ELEMENT: self.dtype_bytes}
 
     @cached_property
     def _evaluator(self) -> numeric.Evaluator:
@@ -298,11 +310,9 @@ class Cost:
         points = {name: axis for name, axis in axes.items() if not is_number(axis)}
         numbers = self.with_defaults({name: axis for name, axis in axes.items() if name not in points})
         swept = {name: number for name, number in numbers.items() if name not in points}
-        if "dtype_bytes" in points:  # then the others follow it, as they do in `at`
-            follow = {n: polynomial.symbol("dtype_bytes") for n in ("weight_bytes", "cache_bytes") if n not in axes}
-            bindings: dict[str, Value] = {**swept, **follow}
-        else:
-            bindings = {**swept}
+        # What follows a swept symbol follows it here, as it does in `at`.
+        follow = {n: to for n, row in self.run.items() if (to := row.follows) in points and n not in axes}
+        bindings: dict[str, Value] = {**swept, **{n: polynomial.symbol(to) for n, to in follow.items() if to}}
         grid = arrays.grid(points)
         with self._call("the sweep"):
             values = of_each(lambda metric: algebra.substitute(self.by_metric[metric], bindings))

@@ -20,7 +20,7 @@ from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.polynomial import Number, Value, add, is_integer, is_nonnegative, negate, symbol, terms_of
 from symflops.tree import Tree, write
-from symflops.vocabulary.symbols import POSITIVE
+from symflops.vocabulary.symbols import POSITIVE, RUN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _HOLDS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
-_RUNS = tuple(f"{name} >= 1" for name in POSITIVE)
+_RUNS = tuple(f"{name} >= {RUN[name].lowest}" for name in POSITIVE)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from symflops import deadline
 from symflops.factoring import divided, factors
 from symflops.polynomial import Call, Monomial, Number, Polynomial, Value, factored, flat, terms_of, value_of
 from symflops.tree import MAX_DEPTH, Known, Tree, depth, write
+from symflops.vocabulary.symbols import BYTE_SYMBOLS, RUN
 
 # Factors are written in this order, then by name: bytes per element, batch, length, architecture, past, causal.
-_FIRST = ("dtype_bytes", "weight_bytes", "cache_bytes", "batch_size", "seq_len")
-_LAST = ("past_len", "causal")
+_FIRST = (*BYTE_SYMBOLS, *(name for name, row in RUN.items() if row.default is None))
+_LAST = tuple(name for name in RUN if name not in _FIRST)
 _SEARCH = 24  # up to so many terms, more than one factoring is tried at each level
 _EFFORT = 400_000  # characters written to compare factorings; what remains then is left as a plain sum
 _READ = (
@@ -26,9 +27,8 @@ _READ = (
 _NESTED = 40  # factorings inside of one another
 
 # What engineers write by hand. A name that is not here, or taken, keeps its full length.
-SHORT = {
-    "batch_size": "B", "seq_len": "S", "past_len": "P", "causal": "c", "dtype_bytes": "b", "weight_bytes": "b_w",
-    "cache_bytes": "b_kv", "num_hidden_layers": "L", "n_layer": "L", "hidden_size": "h", "n_embd": "h",
+SHORT = {name: row.letter for name, row in RUN.items() if row.letter} | {
+    "num_hidden_layers": "L", "n_layer": "L", "hidden_size": "h", "n_embd": "h",
     "intermediate_size": "i", "vocab_size": "V", "num_attention_heads": "n", "n_head": "n",
     "num_key_value_heads": "n_kv", "head_dim": "d", "num_local_experts": "E", "num_experts": "E",
     "num_experts_per_tok": "k", "moe_intermediate_size": "i_e", "sliding_window": "W", "state_size": "N",

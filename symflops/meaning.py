@@ -16,15 +16,17 @@ from itertools import islice
 from symflops.errors import SymflopsError
 from symflops.grouping import SHORT
 from symflops.tree import Tree, read
+from symflops.vocabulary.symbols import RUN
+
+
+def _run(are_bytes: bool) -> dict[str, tuple[str, str]]:
+    rows = [row for row in RUN.values() if row.is_bytes == are_bytes and row.quantity]
+    return {row.quantity: (f"{row.name} {row.words}", row.letters) for row in rows}
+
 
 # quantity: (names that mean nothing else, letters and abbreviations that may mean it)
-_QUANTITIES: dict[str, tuple[str, str]] = {
-    "batch": ("batch_size batch bs bsz batchsize n_batch num_sequences", "B b N"),
-    "length": (
-        "seq_len seqlen seq_length sequence_length sequence_len seq context_len context_length ctx n_ctx q_len",
-        "S s T n L t",
-    ),
-    "past": ("past_len past past_length cache_len kv_len_past prefix_len n_past", "P p"),
+_QUANTITIES = {
+    **_run(are_bytes=False),
     "hidden": (
         "hidden_size n_embd d_model hidden hidden_dim embed_dim embedding_dim model_dim dim dmodel width",
         "h H d D E",
@@ -43,10 +45,7 @@ _QUANTITIES: dict[str, tuple[str, str]] = {
     "experts": ("num_local_experts num_experts n_experts experts n_routed_experts", "E e X"),
     "experts of a token": ("num_experts_per_tok top_k topk experts_per_token n_experts_per_tok k_experts", "k K"),
     "expert inner": ("moe_intermediate_size expert_dim d_expert", "m f i"),
-    "causal": ("causal is_causal", "c"),
-    "bytes": ("dtype_bytes bytes_per_element bytes_per_elem elem_bytes element_size dtype_size itemsize nbytes", "b e"),
-    "weight bytes": ("weight_bytes w_bytes weight_dtype_bytes bytes_per_weight bytes_per_param", "b_w w"),
-    "cache bytes": ("cache_bytes kv_bytes kv_cache_bytes cache_dtype_bytes", "b_kv"),
+    **_run(are_bytes=True),
     "window": ("sliding_window window window_size", "W w"),
     "parameters": ("parameters params num_parameters num_params n_parameters n_params parameter_count", "N"),
     "active parameters": (

@@ -26,7 +26,7 @@ from symflops.polynomial import Number, Value
 from symflops.rows import Row as Row
 from symflops.rows import Rows as Rows
 from symflops.tree import names, read
-from symflops.vocabulary.symbols import DTYPES
+from symflops.vocabulary.symbols import DTYPES, RUN, RunSymbols
 
 if TYPE_CHECKING:
     from networkx import DiGraph
@@ -68,6 +68,7 @@ class Model:
     class_name: str = ""
     unproven: str = ""
     dtype: str = ""  # of the config, such as bfloat16: its bytes are the default of dtype_bytes
+    run: RunSymbols = RUN  # the symbols of a call, with their defaults
     expects: tuple[str, ...] = ()  # comparisons that hold in usual use, though the formulas hold beyond them
     notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, to be said beside every number
 
@@ -131,7 +132,7 @@ class Model:
 
     def _within_domain(self, cost: Cost) -> Cost:
         """What a part of the model costs, where the model's conditions hold, in its data type."""
-        return replace(cost, domain=self.domain, dtype_bytes=DTYPES.get(self.dtype))
+        return replace(cost, domain=self.domain, dtype_bytes=DTYPES.get(self.dtype), run=self.run)
 
     def _in_numbers(self, cost: Cost) -> Cost:
         values = {metric: algebra.substitute(value, self.symbols) for metric, value in cost.by_metric.items()}

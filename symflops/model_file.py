@@ -13,11 +13,10 @@ from symflops.errors import SymflopsError, nearest
 from symflops.formula import formula_for_class, load_formula
 from symflops.grouping import grouped
 from symflops.layer import Interned, Layer, Part
-from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read, write
 from symflops.vocabulary.metrics import METRICS, REQUIRED, of_each
-from symflops.vocabulary.symbols import DTYPES
+from symflops.vocabulary.symbols import DTYPES, RUN, RunSymbols
 
 MAX_FILE = 64 * 2**20  # bytes of a model file
 MAX_DEPTH = 100  # of nested layers
@@ -56,7 +55,8 @@ def layers_of(data: Mapping[str, Any]) -> int:
 class Reading:
     """One model file being read: its declared names, and the layers seen so far by content."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: RunSymbols = RUN) -> None:
+        self.run = run
         self.interned = Interned()
         self.texts: dict[str, Value] = {}
         self.declared: set[str] = set()
@@ -77,14 +77,14 @@ class Reading:
         _check_keys(data, _MODEL_KEYS, "")
         symbols = _expect(data.get("symbols", {}), dict, "symbols")
         for name, value in symbols.items():
-            if not NAME.match(name) or name in RUN_SYMBOLS:
+            if not NAME.match(name) or name in self.run:
                 raise SymflopsError(f"symbols: {name[:100]!r} cannot name an architecture symbol")
             if type(value) is str:
                 self.declared = set(symbols)
                 self.value(value, f"symbols.{name}")
             elif value is not None and (type(value) is not int or value < 0):
                 raise SymflopsError(f"symbols.{name}: expected a nonnegative integer or a formula, got {value!r}")
-        self.declared = {*symbols, *RUN_SYMBOLS}
+        self.declared = {*symbols, *self.run}
         self.texts.clear()
         assumes = _expect(data.get("assumes", []), list, "assumes")
         for i, text in enumerate(assumes):

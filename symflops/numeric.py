@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
+from types import MappingProxyType
 from typing import Any
 
 from symflops import deadline
@@ -15,6 +16,7 @@ from symflops.number import number_power, rational_logarithm2, rational_root
 from symflops.polynomial import Call, Number, Polynomial, Value, terms_of
 from symflops.tree import exact
 from symflops.vocabulary.symbols import BYTE_SYMBOLS as BYTE_SYMBOLS
+from symflops.vocabulary.symbols import RUN, RunSymbols
 from symflops.vocabulary.symbols import RUN_SYMBOLS as RUN_SYMBOLS
 
 _PRINTABLE = 13_000  # bits
@@ -34,8 +36,9 @@ def check(name: str, value: Any) -> Number:
         raise SymflopsError(
             f"{name} = {plain(number) if isinstance(value, Fraction) else value}: must be a nonnegative {kind}"
         )
-    if name == "causal" and number not in (0, 1):
-        raise SymflopsError(f"causal = {value}: must be 0 or 1")
+    most = RUN[name].highest if name in RUN else None
+    if most is not None and number > most:
+        raise SymflopsError(f"{name} = {value}: must be {'0 or 1' if most == 1 else f'at most {most}'}")
     if type(number) is int and number.bit_length() > 1024:
         raise SymflopsError(f"{name}: integer of more than 1024 bits")
     return number
@@ -50,15 +53,11 @@ def _decimal(name: str, value: Any) -> Number:
     raise SymflopsError(f"{name} = {str(value)[:60]!r}: must be a nonnegative integer")
 
 
-def with_defaults(bindings: Mapping[str, Any], dtype_bytes: Number = 2) -> dict[str, Number]:
-    """Checked numbers for symbols, completed by the defaults of the run symbols; `dtype_bytes` is that of a model."""
-    numbers = {name: check(name, value) for name, value in mapping(bindings).items()}
-    numbers.setdefault("past_len", 0)
-    numbers.setdefault("causal", 0)
-    dtype_bytes = numbers.setdefault("dtype_bytes", dtype_bytes)
-    numbers.setdefault("weight_bytes", dtype_bytes)
-    numbers.setdefault("cache_bytes", dtype_bytes)
-    return numbers
+def with_defaults(
+    bindings: Mapping[str, Any], own: Mapping[str, Number] = MappingProxyType({}), run: RunSymbols = RUN
+) -> dict[str, Number]:
+    """Checked numbers for symbols, completed by the defaults of the run symbols; `own` are a model's own defaults."""
+    return run.completed({name: check(name, value) for name, value in mapping(bindings).items()}, own)
 
 
 def mapping(given: Any) -> Mapping[str, Any]:
@@ -68,11 +67,11 @@ def mapping(given: Any) -> Mapping[str, Any]:
     raise SymflopsError(f"expected values by the names of symbols, got {type(given).__name__}")
 
 
-def check_names(given: Mapping[str, Any], known: set[str]) -> None:
+def check_names(given: Mapping[str, Any], known: set[str], run: RunSymbols = RUN) -> None:
     """Every given name must be a run symbol or known; a mistyped one must not be ignored."""
     for name in given:
-        if name not in known and name not in RUN_SYMBOLS:
-            raise SymflopsError(f"unknown symbol {name!r}{nearest(name, sorted(known | set(RUN_SYMBOLS)))}")
+        if name not in known and name not in run:
+            raise SymflopsError(f"unknown symbol {name!r}{nearest(name, sorted(known | set(run)))}")
 
 
 def evaluate(value: Value, bindings: Mapping[str, Number]) -> Number:

@@ -24,7 +24,6 @@ from symflops.handles import is_class_name, means
 from symflops.layer import Layer, Part
 from symflops.meaning import LETTER, is_known
 from symflops.model import Model
-from symflops.numeric import RUN_SYMBOLS
 from symflops.tree import names, read
 from symflops.verification import Verdict
 from symflops.verification.subject import layer_of, one_layer
@@ -114,7 +113,7 @@ def _names_of(thing: Any) -> set[str]:
     if isinstance(thing, str):
         return _names_in(thing)
     if isinstance(thing, Model):
-        return {*thing.definitions, *RUN_SYMBOLS}
+        return {*thing.definitions, *thing.run}
     if isinstance(thing, Formula):
         return {*thing.args, *thing.defaults}
     return {str(symbol) for symbol in getattr(thing, "free_symbols", ())}

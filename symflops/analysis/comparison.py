@@ -24,7 +24,7 @@ from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError, nearest
 from symflops.function import maximum
 from symflops.model import Model, model_names
-from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, check, evaluate, plain
+from symflops.numeric import BYTE_SYMBOLS, check, evaluate, plain
 from symflops.polynomial import Number, Value, add, multiply, negate
 from symflops.source import ModelLike, load
 from symflops.storage import amount
@@ -243,8 +243,8 @@ def _compare(
         raise SymflopsError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
     if by in METRICS:
         raise SymflopsError(f"by={by!r}: a metric, where a symbol is wanted; write metric={by!r}")
-    if by not in RUN_SYMBOLS:
-        raise SymflopsError(f"cannot compare along {str(by)[:60]!r}{nearest(str(by), RUN_SYMBOLS)}")
+    if by not in first.run:
+        raise SymflopsError(f"cannot compare along {str(by)[:60]!r}{nearest(str(by), tuple(first.run))}")
     if by in BYTE_SYMBOLS:
         raise SymflopsError(f"cannot compare along {by}, which may be a fraction; give values for it instead")
     if by in values:

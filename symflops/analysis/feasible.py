@@ -20,6 +20,7 @@ from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS
 from symflops.polynomial import Call, Value, add, negate, symbol, terms_of
 from symflops.tree import write
+from symflops.vocabulary.symbols import RUN
 
 HOLDS = {"==": (0,), "!=": (-1, 1), "<=": (-1, 0), ">=": (0, 1), "<": (-1,), ">": (1,)}
 
@@ -28,7 +29,8 @@ Lowest = Callable[[str], int]
 
 def lowest(name: str) -> int:
     """The smallest value that a symbol is solved for: no model runs with no sequence or no token."""
-    return 0 if name in ("past_len", "causal") else 1
+    row = RUN.get(name)
+    return 1 if row is None or row.is_bytes else row.lowest
 
 
 @dataclass(frozen=True)

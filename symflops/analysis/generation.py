@@ -102,7 +102,7 @@ def _generation(named: Model, symbolic: bool) -> Generation:
 
     both = prompt + step  # what was put in for the two passes' lengths
     return Generation(
-        of_each(whole), prompt.evaluated, prompt.domain & _last(step.domain), prompt.dtype_bytes, both.known
+        of_each(whole), prompt.evaluated, prompt.domain & _last(step.domain), prompt.dtype_bytes, prompt.run, both.known
     )
 
 

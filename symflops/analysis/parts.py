@@ -19,6 +19,7 @@ from symflops.polynomial import Number, Value, terms_of
 from symflops.source import load
 from symflops.storage import ATTENTION, cache
 from symflops.tree import names, read
+from symflops.vocabulary.symbols import ELEMENT
 
 
 @dataclass(frozen=True)
@@ -181,18 +182,16 @@ def architecture(model: Model, keep: Iterable[str] = ()) -> dict[str, Value]:
 
 def bytes_by_default(model: Model) -> Number:
     """The bytes per element of a model where nobody gives them: those of its config's data type."""
-    own = model.total(symbolic=True).dtype_bytes
-    return 2 if own is None else own
+    return model.total(symbolic=True).defaults[ELEMENT]
 
 
 def run_values(model: Model, given: Mapping[str, Any], keep: Iterable[str] = ()) -> dict[str, Value]:
     """The values of run symbols: those given, and the defaults of the others but for those in `keep`."""
     kept = set(keep)
     numbers: dict[str, Value] = {name: check(name, value) for name, value in given.items()}
-    for name, default in (("past_len", 0), ("causal", 0), ("dtype_bytes", bytes_by_default(model))):
-        if name not in kept:
-            numbers.setdefault(name, default)
-    for name in ("weight_bytes", "cache_bytes"):
-        if name not in kept:
-            numbers.setdefault(name, numbers.get("dtype_bytes", polynomial.symbol("dtype_bytes")))
+    defaults = model.total(symbolic=True).defaults
+    for name, row in model.run.items():
+        if name not in kept and row.default is not None:
+            to = row.follows
+            numbers.setdefault(name, defaults[name] if to is None else numbers.get(to, polynomial.symbol(to)))
     return numbers

@@ -18,7 +18,7 @@ from symflops.analysis.parts import quantity
 from symflops.errors import SymflopsError, nearest
 from symflops.meaning import AMOUNTS, Known, reading, renames
 from symflops.model import Model
-from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
+from symflops.numeric import BYTE_SYMBOLS
 from symflops.polynomial import Value
 from symflops.storage import QUANTITIES, amount
 from symflops.tree import FUNCTIONS, NAME, Tree, exact, fold, names, read, replaced, write
@@ -135,7 +135,7 @@ class _Reading:
         self.model = model
         self.text = text.strip()
         self.known = Known(
-            frozenset((*RUN_SYMBOLS, *model.definitions)), amounts=frozenset(AMOUNTS.values()), per_token=per_token
+            frozenset((*model.run, *model.definitions)), amounts=frozenset(AMOUNTS.values()), per_token=per_token
         )
         self.renamed = renamed or {}
         self.written: set[str] = set()  # the names of the text, as it was given
@@ -192,12 +192,12 @@ class _Reading:
             return self.placeholders[leaf]
         if leaf in self.taken:
             return self.meant(leaf)
-        if leaf in self.model.definitions or leaf in RUN_SYMBOLS:
+        if leaf in self.model.definitions or leaf in self.model.run:
             per_element = leaf in BYTE_SYMBOLS
             return Quantity(polynomial.symbol(leaf), _DIMENSIONS["byte" if per_element else "count"], leaf)
         if leaf in QUANTITIES:
             return Quantity(quantity(self.model, leaf), _DIMENSIONS[QUANTITIES[leaf]], leaf)
-        known = (*AMOUNTS.values(), *QUANTITIES, *RUN_SYMBOLS, *self.model.definitions)
+        known = (*AMOUNTS.values(), *QUANTITIES, *self.model.run, *self.model.definitions)
         raise SymflopsError(f"{self.model.name} has no symbol {leaf[:100]!r}{nearest(leaf, known)}")
 
     def meant(self, name: str) -> Quantity:
@@ -277,6 +277,6 @@ def _scaled(dimension: Dimension, factor: Fraction) -> Dimension:
 
 def check_symbol(model: Model, name: str) -> None:
     """Raise SymflopsError for a name that is neither a run symbol nor a symbol of the model."""
-    if not isinstance(name, str) or not NAME.match(name) or name not in (*RUN_SYMBOLS, *model.definitions):
-        known = (*RUN_SYMBOLS, *model.definitions)
+    if not isinstance(name, str) or not NAME.match(name) or name not in (*model.run, *model.definitions):
+        known = (*model.run, *model.definitions)
         raise SymflopsError(f"{model.name} has no symbol {str(name)[:100]!r}{nearest(str(name), known)}")

@@ -21,7 +21,7 @@ from symflops.calling import such_as
 from symflops.errors import SymflopsError, expect
 from symflops.grouping import grouped
 from symflops.model import Model
-from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
+from symflops.numeric import BYTE_SYMBOLS
 from symflops.polynomial import Value, negate
 from symflops.source import ModelLike, load
 from symflops.tree import write
@@ -230,7 +230,7 @@ def _answer(named: Model, asked: Question, symbol: str, run: Mapping[str, Value]
     others = free_symbols(value) - {symbol}
     if others:
         status, found = curves(value, symbol, asked.sign)
-        texts = [told(named, c) for c in conditions(named, run) if c.free_symbols & {symbol, *RUN_SYMBOLS}]
+        texts = [told(named, c) for c in conditions(named, run) if c.free_symbols & {symbol, *named.run}]
         return answer(
             status, [Solution(None, c.closed, side=c.side, where=c.conditions) for c in found],
             conditions=tuple(texts), span=(lowest(symbol), None),

@@ -10,7 +10,7 @@ from typing import Any
 
 from symflops.cost import Cost
 from symflops.model import Model
-from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, plain
+from symflops.numeric import BYTE_SYMBOLS, plain
 
 _PAIRS = {0: "every pair", 1: "unmasked pairs only"}
 
@@ -33,7 +33,7 @@ class Convention:
         complete = cost.is_complete(given)
         numbers: Mapping[str, Any] = cost.with_defaults(given) if complete else given
         shown: dict[str, int | float] = {name: model.symbols[name] for name in changed if name in model.symbols}
-        order = (*(name for name in given if name not in RUN_SYMBOLS), *RUN_SYMBOLS)
+        order = (*(name for name in given if name not in model.run), *model.run)
         for name in order:
             if name in numbers and (name in given or name in asked.free_symbols) and name not in BYTE_SYMBOLS:
                 shown[name] = plain(numbers[name])

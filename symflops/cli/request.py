@@ -26,6 +26,7 @@ from symflops.numeric import RUN_SYMBOLS, check, plain
 from symflops.polynomial import Number
 from symflops.progress import shown
 from symflops.source import bind, load
+from symflops.vocabulary.symbols import RUN, RunSymbol
 
 MAX_POINTS = 1000  # of one answer
 
@@ -48,22 +49,7 @@ Config = Annotated[
 OtherConfig = Annotated[
     str | None, typer.Option("--config", metavar="CONFIG", help="take the values of this config, if the model fits it")
 ]
-Batch = Annotated[str | None, typer.Option("-B", "--batch-size", metavar="N", help="sequences in the batch")]
-Length = Annotated[str | None, typer.Option("-S", "--seq-len", metavar="N", help="tokens fed in this call")]
-Past = Annotated[
-    str | None, typer.Option("-P", "--past-len", metavar="N", help="tokens already in the KV cache (default 0)")
-]
-Causal = Annotated[bool, typer.Option("--causal", help="count only the (query, key) pairs that a causal mask keeps")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="value of any symbol; repeatable")]
-DtypeBytes = Annotated[
-    str | None, typer.Option("--dtype-bytes", metavar="N", help="bytes per element (default: the config's, or 2)")
-]
-WeightBytes = Annotated[
-    str | None, typer.Option("--weight-bytes", metavar="N", help="of weights (default: --dtype-bytes)")
-]
-CacheBytes = Annotated[
-    str | None, typer.Option("--cache-bytes", metavar="N", help="of the KV cache (default: --dtype-bytes)")
-]
 Metric = Annotated[
     list[str] | None,
     typer.Option(
@@ -139,7 +125,6 @@ class Point:
     """What the options say of a model and of a call of it."""
 
     run: Mapping[str, str] = field(default_factory=dict)  # run symbols, as they were typed
-    causal: bool = False
     config: str | None = None
     settings: tuple[str, ...] = ()
     timeout: float = DERIVATION
@@ -190,8 +175,6 @@ class Point:
         if not model_name:
             raise SymflopsError("MODEL is empty; name a model or the path of a model JSON")
         axes: dict[str, Sequence[int | Fraction]] = {name: read(text, name) for name, text in self.run.items()}
-        if self.causal:
-            axes["causal"] = [1]
         for setting in self.settings:
             name, equals, text = setting.partition("=")
             if not equals:
@@ -210,9 +193,9 @@ class Point:
         found: list[tuple[Model, dict[str, Any]]] = []
         for values in product(*axes.values()):
             given = {name: plain(value) for name, value in zip(axes, values, strict=True)}
-            architecture = {name: value for name, value in given.items() if name not in RUN_SYMBOLS}
+            architecture = {name: value for name, value in given.items() if name not in model.run}
             here = model.with_symbols(architecture) if architecture else model
-            run = {name: value for name, value in given.items() if name in RUN_SYMBOLS}
+            run = {name: value for name, value in given.items() if name in model.run}
             known = {name: check(name, value) for name, value in run.items()}
             try:
                 here.check_assumptions(known)
@@ -227,9 +210,18 @@ class Point:
 
 
 ANYWHERE = Point()
+
+
+def _option(row: RunSymbol) -> tuple[Any, Any]:
+    """The option of a run symbol, and its default."""
+    flags = row.options or (f"--{row.name.replace('_', '-')}",)
+    if row.is_switch:
+        return Annotated[bool, typer.Option(*flags, help=row.help or row.meaning)], False
+    return Annotated[str | None, typer.Option(*flags, metavar="N", help=row.help or row.meaning)], None
+
+
 _OPTIONS: dict[str, tuple[Any, Any]] = {
-    "batch_size": (Batch, None), "seq_len": (Length, None), "past_len": (Past, None), "causal": (Causal, False),
-    "dtype_bytes": (DtypeBytes, None), "weight_bytes": (WeightBytes, None), "cache_bytes": (CacheBytes, None),
+    **{name: _option(row) for name, row in RUN.items()},
     "config": (OtherConfig, None), "settings": (Set, None), "timeout": (Timeout, DERIVATION),
 }  # fmt: skip
 Command = Callable[..., None]
@@ -253,9 +245,9 @@ def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
         @wraps(command)
         def called(**given: Any) -> None:
             said = {name: given.pop(name) for name in options}
-            causal, config, settings, timeout = (said.pop(n) for n in ("causal", "config", "settings", "timeout"))
-            run = {name: text for name, text in said.items() if text is not None}
-            point = Point(run, causal, config, tuple(settings or ()), timeout)
+            config, settings, timeout = (said.pop(n) for n in ("config", "settings", "timeout"))
+            run = {name: "1" if text is True else text for name, text in said.items() if text not in (None, False)}
+            point = Point(run, config, tuple(settings or ()), timeout)
             command(**given, point=point)
             print_notes(point.notes)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from textwrap import wrap
 
 from symflops.cost import Cost
 from symflops.domain import Condition
-from symflops.export.code import Parameter, checked, description, identifier, parameters
+from symflops.export.code import Parameter, checked, description, following, identifier, parameters, switches
 from symflops.grouping import grouped
 from symflops.polynomial import add, negate
 from symflops.tree import Tree, fold, write
@@ -206,10 +207,11 @@ def c_function(cost: Cost, metrics: Sequence[str], name: str, values: Mapping[st
     names = _locals(given)
     arguments = [f"{'double' if p.is_bytes else 'int64_t'} {p.name}" for p in given]
     trees = {metric: cost.tree(metric) for metric in metrics}
-    about = description(cost, metrics, name, [Parameter(p.symbol, p.name, None) for p in given])
+    about = description(cost, metrics, name, [replace(p, default=None) for p in given])
     about += ["", *wrap(_RETURNS, 110)]
-    if {"weight_bytes", "cache_bytes"} & names.keys():
-        about.append("A negative weight_bytes or cache_bytes stands for dtype_bytes.")
+    for followed in dict.fromkeys(following(given).values()):
+        followers = " or ".join(name for name, row in cost.run.items() if row.follows == followed)
+        about.append(f"A negative {followers} stands for {followed}.")
     if any(_rounds(tree) for tree in trees.values()):
         about += wrap(_ROUNDS, 110)
     lines = ["/*", *(f" * {line}".rstrip() for line in about), " */", RUNTIME.strip(), ""]
@@ -255,13 +257,9 @@ def _locals(given: Sequence[Parameter]) -> dict[str, str]:
 
 
 def _checks(given: Sequence[Parameter]) -> list[str]:
-    lines = []
-    names = {p.symbol: p.name for p in given}
-    for symbol in ("weight_bytes", "cache_bytes"):
-        if symbol in names:
-            lines.append(f"if ({names[symbol]} < 0) {names[symbol]} = {names['dtype_bytes']};")
+    lines = [f"if ({name} < 0) {name} = {to};" for name, to in following(given).items()]
     wrong = [f"{p.name} < 0" for p in given if not p.is_bytes]
-    wrong += [f"{names['causal']} > 1"] if "causal" in names else []
+    wrong += [f"{name} > 1" for name in switches(given)]
     return [*lines, f"if ({' || '.join(wrong)}) return SYMFLOPS_INVALID;"] if wrong else lines
 
 

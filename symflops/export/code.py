@@ -12,9 +12,11 @@ from textwrap import wrap
 
 from symflops.cost import UNITS, Cost
 from symflops.domain import Condition
-from symflops.export.conventions import CAPTION, SYMBOLS
-from symflops.numeric import BYTE_SYMBOLS, plain
+from symflops.export.conventions import CAPTION
+from symflops.numeric import plain
+from symflops.polynomial import Value
 from symflops.tree import Tree
+from symflops.vocabulary.symbols import RunSymbol
 
 DIVISION = "division by zero: a formula does not hold here"
 ROUNDING = "What is not whole (an expected number of experts) is rounded to the nearest integer."
@@ -27,35 +29,40 @@ class Parameter:
     symbol: str
     name: str
     default: str | None
+    row: RunSymbol | None = None  # of the run symbols' table; a size of the model has none
 
     @property
     def is_bytes(self) -> bool:
-        return self.symbol in BYTE_SYMBOLS
+        return self.row is not None and self.row.is_bytes
 
     @property
     def meaning(self) -> str:
-        return SYMBOLS.get(
-            self.symbol, "a size of the model" + (f", {self.default} in its config" if self.default else "")
-        )
+        if self.row is not None:
+            return self.row.meaning
+        return "a size of the model" + (f", {self.default} in its config" if self.default else "")
 
 
 def defaults(cost: Cost) -> dict[str, str]:
-    """The defaults of run symbols as every language writes them; "" stands for the value of dtype_bytes."""
-    dtype_bytes = str(plain(2 if cost.dtype_bytes is None else cost.dtype_bytes))
-    return {"past_len": "0", "causal": "0", "dtype_bytes": dtype_bytes, "weight_bytes": "", "cache_bytes": ""}
+    """The defaults of run symbols as every language writes them; "" stands for the value of the one it follows."""
+    return {name: "" if cost.run[name].follows else str(plain(number)) for name, number in cost.defaults.items()}
+
+
+def _unasked(cost: Cost) -> dict[str, Value]:
+    """The run symbols that a function has no parameter for, at their defaults."""
+    defaults = cost.defaults.items()
+    return {name: n for name, n in defaults if name not in cost.free_symbols and not cost.run[name].is_bytes}
 
 
 def checked(cost: Cost) -> list[Condition]:
     """The conditions of a cost's domain that a function of its free symbols can check: it is asked for nothing else,
     and what it is not asked for has its default."""
-    unasked = {name: 0 for name in ("past_len", "causal") if name not in cost.free_symbols}
-    conditions = cost.domain.substitute(unasked).conditions
+    conditions = cost.domain.substitute(_unasked(cost)).conditions
     return [condition for condition in conditions if condition.free_symbols <= cost.free_symbols]
 
 
 def unchecked(cost: Cost) -> list[str]:
     """The other conditions, as lines of a comment."""
-    left = [str(c) for c in cost.domain.said if c.free_symbols - cost.free_symbols - {"past_len", "causal"}]
+    left = [str(c) for c in cost.domain.said if c.free_symbols - cost.free_symbols - _unasked(cost).keys()]
     return ["", "Holds where", *(f"    {text}" for text in left)] if left else []
 
 
@@ -71,17 +78,32 @@ def divides(tree: Tree) -> bool:
     return any(map(divides, operands))
 
 
+def with_followed(cost: Cost) -> set[str]:
+    """The free symbols of a cost, and those that they follow."""
+    return cost.free_symbols | {to for name in cost.free_symbols & cost.run.keys() if (to := cost.run[name].follows)}
+
+
+def following(given: Sequence[Parameter]) -> dict[str, str]:
+    """The names of the parameters that follow another one, and of that one."""
+    names = {p.symbol: p.name for p in given}
+    return {p.name: names[p.row.follows] for p in given if p.row is not None and p.row.follows}
+
+
+def switches(given: Sequence[Parameter]) -> dict[str, str]:
+    """The names of the parameters that are 0 or 1, and their symbols."""
+    return {p.name: p.symbol for p in given if p.row is not None and p.row.is_switch}
+
+
 def parameters(cost: Cost, values: Mapping[str, int], reserved: Set[str] = frozenset()) -> list[Parameter]:
     """The free symbols of a cost as parameters: those without a default first, run symbols before sizes of the model.
 
     A name that the language reserves gets an underscore behind it.
     """
-    free = cost.free_symbols | ({"dtype_bytes"} if cost.free_symbols & set(BYTE_SYMBOLS) else set())
-    run = ("batch_size", "seq_len")
+    free = with_followed(cost)
     values_by_default = defaults(cost)
-    sizes = sorted(free - {*run, *values_by_default})
+    sizes = sorted(free - cost.run.keys())
     ordered = [
-        *(name for name in run if name in free),
+        *(name for name, row in cost.run.items() if name in free and row.default is None),
         *(name for name in sizes if name not in values),
         *(name for name in values_by_default if name in free),
         *(name for name in sizes if name in values),
@@ -94,7 +116,7 @@ def parameters(cost: Cost, values: Mapping[str, int], reserved: Set[str] = froze
             name += "_"
         taken.add(name)
         default = values_by_default.get(symbol, str(values[symbol]) if symbol in values else None)
-        found.append(Parameter(symbol, name, default))
+        found.append(Parameter(symbol, name, default, cost.run.get(symbol)))
     return found
 
 

@@ -1,16 +1,6 @@
-"""The words that go with every published number: what the symbols and metrics mean, and what is counted."""
+"""The words that go with every published number: what is counted, and how."""
 
 from __future__ import annotations
-
-SYMBOLS = {
-    "batch_size": "sequences in the batch",
-    "seq_len": "tokens fed in this call",
-    "past_len": "tokens already in the KV cache",
-    "causal": "1 counts only the (query, key) pairs that a causal mask keeps",
-    "dtype_bytes": "bytes per element; 0.5 and the like are possible",
-    "weight_bytes": "bytes per element of the weights; dtype_bytes where not given",
-    "cache_bytes": "bytes per element of the KV cache; dtype_bytes where not given",
-}
 
 CONVENTIONS = (
     "A multiply-add is 2 FLOPs. Each elementwise arithmetic or transcendental operation is 1 per element, a reduction "

@@ -11,12 +11,12 @@ from pathlib import Path
 from textwrap import wrap
 
 from symflops.cost import UNITS, Cost
-from symflops.export.code import checked, defaults, divides, unchecked
-from symflops.export.conventions import CONVENTIONS, SYMBOLS
+from symflops.export.code import checked, defaults, divides, unchecked, with_followed
+from symflops.export.conventions import CONVENTIONS
 from symflops.grouping import grouped
-from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS
 from symflops.tree import Tree
 from symflops.vocabulary.metrics import MEANINGS
+from symflops.vocabulary.symbols import BYTE_SYMBOLS, RunSymbols
 
 PAGE = Path(__file__).parent / "page"
 # A name of the language that means something else to JavaScript gets an underscore inside the function.
@@ -51,16 +51,16 @@ def javascript_function(cost: Cost, metrics: Sequence[str], name: str) -> str:
     <BLANKLINE>
     <BLANKLINE>
     """
-    free = cost.free_symbols | ({"dtype_bytes"} if cost.free_symbols & set(BYTE_SYMBOLS) else set())
-    first = [n for n in RUN_SYMBOLS[:2] if n in free]
-    symbols = [*first, *sorted(free - set(RUN_SYMBOLS)), *(n for n in RUN_SYMBOLS[2:] if n in free)]
+    free = with_followed(cost)
+    first = [n for n, row in cost.run.items() if n in free and row.default is None]
+    symbols = [*first, *sorted(free - cost.run.keys()), *(n for n in cost.run if n in free and n not in first)]
     local = {n: n + "_" * (n in _RESERVED or n in _blocks()) for n in symbols}
-    by_default = {n: text or "dtype_bytes" for n, text in defaults(cost).items()}
+    by_default = {n: text or str(cost.run[n].follows) for n, text in defaults(cost).items()}
     lines = [
-        *_comment(name, metrics, symbols, by_default, unchecked(cost)),
+        *_comment(name, metrics, symbols, by_default, unchecked(cost), cost.run),
         f"export function {_identifier(name)}({_parameters(symbols, local, by_default)}) {{",
     ]
-    ignored = sorted(set(RUN_SYMBOLS) - free - cost.known.keys())  # as `at` does: it does not depend on them
+    ignored = sorted(cost.run.keys() - free - cost.known.keys())  # as `at` does: it does not depend on them
     lines.append(f"  const unknown = Object.keys(others).find((name) => !{json.dumps(ignored)}.includes(name));")
     lines.append("  if (unknown !== undefined) throw new RangeError(`unknown symbol ${unknown}`);")
     lines += [f'  {local[n]} = {"bytes" if n in BYTE_SYMBOLS else "count"}("{n}", {local[n]});' for n in symbols]
@@ -107,7 +107,12 @@ def _parameters(symbols: Sequence[str], local: Mapping[str, str], by_default: Ma
 
 
 def _comment(
-    name: str, metrics: Sequence[str], symbols: Sequence[str], by_default: Mapping[str, str], further: Sequence[str]
+    name: str,
+    metrics: Sequence[str],
+    symbols: Sequence[str],
+    by_default: Mapping[str, str],
+    further: Sequence[str],
+    run: RunSymbols,
 ) -> list[str]:
     title = re.sub(r"[^A-Za-z0-9_ .-]", "?", name)  # no end of the comment
     lines = ["/**", f" * Cost of {title} as exact integers (BigInt).", " *"]
@@ -121,7 +126,7 @@ def _comment(
     for n in symbols:
         kind = "number|string" if n in BYTE_SYMBOLS else "number|bigint"
         shown = f"[symbols.{n}={by_default[n]}]" if n in by_default else f"symbols.{n}"
-        meaning = SYMBOLS.get(n, "architecture symbol, an integer")
+        meaning = run[n].meaning if n in run else "architecture symbol, an integer"
         lines.append(f" * @param {{{kind}}} {shown} {meaning}")
     lines.append(" * @returns {Object<string, bigint>} by metric:")
     lines += [f" *   {m} [{UNITS[m]}]: {MEANINGS[m]}" for m in metrics]

@@ -12,7 +12,7 @@ from typing import Any
 
 from symflops.cost import Cost
 from symflops.domain import Condition
-from symflops.export.code import Parameter, checked, description, divides, identifier, parameters
+from symflops.export.code import Parameter, checked, description, divides, following, identifier, parameters, switches
 from symflops.export.python import (
     RESERVED,
     added,
@@ -101,12 +101,7 @@ def numpy_function(cost: Cost, metrics: Sequence[str], name: str, values: Mappin
 
 
 def _checks(given: Sequence[Parameter]) -> list[str]:
-    names = {p.symbol: p.name for p in given}
-    lines = [
-        f"{names[s]} = {names['dtype_bytes']} if {names[s]} is None else {names[s]}"
-        for s in ("weight_bytes", "cache_bytes")
-        if s in names
-    ]
+    lines = [f"{name} = {to} if {name} is None else {name}" for name, to in following(given).items()]
     if given:
         lines += wrapped(f"({_listed(given)}) = map(np.asarray, ({_listed(given)}))", "")
         whole = _listed([p for p in given if not p.is_bytes])
@@ -115,8 +110,8 @@ def _checks(given: Sequence[Parameter]) -> list[str]:
             lines.append('    raise ValueError("sizes and lengths are whole numbers")')
         lines += wrapped(f"if any(np.any(array < 0) for array in ({_listed(given)})):", "")
         lines.append('    raise ValueError("sizes, lengths and bytes are not negative")')
-    if "causal" in names:
-        lines += [f"if np.any({names['causal']} > 1):", '    raise ValueError("causal is 0 or 1")']
+    for name, symbol in switches(given).items():
+        lines += [f"if np.any({name} > 1):", f'    raise ValueError("{symbol} is 0 or 1")']
     shapes = ", ".join(f"{p.name}.shape" for p in given)
     return [*lines, *wrapped(f"shape = np.broadcast_shapes({shapes})", ""), "result = {}"]
 

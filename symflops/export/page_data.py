@@ -11,27 +11,17 @@ from symflops import algebra, polynomial, progress
 from symflops.cost import Cost
 from symflops.domain import Condition
 from symflops.errors import SymflopsError
-from symflops.export import conventions
 from symflops.export.page_tree import parents_of
 from symflops.export.program import Program
 from symflops.grouping import grouped
 from symflops.hardware import DTYPES, Hardware
 from symflops.mathml import formula
 from symflops.model import Model, Row
-from symflops.numeric import BYTE_SYMBOLS, RUN_SYMBOLS, plain
+from symflops.numeric import RUN_SYMBOLS, plain
 from symflops.polynomial import Value
 from symflops.storage import kept_for_next_call
 from symflops.tree import Tree, write
-
-_FOLLOW = ("weight_bytes", "cache_bytes")  # these are dtype_bytes unless said otherwise
-_DEFAULTS = {
-    "batch_size": "1",
-    "past_len": "0",
-    "causal": "0",
-    "dtype_bytes": "2",
-    "weight_bytes": "",
-    "cache_bytes": "",
-}
+from symflops.vocabulary.symbols import RUN, RunSymbols
 
 
 @dataclass
@@ -141,19 +131,21 @@ def opening(models: Sequence[Model], point: Mapping[str, Any]) -> Mapping[str, A
     return {**point, "seq_len": min(model.usual_length(point) for model in models)}
 
 
-def symbols(free: set[str], point: Mapping[str, Any]) -> list[dict[str, Any]]:
+def symbols(free: set[str], point: Mapping[str, Any], run: RunSymbols = RUN) -> list[dict[str, Any]]:
     """The symbols that can be set in the page, with the values that it opens with."""
+    opens = {n: row.opens_at if row.default is None else row.default for n, row in run.items()}
     found = []
     for name in sorted(free | {"dtype_bytes"}, key=legend_order):  # which says, too, what machines multiply in
-        value = str(point[name]) if name in point else _DEFAULTS.get(name)
+        row, value = run.get(name), point.get(name, opens.get(name))
+        follows = row is not None and row.follows is not None
         found.append(
             {
                 "name": name,
-                "meaning": conventions.SYMBOLS.get(name, "a symbol without a value in the model"),
-                "fraction": name in BYTE_SYMBOLS,
-                "follows": name in _FOLLOW,
-                "required": name not in RUN_SYMBOLS,
-                "value": value,
+                "meaning": row.meaning if row is not None else "a symbol without a value in the model",
+                "fraction": row is not None and row.is_bytes,
+                "follows": follows,
+                "required": row is None,
+                "value": ("" if follows and name not in point else None if value is None else str(value)),
             }
         )
     return found

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from symflops.cost import METRICS, UNITS
-from symflops.export import conventions
 from symflops.export.page_data import Part, legend_order
 from symflops.grouping import grouped
 from symflops.mathml import formula, identifier
@@ -180,7 +179,8 @@ def _symbols(parts: Sequence[Part], titles: Sequence[str], legend: Mapping[str, 
 def _symbol(parts: Sequence[Part], name: str, short_name: str) -> str:
     cells = "".join(f'<td class="number">{_value(part, name)}</td>' for part in parts)
     definitions = _shared([[text] if (text := _definition(part, name)) else [] for part in parts])
-    meaning = conventions.SYMBOLS.get(name, "; ".join(definitions))
+    row = next((part.model.run[name] for part in parts if name in part.model.run), None)
+    meaning = row.meaning if row is not None else "; ".join(definitions)
     breakable = name.replace("_", "_<wbr>")
     return (
         f'<tr><th scope="row"><math>{identifier(short_name)}</math></th><td><code>{breakable}</code></td>'

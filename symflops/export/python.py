@@ -18,8 +18,10 @@ from symflops.export.code import (
     checked,
     description,
     divides,
+    following,
     identifier,
     parameters,
+    switches,
 )
 from symflops.grouping import grouped
 from symflops.tree import Tree, fold
@@ -152,12 +154,7 @@ def signature(given: Sequence[Parameter]) -> str:
 
 def checks(given: Sequence[Parameter]) -> list[str]:
     """The lines that complete and check the parameters."""
-    names = {p.symbol: p.name for p in given}
-    lines = [
-        f"{names[s]} = {names['dtype_bytes']} if {names[s]} is None else {names[s]}"
-        for s in ("weight_bytes", "cache_bytes")
-        if s in names
-    ]
+    lines = [f"{name} = {to} if {name} is None else {name}" for name, to in following(given).items()]
     lines += [f"{p.name} = index({p.name})" for p in given if not p.is_bytes]
     for p in given:
         if p.is_bytes:
@@ -167,8 +164,8 @@ def checks(given: Sequence[Parameter]) -> list[str]:
             f"if min({', '.join(p.name for p in given)}, 0) < 0:",
             '    raise ValueError("sizes, lengths and bytes are not negative")',
         ]
-    if "causal" in names:
-        lines += [f"if {names['causal']} > 1:", '    raise ValueError("causal is 0 or 1")']
+    for name, symbol in switches(given).items():
+        lines += [f"if {name} > 1:", f'    raise ValueError("{symbol} is 0 or 1")']
     return lines
 
 

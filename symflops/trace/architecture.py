@@ -13,7 +13,6 @@ Where a trace shows that the model relies on more (qk_head_dim is the sum of two
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,27 +22,11 @@ from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Polynomial, Value, add, divide, multiply, negate, symbol, terms_of, value_of
 from symflops.trace.overrides import is_heterogeneous, overrides, statement
 from symflops.tree import NAME
+from symflops.vocabulary.fields import means, without
+from symflops.vocabulary.symbols import RUN
 
-# Fields that name a position, a version, a rhythm or a depth rather than a size.
-_NOT_SIZES = re.compile(
-    r"(^|_)(id|ids|idx|index|version|seed|interval|period|frequency|freq|steps?|patterns?|first|last|start|begin|end|"
-    r"return|output|beams?|pretraining_tp|tp|truncate|cycles?|layers?|depth|every|offset|block_size|block_length|"
-    r"chunk_size_feed_forward|mtp|loops?)(_|$)|^n_layers?$|layers|^_|transformers|^is_|^use_|axial"
-)
-_SIZES = re.compile(r"(rank|dim|heads|output_size)$")  # and what is a size all the same
-DEPTH = re.compile(r"(^|_)(layers?|depth|blocks)$|^n_layers?$|_layers?_")  # fields that say how many layers there are
-# The length of the pieces in which a recurrence runs: with a symbol for it, every size of the recurrence would be a
-# quotient of two symbols, rounded up.
-_CHUNK = re.compile(r"(^|mamba_|ssm_)chunk_size$")
-# Counts that other sizes are divided by, and widths.
-_WIDTHS = re.compile(r"dim|size|rank|width|embd|d_model|d_kv|d_head|d_inner|hidden|channels|units|latent|proj")
-_COUNTS = re.compile(r"head|group|(^|_)(n|num)_blocks")
-# Widths that no number of heads has to divide.
-_OWN_WIDTHS = re.compile(r"head|kernel|vocab|expert|moe|conv|state|rank|chunk|window|block")
-_LIMITS = re.compile(r"position|window|context|max_|n_ctx")
-_PIECES = re.compile(r"chunk|block|window|kernel")
 _PRIMES = tuple(n for n in range(3, 1300, 2) if all(n % k for k in range(3, int(n**0.5) + 1, 2)))
-RUN_HINTS = {"batch_size": 3, "seq_len": 677, "past_len": 461}  # together 2*569: a multiple of few sizes of pieces
+RUN_HINTS = {name: row.hint for name, row in RUN.items() if row.hint is not None}
 
 
 @dataclass
@@ -108,10 +91,10 @@ class Architecture:
         """A distinct prime for each rest, larger for larger numbers, so that no two products agree by accident."""
         depths = {f.rest: f.number for f in self.fields if f.is_depth}
         free = [f for f in self.fields if f.solved is None and not f.is_depth]
-        small = [f for f in free if not _WIDTHS.search(f.key) or re.search(r"kernel|conv|chunk", f.key)]
+        small = [f for f in free if not means(f.key, "width") or means(f.key, "small_width")]
         counts = sorted(small, key=lambda f: (f.number, f.name))
         widths = sorted((f for f in free if f not in counts), key=lambda f: (f.number, f.name))
-        order = [f for f in counts if not _LIMITS.search(f.key)] + widths
+        order = [f for f in counts if not means(f.key, "limit")] + widths
         chosen = {f.rest: prime for f, prime in zip(order, _PRIMES, strict=False)}
         limits = [f for f in free if f.rest not in chosen]
         chosen |= {f.rest: 100003 + 34 * i for i, f in enumerate(limits)}
@@ -181,7 +164,7 @@ def architecture(config: Any, numeric: set[str], sized: Collection[tuple[str, st
     fields: list[Field] = []
     taken: set[str] = set(RUN_SYMBOLS)
     for prefix, part in parts(config):
-        depths = {v for k, v in vars(part).items() if type(v) is int and DEPTH.search(k)}
+        depths = {v for k, v in vars(part).items() if type(v) is int and means(k, "depth")}
         for key, value in vars(part).items():
             is_list = isinstance(value, list | tuple) and len(value) in depths and len(set(map(repr, value))) == 1
             number = value[0] if is_list else value
@@ -206,8 +189,8 @@ def architecture(config: Any, numeric: set[str], sized: Collection[tuple[str, st
 
 def is_size(key: str) -> bool:
     """Whether an integer of this name can be a symbol."""
-    key = re.sub(r"_per_layer(?=_|$)", "", key)  # hidden_size_per_layer_input is a width
-    return not _CHUNK.search(key) and (not _NOT_SIZES.search(key) or _SIZES.search(key) is not None)
+    key = without(key, "per_layer")  # hidden_size_per_layer_input is a width
+    return not means(key, "chunk") and (not means(key, "no_size") or means(key, "size"))
 
 
 def _factor(fields: list[Field]) -> None:
@@ -215,7 +198,7 @@ def _factor(fields: list[Field]) -> None:
 
     The counts need not divide it together: a quotient by one of them is exact, and that is all that is used.
     """
-    counts = [f for f in fields if _COUNTS.search(f.key) and not _WIDTHS.search(f.key)]
+    counts = [f for f in fields if means(f.key, "count") and not means(f.key, "width")]
     for f in (f for f in fields if not f.is_depth):
         near = [c for c in counts if c is not f and c.holder is f.holder and f.number % c.number == 0]
         if f in counts:
@@ -226,24 +209,24 @@ def _factor(fields: list[Field]) -> None:
             near = [c for c in near if f.number % c.number == 0]
         elif "experts" in f.key and "per_tok" not in f.key:
             near = [c for c in near if "group" in c.key and "topk" not in c.key]
-        elif _WIDTHS.search(f.key) and not _OWN_WIDTHS.search(f.key):
+        elif means(f.key, "width") and not means(f.key, "own_width"):
             near = [c for c in near if f.number > c.number]
         else:
             near = []
         largest = {_kind(c): c for c in sorted(near, key=_order)}
         f.divisors = tuple(c.name for c in largest.values())
-        if _WIDTHS.search(f.key) and not _PIECES.search(f.key):
+        if means(f.key, "width") and not means(f.key, "piece"):
             rest = f.number // math.lcm(1, *(c.number for c in largest.values()))
             f.power = min(rest & -rest, 16)
 
 
 def _order(f: Field) -> tuple[int, bool, str]:
-    return (f.number, not re.search(r"kv|key|group", f.key), f.name)
+    return (f.number, not means(f.key, "shared_count"), f.name)
 
 
 def _kind(f: Field) -> str:
     """What a count is of, without its role: linear_num_key_heads goes with linear_num_value_heads."""
-    return re.sub(r"kv|key|value|query|num|heads?|groups?|attention|attn|_|^n|n$|multi", "", f.key)
+    return without(f.key, "role_of_count")
 
 
 def in_order(fields: list[Field]) -> list[Field]:

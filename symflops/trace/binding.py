@@ -14,7 +14,7 @@ from symflops.assumption import choice, fact, is_of_config
 from symflops.errors import SymflopsError, one_line, reason
 from symflops.model import Model
 from symflops.storage import cache
-from symflops.trace.architecture import DEPTH, architecture, parts, stated
+from symflops.trace.architecture import architecture, parts, stated
 from symflops.trace.assembly import full_name
 from symflops.trace.configs import find
 from symflops.trace.derive import derive
@@ -24,6 +24,7 @@ from symflops.trace.limits import made_for
 from symflops.trace.naming import Depths, count_name
 from symflops.trace.notes import dtype, of_other_config
 from symflops.trace.skeleton import Skeleton
+from symflops.vocabulary.fields import means
 from symflops.vocabulary.metrics import METRICS, RUNNING
 
 _USUAL = {  # of sizes that a config may leave to its source: a quotient of others, or another one
@@ -113,7 +114,7 @@ class _Values:
         self.model = model
         self.sizes = architecture(config, set()).numbers  # named as in a derivation
         self.depths = Depths(config)
-        depths = [n for n in self.depths.fields if n in model.symbols and DEPTH.search(n)]
+        depths = [n for n in self.depths.fields if n in model.symbols and means(n, "depth")]
         worded = [len(words) for words in self.depths.lists.lists.values() if isinstance(words[0], str)]
         # How many layers there are, or other lists of modules.
         self.totals = [*(self.depths.fields[n] for n in depths), *worded]

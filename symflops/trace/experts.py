@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from inspect import signature
@@ -19,6 +18,7 @@ from symflops.trace.internals import lists_left_tensors, storage_key
 from symflops.trace.operation import Work
 from symflops.trace.quantity import product
 from symflops.trace.recorder import Recorder
+from symflops.vocabulary.fields import means
 
 NAME = "symflops"
 
@@ -110,9 +110,9 @@ def unrouted(recorder: Recorder, config: Any) -> list[str]:
     chosen: dict[str, None] = {}
     for _, part in parts(config):
         fields = {key: value for key, value in vars(part).items() if type(value) is int}
-        counts = {key: value for key, value in fields.items() if _EXPERTS.search(key)}
+        counts = {key: value for key, value in fields.items() if means(key, "experts")}
         most = max(counts.values(), default=0)
-        if few := [key for key, value in fields.items() if _CHOSEN.search(key) and 0 < value < most]:
+        if few := [key for key, value in fields.items() if means(key, "chosen_experts") and 0 < value < most]:
             numbers |= {*map(symbol, counts), *counts.values()}
             chosen |= dict.fromkeys(few)
     tokens = multiply(1, *(s.elements for s in recorder.storages.values() if s.role == "input"))
@@ -126,10 +126,6 @@ def unrouted(recorder: Recorder, config: Any) -> list[str]:
     }
     whatever = f"its source is written to do so, whatever {', '.join(chosen)} says"
     return [f"{name} computes every expert on every token: {whatever}" for name in sorted(found)]
-
-
-_EXPERTS = re.compile(r"experts$")
-_CHOSEN = re.compile(r"experts_per_tok|top_?k|moe_k|selected_experts|active_experts")
 
 
 def expected_share(experts: Value, top_k: Value, tokens: Value) -> Value:

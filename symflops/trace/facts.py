@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from inspect import signature
 from typing import Any
@@ -16,14 +15,7 @@ from symflops.trace.notes import listed
 from symflops.trace.overrides import gives, overrides
 from symflops.trace.run import Run
 from symflops.tree import NAME
-
-# Choices that no cost depends on. What scales or clips is not among them: x*1 is not computed, and x*12 is.
-_IRRELEVANT = re.compile(
-    r"token_(id|index)|tokenizer|dropout|pdrop|layerdrop|drop_path|eps(ilon)?$|initializer|std|use_cache|return_dict|"
-    r"output_(attentions|hidden_states)|chunk_size_feed|name_or_path|dtype|gradient|problem_type|theta|coef|loss|"
-    r"seed|temperature|id2label|label2id|version|_id$|keys_to_ignore|attribute_map|base_config|sub_config|"
-    r"per_layer_config|jitter|architectures|time_step_(min|max|floor)"
-)
+from symflops.vocabulary.fields import means
 
 
 def facts(run: Run, symbols: Iterable[str], depths: Depths) -> list[str]:
@@ -77,7 +69,7 @@ def _read(run: Run, part: Any) -> set[str]:
     aliases = getattr(part, "attribute_map", {})
     # Whether weights are tied is asked outside of the model's own source.
     read = {"tie_word_embeddings", *(aliases.get(key, key) for _, key in run.build.reads)} & vars(part).keys()
-    return {key for key in read if not key.startswith("_") and not _IRRELEVANT.search(key)}
+    return {key for key in read if not key.startswith("_") and not means(key, "irrelevant")}
 
 
 def flat_sizes(run: Run) -> list[str]:
@@ -86,7 +78,7 @@ def flat_sizes(run: Run) -> list[str]:
     (prefix, whole), *others = parts(run.build.original)
     otherwise, nowhere = [], []
     for key, value in vars(whole).items():
-        if type(value) is int and (prefix, key) not in run.build.reads and not _IRRELEVANT.search(key):
+        if type(value) is int and (prefix, key) not in run.build.reads and not means(key, "irrelevant"):
             inside = [vars(part)[key] for _, part in others if key in vars(part)]
             if inside and value not in inside:
                 otherwise.append(f"{key} = {value}")
@@ -109,7 +101,7 @@ def _absent(run: Run) -> set[str]:
     """The fields that the model's source asked for and that no part of the config has, so that the source took its own
     default: a config that has one may take another path."""
     every = [part for _, part in parts(run.build.original)]
-    read = {key for _, key in run.build.reads if not _IRRELEVANT.search(key)}
+    read = {key for _, key in run.build.reads if not means(key, "irrelevant")}
     return {key for key in read if not any(gives(part, key) for part in every)}
 
 
@@ -123,5 +115,5 @@ def literal(value: Any) -> str:
 
 def _relevant(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _relevant(v) for k, v in value.items() if not _IRRELEVANT.search(str(k))}
+        return {k: _relevant(v) for k, v in value.items() if not means(str(k), "irrelevant")}
     return [_relevant(v) for v in value] if isinstance(value, list | tuple) else value

@@ -7,7 +7,6 @@ were seen. `said` reads them back for the config that a closed form is bound to.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,14 +14,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from symflops.errors import SymflopsError, reason
-from symflops.trace.architecture import DEPTH, parts
+from symflops.trace.architecture import parts
+from symflops.vocabulary.fields import means, without
 
 Kinds = list[list[int]]  # of layers that are equal, the places
 
-LEADING = re.compile(r"first|dense|prefix|replace|leading")
-_SUFFIX = re.compile(r"shared_layers$")
-_NOT_OF_LAYERS = re.compile(r"(?<!layer)_ids?$|token")
-_PLACES = re.compile(r"(^|_)(layers?|idxs?|ind(ex|ic)es|blocks)(_|$)")
 _SAID = {str, int, bool, float, type(None)}
 _MOST = 3  # statements that together tell kinds apart
 
@@ -53,12 +49,12 @@ class LayerLists:
         self.part: dict[str, str] = {}  # of the config, by its prefix, that a list or a count is in
         for prefix, part in parts(config):
             for key, value in layer_fields(part).items():
-                if _NOT_OF_LAYERS.search(key):
+                if means(key, "not_of_layers"):
                     continue
                 name = key if key not in self.part else f"{prefix}{key}"
-                if type(value) is int and DEPTH.search(key):
+                if type(value) is int and means(key, "depth"):
                     self.depths.setdefault(prefix, set()).add(value)
-                if type(value) is int and value > 0 and (LEADING.search(key) or _SUFFIX.search(key)):
+                if type(value) is int and value > 0 and means(key, "leading", "trailing"):
                     self.counts[name], self.part[name] = value, prefix
                 elif isinstance(value, list | tuple) and value and {type(v) for v in value} <= _SAID:
                     self.lists[name], self.part[name] = list(value), prefix
@@ -75,7 +71,7 @@ class LayerLists:
         for key, values in self.lists.items():
             if self.part[key] != prefix:
                 continue
-            stem = re.sub(r"_(layers?|idxs?|indices|indexes|blocks)$", "", key)
+            stem = without(key, "layer_places_ending")
             if _are_places(key, values, total):
                 among = tuple(i in values for i in range(total))
                 found[1].append(Statement(f"i in {key}", key, among, tuple(stem if a else "other" for a in among)))
@@ -93,8 +89,8 @@ class LayerLists:
                     found[4] += [_first_of(key, values, word) for word in dict.fromkeys(values) if word]
         for key, number in self.counts.items():
             if self.part[key] == prefix and number < total:
-                first = number if LEADING.search(key) else total - number
-                text = f"i < {key}" if LEADING.search(key) else f"i < n - {key}"
+                first = number if means(key, "leading") else total - number
+                text = f"i < {key}" if means(key, "leading") else f"i < n - {key}"
                 found[3].append(_leading(text, key, first, total))
         found[3].append(_leading("i < 1", "", 1, total))
         return [s for group in found.values() for s in group]
@@ -119,7 +115,7 @@ class LayerLists:
     def are_leading(self, kinds: Kinds) -> bool:
         """Whether there are two kinds, the first of one layer or as many as a field such as num_dense_layers says."""
         leading = list(range(len(kinds[0])))
-        counts = [1, *(n for key, n in self.counts.items() if LEADING.search(key))]
+        counts = [1, *(n for key, n in self.counts.items() if means(key, "leading"))]
         return len(kinds) == 2 and kinds[0] == leading and len(leading) in counts
 
     def seen(self, total: int, several: Sequence[Kinds], read: set[str], last: bool) -> tuple[str, set[str]]:
@@ -172,7 +168,7 @@ def layer_fields(part: Any) -> dict[str, Any]:
 def computed_lists(kind: type) -> frozenset[str]:
     """The properties of a class of configs that say something of each layer."""
     if kind not in _COMPUTED:
-        names = (n for n in dir(kind) if re.search(r"layers?_.*(types?|experts)$|_modes$", n))
+        names = (n for n in dir(kind) if means(n, "of_each_layer"))
         _COMPUTED[kind] = frozenset(n for n in names if isinstance(getattr(kind, n, None), property))
     return _COMPUTED[kind]
 
@@ -182,7 +178,7 @@ _COMPUTED: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
 
 def _are_experts(key: str, values: list[Any]) -> bool:
     """Whether a list says how many experts each layer has, none, one or several."""
-    return key.endswith("experts") and all(type(v) is int for v in values)
+    return means(key, "experts") and all(type(v) is int for v in values)
 
 
 def _differ(kinds: Kinds, said: list[tuple[Any, ...]]) -> bool:
@@ -215,7 +211,7 @@ def entry(key: str, values: Sequence[Any], index: int) -> Any:
 def _are_places(key: str, values: list[Any], total: int) -> bool:
     """Whether numbers are places among so many layers, and not a word for each: [0, 1] of two layers may be no and yes,
     [0, 1, 2] of three are places."""
-    if not _PLACES.search(key) or not all(type(v) is int for v in values) or (len(values) == total <= 2):
+    if not means(key, "layer_places") or not all(type(v) is int for v in values) or (len(values) == total <= 2):
         return False
     return values == sorted(set(values)) and values[0] >= 0 and values[-1] < total
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from symflops.trace.architecture import DEPTH, parts
-from symflops.trace.layer_lists import LEADING, Kinds, LayerLists
+from symflops.trace.architecture import parts
+from symflops.trace.layer_lists import Kinds, LayerLists
 from symflops.trace.skeleton import Skeleton, names_last
+from symflops.vocabulary.fields import means
 
 _USUAL = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 
@@ -51,14 +52,14 @@ class Depths:
 
     def repeat(self, path: str, indices: list[int], total: int, label: str) -> str | int:
         """What to write for a kind of layer at these places of a list of so many."""
-        whole = self._field(total, DEPTH, path)
+        whole = self._field(total, "depth", path)
         if len(indices) == total:
             self.kinds.setdefault(total, []).append([indices])
             return self._use(whole, total) if whole else total
         if not label:
             return len(indices)
         if whole and not self._is_listed(label, total):
-            first = self._field(indices[0] if indices[-1] == total - 1 else len(indices), LEADING, path, other=whole)
+            first = self._field(indices[0] if indices[-1] == total - 1 else len(indices), "leading", path, other=whole)
             if first and indices == list(range(len(indices))):
                 return self._use(first, len(indices))
             if first and indices == list(range(total - len(indices), total)):
@@ -122,7 +123,7 @@ class Depths:
         self.symbols[name] = number
         return name
 
-    def _field(self, number: int, pattern: re.Pattern[str], path: str, other: str = "") -> str:
+    def _field(self, number: int, role: str, path: str, other: str = "") -> str:
         """The config's field with this number and such a name: of the part of the config that the path is in, the one
         that shares most words with the path."""
         words = set(re.split(r"\W|_", path))
@@ -132,9 +133,9 @@ class Depths:
             elsewhere = not words & set(prefix.split("_"))
             return elsewhere, key not in _USUAL, -len(words & set(key.split("_"))), name
 
-        fitting = [k for k, v in self.fields.items() if v == number and pattern.search(k) and k != other]
+        fitting = [k for k, v in self.fields.items() if v == number and means(k, role) and k != other]
         ranked = sorted(fitting, key=rank)
-        return next((name for name in ranked if pattern is not DEPTH or self._governs(name, path)), "")
+        return next((name for name in ranked if role != "depth" or self._governs(name, path)), "")
 
     def _governs(self, name: str, path: str) -> bool:
         """Whether the list at a path has as many modules as a field says, as far as can be seen."""

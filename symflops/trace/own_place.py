@@ -13,15 +13,13 @@ from typing import Any
 from torch import nn
 
 from symflops.trace.origin import is_model, is_torch, is_transformers
-
-_OWN = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id)$")  # an attribute of a module
-_TOLD = re.compile(r"^layer_(idx|index|id|number|num)$")  # an argument
+from symflops.vocabulary.fields import means
 
 
 def by_place(module: nn.Module, index: int) -> tuple[int, ...]:
     """What a layer at this place of its list, and what it is made of, decide by it and by the places that they keep."""
     deciding = [(m, found) for m in module.modules() if (found := decisions(_class(m))) != frozenset()]
-    kept = [v for m, _ in deciding for name, v in vars(m).items() if _OWN.search(name) and type(v) is int]
+    kept = [v for m, _ in deciding for name, v in vars(m).items() if means(name, "layer_index") and type(v) is int]
     numbers = sorted({number for _, found in deciding for number in found or ()})
     if any(found is None for _, found in deciding):
         return (index, *kept)
@@ -90,7 +88,7 @@ def _decides(node: ast.AST) -> bool:
 
 def _mentions(node: ast.AST) -> bool:
     return any(
-        bool(_OWN.search(n.attr)) and isinstance(n.value, ast.Name) and n.value.id == "self"
-        if isinstance(n, ast.Attribute) else isinstance(n, ast.Name) and bool(_TOLD.search(n.id))
+        means(n.attr, "layer_index") and isinstance(n.value, ast.Name) and n.value.id == "self"
+        if isinstance(n, ast.Attribute) else isinstance(n, ast.Name) and means(n.id, "layer_index_argument")
         for n in ast.walk(node)
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from symflops.trace.architecture import parts
 from symflops.trace.internals import AnyConvolution
 from symflops.trace.layer_lists import computed_lists
 from symflops.trace.origin import is_model, is_shared
+from symflops.vocabulary.fields import means
 
 
 def no_dropout(
@@ -68,7 +68,7 @@ def reads_noted(
                 file = frame.f_code.co_filename
                 if (is_model(file) or is_shared(file)) and not _within(frame, computed):
                     reads.add((prefix, name))
-                    if rhythms is not None and _RHYTHM.search(name) and _holds_layers(frame.f_locals.get("self")):
+                    if rhythms is not None and means(name, "rhythm") and _holds_layers(frame.f_locals.get("self")):
                         rhythms.add((prefix, name))
             return own.__getattribute__(self, name)
 
@@ -93,9 +93,6 @@ def _within(frame: Any, computed: Set[str]) -> bool:
     while frame.f_code.co_name.startswith("<"):  # a comprehension
         frame = frame.f_back
     return frame.f_code.co_name in computed
-
-
-_RHYTHM = re.compile(r"(^|_)(every|intervals?|periods?|freq|frequency)(_|$)")
 
 
 def _holds_layers(owner: Any) -> bool:

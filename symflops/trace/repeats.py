@@ -22,8 +22,8 @@ from symflops.trace.layer_lists import entry, layer_fields
 from symflops.trace.own_place import by_place
 from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
+from symflops.vocabulary.fields import means
 
-INDEX = re.compile(r"(^|_)(idx|index|layer_id|layer_number|layer_num|block_id|seed|name|path)$")
 _AS_THEY_ARE = (bool, int, str, torch.dtype)
 _NUMBERED = re.compile(r"\.(\d+)$")
 
@@ -159,7 +159,7 @@ def _configs(module: torch.nn.Module) -> list[Any]:
 @cache
 def is_part_of_state(attribute: str) -> bool:
     """Whether an attribute says what a module is, and not where it stands or what torch keeps in it."""
-    return not (attribute.startswith("_") or attribute == "training" or INDEX.search(attribute))
+    return not (attribute.startswith("_") or attribute == "training" or means(attribute, "layer_index", "own_mark"))
 
 
 def _plain(value: Any, index: int) -> Any:
@@ -193,7 +193,8 @@ def _without_place(module: torch.nn.Module, index: int, args: Any, kwargs: Any) 
     """The arguments of a call without the layer's own place, which some models tell each of their layers."""
 
     def plain(name: str, value: Any) -> Any:
-        return "its place" if type(value) is int and value == index and INDEX.search(name) else value
+        is_place = type(value) is int and value == index and means(name, "layer_index", "own_mark")
+        return "its place" if is_place else value
 
     names = list(signature(type(module).forward).parameters)[1:]
     named = (*names, *[""] * (len(args) - len(names)))  # what is left goes into *args

@@ -23,9 +23,9 @@ from transformers.initialization import no_init_weights
 from symflops.trace.architecture import parts
 from symflops.trace.overrides import resize
 from symflops.trace.places import Made, noted
-from symflops.trace.repeats import INDEX, shared_parameters, state, take_over, taken_from
+from symflops.trace.repeats import shared_parameters, state, take_over, taken_from
+from symflops.vocabulary.fields import means
 
-_LAST = re.compile(r"(^|_)(end|last)(_|$)")
 _LISTED = re.compile(r"\.(\d+)$")
 
 
@@ -130,7 +130,7 @@ def with_number(config: Any, prefix: str, key: str, number: int) -> Any:
 
 def names_last(key: str, value: Any, depth: int) -> bool:
     """Whether a field such as moe_layer_end_index names the last of so many layers."""
-    return type(value) is int and value == depth - 1 and _LAST.search(key) is not None
+    return type(value) is int and value == depth - 1 and means(key, "last_layer")
 
 
 @contextmanager
@@ -154,7 +154,7 @@ def _sharing(construct: Any, kind: type, first: list[int]) -> Any:
             take_over(self, origin)
             numbers = [a for a in (*args, *kwargs.values()) if type(a) is int]
             if numbers:
-                places = [k for k, v in vars(origin).items() if type(v) is int and INDEX.search(k)]
+                places = [k for k, v in vars(origin).items() if type(v) is int and means(k, "layer_index", "own_mark")]
                 vars(self).update(dict.fromkeys(places, numbers[-1]))
         if type(self) is kind:
             made.append(self)

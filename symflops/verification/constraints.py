@@ -21,7 +21,7 @@ from symflops.verification.exact import Enclosure, UncomputedError, UndefinedErr
 from symflops.verification.fraction import quotient
 from symflops.verification.interval import interval
 from symflops.verification.region import Region
-from symflops.vocabulary.symbols import is_whole
+from symflops.vocabulary.symbols import CAUSAL, RUN, is_whole
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def constraints(texts: Iterable[str], equations: Mapping[str, Value], used: set[
         return _constraints(kept, aside)
     except NoValueError:
         return Constraints(
-            tuple(kept), {}, {}, {}, {"causal": -1}, aside
+            tuple(kept), {}, {}, {}, {CAUSAL: -1}, aside
         )  # a condition that has no value: no point is left
 
 
@@ -158,7 +158,7 @@ def _constraints(kept: list[Constraint], aside: tuple[Constraint, ...]) -> Const
                 if name not in free_symbols(value):
                     fixed = {n: substitute(v, {name: value}) for n, v in fixed.items()} | {name: value}
                     break
-    upper: dict[str, Number] = {"causal": 1}
+    upper: dict[str, Number] = {name: row.highest for name, row in RUN.items() if row.highest is not None}
     lower: dict[str, Number] = {}
     multiples: dict[str, Value] = {}
     for c in kept:

@@ -119,7 +119,7 @@ class _Matching:
 
     def _known(self, used: set[str]) -> Known:
         other = self.other
-        further = {*other.model.definitions, *RUN_SYMBOLS} if other.model is not None else set()
+        further = {*other.model.definitions, *other.model.run} if other.model is not None else set()
         symbols = frozenset(used or free_symbols(other.value) | set(other.defaults))
         amounts = {"parameters"} if other.metrics.get("parameters", 0) != 0 else set()
         if other.model is not None:

@@ -12,10 +12,11 @@ from symflops.tree import Tree
 from symflops.verification.completion import Completion
 from symflops.verification.exact import Enclosure, UndefinedError, number_at
 from symflops.verification.matching import Matched
+from symflops.vocabulary.symbols import BATCH, RUN
 
 # Where a ratio is taken when nothing else says: a model of seven billion parameters, one sequence.
-_USUAL = {
-    "batch": 1, "past": 0, "causal": 0, "bytes": 2, "weight bytes": 2, "cache bytes": 2, "hidden": 4096, "layers": 32,
+_USUAL = {RUN[name].quantity: number for name, number in RUN.completed({BATCH: 1}).items()} | {
+    "hidden": 4096, "layers": 32,
     "inner": 11008, "vocabulary": 32000, "heads": 32, "kv heads": 8, "head width": 128, "experts": 8,
     "experts of a token": 2, "expert inner": 14336, "window": 4096,
 }  # fmt: skip
