@@ -126,7 +126,7 @@ _FULL_AND_SLIDING = ["full_attention", "sliding_attention"] * 2
 _OVERRIDES: dict[str, dict[str, Pair]] = {
     "blt": {"encoder_hash_byte_group_vocab": (501, 601)},
     "blt_global_transformer": {"hidden_size": (72, 80)},  # hidden_size_global of the two local models
-    "codegen": {"n_head": (8, 12), "n_embd": (80, 96), "rotary_dim": (6, 8)},  # the fused projection has four shards
+    "codegen": {"n_head": (8, 12), "n_embd": (80, 96), "rotary_dim": (6, 4)},  # four shards; a part of each head
     "deepseek_v2": {"first_k_dense_replace": (1, 1)},
     "deepseek_v4": {
         "num_key_value_heads": (1, 1),

@@ -70,7 +70,10 @@ def cache(model: Model, pattern: str = "") -> Value:
     wanted = [path for path, _, _ in model.matching(pattern)] if pattern else [""]
     kept = kept_by_layers(model, lambda path: any(not w or path == w or path.startswith(f"{w}.") for w in wanted))
     if not kept:
-        raise SymflopsError("no layer keeps a KV cache or a state", where=f"{model.name}{pattern and f': {pattern}'}")
+        said = "no layer keeps a KV cache or a state"
+        if "past_len == 0" in model.assumes:
+            said = "its costs are of a first call (past_len == 0), and no layer says what that leaves for the next one"
+        raise SymflopsError(said, where=f"{model.name}{pattern and f': {pattern}'}")
     return polynomial.add(0, *(value for _, value in kept))
 
 

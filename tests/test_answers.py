@@ -161,3 +161,12 @@ def test_bytes_per_element_are_those_of_the_config_s_data_type() -> None:
     with pytest.raises(symflops.SymflopsError, match="dtype_bytes is small 4 and small 2 by default; give dtype_bytes"):
         symflops.compare(wide, model(), "read_bytes")
     assert symflops.compare(wide, model(), "read_bytes", dtype_bytes=2).total.difference == 0
+
+
+def test_what_a_first_call_leaves_is_not_said_to_be_nothing() -> None:
+    """XLNet hands a memory on, of which a closed form of its first call says nothing."""
+    said = r"costs are of a first call \(past_len == 0\), and no layer says what that leaves for the next one"
+    with pytest.raises(symflops.SymflopsError, match=said):
+        symflops.kv_cache(model("past_len == 0"))
+    with pytest.raises(symflops.SymflopsError, match="no layer keeps a KV cache or a state"):
+        symflops.kv_cache(model())

@@ -30,7 +30,7 @@ LIMITS: dict[str, dict[str, str]] = {
     "blt": {
         "matmul": "no count at (1, 17)",
         "all": "no count at (1, 17)",
-        "state": "no layer keeps a KV cache or a state",
+        "state": "no layer says what that leaves for the next one",
         "split": "past_len == 0",
     },
     "bloom": {"sizes": "numbers: heads (n_head)", "bound": "48*ceil(hidden_size/48) == hidden_size"},

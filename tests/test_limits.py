@@ -240,5 +240,7 @@ def test_what_is_left_beside_the_rotated_part_of_a_head_is_something() -> None:
     """Where all of a head is rotated, torch joins what is rotated to nothing, and reads less."""
     model = symflops.derive(small_config("codegen", 0))
     assert "n_embd > n_head*rotary_dim" in model.assumes
+    other = small_config("codegen", 1)
+    other.rotary_dim = 8  # all of 96/12
     with pytest.raises(SymflopsError, match=r"n_embd > n_head\*rotary_dim \(with n_embd=96, n_head=12, rotary_dim=8\)"):
-        bind(model, small_config("codegen", 1))
+        bind(model, other)
