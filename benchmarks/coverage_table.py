@@ -92,6 +92,8 @@ def table(rows: Mapping[str, Row]) -> str:
     """docs/coverage.md, with a row for each type: one that was not examined says so."""
     lines = [_line(rows.get(model_type) or _not_examined(model_type)) for model_type in model_types()]
     old = sum(row["source"] != source_checksum() for row in rows.values())
+    lost = sum(row["source"] == 0 for row in rows.values())
+    lost_too = f", {lost} of them by one of which the checksum is lost (they have no counts)" if lost else ""
     head = _HEAD.format(
         python=platform.python_version(),
         torch=torch.__version__.partition("+")[0],
@@ -103,7 +105,7 @@ def table(rows: Mapping[str, Row]) -> str:
         after=", ".join(f"({run[0]}, {run[1]} after {run[2]})" for run in RUNS if run[2]),
         splits=", ".join(map(str, SPLITS)),
         totals=totals(lines),
-        old=f"\n{old} rows were made by an earlier version of symflops/trace." if old else "",
+        old=f"\n{old} rows were made by an earlier version of symflops/trace{lost_too}." if old else "",
     )
     return f"{head}\n{_markdown(_COLUMNS, [[line[c] for c in _COLUMNS] for line in lines])}\n"
 
