@@ -20,6 +20,7 @@ from symflops.errors import SymflopsError, expect, nearest, one_line
 from symflops.files import NoFileError
 from symflops.formula import data_folder, in_order
 from symflops.graph import graph, total
+from symflops.inputs import Input
 from symflops.layer import Layer, collection_paused
 from symflops.model_file import Reading, dump, layers_of, read_json
 from symflops.polynomial import Number, Value
@@ -70,6 +71,7 @@ class Model:
     dtype: str = ""  # of the config, such as bfloat16: its bytes are the default of dtype_bytes
     run: RunSymbols = RUN  # the symbols of a call, with their defaults
     expects: tuple[str, ...] = ()  # comparisons that hold in usual use, though the formulas hold beyond them
+    inputs: tuple[Input, ...] = ()  # what it is fed, of a model whose inputs are not the usual ids
     notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, to be said beside every number
 
     @property
@@ -244,6 +246,7 @@ class Model:
             "dtype": self.dtype,
         }  # fmt: skip
         data |= {key: value for key, value in optional.items() if value}
+        data |= {"inputs": {one.name: one.text() for one in self.inputs}} if self.inputs else {}
         data["symbols"] = dict(self.definitions)
         data |= {key: list(texts) for key in ("assumes", "expects", "notes") if (texts := getattr(self, key))}
         data["layers"] = {part.name: dump(part) for part in self.root.parts}

@@ -12,6 +12,7 @@ from symflops.assumption import is_of_config, sides
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import formula_for_class, load_formula
 from symflops.grouping import grouped
+from symflops.inputs import read_inputs, symbols_of
 from symflops.layer import Interned, Layer, Part
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read, write
@@ -27,6 +28,7 @@ _MODEL_KEYS = (
     "unproven",
     "class",
     "dtype",
+    "inputs",
     "symbols",
     "assumes",
     "expects",
@@ -75,6 +77,7 @@ class Reading:
                 "no model file, which has layers, and no config, which has a model_type or architectures"
             )
         _check_keys(data, _MODEL_KEYS, "")
+        inputs = read_inputs(_expect(data.get("inputs", {}), dict, "inputs"))
         symbols = _expect(data.get("symbols", {}), dict, "symbols")
         for name, value in symbols.items():
             if not NAME.match(name) or name in self.run:
@@ -85,6 +88,9 @@ class Reading:
             elif value is not None and (type(value) is not int or value < 0):
                 raise SymflopsError(f"symbols.{name}: expected a nonnegative integer or a formula, got {value!r}")
         self.declared = {*symbols, *self.run}
+        for name in symbols_of(inputs):
+            if name not in self.declared:
+                raise SymflopsError(f"inputs: unknown symbol {name!r}{nearest(name, sorted(self.declared))}")
         self.texts.clear()
         assumes = _expect(data.get("assumes", []), list, "assumes")
         for i, text in enumerate(assumes):
@@ -114,7 +120,7 @@ class Reading:
             "about": texts["about"], "source": texts["source"], "class_name": texts["class"],
             "dtype": texts["dtype"],
             "unproven": texts["unproven"], "notes": (*notes, *self.unknown.values()),
-            "expects": tuple(expects),
+            "expects": tuple(expects), "inputs": inputs,
         }  # fmt: skip
 
     def part(self, name: str, data: Any, where: str, depth: int) -> Part:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -19,9 +19,11 @@ from symflops.calling import such_as
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError
 from symflops.handles import is_class_name, is_hub_id
+from symflops.inputs import EXAMPLE, read_inputs
 from symflops.model import Model
 
 ModelLike = Model | str | Path | Mapping[str, object]  # what a model may be named by
+Inputs = Mapping[str, str] | Iterable[str]  # what a module is fed, by argument or each as a text with its name
 
 MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
@@ -48,38 +50,57 @@ def load(model: ModelLike, *, timeout: float = DERIVATION) -> Model:
 def derived(
     what: Any,
     *,
+    inputs: Inputs = (),
+    fix: Collection[str] = (),
     attention: str = "fused",
     allow_unknown: bool = False,
     timeout: float = DERIVATION,
+    **constructor: Any,
 ) -> Model:
     """What `derive` gives, from the user's cache where it was derived before from the same content, by the same
     versions and with the same options; otherwise derived, and kept."""
-    key = derived_cache.key_of(what, {"attention": attention, "allow_unknown": allow_unknown})
+    fed = {one.name: one.text() for one in read_inputs(inputs)}
+    options = {
+        "attention": attention, "allow_unknown": allow_unknown, "inputs": fed, "fix": sorted(fix), "set": constructor,
+    }  # fmt: skip
+    key = derived_cache.key_of(what, options)
     found = derived_cache.find(key)
     if found is None:
         loaded = derived_cache.local_sources()
-        found = derive(what, attention=attention, allow_unknown=allow_unknown, timeout=timeout)
+        found = derive(
+            what, inputs=inputs, fix=fix, attention=attention, allow_unknown=allow_unknown, timeout=timeout,
+            **constructor,
+        )  # fmt: skip
         derived_cache.keep(key, found, loaded, from_hub=isinstance(what, str) and is_hub_id(what))
     return found
 
 
 @such_as('derive("llama")', 'derive("config.json", attention="eager")')
 def derive(
-    config: Any,
+    what: Any,
     *,
+    inputs: Inputs = (),
+    fix: Collection[str] = (),
     attention: str = "fused",
     allow_unknown: bool = False,
     timeout: float = DERIVATION,
+    **constructor: Any,
 ) -> Model:
-    """The closed-form model of a transformers config, derived from its model's own source.
+    """The closed-form model of a transformers config, or of a module of the user's own, derived from its source.
 
-    `config` is a config object, a config's or a model's class, the path of a config.json or its directory, a model type
-    such as "qwen3_moe", a hub id, or the name of a class: "transformers.LlamaForCausalLM", "torch.nn.Conv2d",
-    "path/to/model.py:Block". A class that is not a model of transformers is called on tensors of the usual shapes.
-    `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and
-    probabilities are materialised). With `allow_unknown`, an operation that nothing knows stays in the total as a
-    symbol `unknown_<operation>`; otherwise it is an error that names it. `timeout` is in seconds of processor
-    time. Needs the extra `symflops[hf]`.
+    `what` is a config object, a config's or a model's class, the path of a config.json or its directory, a model type
+    such as "qwen3_moe", a hub id; or a module, a class of modules, a function that returns one, or the name of any of
+    these: "torch.nn.Conv2d", "torchvision.models:resnet50", "path/to/model.py:GPT".
+
+    `inputs` are what a module is fed, by argument: `{"tokens": "int64[batch_size, seq_len]"}`, or as one text each,
+    `["tokens: int64[batch_size, seq_len]"]`; a dimension is a polynomial in run symbols, those of this model among them,
+    and in the constructor's arguments. `**constructor` are these arguments: integers, given or defaults, become symbols
+    of the model, but for those named in `fix`. The sizes of a module that is already built are numbers. A class without
+    inputs and arguments is called on tensors of the usual shapes.
+
+    `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised). With
+    `allow_unknown`, an operation that nothing knows stays in the total as a symbol `unknown_<operation>`; otherwise it
+    is an error that names it. `timeout` is in seconds of processor time. Needs the extra `symflops[hf]`.
 
     Raises SymflopsError, one line, for everything that stops a derivation: remote code, values that the config refuses,
     control flow that depends on the values of tensors, an unknown operation, the end of its time.
@@ -88,13 +109,22 @@ def derive(
         progress.at("loading PyTorch and transformers")
         with extra():
             from symflops.trace import alone, classes
+            from symflops.trace import constructor as constructors
             from symflops.trace import derive as trace
-        named = isinstance(config, str) and is_class_name(config) and not files.exists(config)
-        if named and not is_model_type(config):
-            config = classes.find_class(config)
-        if isinstance(config, type) and not classes.is_of_transformers(config):
-            return alone.model(config)
-        return trace.derive(config, attention=attention, allow_unknown=allow_unknown, timeout=timeout)
+        named = isinstance(what, str) and is_class_name(what) and not files.exists(what)
+        if named and not is_model_type(what):
+            what = classes.find_source(what)
+        is_own = constructors.is_own(what)
+        if isinstance(what, type) and is_own and not (inputs or fix or constructor):
+            return alone.model(what)
+        if (fix or constructor) and not is_own:
+            raise SymflopsError("only the constructor of a module takes arguments; a config has its own values")
+        if is_own and not inputs:
+            raise SymflopsError(f"what is it fed? give its inputs, such as {EXAMPLE}")
+        return trace.derive(
+            what, inputs=inputs, arguments=constructor, fixed=fix, attention=attention, allow_unknown=allow_unknown,
+            timeout=timeout,
+        )  # fmt: skip
 
 
 def bind(model: Model, config: Any, *, timeout: float = DERIVATION) -> Model:

@@ -211,7 +211,7 @@ def test_weights_that_a_repeated_layer_alone_reads_are_counted_once() -> None:
     sizes, config = Sizes(), PreTrainedConfig()
     batch = sizes.symbol("batch_size", 3)
     quantities = Quantities(sizes.names, {"batch_size": symbol("batch_size")})
-    with environment(Build(config, config, sizes, quantities, {}, torch.bfloat16), []):
+    with environment(Build(Named(config, None, ""), config, sizes, quantities, {}, torch.bfloat16), []):
         model = Turns()
         recorder = Recorder(sizes, quantities, model)
         x = recorder.note(torch.empty(batch, 8), "input")

@@ -62,7 +62,7 @@ def trace(build: Callable[[Any], Built]) -> Recorder:
     sizes, config = Sizes(), PreTrainedConfig()
     symbols = {name: sizes.symbol(name, hint) for name, hint in HINTS.items()}
     quantities = Quantities(sizes.names, {name: symbol(name) for name in HINTS})
-    built = run.Build(config, config, sizes, quantities, symbols, torch.bfloat16)
+    built = run.Build(Named(config, None, ""), config, sizes, quantities, symbols, torch.bfloat16)
     guards: list[run.Guard] = []
     with run.environment(built, guards):
         with run.no_init_weights(), run.nothing_initialised():

@@ -46,6 +46,14 @@ Config = Annotated[
         help="a config.json, its directory, a model type such as llama, a hub id, or a class such as model.py:GPT",
     ),
 ]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="a config.json, its directory, a model type such as llama, a hub id, or a class, or a function that "
+        "returns a module, such as model.py:GPT or torchvision.models:resnet50",
+    ),
+]
 OtherConfig = Annotated[
     str | None, typer.Option("--config", metavar="CONFIG", help="take the values of this config, if the model fits it")
 ]

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +29,7 @@ from symflops.polynomial import Value, divide, symbol
 from symflops.trace import experts
 from symflops.trace.assembly import Assembly, full_name
 from symflops.trace.calls import Call, calls, switches_of
+from symflops.trace.configs import Named
 from symflops.trace.internals import Sizes, check_versions
 from symflops.trace.layer_data import readable
 from symflops.trace.patches import nothing_initialised
@@ -247,9 +247,9 @@ def _record(
             given[name] = given[of] * sizes.symbol(f"{name}__rest", hint)
             values[f"{name}__rest"] = divide(symbol(name), numbers.get(of, symbol(of)))
     quantities = Quantities(sizes.names, values)
-    built = Build(config, config, sizes, quantities, given, torch.bfloat16)
+    built = Build(Named(config, cls, ""), config, sizes, quantities, given, torch.bfloat16)
     guards: list[Guard] = []
-    with environment(built, guards), _no_fast_path():
+    with environment(built, guards):
         with no_init_weights(), nothing_initialised():
             leaf, inputs = _made(cls, call, given, switches)
         model = _One(leaf).eval()
@@ -271,17 +271,6 @@ def _record(
 
 def _condition(guard: Guard, sizes: Sizes) -> str:
     return str(guard.condition.xreplace({s: sympy.Symbol(name) for s, name in sizes.names.items()}))
-
-
-@contextmanager
-def _no_fast_path() -> Iterator[None]:
-    """Transformer layers of torch.nn as the operations that they are made of."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _counted(cls: type[nn.Module], call: Call, numbers: dict[str, int]) -> Record | None:

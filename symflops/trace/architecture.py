@@ -91,12 +91,13 @@ class Architecture:
         """A distinct prime for each rest, larger for larger numbers, so that no two products agree by accident."""
         depths = {f.rest: f.number for f in self.fields if f.is_depth}
         free = [f for f in self.fields if f.solved is None and not f.is_depth]
+        free = [f for f in free if not _is_longest(f.holder, f.key)]
         small = [f for f in free if not means(f.key, "width") or means(f.key, "small_width")]
         counts = sorted(small, key=lambda f: (f.number, f.name))
         widths = sorted((f for f in free if f not in counts), key=lambda f: (f.number, f.name))
         order = [f for f in counts if not means(f.key, "limit")] + widths
         chosen = {f.rest: prime for f, prime in zip(order, _PRIMES, strict=False)}
-        limits = [f for f in free if f.rest not in chosen]
+        limits = [f for f in self.fields if f.solved is None and not f.is_depth and f.rest not in chosen]
         chosen |= {f.rest: 100003 + 34 * i for i, f in enumerate(limits)}
         return chosen | {rest: hint for rest, hint in self.raised.items() if rest in chosen} | depths
 
@@ -171,7 +172,7 @@ def architecture(config: Any, numeric: set[str], sized: Collection[tuple[str, st
             if type(number) is not int or number < 2 or not NAME.match(key):
                 continue
             is_depth = (prefix, key) in sized
-            if not is_size(key) and not is_depth:
+            if not is_size(key) and not is_depth and not _is_longest(part, key):
                 continue
             name = key if key not in taken else f"{prefix}{key}"
             if name not in taken and name not in numeric:
@@ -185,6 +186,11 @@ def architecture(config: Any, numeric: set[str], sized: Collection[tuple[str, st
             taken.add(name)
     _factor(fields)
     return Architecture(in_order(fields))
+
+
+def _is_longest(part: Any, key: str) -> bool:
+    """Whether a field is the longest sequence that tables are made for, and can be a symbol."""
+    return getattr(part, "lengths_are_sizes", False) and means(key, "longest")
 
 
 def is_size(key: str) -> bool:

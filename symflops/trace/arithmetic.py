@@ -1,8 +1,8 @@
 """Python's own arithmetic for sizes that are symbols, lent to the models' source while it runs.
 
 `int(hidden_size / num_attention_heads)` and `math.sqrt(head_dim)` want a number from a symbol, and torch would then
-replace the symbol by its hint for good. In the modules of transformers' models the names `int`, `float`, `max`, `min`,
-`math` and `np` stand for what is defined here while a model is traced, and for Python's own again afterwards.
+replace the symbol by its hint for good. In the modules of transformers' models, and of a user's own, the names `int`, `float`, `max`,
+`min`, `math` and `np` stand for what is defined here while a model is traced, and for Python's own again afterwards.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import builtins
 import math
 import operator
 import sys
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from contextlib import ExitStack, contextmanager
 from functools import reduce
 from types import SimpleNamespace
@@ -150,20 +150,28 @@ def _extreme(function: Any, is_first: Any, of_both: Any, lengths: Set[sympy.Symb
     return chosen
 
 
+_BY_FUNCTION = {id(getattr(math, name)): getattr(MATH, name) for name in (*_ESTIMATED, *_ROUNDED)}
+
+
 @contextmanager
-def lent(lengths: Set[sympy.Symbol]) -> Iterator[None]:
-    """Inside, the modules of transformers' models compute with symbols, of which some are `lengths`."""
+def lent(lengths: Set[sympy.Symbol], packages: Collection[str] = ()) -> Iterator[None]:
+    """Inside, the modules of transformers' models and of these packages compute with symbols, of which some are
+    `lengths`."""
     extremes = {
         "max": _extreme(max, operator.ge, torch.sym_max, lengths),
         "min": _extreme(min, operator.le, torch.sym_min, lengths),
     }
     with ExitStack() as stack:
         for name, module in list(sys.modules.items()):
-            if name.startswith(_MODULES) and "configuration" not in name and module is not None:
+            is_of_transformers = name.startswith(_MODULES) and "configuration" not in name
+            if (is_of_transformers or name.partition(".")[0] in packages) and module is not None:
                 names: dict[str, Any] = {"int": Integer, "float": Real, **extremes}
+                names |= {n: _BY_FUNCTION[id(thing)] for n, thing in vars(module).items() if id(thing) in _BY_FUNCTION}
                 if vars(module).get("math") is math:
                     names["math"] = MATH
                 if vars(module).get("np") is numpy:
                     names["np"] = NUMPY
                 stack.enter_context(patch.dict(vars(module), names))
+        # Recurrent layers ask whether their sizes are instances of `int`.
+        stack.enter_context(patch.dict(vars(torch.nn.modules.rnn), {"int": Integer}))
         yield

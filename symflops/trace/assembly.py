@@ -19,7 +19,7 @@ from symflops.polynomial import Value, add, multiply, symbol
 from symflops.trace.arguments import READERS, Traced
 from symflops.trace.carried import states_by_operation
 from symflops.trace.internals import storage_key
-from symflops.trace.layer_data import Data, cost_data, merge_steps, parameters_only, place, rerun, text
+from symflops.trace.layer_data import Data, cost_data, merge_steps, merged, parameters_only, place, rerun, text
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, View, covered, every_operation, own_operations
 from symflops.trace.recorder import Recorder
@@ -101,6 +101,8 @@ class Assembly:
         own: list[Operation] = []
 
         made: list[tuple[str, Data]] = []
+        runs: dict[torch.nn.Module, list[Data]] = {}
+        first: dict[torch.nn.Module, Data] = {}
         turn = turns(execution)
 
         def flush() -> None:
@@ -122,8 +124,16 @@ class Assembly:
             name = part.path.removeprefix(f"{execution.path}.") if execution.path else part.path
             data = self.layer(part)
             if data:
-                place(layers, name, data)
+                runs.setdefault(part.module, []).append(data)
+                if self.merge and len(runs[part.module]) > 1:
+                    continue
+                first[part.module] = dict(data)
+                place(layers, name, first[part.module])
         flush()
+        for module, several in runs.items():
+            if self.merge and len(several) > 1:
+                first[module].clear()
+                first[module].update(merged(several))
         often = {n for n in (n for n, _ in made) if self.merge or [m for m, _ in made].count(n) > MANY}
         for name in often:
             merge_steps(layers, name, [data for n, data in made if n == name])

@@ -27,10 +27,21 @@ _HINT = "; give its full name, such as torch.nn.GroupNorm, or its file, model.py
 
 
 def find_class(name: str) -> type:
-    """The class of that name: `torch.nn.Conv2d`, `package.module:Class`, `path/to/model.py:Class`, or the short name of
-    one in torch.nn or transformers. Modules in the current folder are found after installed ones.
+    """The class of that name, as `find_source` finds it.
 
     Raises SymflopsError where there is no such class, and where its module cannot be imported.
+    """
+    found = find_source(name)
+    if not isinstance(found, type):
+        raise SymflopsError(f"{name[:200]!r} is {'a function' if callable(found) else 'a value'}, not a class")
+    return found
+
+
+def find_source(name: str) -> Any:
+    """What is of that name: `torch.nn.Conv2d`, `package.module:Class`, `path/to/model.py:Class`, or the short name of
+    one in torch.nn or transformers. Modules in the current folder are found after installed ones.
+
+    Raises SymflopsError where there is nothing of the name, and where its module cannot be imported.
     """
     file = file_of(name)
     if file:
@@ -41,8 +52,6 @@ def find_class(name: str) -> type:
         found = getattr(nn, name, None) or _of_transformers(name)
         if found is None:
             raise SymflopsError(f"no class {name[:200]!r} in torch.nn or transformers{_HINT}")
-    if not isinstance(found, type):
-        raise SymflopsError(f"{name[:200]!r} is {'a function' if callable(found) else 'a value'}, not a class")
     return found
 
 

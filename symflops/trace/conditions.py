@@ -145,7 +145,7 @@ def _divisibility(run: Run) -> Iterable[str]:
     """`h % n == 0` for every size that is a quotient: it is what the size was taken to be."""
     needed: dict[tuple[str, ...], dict[Monomial, int]] = {}  # numerator -> denominators
     for value in run.quantities.seen.values():
-        if free_symbols(value) & RUN_HINTS.keys():
+        if free_symbols(value) & run.build.hints.keys():
             continue
         for monomial, coefficient in terms_of(value).items():
             below = tuple((n, -e) for n, e in monomial if e < 0)
@@ -199,11 +199,11 @@ def _text(run: Run, guard: Guard) -> str:
     if not sign:
         return ""
     names = free_symbols(difference)
-    is_of_run = names <= RUN_HINTS.keys()
+    is_of_run = names <= run.build.hints.keys()
     is_asked = guard.is_written and names == {"seq_len"}
     if sign == "!=" and (not is_asked if is_of_run else _is_number(run, guard)):
         return ""  # a size is not some number: those that are 0 or 1 are numbers in the file, not symbols
-    if sign == "!=" and not guard.is_written and names & RUN_HINTS.keys():
+    if sign == "!=" and not guard.is_written and names & run.build.hints.keys():
         return ""  # what torch asks of strides, which are equal for single tokens and cost the same
     if sign in ("<", "<=", ">", ">="):
         expected = is_of_run or _holds_for_long(run, guard)

@@ -14,6 +14,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, 
 from symflops import files, strangers
 from symflops.errors import SymflopsError, nearest, reason
 from symflops.handles import is_class_name, is_hub_id
+from symflops.inputs import Input
 from symflops.trace.classes import find_class, is_of_transformers
 
 TESTED_TRANSFORMERS = "5.23"
@@ -24,9 +25,11 @@ class Named(NamedTuple):
     """A config, the class of the model that it configures, and a name for both."""
 
     config: Any
-    model_class: type[PreTrainedModel]
+    model_class: Any  # builds the model of the config: a class of transformers, or what stands for one
     name: str
     notes: tuple[str, ...] = ()  # what of the config was taken for something else
+    inputs: tuple[Input, ...] = ()  # what the model is fed, where that is said
+    packages: frozenset[str] = frozenset()  # of the model's source, beside transformers' own
 
 
 def model_types() -> tuple[str, ...]:

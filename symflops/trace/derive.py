@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from symflops import deadline, progress
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError, expect
+from symflops.inputs import read_inputs, symbols_of
 from symflops.model import Model, load
+from symflops.numeric import RUN_SYMBOLS
 from symflops.trace import combine
 from symflops.trace.assembly import full_name
 from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
 from symflops.trace.conditions import conditions
 from symflops.trace.configs import find
+from symflops.trace.constructor import is_own, own_module
 from symflops.trace.experts import unrouted
 from symflops.trace.facts import facts, flat_sizes, numbers_kept
 from symflops.trace.fold import fold, with_owners, without_places
@@ -28,22 +32,28 @@ from symflops.trace.lengths import Record, alike, any_length, one_or_many
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import Depths
 from symflops.trace.notes import dtype, is_pair, never_run, not_masked, quantized
-from symflops.trace.refine import decides_by_one
+from symflops.trace.feeds import run_hints
+from symflops.trace.refine import Knowledge, decides_by_one
 from symflops.trace.run import Run, Settings, is_encoder
 from symflops.trace.work import Work
 
 
 def derive(
-    config: Any,
+    what: Any,
     *,
+    inputs: Mapping[str, Any] | Iterable[str] = (),
+    arguments: Mapping[str, Any] = MappingProxyType({}),
+    fixed: Collection[str] = (),
     attention: str = "fused",
     allow_unknown: bool = False,
     timeout: float = deadline.DERIVATION,
 ) -> Model:
-    """The closed-form model of a transformers config, derived from its model's own source.
+    """The closed-form model of a transformers config, or of a user's own module, derived from its source.
 
-    `config` is a config object, a config's or a model's class, the path of a config.json or its directory, a model type
-    such as "qwen3_moe", or a hub id. `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and
+    `what` is a config object, a config's or a model's class, the path of a config.json or its directory, a model type
+    such as "qwen3_moe", or a hub id; or a module, a class of modules or a function that returns one, with `inputs` that
+    it is fed and the `arguments` of its constructor, of which the integers become symbols, but for those `fixed`.
+    `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and
     probabilities are materialised). With `allow_unknown`, an operation that nothing knows stays in the total as a
     symbol `unknown_<operation>`; otherwise it is an error that names it.
 
@@ -63,14 +73,16 @@ def derive(
     expect(timeout, (int, float), "timeout to be a number of seconds")
     if not timeout > 0:
         raise SymflopsError(f"timeout {timeout!r}: expected a number of seconds above 0")
-    named = find(config)
-    settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown)
+    fed = read_inputs(inputs)
+    named = own_module(what, fed, arguments, fixed) if is_own(what) else find(what)._replace(inputs=fed)
+    settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown, past="none" if fed else "symbol")
     with progress.shown(f"deriving {named.name}"):
         progress.at("reading the config")
         try:
             check_depth(named.config)
             with _old_objects_left_alone(), deadline.limit(timeout):
-                return _derived(Work(named), settings)
+                known = Knowledge(set(fixed), run_symbols=frozenset(run_hints(named.inputs, vars(named.config))))
+                return _derived(Work(named, known), settings)
         except deadline.OutOfTimeError:
             why = f"not derived within {timeout:g} s of processor time; the last step was: {progress.last()}"
             raise SymflopsError(why, where=named.name) from None
@@ -107,6 +119,10 @@ def _derived(work: Work, settings: Settings) -> Model:
 
 def _with_past(work: Work, settings: Settings) -> Record:
     """A record in which past_len is a symbol where the model takes a cache."""
+    if work.named.inputs:
+        record = any_length(work, settings)
+        record = one_or_many(work, settings) if decides_by_one(record.run) else record
+        return replace(record, without_past=True)
     recurrent = keeps_states(work.named.model_class, work.named.config)
     grows = keeps_more(work.named.model_class, work.named.config)
     try:
@@ -160,9 +176,10 @@ def _model(work: Work, record: Record) -> Model:
     assert recorder is not None
     unknown = recorder.unknown
     numbers = record.shape.numbers
-    trial = load(
-        {"name": named.name, "symbols": {**numbers, **depths.symbols, **dict.fromkeys(unknown)}, "layers": layers}
-    )
+    fed = [name for name in symbols_of(named.inputs) if name not in RUN_SYMBOLS]
+    own = [name for name in fed if name not in vars(named.config)]
+    values = {**numbers, **depths.symbols, **dict.fromkeys((*own, *unknown))}
+    trial = load({"name": named.name, "symbols": values, "layers": layers})
     used = trial.total(symbolic=True).free_symbols | _in_repeats(trial) | _in_states(trial)
     assumes = conditions(record.run, record.shape, used, record.shortest, record.free)
     mentioned = {n for n in numbers if any(n in _words(a) for a in assumes)}
@@ -177,12 +194,13 @@ def _model(work: Work, record: Record) -> Model:
         stayed = list(dict.fromkeys(stayed))
     if record.run.build.rhythms:  # another depth may go on with the rhythm or not
         stayed += [f"{name} == {number}" for name, number in depths.symbols.items() if name in depths.fields]
-    symbols |= kept
+    symbols |= kept | {name: vars(named.config)[name] for name in fed if name not in own}
     return load({
         "name": named.name,
         "about": "; ".join([f"derived by symflops from {full_name(named.model_class)}", *record.notes]),
         "class": full_name(named.model_class),
-        "symbols": {**symbols, **dict.fromkeys(unknown)},  # null: nobody knows
+        "inputs": {one.name: one.text() for one in named.inputs},
+        "symbols": {**symbols, **dict.fromkeys((*own, *unknown))},  # null: nobody knows
         "assumes": [*assumes, *_layers(named.config, symbols), *depths.adding_up(), *_one_call(record), *stayed],
         "dtype": dtype(named.config),
         "expects": made_for(named.config, assumes),

@@ -54,7 +54,7 @@ def inspect(config: Any) -> Node:
     6738415616
     """
     named = find(config)
-    built = build(named.model_class, named.config, Architecture())
+    built = build(named, Architecture())
     if built.error is not None:
         raise SymflopsError(f"the model's own source cannot build it: {reason(built.error)}", where=named.name)
     depths = Depths(named.config)

@@ -5,10 +5,10 @@ Sizes are symbols of a `ShapeEnv`; tensors are fake, so nothing is allocated. El
 
 from __future__ import annotations
 
-import linecache
 import logging
 import numbers
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from types import SimpleNamespace
@@ -29,12 +29,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map, tree_map_only, tree_unflatten
 
 from symflops.errors import SymflopsError
-from symflops.trace.origin import is_model
+from symflops.trace.origin import is_asserted, is_told
 
 __all__ = [
     "AnyConvolution", "FakeTensor", "SizeFixedError", "Sizes", "TorchDispatchMode", "cheap_parameters",
     "check_versions", "decide", "device", "expression", "fake", "fake_view", "has_known_value", "like", "quiet",
-    "size_key", "storage_key", "tree_flatten", "tree_map", "tree_map_only", "tree_unflatten",
+    "size_key", "storage_key", "tree_flatten", "tree_map", "tree_map_only", "tree_unflatten", "without_onednn",
 ]  # fmt: skip
 
 TESTED_TORCH = "2.13"
@@ -170,7 +170,7 @@ class Sizes:
             outcome = outcomes.get(condition)
             if outcome is None:
                 if condition.free_symbols - self.hints.keys():  # on the values of tensors
-                    return True if _is_asserted() else decide(condition, *args, **kwargs)
+                    return True if is_asserted(sys._getframe(1)) else decide(condition, *args, **kwargs)
                 outcome = outcomes[condition] = condition.xreplace(self.hints)
             decided = outcome is sympy.true or outcome is sympy.false
             if not decided and not outcome.is_number:
@@ -182,6 +182,8 @@ class Sizes:
             elif outcome.is_Integer and not self._is_constant(
                 condition, outcome
             ):  # it has to be a number, as in range(size)
+                if is_told(sys._getframe(1)):
+                    return outcome
                 note(sympy.Eq(condition, outcome, evaluate=False), True, True)
                 fixed = {self.names[s] for s in condition.free_symbols} & self.run_symbols
                 if fixed:
@@ -192,27 +194,31 @@ class Sizes:
             yield
 
 
-def _is_asserted() -> bool:
-    """Whether the source of a model asserts what is being decided: it says what values may be, and decides nothing."""
-    frame: Any = sys._getframe(2)
-    while frame is not None and not is_model(frame.f_code.co_filename):
-        frame = frame.f_back
-    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno) if frame is not None else ""
-    return line.lstrip().startswith("assert ")
-
-
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Torch's own log of shapes that do not fit; what matters of it becomes one line for the user."""
+    """Torch's own log of shapes that do not fit, and warnings; what matters of them becomes one line for the user."""
     loggers = [logging.getLogger(name) for name in ("torch._subclasses.fake_tensor", "torch.fx", "transformers")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def without_onednn() -> Iterator[None]:
+    """Inside, recurrent layers are not one operation of a library. The public switch warns of other hardware."""
+    before = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(before)
 
 
 @contextmanager
@@ -234,7 +240,16 @@ def cheap_parameters() -> Iterator[None]:
             return data
         return plain(cls, data, requires_grad)
 
-    with patch.object(torch.nn.Parameter, "__new__", marked):
+    def copied(tensor: Any, memo: dict[int, Any]) -> Any:
+        if id(tensor) not in memo:
+            made = like(tensor)
+            memo[id(tensor)] = torch.nn.Parameter(made) if isinstance(tensor, torch.nn.Parameter) else made
+        return memo[id(tensor)]
+
+    with (
+        patch.object(torch.nn.Parameter, "__new__", marked),
+        patch.object(FakeTensor, "__deepcopy__", copied, create=True),  # torch's own counts elements in C++
+    ):
         yield
 
 

@@ -6,7 +6,7 @@ the tables that they look up.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,8 +32,8 @@ class Limits:
     """Follows the bounds of positions through one run. `gaps` are the values that must not be negative, `quotients` the
     pairs of which the second divides the first."""
 
-    def __init__(self, quantities: Quantities, known: Values) -> None:
-        self.quantities, self.known = quantities, known
+    def __init__(self, quantities: Quantities, known: Values, run_symbols: Collection[str]) -> None:
+        self.quantities, self.known, self.run_symbols = quantities, known, {*RUN_SYMBOLS, *run_symbols}
         self.highest: dict[int, Value] = {}  # by storage: all its elements are at most this
         self.gaps: dict[Value, None] = {}
         self.quotients: dict[tuple[Value, Value], None] = {}
@@ -87,15 +87,15 @@ class Limits:
         """Of a table whose size no length is part of, a piece as long as one: torch would cut it short without a word,
         and what it is added to would not fit."""
         size = self._size(table, dim)
-        if free_symbols(size).intersection(RUN_SYMBOLS):
+        if free_symbols(size).intersection(self.run_symbols):
             return
         for place in (start, end):  # torch cuts it at the end, and does not ask on the source's behalf whether it does
-            if isinstance(place, torch.SymInt) and _is_size(self.quantities.value(place)):
+            if isinstance(place, torch.SymInt) and self._is_size(self.quantities.value(place)):
                 bool(place <= table.shape[dim])
         last, first = self._number(end), self._number(start)
-        if last is not None and _is_length(last):
+        if last is not None and self._is_length(last):
             self._needs(add(size, negate(last)))
-        if first is not None and _is_length(negate(first)):  # so many from the end
+        if first is not None and self._is_length(negate(first)):  # so many from the end
             self._needs(add(size, first))
 
     def _bound(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Value | None:
@@ -125,13 +125,11 @@ class Limits:
         number = self.known.number(argument)
         return int(number) if isinstance(number, int | float) and int(number) == number else None
 
+    def _is_size(self, value: Value) -> bool:
+        return not free_symbols(value).intersection(self.run_symbols) and is_nonnegative(value)
 
-def _is_size(value: Value) -> bool:
-    return not free_symbols(value).intersection(RUN_SYMBOLS) and is_nonnegative(value)
-
-
-def _is_length(value: Value) -> bool:
-    return bool(free_symbols(value).intersection(RUN_SYMBOLS)) and is_nonnegative(value)
+    def _is_length(self, value: Value) -> bool:
+        return bool(free_symbols(value).intersection(self.run_symbols)) and is_nonnegative(value)
 
 
 def check_depth(config: Any) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import linecache
 import os
 import re
 import sys
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -34,6 +38,49 @@ def is_transformers(file: str) -> bool:
 def is_model(file: str) -> bool:
     """Whether a file is the source of one of transformers' models."""
     return file.startswith(_MODELS)
+
+
+def is_source(file: str) -> bool:
+    """Whether a file is the source of a model: one of transformers', or a user's own."""
+    return is_model(file) or not (is_torch(file) or is_transformers(file) or is_between(file))
+
+
+_TELLING = {"print", "debug", "info", "warning", "warn", "warning_once", "info_once", "error", "log"}
+
+
+def is_asserted(frame: Any) -> bool:
+    """Whether the source of a model asserts what is asked in a frame: it says what values may be, and decides nothing."""
+    return "assert" in _statement(frame)
+
+
+def is_told(frame: Any) -> bool:
+    """Whether the source of a model prints, logs or warns of what is asked in a frame, such as how many parameters it
+    has."""
+    return not _TELLING.isdisjoint(_statement(frame))
+
+
+def _statement(frame: Any) -> frozenset[str]:
+    while frame is not None and not is_source(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frozenset() if frame is None else _statements(frame.f_code.co_filename).get(frame.f_lineno, frozenset())
+
+
+@cache
+def _statements(file: str) -> Mapping[int, frozenset[str]]:
+    """The lines of a source file on which it asserts, or calls a function for nothing but what that does, and which."""
+    found: dict[int, frozenset[str]] = {}
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError):  # a notebook's cell with magic, or no text at all
+        return found
+    for node in ast.walk(tree):
+        call = node.value.func if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
+        name = call.id if isinstance(call, ast.Name) else call.attr if isinstance(call, ast.Attribute) else ""
+        name = "assert" if isinstance(node, ast.Assert) else name
+        if name and isinstance(node, ast.stmt):
+            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                found[line] = found.get(line, frozenset()) | {name}
+    return found
 
 
 def is_shared(file: str) -> bool:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from symflops.trace.architecture import parts
-from symflops.trace.internals import AnyConvolution
+from symflops.trace.internals import AnyConvolution, without_onednn
 from symflops.trace.layer_lists import computed_lists
 from symflops.trace.origin import is_model, is_shared
 from symflops.vocabulary.fields import means
@@ -37,6 +37,18 @@ def nothing_initialised() -> Iterator[None]:
             name = "_reset_parameters" if kind is nn.MultiheadAttention else "reset_parameters"
             stack.enter_context(patch.object(kind, name, lambda self: None))
         yield
+
+
+@contextmanager
+def no_fast_path() -> Iterator[None]:
+    """Transformer and recurrent layers of torch.nn as the operations that they are made of."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with without_onednn():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 @contextmanager

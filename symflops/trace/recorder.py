@@ -55,7 +55,7 @@ class Recorder(TorchDispatchMode):
         self.known = Values(self.storages, sizes, quantities)
         self.masks = Masks(self.storages)
         self.results = Results(sizes, [] if guards is None else guards)
-        self.limits = Limits(quantities, self.known)
+        self.limits = Limits(quantities, self.known, sizes.run_symbols)
         self.unmasked: dict[str, None] = {}  # classes whose attention has a mask that `causal` does not switch
         self.paths: dict[torch.nn.Module, str] = {}
         for path, module in model.named_modules():

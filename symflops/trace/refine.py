@@ -38,6 +38,7 @@ class Knowledge:
     multiples: dict[str, int] = field(default_factory=dict)
     raised: dict[str, int] = field(default_factory=dict)
     depths: set[tuple[str, str]] = field(default_factory=set)  # that sizes depend on: part of the config, field
+    run_symbols: frozenset[str] = frozenset(RUN_HINTS)
 
     def architecture(self, config: Any) -> Architecture:
         """The symbols of a config under what is known."""
@@ -54,7 +55,7 @@ class Knowledge:
         found.raised = dict(self.raised)
         found.fields = in_order(found.fields)
         for left, right in self.equal:
-            if {*free_symbols(left), *free_symbols(right)} <= {*found.numbers, *RUN_HINTS}:
+            if {*free_symbols(left), *free_symbols(right)} <= {*found.numbers, *self.run_symbols}:
                 found.solve(left, right)
         return found
 
@@ -155,7 +156,7 @@ def first_wrong(run: Run, shape: Architecture) -> Guard | None:
     """The first condition that the config's own numbers decide otherwise; torch's only where the run failed on one, or
     where it asks whether there is one element, which it repeats."""
     numbers = real_numbers(run, shape)
-    run_numbers = {s: hint for s, hint in run.sizes.hints.items() if run.sizes.names.get(s) in RUN_HINTS}
+    run_numbers = {s: hint for s, hint in run.sizes.hints.items() if run.sizes.names.get(s) in run.build.hints}
     asked = [g for g in run.guards if g.by_model or _asks_for_one(g.condition)]
     if run.error is not None:
         asked = run.guards[:-5:-1] + asked
@@ -184,7 +185,7 @@ def length_limit(run: Run) -> Value:
     for guard in _other_for_one(run):
         left, right = (run.quantities.read(side) for side in guard.condition.args)
         limit = right if left == symbol("seq_len") else left if right == symbol("seq_len") else 1
-        if len(free_symbols(limit)) < 2 and not free_symbols(limit) & RUN_HINTS.keys():
+        if len(free_symbols(limit)) < 2 and not free_symbols(limit) & run.build.hints.keys():
             found.add(limit)
     found -= {1, 2}
     return found.pop() if len(found) == 1 else 0

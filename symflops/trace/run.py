@@ -17,19 +17,21 @@ import sympy
 import torch
 from sympy.core.relational import Relational
 from torch import nn
-from transformers import GenerationConfig
+from transformers import GenerationConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from symflops import progress
 from symflops.deadline import OutOfTimeError
 from symflops.errors import SymflopsError
-from symflops.polynomial import Polynomial, Value, add, symbol, terms_of
-from symflops.trace import arithmetic, attention, cache, carried, experts, repeats
+from symflops.polynomial import Value, add, symbol
+from symflops.trace import arithmetic, attention, cache, carried, experts, feeds, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture
+from symflops.trace.configs import Named
+from symflops.trace.constructor import Arguments
 from symflops.trace.internals import SizeFixedError, Sizes, cheap_parameters, has_division, quiet
 from symflops.trace.origin import is_between, is_model, is_torch, is_transformers
 from symflops.trace.overrides import assign
-from symflops.trace.patches import no_dropout, nothing_initialised, number_format, reads_noted
+from symflops.trace.patches import no_dropout, no_fast_path, nothing_initialised, number_format, reads_noted
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.recorder import Recorder
 from symflops.trace.skeleton import built_once
@@ -65,7 +67,7 @@ class Guard:
 class Build:
     """A model built with symbols for sizes; `error` when its own source could not build it. It can be called again."""
 
-    original: Any
+    named: Named
     config: Any
     sizes: Sizes
     quantities: Quantities
@@ -74,8 +76,13 @@ class Build:
     guards: list[Guard] = field(default_factory=list)
     reads: set[tuple[str, str]] = field(default_factory=set)
     rhythms: set[tuple[str, str]] = field(default_factory=set)  # of what is done between layers, every few of them
+    hints: dict[str, int] = field(default_factory=lambda: dict(RUN_HINTS))  # of the run symbols
     model: Any = None
     error: Exception | None = None
+
+    @property
+    def original(self) -> Any:
+        return self.named.config
 
 
 @dataclass
@@ -100,20 +107,21 @@ class Run:
 
 
 def build(
-    model_class: type,
-    original: Any,
+    named: Named,
     architecture: Architecture,
     dtype: torch.dtype = torch.bfloat16,
     equal: Mapping[type, list[int]] = MappingProxyType({}),
 ) -> Build:
     """The model of a config with the architecture's symbols in place of numbers, on fake tensors of this format."""
     sizes = Sizes()
-    values: dict[str, Value] = architecture.rests() | {name: symbol(name) for name in RUN_HINTS}
+    original = named.config
+    run_hints = feeds.run_hints(named.inputs, vars(original))
+    values: dict[str, Value] = architecture.rests() | {name: symbol(name) for name in run_hints}
     depths = {f.rest for f in architecture.fields if f.is_depth}
     symbols = {name: sizes.symbol(name, hint, name in depths) for name, hint in architecture.hints().items()}
     config, twins = _copied(original)
     for f in architecture.fields:
-        size = _size(architecture.factors(f), symbols)
+        size = feeds.size_of(architecture.factors(f), symbols)
         holder = twins[id(f.holder)]
         if f.kind:
             assign(holder, f.key, f.kind, size)
@@ -121,12 +129,15 @@ def build(
             vars(holder)[f.key] = [size] * f.entries if f.entries else size
     experts.set_implementation(config, "eager", "eager")
     vars(config)["return_dict"] = True
-    result = Build(original, config, sizes, Quantities(sizes.names, values), symbols, dtype)
+    result = Build(named, config, sizes, Quantities(sizes.names, values), symbols, dtype, hints=run_hints)
+    if isinstance(config, Arguments):
+        result.reads |= {("", name) for name in vars(original)}  # a constructor takes them all
     with environment(result, result.guards):
         try:
             with no_init_weights(), nothing_initialised(), cheap_parameters(), built_once(equal):
-                model = model_class(config)
-            model.tie_weights()
+                model = named.model_class(config)
+            if isinstance(model, PreTrainedModel):
+                model.tie_weights()
             result.model = model.eval()
         except OutOfTimeError:
             raise
@@ -141,10 +152,10 @@ def build(
 def call(built: Build, settings: Settings) -> Run:
     """Call a built model once and record what it does."""
     sizes = built.sizes
-    hints = RUN_HINTS | settings.hints
+    hints = built.hints | settings.hints
     symbols = {n: settings.lengths.get(n) or sizes.run_symbol(n, hint) for n, hint in hints.items()}
-    sizes.lengths = {s for s, name in sizes.names.items() if name in ("seq_len", "past_len")}
-    sizes.run_symbols = set(RUN_HINTS) - settings.lengths.keys()
+    sizes.lengths = {s for s, name in sizes.names.items() if name in hints and name != "batch_size"}
+    sizes.run_symbols = hints.keys() - settings.lengths.keys()
     result = Run(built, list(built.guards), error=built.error)
     if built.error is not None:
         return result
@@ -178,7 +189,8 @@ def environment(built: Build, guards: list[Guard], rhythms: set[tuple[str, str]]
         stack.enter_context(reads_noted(built.config, built.reads, rhythms))
         stack.enter_context(number_format(built.dtype))
         stack.enter_context(torch.no_grad())
-        stack.enter_context(arithmetic.lent(sizes.lengths))
+        stack.enter_context(arithmetic.lent(sizes.lengths, built.named.packages))
+        stack.enter_context(no_fast_path())
         stack.enter_context(quiet())
         stack.enter_context(patch.object(nn.functional, "dropout", no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))
@@ -195,7 +207,7 @@ def _note(sizes: Sizes, guards: list[Guard], guard: Guard) -> None:
         if length is not None and any(side.is_number for side in condition.args):
             longer = sizes.hints | {length: sympy.Integer(7 * 10**9 + 1)}
             if not has_division(condition):
-                longer |= {s: 10**10 * n for s, n in sizes.hints.items() if sizes.names.get(s) not in RUN_HINTS}
+                longer |= {s: 10**10 * n for s, n in sizes.hints.items() if sizes.names.get(s) not in sizes.run_symbols}
             outcome = condition.xreplace(longer)
             if outcome in (True, False) and bool(outcome) is not guard.outcome:
                 beyond = 0 if guard.fixes else _beyond(condition, longer, length, outcome)
@@ -244,6 +256,10 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
 
 def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder: Recorder) -> dict[str, Any]:
     model, config = built.model, built.config
+    if built.named.inputs:
+        sizes = {name: v for name, v in vars(config).items() if isinstance(v, int | torch.SymInt)}
+        given = feeds.tensors(built.named.inputs, model, {**sizes, **symbols})
+        return {name: recorder.note(tensor, "input") for name, tensor in given.items()}
     accepted = inspect.signature(model.forward).parameters
     batch = symbols["batch_size"]
     if takes_images(model):
@@ -293,20 +309,6 @@ def _copied(config: Any) -> tuple[Any, dict[int, Any]]:
     memo: dict[int, Any] = {}
     copied = copy.deepcopy(config, memo)
     return copied, memo
-
-
-def _size(value: Value, symbols: dict[str, Any]) -> Any:
-    """A size with the symbols of this run, built by arithmetic on them."""
-    if not isinstance(value, Polynomial):
-        return value
-    total: Any = 0
-    for monomial, coefficient in terms_of(value).items():
-        product: Any = coefficient
-        for name, exponent in monomial:
-            for _ in range(exponent):
-                product = product * symbols[name]
-        total = total + product
-    return total
 
 
 def _origin() -> tuple[bool, bool]:

@@ -12,7 +12,7 @@ import torch
 
 from symflops import deadline, progress
 from symflops.errors import SymflopsError, reason
-from symflops.trace.architecture import RUN_HINTS, Architecture
+from symflops.trace.architecture import Architecture
 from symflops.trace.configs import Named
 from symflops.trace.internals import SizeFixedError
 from symflops.trace.refine import Knowledge, least_needed
@@ -79,8 +79,8 @@ class Work:
     def _fails_on_numbers(self, settings: Settings, error: Exception) -> bool:
         """Whether the source fails in the same place when all sizes are the config's own numbers, so that no choice of
         symbols helps: an input is missing, or the source has a fault."""
-        lengths = RUN_HINTS | settings.hints | settings.lengths
-        plain = build(self.named.model_class, self.named.config, Architecture(), self.dtype, self.equal)
+        plain = build(self.named, Architecture(), self.dtype, self.equal)
+        lengths = plain.hints | settings.hints | settings.lengths
         again = call(plain, replace(settings, lengths=lengths)).error
         ours = isinstance(again, SymflopsError)  # which is raised outside of the source
         return again is not None and (ours or place(again) != "") and _raised(again) == _raised(error)
@@ -90,7 +90,7 @@ class Work:
         if self.built is None or self.built[0] != self.state:
             shape = self.known.architecture(self.named.config)
             progress.at(f"building the model with {len(shape.fields)} symbols")
-            made = build(self.named.model_class, self.named.config, shape, self.dtype, self.equal)
+            made = build(self.named, shape, self.dtype, self.equal)
             self.built = (self.state, shape, made)
         return self.built[1:]
 

@@ -1,0 +1,75 @@
+"""The tensors of a model's call, from inputs as users write them, and the hints of the run symbols in them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from symflops.errors import SymflopsError, nearest
+from symflops.inputs import Input, symbols_of
+from symflops.polynomial import Polynomial, Value, terms_of
+from symflops.trace.architecture import RUN_HINTS
+
+# Primes that no size is equal to by accident; of a dimension that is a multiple of 8 or more, small ones.
+_LENGTHS = (211, 223, 227, 229, 233, 239, 241, 251)
+_FACTORS = (7, 11, 13, 17, 19, 23, 29, 31)
+
+
+def run_hints(inputs: Sequence[Input], sizes: Collection[str]) -> dict[str, int]:
+    """The hint of every run symbol: the standard ones, and those that are in the inputs alone and no `sizes`."""
+    own = [name for name in symbols_of(inputs) if name not in RUN_HINTS and name not in sizes]
+    factors = [name for name in own if _least_factor(name, inputs) >= 8]
+    lengths = [name for name in own if name not in factors]
+    for names, hints in ((factors, _FACTORS), (lengths, _LENGTHS)):
+        if len(names) > len(hints):
+            raise SymflopsError(f"more than {len(hints)} symbols in the dimensions of inputs: {', '.join(names)}")
+    return RUN_HINTS | dict(zip(factors, _FACTORS, strict=False)) | dict(zip(lengths, _LENGTHS, strict=False))
+
+
+def _least_factor(name: str, inputs: Sequence[Input]) -> int:
+    """The smallest number that a symbol is multiplied by in any dimension."""
+    found = [
+        int(coefficient)
+        for one in inputs
+        for size in one.shape
+        for monomial, coefficient in terms_of(size).items()
+        if any(n == name for n, _ in monomial)
+    ]
+    return min(found)
+
+
+def tensors(inputs: Sequence[Input], model: nn.Module, symbols: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The arguments of a call, each of the dimensions that the symbols give.
+
+    Raises SymflopsError for an argument that the model's forward does not have.
+    """
+    accepted = inspect.signature(type(model).forward).parameters
+    named = [name for name, p in list(accepted.items())[1:] if p.kind is not p.VAR_POSITIONAL]
+    takes_more = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    for one in inputs:
+        if one.name not in named and not takes_more:
+            hint = nearest(one.name, named) or f"; it has {', '.join(named)}"
+            raise SymflopsError(f"forward of {type(model).__qualname__} has no argument {one.name!r}{hint}")
+    return {one.name: torch.empty([size_of(s, symbols) for s in one.shape], dtype=_dtype(one)) for one in inputs}
+
+
+def _dtype(one: Input) -> torch.dtype | None:
+    return None if one.dtype == "float" else getattr(torch, one.dtype)
+
+
+def size_of(value: Value, symbols: Mapping[str, Any]) -> Any:
+    """A polynomial with the symbols of a run, built by arithmetic on them."""
+    if not isinstance(value, Polynomial):
+        return value
+    total: Any = 0
+    for monomial, coefficient in terms_of(value).items():
+        product: Any = coefficient
+        for name, exponent in monomial:
+            for _ in range(exponent):
+                product = product * symbols[name]
+        total = total + product
+    return total
