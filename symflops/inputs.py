@@ -1,7 +1,7 @@
 """What a model is fed, as text: `tokens: int64[batch_size, seq_len]`, `x: float[batch_size, 3, 32*h, 32*w]`.
 
 A dimension is a number, a symbol, or a polynomial of them in symflops' own language: `32*h` says that it is a multiple
-of 32, so that no rounding is left in a closed form. Names that are no architecture symbols are run symbols: the standard
+of 32, so that no rounding is left in a closed form. Names that are no architecture symbols are run symbols: standard
 ones, such as batch_size, and those of this model alone, such as `h`.
 """
 

@@ -13,6 +13,7 @@ from transformers import PreTrainedConfig
 import symflops
 from symflops.polynomial import symbol
 from symflops.trace.assembly import Assembly
+from symflops.trace.configs import Named
 from symflops.trace.internals import Sizes
 from symflops.trace.layer_data import readable
 from symflops.trace.places import Place, noted

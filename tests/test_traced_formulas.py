@@ -24,6 +24,7 @@ from symflops.formula import formula_for_class, formula_names, load_formula
 from symflops.polynomial import Value, multiply, symbol
 from symflops.trace import experts, operation, run
 from symflops.trace.assembly import Assembly, every_operation
+from symflops.trace.configs import Named
 from symflops.trace.internals import Sizes
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder

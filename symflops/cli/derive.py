@@ -57,7 +57,8 @@ def derive(
 ) -> None:
     """Derive the closed forms of a config's model, or of your own module, from its source, as a model JSON.
 
-    The integers that a module's constructor takes become symbols; what it is fed is said with --input. What was derived is kept, so that every command that takes the same config answers at once.
+    The integers that a module's constructor takes become symbols; what it is fed is said with --input. What was derived
+    is kept, so that every command that takes the same config answers at once.
     """
     target = output_file.writable(output) if output is not None else None
     started = time.monotonic()

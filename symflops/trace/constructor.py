@@ -69,7 +69,7 @@ class Constructor:
         with contextlib.redirect_stdout(io.StringIO()):  # it is built several times
             made = self.make(**given)
         if not isinstance(made, nn.Module):
-            raise SymflopsError(f"it gives a {type(made).__name__}, no torch.nn.Module", where=self.__qualname__)
+            raise SymflopsError("it gives no torch.nn.Module")
         return made
 
 
@@ -113,7 +113,7 @@ def arguments_of(what: Any, given: Mapping[str, Any], fixed: Collection[str]) ->
         named |= {f.name: _default_of(f) for f in dataclasses.fields(fields) if f.init}
     for name in (*given, *fixed):
         if name not in named and not (takes_more and NAME.match(name)):
-            hint = nearest(name, tuple(named)) or f"; it has {', '.join(named) or 'none'}"
+            hint = nearest(name, tuple(named)) if named else ""
             raise SymflopsError(f"its constructor has no argument {name[:60]!r}{hint}", where=what.__qualname__)
     missing = [name for name, default in named.items() if default is inspect.Parameter.empty and name not in given]
     if missing:

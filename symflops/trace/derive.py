@@ -25,6 +25,7 @@ from symflops.trace.configs import find
 from symflops.trace.constructor import is_own, own_module
 from symflops.trace.experts import unrouted
 from symflops.trace.facts import facts, flat_sizes, numbers_kept
+from symflops.trace.feeds import run_hints
 from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import check_versions
 from symflops.trace.layer_data import readable
@@ -32,7 +33,6 @@ from symflops.trace.lengths import Record, alike, any_length, one_or_many
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import Depths
 from symflops.trace.notes import dtype, is_pair, never_run, not_masked, quantized
-from symflops.trace.feeds import run_hints
 from symflops.trace.refine import Knowledge, decides_by_one
 from symflops.trace.run import Run, Settings, is_encoder
 from symflops.trace.work import Work

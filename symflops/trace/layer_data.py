@@ -106,19 +106,22 @@ def place(layers: Data, path: str, data: Data) -> None:
 def merged(runs: list[Data]) -> Data:
     """The runs of one module in a loop as one layer that costs their sum."""
     if not any("sub_layers" in run for run in runs):
-        total = [add(0, *column) for column in zip(*map(step_costs, runs), strict=True)]
         left = {key: run[key] for run in runs for key in ("class", "state") if key in run}
-        return left | {"cost": {metric: text(v) for metric, v in zip(METRICS, total, strict=True)}}
+        return left | _sum(runs)
     names = dict.fromkeys(name for run in runs for name in run.get("sub_layers", {}))
     below = {n: merged([run["sub_layers"][n] for run in runs if n in run.get("sub_layers", {})]) for n in names}
     return {**runs[0], "sub_layers": below}
 
 
+def _sum(steps: list[Data]) -> Data:
+    rows = [step_costs(step) for step in steps]
+    return cost_data(of_each(lambda metric: add(0, *(row[metric] for row in rows))))
+
+
 def merge_steps(layers: Data, name: str, steps: list[Data]) -> None:
     """The steps of a loop as one layer that costs their sum."""
-    rows = [step_costs(step) for step in steps]
     kept = {k: v for k, v in layers.items() if not any(v is step for step in steps[1:])}
     if len(steps) > 1:
-        kept[name] = cost_data(of_each(lambda metric: add(0, *(row[metric] for row in rows))))
+        kept[name] = _sum(steps)
     layers.clear()
     layers.update(kept)

@@ -49,7 +49,7 @@ _TELLING = {"print", "debug", "info", "warning", "warn", "warning_once", "info_o
 
 
 def is_asserted(frame: Any) -> bool:
-    """Whether the source of a model asserts what is asked in a frame: it says what values may be, and decides nothing."""
+    """Whether the source of a model asserts what is asked in a frame: it says what may be, and decides nothing."""
     return "assert" in _statement(frame)
 
 
