@@ -93,7 +93,7 @@ def derive(
     these: "torch.nn.Conv2d", "torchvision.models:resnet50", "path/to/model.py:GPT".
 
     `inputs` are what a module is fed, by argument: `{"tokens": "int64[batch_size, seq_len]"}`, or as one text each,
-    `["tokens: int64[batch_size, seq_len]"]`; a dimension is a polynomial in run symbols, also those of this model alone,
+    `["tokens: int64[batch_size, seq_len]"]`; a dimension is a polynomial in run symbols, its own among them,
     and in the constructor's arguments. `**constructor` are these arguments: integers, given or defaults, become symbols
     of the model, but for those named in `fix`. The sizes of a module that is already built are numbers. A class without
     inputs and arguments is called on tensors of the usual shapes.
