@@ -87,6 +87,7 @@ def test_the_examples_of_a_page_print_what_stands_below_them(
 ) -> None:
     for name in CONFIGS:
         (tmp_path / name).symlink_to(configs / name)
+    (tmp_path / "own_module.py").symlink_to(ROOT / "examples" / "own_module.py")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     names: dict[str, object] = {}

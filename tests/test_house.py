@@ -40,7 +40,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("cost",),
     ("formula",),
     ("hardware",),
-    ("layer",),
+    ("inputs", "layer"),
     ("graph",),
     ("rows",),
     ("model_file",),

@@ -123,6 +123,7 @@ class Sizes:
             stack.enter_context(self.mode)
             stack.enter_context(enable_python_dispatcher())
             stack.enter_context(self._remembered())
+            stack.enter_context(sizes_formatted())
             integral = SimpleNamespace(Integral=(numbers.Integral, torch.SymInt))
             # nn.LayerNorm asks isinstance(width, numbers.Integral) and takes anything else for a tuple.
             stack.enter_context(patch.object(torch.nn.modules.normalization, "numbers", integral))
@@ -219,6 +220,20 @@ def without_onednn() -> Iterator[None]:
         yield
     finally:
         torch._C._set_mkldnn_enabled(before)
+
+
+@contextmanager
+def sizes_formatted() -> Iterator[None]:
+    """Inside, a size in a text with a format, as in f"{size / 1e6:.2f}M", is its hint."""
+
+    def formatted(size: Any, form: str) -> str:
+        return format(size.node.hint, form) if form else str(size)
+
+    with (
+        patch.object(torch.SymInt, "__format__", formatted, create=True),
+        patch.object(torch.SymFloat, "__format__", formatted, create=True),
+    ):
+        yield
 
 
 @contextmanager
