@@ -1,4 +1,4 @@
-"""The closed form of a PyTorch module of one's own: what it is fed is said, the integers of its constructor are symbols."""
+"""The closed form of a module of one's own: what it is fed is said, the integers of its constructor are symbols."""
 
 import torch
 from torch import nn

@@ -18,6 +18,7 @@ from symflops.errors import SymflopsError
 from symflops.inputs import Input, read_inputs
 from symflops.numeric import evaluate
 
+pytestmark = pytest.mark.torch
 TOKENS = {"idx": "int64[batch_size, seq_len]"}
 
 
