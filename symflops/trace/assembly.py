@@ -19,7 +19,7 @@ from symflops.polynomial import Value, add, multiply, symbol
 from symflops.trace.arguments import READERS, Traced
 from symflops.trace.carried import states_by_operation
 from symflops.trace.internals import storage_key
-from symflops.trace.layer_data import Data, cost_data, merge_steps, merged, parameters_only, place, rerun, text
+from symflops.trace.layer_data import Data, Runs, cost_data, merge_steps, parameters_only, place, rerun, text
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, View, covered, every_operation, own_operations
 from symflops.trace.recorder import Recorder
@@ -98,11 +98,9 @@ class Assembly:
     def below(self, execution: Execution) -> Data:
         """The parts of a composite module: its sub-modules, and what it computes itself."""
         layers: Data = {}
+        runs = Runs()
         own: list[Operation] = []
-
         made: list[tuple[str, Data]] = []
-        runs: dict[torch.nn.Module, list[Data]] = {}
-        first: dict[torch.nn.Module, Data] = {}
         turn = turns(execution)
 
         def flush() -> None:
@@ -122,18 +120,10 @@ class Assembly:
                 continue
             flush()
             name = part.path.removeprefix(f"{execution.path}.") if execution.path else part.path
-            data = self.layer(part)
-            if data:
-                runs.setdefault(part.module, []).append(data)
-                if self.merge and len(runs[part.module]) > 1:
-                    continue
-                first[part.module] = dict(data)
-                place(layers, name, first[part.module])
+            if (data := self.layer(part)) and (not self.merge or (data := runs.first(part.module, data))):
+                place(layers, name, data)
         flush()
-        for module, several in runs.items():
-            if self.merge and len(several) > 1:
-                first[module].clear()
-                first[module].update(merged(several))
+        runs.merge()
         often = {n for n in (n for n, _ in made) if self.merge or [m for m, _ in made].count(n) > MANY}
         for name in often:
             merge_steps(layers, name, [data for n, data in made if n == name])

@@ -103,13 +103,35 @@ def place(layers: Data, path: str, data: Data) -> None:
     return None
 
 
-def merged(runs: list[Data]) -> Data:
-    """The runs of one module in a loop as one layer that costs their sum."""
+class Runs:
+    """The runs of each module inside another one: in a loop they are one layer."""
+
+    def __init__(self) -> None:
+        self.found: dict[Any, list[Data]] = {}
+        self.placed: dict[Any, Data] = {}
+
+    def first(self, module: Any, data: Data) -> Data:
+        """The layer of a module's first run, to be placed; nothing for a later one."""
+        self.found.setdefault(module, []).append(data)
+        if module in self.placed:
+            return {}
+        self.placed[module] = dict(data)
+        return self.placed[module]
+
+    def merge(self) -> None:
+        """Let each layer that was placed cost what all runs of its module do."""
+        for module, runs in self.found.items():
+            if len(runs) > 1:
+                self.placed[module].clear()
+                self.placed[module].update(_merged(runs))
+
+
+def _merged(runs: list[Data]) -> Data:
     if not any("sub_layers" in run for run in runs):
         left = {key: run[key] for run in runs for key in ("class", "state") if key in run}
         return left | _sum(runs)
     names = dict.fromkeys(name for run in runs for name in run.get("sub_layers", {}))
-    below = {n: merged([run["sub_layers"][n] for run in runs if n in run.get("sub_layers", {})]) for n in names}
+    below = {n: _merged([run["sub_layers"][n] for run in runs if n in run.get("sub_layers", {})]) for n in names}
     return {**runs[0], "sub_layers": below}
 
 
