@@ -169,7 +169,7 @@ def _parts_left(run: Run) -> Iterable[str]:
     tensors of no elements otherwise."""
     for value in map(run.quantities.read, run.quantities.dimensions):
         difference = _simplest(value)
-        if not free_symbols(value) & RUN_HINTS.keys() and any(c < 0 for c in terms_of(difference).values()):
+        if not free_symbols(value) & run.build.hints.keys() and any(c < 0 for c in terms_of(difference).values()):
             yield _compared(difference, ">")
 
 
