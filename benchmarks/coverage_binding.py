@@ -12,9 +12,10 @@ from coverage_counts import POINTS
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.model import Model
-from symflops.trace.architecture import DEPTH, parts
+from symflops.trace.architecture import parts
 from symflops.trace.binding import bind
 from symflops.trace.derive import derive
+from symflops.vocabulary.fields import means
 
 
 def compared(first: Model, config: Any, second: Model) -> tuple[str, str]:
@@ -78,7 +79,7 @@ def _keep(name: str, config: Any, other: Any) -> bool:
 def _keep_layers(config: Any, other: Any) -> None:
     """Give the other config as many layers as this one has, and the same kinds of them."""
     for (_, part), (_, changed) in zip(parts(config), parts(other), strict=True):
-        depths = {key for key, value in vars(part).items() if type(value) is int and DEPTH.search(key)}
+        depths = {key for key, value in vars(part).items() if type(value) is int and means(key, "depth")}
         totals = {vars(part)[key] for key in depths}
         for key, value in vars(part).items():
             if key in depths or (isinstance(value, list | tuple) and len(value) in totals):
