@@ -14,14 +14,14 @@ from typing import Any
 from symflops import deadline, progress
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError, expect
-from symflops.inputs import read_inputs, symbols_of
+from symflops.inputs import Input, read_inputs, symbols_of
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
 from symflops.trace import combine
 from symflops.trace.assembly import full_name
 from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
 from symflops.trace.conditions import conditions
-from symflops.trace.configs import find
+from symflops.trace.configs import Named, find
 from symflops.trace.constructor import is_own, own_module
 from symflops.trace.experts import unrouted
 from symflops.trace.facts import facts, flat_sizes, numbers_kept
@@ -35,6 +35,7 @@ from symflops.trace.naming import Depths
 from symflops.trace.notes import dtype, is_pair, never_run, not_masked, quantized
 from symflops.trace.refine import Knowledge, decides_by_one
 from symflops.trace.run import Run, Settings, is_encoder
+from symflops.trace.usual_inputs import usual_inputs
 from symflops.trace.work import Work
 
 
@@ -74,8 +75,10 @@ def derive(
     if not timeout > 0:
         raise SymflopsError(f"timeout {timeout!r}: expected a number of seconds above 0")
     fed = read_inputs(inputs)
-    named = own_module(what, fed, arguments, fixed) if is_own(what) else find(what)._replace(inputs=fed)
-    settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown, past="none" if fed else "symbol")
+    named = own_module(what, fed, arguments, fixed) if is_own(what) else _fed(find(what), fed)
+    settings = Settings(
+        eager=attention == "eager", allow_unknown=allow_unknown, past="none" if named.inputs else "symbol"
+    )
     with progress.shown(f"deriving {named.name}"):
         progress.at("reading the config")
         try:
@@ -88,6 +91,10 @@ def derive(
             raise SymflopsError(why, where=named.name) from None
         except SymflopsError as error:
             raise error.within(named.name) from None
+
+
+def _fed(named: Named, inputs: tuple[Input, ...]) -> Named:
+    return named._replace(inputs=inputs or usual_inputs(named))
 
 
 @contextmanager
