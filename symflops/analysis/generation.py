@@ -112,11 +112,12 @@ def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
     for name in (PROMPT, NEW):
         if name in model.definitions:
             raise SymflopsError(f"the model has a symbol {name!r} of its own", where=model.name)
+    if is_pair(model):
+        both = "seq_len is the length of both" if "seq_len" in cost.free_symbols else "its cache is not derived"
+        why = f"it is an encoder and a decoder, which generation is not supported for: {both}"
+        raise SymflopsError(why, where=model.name)
     if "seq_len" not in cost.free_symbols:
         raise SymflopsError("its cost does not depend on seq_len: it does not generate", where=model.name)
-    if is_pair(model):
-        why = "it is an encoder and a decoder, which generation is not supported for: seq_len is the length of both"
-        raise SymflopsError(why, where=model.name)
     if attends_without_cache(model):
         raise SymflopsError("its attention has no KV cache: an encoder does not generate", where=model.name)
     model.check_assumptions({"seq_len": 1})

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError, nearest
 from symflops.inputs import Input, symbols_of
 from symflops.polynomial import Polynomial, Value, terms_of
@@ -16,6 +17,7 @@ from symflops.trace.architecture import RUN_HINTS
 
 # Primes that no size is equal to by accident; of a dimension that is a multiple of 8 or more, small ones.
 _LENGTHS = (211, 223, 227, 229, 233, 239, 241, 251)
+_SAMPLES = (16411, 16417, 16421, 16427)  # of a waveform, a row of numbers: what hears it is made for thousands
 _FACTORS = (7, 11, 13, 17, 19, 23, 29, 31)
 
 
@@ -23,11 +25,15 @@ def run_hints(inputs: Sequence[Input], sizes: Collection[str]) -> dict[str, int]
     """The hint of every run symbol: the standard ones, and those that are in the inputs alone and no `sizes`."""
     own = [name for name in symbols_of(inputs) if name not in RUN_HINTS and name not in sizes]
     factors = [name for name in own if _least_factor(name, inputs) >= 8]
-    lengths = [name for name in own if name not in factors]
-    for names, hints in ((factors, _FACTORS), (lengths, _LENGTHS)):
+    rows = {n for one in inputs if one.dtype == "float" and len(one.shape) == 2 for n in free_symbols(one.shape[1])}
+    samples = [name for name in own if name not in factors and name in rows]
+    lengths = [name for name in own if name not in (*factors, *samples)]
+    found = dict(RUN_HINTS)
+    for names, hints in ((factors, _FACTORS), (samples, _SAMPLES), (lengths, _LENGTHS)):
         if len(names) > len(hints):
             raise SymflopsError(f"more than {len(hints)} symbols in the dimensions of inputs: {', '.join(names)}")
-    return RUN_HINTS | dict(zip(factors, _FACTORS, strict=False)) | dict(zip(lengths, _LENGTHS, strict=False))
+        found |= dict(zip(names, hints, strict=False))
+    return found
 
 
 def _least_factor(name: str, inputs: Sequence[Input]) -> int:

@@ -259,7 +259,8 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
     if built.named.inputs:
         sizes = {name: v for name, v in vars(config).items() if isinstance(v, int | torch.SymInt)}
         given = feeds.tensors(built.named.inputs, model, {**sizes, **symbols})
-        return {name: recorder.note(tensor, "input") for name, tensor in given.items()}
+        keeps_nothing = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
+        return {**{name: recorder.note(tensor, "input") for name, tensor in given.items()}, **keeps_nothing}
     accepted = inspect.signature(model.forward).parameters
     batch = symbols["batch_size"]
     if takes_images(model):
