@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
@@ -49,6 +50,14 @@ def no_fast_path() -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextmanager
+def no_checks_of_values() -> Iterator[None]:
+    """What transformers' models check of the values of tensors, such as that there are as many places for images as
+    images, is left out: values are not known, and no cost depends on them."""
+    with patch.dict(os.environ, {"TRANSFORMERS_DISABLE_TORCH_CHECK": "1"}):
+        yield
 
 
 @contextmanager

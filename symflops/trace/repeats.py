@@ -90,7 +90,16 @@ def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: 
 
     made = tree_map(fresh, result)
     execution.outputs = [recorder.view(t) for t in tree_flatten(made)[0] if isinstance(t, torch.Tensor)]
-    return made
+    return _seen_by_hooks(module, args, kwargs, made)
+
+
+def _seen_by_hooks(module: torch.nn.Module, args: Any, kwargs: Any, result: Any) -> Any:
+    """A result as the module's forward hooks leave it, such as those that collect hidden states."""
+    for key, hook in module._forward_hooks.items():
+        with_keywords = key in module._forward_hooks_with_kwargs
+        changed = hook(module, args, kwargs, result) if with_keywords else hook(module, args, result)
+        result = result if changed is None else changed
+    return result
 
 
 def state(module: torch.nn.Module, index: int, seen: dict[Any, Any] | None = None) -> Any:

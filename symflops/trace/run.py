@@ -31,7 +31,14 @@ from symflops.trace.constructor import Arguments
 from symflops.trace.internals import SizeFixedError, Sizes, cheap_parameters, has_division, quiet
 from symflops.trace.origin import is_between, is_model, is_torch, is_transformers
 from symflops.trace.overrides import assign
-from symflops.trace.patches import no_dropout, no_fast_path, nothing_initialised, number_format, reads_noted
+from symflops.trace.patches import (
+    no_checks_of_values,
+    no_dropout,
+    no_fast_path,
+    nothing_initialised,
+    number_format,
+    reads_noted,
+)
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.recorder import Recorder
 from symflops.trace.skeleton import built_once
@@ -191,6 +198,7 @@ def environment(built: Build, guards: list[Guard], rhythms: set[tuple[str, str]]
         stack.enter_context(torch.no_grad())
         stack.enter_context(arithmetic.lent(sizes.lengths, built.named.packages))
         stack.enter_context(no_fast_path())
+        stack.enter_context(no_checks_of_values())
         stack.enter_context(quiet())
         stack.enter_context(patch.object(nn.functional, "dropout", no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))

@@ -1,4 +1,4 @@
-"""Encoders with their decoders: two lengths in one closed form, against PyTorch's counter on the same configs."""
+"""Encoders with their decoders, and images with texts: several inputs in one closed form, against PyTorch's counter."""
 
 from __future__ import annotations
 
@@ -38,6 +38,16 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, int]]] = [
 ]  # fmt: skip
 
 
+def assert_counted(
+    derived: symflops.Model, config: Any, feeds: dict[str, torch.Tensor], values: dict[str, int]
+) -> None:
+    module = getattr(transformers, config.architectures[0])(config).eval()
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        module(**feeds)
+    assert derived.total().at(**values).matmul_flops == counter.get_total_flops()
+    assert derived.total().parameters == sum(p.numel() for p in module.parameters())
+
+
 @pytest.mark.parametrize(
     ("kind", "architecture", "fields", "lengths"), CASES, ids=lambda v: v if type(v) is str else ""
 )
@@ -52,11 +62,7 @@ def test_both_sides_cost_what_pytorch_counts(
     for one in derived.inputs:
         shape = [int(evaluate(size, {**derived.symbols, **values})) for size in one.shape]
         feeds[one.name] = torch.ones(shape, dtype=torch.long if one.dtype == "int64" else torch.float32)
-    module = getattr(transformers, architecture)(config).eval()
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        module(**feeds)
-    assert derived.total().at(**values).matmul_flops == counter.get_total_flops()
-    assert derived.total().parameters == sum(p.numel() for p in module.parameters())
+    assert_counted(derived, config, feeds, values)
     unset = {name for name, value in derived.definitions.items() if value is None}
     assert unset == set(lengths)  # every length is a symbol of its own
 
@@ -70,3 +76,34 @@ def test_a_length_that_has_no_value_stays_in_the_formula(say: Any, tmp_path: Any
     assert printed.startswith("matmul_flops = ")
     assert "target_len" in printed
     assert "source_len*" not in printed
+
+
+TEXT = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 99}
+EYES = {"hidden_size": 48, "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 3, "image_size": 32}
+EYES |= {"patch_size": 8}
+
+
+def test_images_and_texts_of_different_numbers() -> None:
+    config = transformers.CLIPConfig(
+        text_config={**TEXT, **TOKENS, "max_position_embeddings": 20}, vision_config=EYES, projection_dim=16
+    )
+    config.architectures = ["CLIPModel"]
+    inputs = {"input_ids": "int64[num_texts, seq_len]", "pixel_values": "float[num_images, 3, 32, 32]"}
+    feeds = {"input_ids": torch.ones(3, 7, dtype=torch.long), "pixel_values": torch.zeros(2, 3, 32, 32)}
+    assert_counted(
+        symflops.derive(config, inputs=inputs), config, feeds, {"num_texts": 3, "seq_len": 7, "num_images": 2}
+    )
+
+
+def test_an_image_in_a_text() -> None:
+    """16 of 20 tokens are those of the image. A layer of the tower before the last is what the text model sees, which
+    hooks collect, also of layers that are not run because they equal the first."""
+    text = transformers.LlamaConfig(**TEXT, num_key_value_heads=2)
+    config = transformers.LlavaConfig(
+        text_config=text, vision_config=transformers.CLIPVisionConfig(**EYES), image_token_index=7
+    )
+    config.architectures = ["LlavaForConditionalGeneration"]
+    inputs = {"input_ids": "int64[batch_size, seq_len]", "pixel_values": "float[1, 3, 32, 32]"}
+    ids = torch.tensor([[7] * 16 + [1] * 4])
+    feeds = {"input_ids": ids, "pixel_values": torch.zeros(1, 3, 32, 32)}
+    assert_counted(symflops.derive(config, inputs=inputs), config, feeds, {"batch_size": 1, "seq_len": 20})
