@@ -25,6 +25,7 @@ from symflops.polynomial import Value, multiply, symbol
 from symflops.trace import experts, operation, run
 from symflops.trace.assembly import Assembly, every_operation
 from symflops.trace.configs import Named
+from symflops.trace.guards import Guard
 from symflops.trace.internals import Sizes
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
@@ -64,7 +65,7 @@ def trace(build: Callable[[Any], Built]) -> Recorder:
     symbols = {name: sizes.symbol(name, hint) for name, hint in HINTS.items()}
     quantities = Quantities(sizes.names, {name: symbol(name) for name in HINTS})
     built = run.Build(Named(config, None, ""), config, sizes, quantities, symbols, torch.bfloat16)
-    guards: list[run.Guard] = []
+    guards: list[Guard] = []
     with run.environment(built, guards):
         with run.no_init_weights(), run.nothing_initialised():
             leaf, inputs = build(SimpleNamespace(**symbols))

@@ -30,12 +30,13 @@ from symflops.trace import experts
 from symflops.trace.assembly import Assembly, full_name
 from symflops.trace.calls import Call, calls, switches_of
 from symflops.trace.configs import Named
+from symflops.trace.guards import Guard
 from symflops.trace.internals import Sizes, check_versions
 from symflops.trace.layer_data import readable
 from symflops.trace.patches import nothing_initialised
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
-from symflops.trace.run import Build, Guard, environment
+from symflops.trace.run import Build, environment
 
 MAX_SOURCE = 60_000  # characters; more is no leaf module
 # Sets of hints, small and large, inputs larger than what the constructor is given. A closed form that depends on which

@@ -32,9 +32,10 @@ from symflops.polynomial import (
     value_of,
 )
 from symflops.trace.architecture import RUN_HINTS, Architecture
+from symflops.trace.guards import Guard
 from symflops.trace.internals import decide
 from symflops.trace.needed import FLIPPED, least, needed
-from symflops.trace.run import Guard, Run
+from symflops.trace.run import Run
 from symflops.tree import write
 
 _SIGNS = {sympy.Eq: ("==", "!="), sympy.Ne: ("!=", "=="), sympy.Le: ("<=", ">"), sympy.Lt: ("<", ">="),

@@ -21,8 +21,9 @@ from symflops.errors import SymflopsError
 from symflops.polynomial import Value, symbol
 from symflops.trace.architecture import RUN_HINTS, Architecture, architecture, in_order
 from symflops.trace.arithmetic import RoundedError
+from symflops.trace.guards import Guard
 from symflops.trace.internals import decide
-from symflops.trace.run import Guard, Run
+from symflops.trace.run import Run
 
 # Hints that are tried where a larger one is needed; a vocabulary has to be larger than the id of its padding token.
 _LARGER = (1009, 20_011, 300_007, 4_000_037)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -13,9 +12,7 @@ from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
-import sympy
 import torch
-from sympy.core.relational import Relational
 from torch import nn
 from transformers import GenerationConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
@@ -28,8 +25,8 @@ from symflops.trace import arithmetic, attention, cache, carried, experts, feeds
 from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.configs import Named
 from symflops.trace.constructor import Arguments
-from symflops.trace.internals import SizeFixedError, Sizes, cheap_parameters, has_division, quiet
-from symflops.trace.origin import is_between, is_model, is_torch, is_transformers
+from symflops.trace.guards import Guard, asked_by, note
+from symflops.trace.internals import Sizes, cheap_parameters, quiet
 from symflops.trace.overrides import assign
 from symflops.trace.patches import (
     no_checks_of_values,
@@ -57,17 +54,6 @@ class Settings:
     streams: int = 1  # rows of ids for each sequence: some audio models take one for each of their codebooks
     lengths: dict[str, int] = field(default_factory=dict)  # run symbols that are numbers in this run
     hints: dict[str, int] = field(default_factory=dict)  # of run symbols that are not as short as usual
-
-
-@dataclass
-class Guard:
-    """A condition on sizes that was decided on the way, and whether the model's own source asked."""
-
-    condition: sympy.Basic
-    outcome: bool
-    by_model: bool
-    is_written: bool  # in that source, as `if length > 10`, and not inside an operation that it called
-    fixes: bool = False  # a size became a number by it
 
 
 @dataclass
@@ -192,7 +178,7 @@ def environment(built: Build, guards: list[Guard], rhythms: set[tuple[str, str]]
     sizes = built.sizes
     with ExitStack() as stack:
         stack.enter_context(sizes.active())
-        stack.enter_context(sizes.watching_guards(lambda c, o, f: _note(sizes, guards, Guard(c, o, *_origin(), f))))
+        stack.enter_context(sizes.watching_guards(lambda c, o, f: note(sizes, guards, Guard(c, o, *asked_by(), f))))
         stack.enter_context(reads_noted(built.config, built.reads, rhythms))
         stack.enter_context(number_format(built.dtype))
         stack.enter_context(torch.no_grad())
@@ -203,29 +189,6 @@ def environment(built: Build, guards: list[Guard], rhythms: set[tuple[str, str]]
         stack.enter_context(patch.object(nn.functional, "dropout", no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))
         yield
-
-
-def _note(sizes: Sizes, guards: list[Guard], guard: Guard) -> None:
-    """Keep a condition. One that the model's source asked and that is true of one length alone, such as the number of
-    steps of a loop, would make the record that of this length; a length below a size of the config is no such thing."""
-    guards.append(guard)
-    condition = guard.condition
-    if guard.by_model and "seq_len" in sizes.run_symbols and isinstance(condition, Relational):
-        length = next((s for s in condition.free_symbols if sizes.names.get(s) == "seq_len"), None)
-        if length is not None and any(side.is_number for side in condition.args):
-            longer = sizes.hints | {length: sympy.Integer(7 * 10**9 + 1)}
-            if not has_division(condition):
-                longer |= {s: 10**10 * n for s, n in sizes.hints.items() if sizes.names.get(s) not in sizes.run_symbols}
-            outcome = condition.xreplace(longer)
-            if outcome in (True, False) and bool(outcome) is not guard.outcome:
-                beyond = 0 if guard.fixes else _beyond(condition, longer, length, outcome)
-                raise SizeFixedError("seq_len", condition, sizes.names, beyond)
-
-
-def _beyond(condition: Relational, hints: dict[Any, Any], length: sympy.Symbol, outcome: Any) -> int:
-    """The first of some lengths at which a condition is decided as it is for very long ones; 0 if none is."""
-    lengths = (int(sympy.nextprime(RUN_HINTS["seq_len"] * 2**k)) for k in range(1, 8))
-    return next((n for n in lengths if condition.xreplace(hints | {length: sympy.Integer(n)}) == outcome), 0)
 
 
 def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Settings) -> None:
@@ -318,19 +281,3 @@ def _copied(config: Any) -> tuple[Any, dict[int, Any]]:
     memo: dict[int, Any] = {}
     copied = copy.deepcopy(config, memo)
     return copied, memo
-
-
-def _origin() -> tuple[bool, bool]:
-    """Whether the condition being decided comes from a model's source, not from torch's rules for shapes, and whether
-    it is written there: an `if` asks a size for its `bool` in Python, an operation of torch asks from below. What
-    transformers' own tools ask, such as whether a mask is needed, decides nothing that is counted."""
-    frame: Any = sys._getframe(3)
-    is_asked = False
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not is_between(file):
-            by_model = not is_torch(file)
-            return by_model, by_model and is_asked and (is_model(file) or not is_transformers(file))
-        is_asked = is_asked or frame.f_code.co_name == "__bool__"
-        frame = frame.f_back
-    return False, False
