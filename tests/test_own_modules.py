@@ -181,3 +181,12 @@ def test_what_is_no_input_is_told(text: str, message: str) -> None:
 def test_an_input_is_given_once() -> None:
     with pytest.raises(SymflopsError, match="input x: it is given twice"):
         read_inputs(["x: float[3]", "x: float[4]"])
+
+
+def test_a_weight_that_is_normed_at_every_call() -> None:
+    """Per row of x: 2*6*5 and 5 biases; once: a norm (2 per element, 1 root), a quotient for each of 5 rows of the
+    weight and a product per element."""
+    module = nn.utils.parametrizations.weight_norm(nn.Linear(6, 5))
+    cost = symflops.derive(module, inputs={"input": "float[n, 6]"}).total()
+    assert cost.at(n=7).flops == 7 * (2 * 6 * 5 + 5) + 3 * 6 * 5 + 2 * 5
+    assert cost.parameters == 6 * 5 + 5 + 5

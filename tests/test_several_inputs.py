@@ -107,3 +107,16 @@ def test_an_image_in_a_text() -> None:
     ids = torch.tensor([[7] * 16 + [1] * 4])
     feeds = {"input_ids": ids, "pixel_values": torch.zeros(1, 3, 32, 32)}
     assert_counted(symflops.derive(config, inputs=inputs), config, feeds, {"batch_size": 1, "seq_len": 20})
+
+
+@pytest.mark.parametrize(
+    ("config", "architecture"),
+    [
+        (transformers.ResNetConfig(depths=[1, 2], hidden_sizes=[16, 32], embedding_size=16), "ResNetModel"),
+        (transformers.MobileNetV2Config(depth_multiplier=0.35), "MobileNetV2Model"),
+    ],
+)
+def test_images_of_any_size(config: Any, architecture: str) -> None:
+    config.architectures = [architecture]
+    derived = symflops.derive(config, inputs={"pixel_values": "float[batch_size, 3, 32*h, 32*w]"})
+    assert_counted(derived, config, {"pixel_values": torch.zeros(2, 3, 64, 96)}, {"batch_size": 2, "h": 2, "w": 3})

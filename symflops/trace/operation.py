@@ -210,6 +210,11 @@ def _rms_norm(call: Call) -> Work:
     return Work(add(multiply(3 + affine, product(shape)), multiply(2, rows)))
 
 
+def _weight_norm(call: Call) -> Work:
+    """g*v/|v|: a norm and a product per element; a root and a quotient for each norm."""
+    return Work(add(multiply(3, product(call.inputs[0])), multiply(2, product(call.inputs[1]))))
+
+
 def _group_norm(call: Call) -> Work:
     batch, groups = call.args[3], call.args[6]
     affine = sum(a is not None for a in call.args[1:3])
@@ -259,6 +264,7 @@ RULES: dict[str, Callable[[Call], Work]] = {
     "_softmax": _softmax, "_safe_softmax": _softmax, "_log_softmax": _log_softmax, "gelu": _gelu, "glu": _glu,
     "nll_loss_forward": _nll_loss, "nll_loss2d_forward": _nll_loss,
     "native_layer_norm": _layer_norm, "_fused_rms_norm": _rms_norm, "native_group_norm": _group_norm,
+    "_weight_norm_interface": _weight_norm,
     "_native_batch_norm_legit_no_training": _batch_norm, "native_batch_norm": _batch_norm,
     "avg_pool1d": _pooling, "avg_pool2d": _pooling, "avg_pool3d": _pooling, "max_pool2d_with_indices": _pooling,
     "max_pool1d": _pooling, "_adaptive_avg_pool2d": _adaptive_pooling, "upsample_bilinear2d": _bilinear,

@@ -26,7 +26,7 @@ def refused(run: Run, error: Exception) -> SymflopsError:
         return SymflopsError(f"the control flow depends on the values of tensors{place(error)}")
     said = f"{type(error).__name__}: {reason(error)}{place(error)}"
     if missing := _missing(run, error):
-        return SymflopsError(f"the model needs inputs that symflops does not make yet: {', '.join(missing)}; {said}")
+        return SymflopsError(f"the model needs inputs that have to be stated (--input): {', '.join(missing)}; {said}")
     given = f", given {', '.join(run.given)}" if run.given else ""
     return SymflopsError(f"the model's own source fails whatever the sizes{given}: {said}")
 
