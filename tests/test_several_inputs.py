@@ -120,3 +120,9 @@ def test_images_of_any_size(config: Any, architecture: str) -> None:
     config.architectures = [architecture]
     derived = symflops.derive(config, inputs={"pixel_values": "float[batch_size, 3, 32*h, 32*w]"})
     assert_counted(derived, config, {"pixel_values": torch.zeros(2, 3, 64, 96)}, {"batch_size": 2, "h": 2, "w": 3})
+
+
+def test_a_model_that_is_there_is_derived_from_its_config() -> None:
+    config = transformers.LlamaConfig(**TEXT, num_key_value_heads=2)
+    model = transformers.LlamaForCausalLM(config)
+    assert symflops.derive(model).total().parameters == sum(p.numel() for p in model.parameters())

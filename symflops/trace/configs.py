@@ -45,7 +45,7 @@ def check_version() -> None:
 
 
 def find(what: Any) -> Named:
-    """The config behind a config object, a config's or a model's class, a file, a directory, a model type or a hub id.
+    """The config behind a config object, a model, a class of either, a file, a directory, a model type or a hub id.
 
     Raises SymflopsError for what is none of these, for a type that transformers does not have (it would need remote
     code), and for values that the config class refuses.
@@ -53,6 +53,8 @@ def find(what: Any) -> Named:
     check_version()
     if isinstance(what, PreTrainedConfig):
         return _named(what, what.name_or_path or what.model_type)
+    if isinstance(what, PreTrainedModel):
+        return Named(what.config, type(what), type(what).__name__)
     if isinstance(what, type) and issubclass(what, PreTrainedModel) and what.config_class is not None:
         return Named(_default(what.config_class.model_type, what.config_class), what, what.__name__)
     if isinstance(what, type) and issubclass(what, PreTrainedConfig):
