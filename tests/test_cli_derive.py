@@ -110,7 +110,7 @@ def test_derive_writes_a_file_that_is_a_model(say: Any, capsys: Any, llama: Mode
     assert sorted(p.name for p in tmp_path.iterdir()) == ["llama", "llama.json"]  # nothing is left beside it
     assert path.read_text() == llama.dumps() == symflops.load(path).dumps()
     for name in ("batch_size", "past_len", "hidden_size", "num_hidden_layers", "num_key_value_heads"):
-        assert name in say("total", str(path), "--symbolic", "--metric", "flops")
+        assert name in say("-q", "total", str(path), "--symbolic", "--metric", "flops")
 
 
 def test_a_config_can_be_named_where_a_model_is(say: Any, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_what_is_no_config(refuse: Any, tmp_path: Path, content: str, message: s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["derive"], "Missing argument 'CONFIG'."),
+        (["derive"], "Missing argument 'SOURCE'."),
         (["derive", "qwen3_mo"], "qwen3_mo: no such file, directory or model type; did you mean 'qwen3_moe'?"),
         (["derive", "no/such/file.json"], "no/such/file.json: no such file, directory or model type"),
         (["derive", "llama", "--attention", "eagr"], "'eagr' is not one of 'fused', 'eager'."),

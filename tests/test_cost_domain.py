@@ -205,7 +205,9 @@ def test_all_commands_keep_to_the_domain(refuse: Any, tmp_path: Any) -> None:
 
 
 def test_total_takes_no_metric() -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(
+        SymflopsError, match=r"total\('flops'\): total takes no arguments without a name; write total\(\)"
+    ):
         symflops.load("gpt2").total("flops")  # type: ignore[misc]  # what it is about
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from symflops.algebra import substitute
-from symflops.assumption import choice, fact, is_of_config
+from symflops.assumption import choice, fact
 from symflops.errors import SymflopsError, one_line, reason
 from symflops.model import Model
 from symflops.storage import cache
@@ -53,7 +53,7 @@ def bind(model: Model, config: Any, derived: Callable[[Any], Model] = derive) ->
     """
     named = find(config)
     try:
-        if not any(map(is_of_config, model.assumes)):
+        if "derived by symflops" not in model.about:
             raise SymflopsError("it was not derived from a config, so nothing says which configs its formulas hold for")
         class_name = full_name(named.model_class)
         if model.class_name != class_name:
