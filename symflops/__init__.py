@@ -3,12 +3,13 @@
 A model, by the name of a shipped one, a model file, a config, a model type or a class:
 
     load, model_names    a Model: `total()` is its Cost, `rows()` are its layers
-    derive               the same from a transformers config, with options
+    derive               the same from a transformers config or a module of your own
 
 What it costs, as six closed forms (`METRICS`), with numbers put in by name:
 
     Cost                 `cost.flops`; `cost.at(batch_size=1, seq_len=2048).flops`;
                          `cost.sweep(batch_size=1, seq_len=[1, 2])["flops"]`
+    by_component         a total as a sum: a Component for each kind of layer
 
 What only algebra can answer:
 

@@ -55,8 +55,8 @@ def test_a_number_lies_in_its_enclosure() -> None:
 @pytest.mark.parametrize(
     ("text", "other", "candidate", "reference"),
     [
-        # math.sqrt(math.log2(7)), math.log2(3)**-1.5 and 5**0.25 of Python
-        ("max(dtype_bytes, 0.5, hidden_size)", "(log2(7))**(1/2)", 0.5, 1.6755163150675687),
+        # math.sqrt(math.log2(7)), math.log2(3)**-1.5 and 5**0.25 of Python; a model's width is at least 1
+        ("max(dtype_bytes, 0.5, hidden_size)", "(log2(7))**(1/2)", 1.0, 1.6755163150675687),
         ("log2(3)**(-3/2)", "sqrt(5)**(1/2)", 0.5011543596, 1.4953487812),
     ],
 )

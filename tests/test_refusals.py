@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from transformers import CLIPConfig, ConvNextConfig, LlamaConfig, ResNetConfig
+from transformers import CLIPConfig, ConvNextConfig, LlamaConfig
 
 from symflops import deadline
 from symflops.errors import SymflopsError
@@ -30,10 +30,6 @@ LLAMA = LlamaConfig(**SMALL, vocab_size=100)
         (  # which entries of a linspace are above 0?
             ConvNextConfig(depths=[1, 2], hidden_sizes=[16, 32], image_size=32),
             "convnext: the control flow depends on the values of tensors (in __init__, modeling_convnext.py:",
-        ),
-        (
-            ResNetConfig(depths=[1, 1], hidden_sizes=[16, 32], embedding_size=16),
-            "resnet: the config does not say how large an image is: it has no image_size",
         ),
     ],
 )

@@ -237,10 +237,8 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
     if takes_images(model):
         size = getattr(config, "image_size", None)
         if size is None:
-            example = "--input 'pixel_values: float[batch_size, 3, 32*h, 32*w]'"
-            raise SymflopsError(
-                f"the config does not say how large an image is: it has no image_size; state it, {example}"
-            )
+            why = "the config does not say how large an image is: it has no image_size"
+            raise SymflopsError(f"{why}; --input 'pixel_values: float[batch_size, 3, 32*h, 32*w]' does")
         height, width = size if isinstance(size, list | tuple) else (size, size)
         return {"pixel_values": recorder.note(torch.empty((batch, config.num_channels, height, width)), "input")}
     ids = torch.empty((batch * settings.streams, symbols["seq_len"]), dtype=torch.long)

@@ -1,7 +1,7 @@
-"""What a model of transformers is fed where the user does not say it: pairs of an encoder and a decoder.
+"""What a model of transformers is fed where the user does not say it: an encoder and a decoder, and images of any size.
 
-Both have a length of their own, `source_len` or `num_frames` and `target_len`. Which dimensions the features of audio
-have, a signature does not say: the first of some that a call at plain numbers takes.
+Encoder and decoder have a length each, `source_len` or `num_frames` and `target_len`. Which dimensions the features of
+audio have, a signature does not say: the first of some that a call at plain numbers takes.
 """
 
 from __future__ import annotations
@@ -29,18 +29,17 @@ _LENGTHS = {"source_len", "num_frames", "num_samples"}
 
 
 def usual_inputs(named: Named) -> tuple[Input, ...]:
-    """The inputs of an encoder and a decoder, of which one call runs both; () of any other model, and where none of the
-    usual ones fits."""
-    accepted = inspect.signature(named.model_class.forward).parameters
-    main = getattr(named.model_class, "main_input_name", "")
-    if (
-        getattr(named.config, "is_encoder_decoder", None) is not True
-        or _DECODER not in accepted
-        or main not in accepted
-    ):
-        return ()
-    tried = [read_inputs({main: form, _DECODER: "int64[batch_size, target_len]"}) for form in _ENCODER.get(main, ())]
-    known = {"batch_size", *_LENGTHS, *vars(named.config)}
+    """The inputs of an encoder and a decoder, of which one call runs both, and of images of any size; () of any other
+    model, and where none of the usual ones fits."""
+    config, model_class = named.config, named.model_class
+    accepted = inspect.signature(model_class.forward).parameters
+    main = getattr(model_class, "main_input_name", "")
+    if main == "pixel_values" and "num_channels" in vars(config) and getattr(config, "image_size", None) is None:
+        return read_inputs({main: "float[batch_size, num_channels, 32*h, 32*w]"})
+    is_pair = getattr(config, "is_encoder_decoder", None) is True and _DECODER in accepted and main in accepted
+    forms = _ENCODER.get(main, ()) if is_pair else ()
+    tried = [read_inputs({main: form, _DECODER: "int64[batch_size, target_len]"}) for form in forms]
+    known = {"batch_size", *_LENGTHS, *vars(config)}
     fitting = [inputs for inputs in tried if all(free_symbols(size) <= known for size in inputs[0].shape)]
     return next((inputs for inputs in fitting if len(fitting) == 1 or _is_taken(named._replace(inputs=inputs))), ())
 
