@@ -88,7 +88,7 @@ def test_a_piece_that_is_narrower_than_the_table_it_is_cut_from():
 def test_a_cache_that_a_model_makes_itself():
     """MiniMax takes no cache but its own, in which lightning attention keeps one matrix for each head."""
     config = small_config("minimax", 0)
-    run, _ = Work(find(config), lambda _: None).run(Settings(continued=True, lengths={"seq_len": 1}))
+    run, _ = Work(find(config)).run(Settings(continued=True, lengths={"seq_len": 1}))
     assert run.recorder is not None
     appended, attended = (
         [o for o in every_operation(run.recorder.root) if o.formula == name] for name in ("kv_cache_append", "sdpa")
