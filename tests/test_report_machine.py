@@ -14,8 +14,8 @@ from browsed import IS_CI, NODE, in_a_browser, node, text_of
 import symflops
 from symflops.analysis.roofline import Roofline
 from symflops.cli.quantities import engineering
-from symflops.cli.roofline import seconds
 from symflops.numeric import evaluate, whole
+from symflops.units import seconds
 
 LLAMA, MIXTRAL = "llama-2-7b-hf", "mixtral-8x7b"
 

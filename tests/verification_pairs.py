@@ -258,6 +258,8 @@ def _judged_different(pair: Pair, verdict: symflops.Verdict) -> str:
         own = [n for n in pair.names if n in re.findall("[a-z_]+", f"{pair.a} {pair.b}")]
         total = sum(point[n] for n in own)
         for other in pair.points():
+            if other.get(BYTES) == 0:  # of an element, which has some
+                continue
             if sum(other[n] for n in own) < total and all(v.denominator == 1 for v in other.values()):
                 x, y = brute(pair.a, other), brute(pair.b, other)
                 if x is not None and y is not None and x != y:

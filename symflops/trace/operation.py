@@ -45,7 +45,7 @@ MOVES = _names("""
     upsample_nearest2d view view_as_complex view_as_real view_copy where zero zeros zeros_like
 """)
 # Made as large as another tensor, from none of its values.
-SIZED = _names("empty_like full_like new_empty new_empty_strided new_full new_ones new_zeros ones_like zeros_like")
+SIZED = _names("full_like new_full new_ones new_zeros ones_like zeros_like")
 # One operation per element of the result.
 POINTWISE = _names("""
     abs acos acosh add asin asinh atan atan2 atanh cos cosh cumprod div erf erfc erfinv exp exp2 expm1 float_power
