@@ -25,7 +25,7 @@ DTYPES = (
 """The element types of inputs; `float` is the model's own number format."""
 _MAX_TEXT = 2000
 _FORM = re.compile(r"\s*(\w+)\s*\[(.*)\]\s*\Z", re.S)
-EXAMPLE = "'x: float[batch_size, 3, 32*h, 32*w]'"
+EXAMPLE = "'x: float[batch_size, 3, 32*h, 32*w]'"  # for messages
 
 
 @dataclass(frozen=True)

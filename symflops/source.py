@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from symflops import derived_cache, files, progress
@@ -23,7 +24,7 @@ from symflops.inputs import EXAMPLE, read_inputs
 from symflops.model import Model
 
 ModelLike = Model | str | Path | Mapping[str, object]  # what a model may be named by
-Inputs = Mapping[str, str] | Iterable[str]  # what a module is fed, by argument or each as a text with its name
+Inputs = Mapping[str, Any] | Iterable[str]  # what a module is fed, by argument or each as a text with its name
 
 MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
@@ -81,6 +82,7 @@ def derive(
     *,
     inputs: Inputs = (),
     fix: Collection[str] = (),
+    dynamic_shapes: Mapping[str, Any] = MappingProxyType({}),
     attention: str = "fused",
     allow_unknown: bool = False,
     timeout: float = DERIVATION,
@@ -96,7 +98,8 @@ def derive(
     `["tokens: int64[batch_size, seq_len]"]`; a dimension is a polynomial in run symbols, its own among them,
     and in the constructor's arguments. `**constructor` are these arguments: integers, given or defaults, become symbols
     of the model, but for those named in `fix`. The sizes of a module that is already built are numbers. A class without
-    inputs and arguments is called on tensors of the usual shapes.
+    inputs and arguments is called on tensors of the usual shapes. An input may be an example tensor: its dimensions are
+    numbers but for those that `dynamic_shapes` names, as torch.export takes them: `{"x": {0: "batch_size"}}`.
 
     `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised). With
     `allow_unknown`, an operation that nothing knows stays in the total as a symbol `unknown_<operation>`; otherwise it
@@ -108,7 +111,7 @@ def derive(
     with progress.shown("deriving"):
         progress.at("loading PyTorch and transformers")
         with extra():
-            from symflops.trace import alone, classes
+            from symflops.trace import alone, classes, feeds
             from symflops.trace import constructor as constructors
             from symflops.trace import derive as trace
         named = isinstance(what, str) and is_class_name(what) and not files.exists(what)
@@ -121,8 +124,9 @@ def derive(
             raise SymflopsError("only the constructor of a module takes arguments; a config has its own values")
         if is_own and not inputs:
             raise SymflopsError(f"what is it fed? give its inputs, such as {EXAMPLE}")
+        fed = feeds.texts(inputs, dynamic_shapes) if isinstance(inputs, Mapping) else inputs
         return trace.derive(
-            what, inputs=inputs, arguments=constructor, fixed=fix, attention=attention, allow_unknown=allow_unknown,
+            what, inputs=fed, arguments=constructor, fixed=fix, attention=attention, allow_unknown=allow_unknown,
             timeout=timeout,
         )  # fmt: skip
 

@@ -121,6 +121,16 @@ def test_a_module_that_is_there_has_numbers_for_its_sizes() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
 
 
+def test_example_tensors_stand_for_inputs() -> None:
+    """Dimensions have names as `torch.export.export` takes them, and are numbers otherwise."""
+    example = {"query": torch.zeros(2, 5, 24), "memory": torch.zeros(2, 9, 24)}
+    named = {"query": {0: torch.export.Dim("batch_size"), 1: "q_len"}, "memory": ("batch_size", None, None)}
+    model = symflops.derive(Cross, inputs=example, dynamic_shapes=named, fix=["embed_dim"])
+    assert [one.text() for one in model.inputs] == ["float[batch_size, q_len, 24]", "float[batch_size, 9, 24]"]
+    matmuls, _ = counted(Cross(), {"query": "float[b, q, 24]", "memory": "float[b, 9, 24]"}, {"b": 3, "q": 4})
+    assert model.total().at(batch_size=3, q_len=4).matmul_flops == matmuls
+
+
 def test_an_integer_that_is_fixed_stays_a_number() -> None:
     model = symflops.derive(perceptron, inputs={"input": "float[rows, width]"}, fix=["width"])
     assert model.total(symbolic=True).free_symbols.isdisjoint({"width"})
@@ -146,8 +156,12 @@ def test_inputs_are_part_of_the_model_file() -> None:
          "block_size, dropout, fused, n_embd, n_head, n_layer, vocab_size"),
         (nn.Linear, ["input: float[n, 8]"], {}, "Linear: its constructor needs in_features=…, out_features=…; "
          "give them with --set"),
+        (GPT, {}, {}, "own_modules.GPT: no call with tensors of the usual shapes fits this class; derive takes what "
+         "it is fed: 'x: float[batch_size, 3, 32*h, 32*w]'"),
         (perceptron, {}, {}, "what is it fed? give its inputs, such as 'x: float[batch_size, 3, 32*h, 32*w]'"),
         (a_number, ["x: float[n]"], {}, "a_number: it gives no torch.nn.Module"),
+        (Cross, {"query": torch.zeros(2, 5, 24)}, {"dynamic_shapes": {"q": {0: "n"}}}, "dynamic_shapes names 'q', "
+         "which is no input; valid: query"),
         ("llama", {}, {"width": 3}, "only the constructor of a module takes arguments; a config has its own values"),
     ],
 )  # fmt: skip

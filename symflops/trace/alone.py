@@ -23,6 +23,7 @@ from transformers.initialization import no_init_weights
 
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
+from symflops.inputs import EXAMPLE
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value, divide, symbol
@@ -152,7 +153,8 @@ def model(cls: type[nn.Module]) -> Model:
         raise SymflopsError("no torch.nn.Module", where=name)
     found = alone(cls)
     if found is None:
-        raise SymflopsError("no call with tensors of the usual shapes fits this class", where=name)
+        why = "no call with tensors of the usual shapes fits this class"
+        raise SymflopsError(f"{why}; derive takes what it is fed: {EXAMPLE}", where=name)
     (record, *others) = [record for record in found.records if dict(record.switches) == dict(found.switches)]
     numbers = sorted({n for one in (record, *others) for n in one.numbers})
     if numbers or not isinstance(record.cost, Model):

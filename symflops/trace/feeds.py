@@ -48,6 +48,34 @@ def _least_factor(name: str, inputs: Sequence[Input]) -> int:
     return min(found)
 
 
+def texts(inputs: Mapping[str, Any], dynamic_shapes: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs as texts: an example tensor has its own dimensions, but for those that `dynamic_shapes` names, as
+    `torch.export.export` takes them: `{"x": {0: "batch_size"}}`, or one entry for each dimension.
+
+    Raises SymflopsError for a name that is no input's.
+    """
+    for name in dynamic_shapes:
+        if name not in inputs:
+            hint = nearest(str(name), list(map(str, inputs)))
+            raise SymflopsError(f"dynamic_shapes names {str(name)[:60]!r}, which is no input{hint}")
+    found: dict[str, Any] = {}
+    for name, given in inputs.items():
+        if isinstance(given, torch.Tensor):
+            named = dynamic_shapes.get(name) or {}
+            named = named if isinstance(named, Mapping) else dict(enumerate(named))
+            sizes = [_dimension(named.get(i)) or str(int(size)) for i, size in enumerate(given.shape)]
+            dtype = "float" if given.dtype.is_floating_point else str(given.dtype).removeprefix("torch.")
+            found[name] = f"{dtype}[{', '.join(sizes)}]"
+        else:
+            found[name] = given
+    return found
+
+
+def _dimension(given: Any) -> str:
+    """The name of a dimension: a text, or one of torch.export's."""
+    return given if isinstance(given, str) else str(getattr(given, "__name__", ""))
+
+
 def tensors(inputs: Sequence[Input], model: nn.Module, symbols: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """The arguments of a call, each of the dimensions that the symbols give.
 
