@@ -59,7 +59,12 @@ def _runs(name: str) -> list[str]:
     return [example for example in EXAMPLES[name] if not example.startswith("symflops agent")]
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if _runs(name)])
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    derives = re.compile(r" derive | inspect |config\.json")
+    return [pytest.mark.torch] if any(map(derives.search, _runs(name))) else []
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=_marks(n)) for n in EXAMPLES if _runs(n)])
 def test_examples_run(name: str, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Qwen3-8B").mkdir()
