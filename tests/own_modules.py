@@ -168,5 +168,18 @@ def perceptron(width: int = 16, normed: bool = False) -> nn.Module:
     return nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width), *norm)
 
 
+class Deciding(nn.Module):
+    """What it is made of depends on its width, and what it computes on the length."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.first = nn.Linear(width, width)
+        self.second = nn.Linear(width, width) if width > 100 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x) if self.second is None else self.second(self.first(x))
+        return x + self.first(x) if x.shape[1] > 50 else x
+
+
 def a_number(width: int = 16) -> int:
     return width

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from own_modules import GPT, ConvNet, Cross, GPTConfig, Steps, Tagger, Translator, ViT, a_number, perceptron
+from own_modules import GPT, ConvNet, Cross, Deciding, GPTConfig, Steps, Tagger, Translator, ViT, a_number, perceptron
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -91,6 +91,14 @@ def test_a_sequence_beyond_the_table_of_positions_is_refused() -> None:
     model = symflops.derive(GPT, inputs=TOKENS)
     with pytest.raises(SymflopsError, match=r"assumption broken: seq_len <= block_size \(with block_size=128"):
         model.check_assumptions({"batch_size": 1, "seq_len": 129})
+
+
+def test_what_a_size_decides_is_assumed_beside_what_the_length_decides() -> None:
+    """A width above 100 has a second layer."""
+    model = symflops.derive(Deciding, inputs={"x": "float[batch_size, seq_len, width]"})
+    assert {"width <= 100", "seq_len > 50"} <= set(model.assumes)
+    with pytest.raises(SymflopsError, match="assumption broken: width <= 100"):
+        model.with_symbols({"width": 128})
 
 
 def test_an_lstm_of_two_directions() -> None:

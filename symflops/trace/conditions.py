@@ -102,7 +102,7 @@ def decided_by_sizes(run: Run) -> Iterator[tuple[str, str, set[str]]]:
 
 def _holds_from(text: str, shortest: int, numbers: dict[str, int]) -> bool:
     """Whether a condition on the length decides between records, and this one is of those for which it holds."""
-    if shortest == 1:
+    if shortest == 1 or not re.search(r"\bseq_len\b", text):
         return False
     lengths = (*range(shortest, shortest + 64), 10**6)
     try:
