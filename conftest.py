@@ -5,6 +5,7 @@ A file that imports PyTorch says `pytestmark = pytest.mark.torch`, and is not im
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import re
@@ -60,6 +61,10 @@ def pytest_collect_file(
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    # What earlier tests keep is set aside: a pass of the collector over millions of objects takes a second of processor
+    # time, for which a call with a limit would be charged.
+    gc.collect()
+    gc.freeze()
     for marker, why in item.config.stash[MISSING].items():
         if item.get_closest_marker(marker):
             pytest.skip(why)
