@@ -1,7 +1,8 @@
-"""The domain of a closed form: the conditions under which it is one, as data that travels with it.
+"""The domain of a closed form: what has to hold for it to be one, as data that travels with it.
 
 `hidden_size % num_attention_heads == 0` and `seq_len + past_len <= n_positions` are compared at every point at which a
-cost is computed, in whatever way: one point, a grid, or with some numbers put in and others open.
+cost is computed, in whatever way: one point, a grid, or with some numbers put in and others open. What the config says
+that is no number (`hidden_act == "silu"`) no point can break, and another config can: it is carried along.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from symflops import algebra, arrays, numeric
-from symflops.assumption import is_of_config, sides
+from symflops.assumption import Choice, Comparison, Fact, assumption, comparison
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.polynomial import Number, Value, add, is_integer, is_nonnegative, negate, symbol, terms_of
@@ -42,10 +43,10 @@ class Condition:
     known: tuple[tuple[str, Value], ...] = field(default=(), compare=False)
 
     @staticmethod
-    def of(text: str) -> Condition:
-        """The condition of a text such as `heads % groups == 0`."""
-        left, sign, right = sides(text)
-        return Condition(algebra.from_tree(left), sign, algebra.from_tree(right), text)
+    def of(compared: Comparison) -> Condition:
+        """The condition that a comparison is, such as `heads % groups == 0`."""
+        left, right = (algebra.from_tree(side) for side in (compared.left, compared.right))
+        return Condition(left, compared.sign, right, compared.text)
 
     @cached_property
     def free_symbols(self) -> set[str]:
@@ -102,9 +103,8 @@ class Condition:
             return self.text
         if "%" not in self.text:  # of which the canonical form makes floors, that nobody would write
             return f"{write(grouped(self.left))} {self.sign} {write(grouped(self.right))}"
-        left, sign, right = sides(self.text)
-        known = dict(self.known)
-        return f"{write(_with(left, known))} {sign} {write(_with(right, known))}"
+        written, known = comparison(self.text), dict(self.known)
+        return f"{write(_with(written.left, known))} {written.sign} {write(_with(written.right, known))}"
 
 
 def _with(tree: Tree, known: Mapping[str, Value]) -> Tree:
@@ -120,38 +120,70 @@ def _is_positive(value: Value, or_zero: bool) -> bool:
 
 @dataclass(frozen=True)
 class Domain:
-    """Conditions that hold together.
+    """What holds together: conditions, which numbers can break, and facts and choices of the config.
 
-    >>> domain = Domain.of(["heads % groups == 0", "seq_len <= positions"]).substitute({"positions": 512, "groups": 4})
+    >>> texts = ["heads % groups == 0", "seq_len <= positions", 'hidden_act == "silu"']
+    >>> domain = Domain.of(texts).substitute({"positions": 512, "groups": 4})
     >>> print(domain)
-    heads % 4 == 0, seq_len <= 512
+    heads % 4 == 0, seq_len <= 512, hidden_act == "silu"
     >>> domain.check({"heads": 6, "seq_len": 100})
     Traceback (most recent call last):
     symflops.errors.SymflopsError: assumption broken: heads % groups == 0 (with groups=4, heads=6)
+    >>> domain.facts
+    (Fact(name='hidden_act', literal='"silu"'),)
     """
 
-    conditions: tuple[Condition, ...] = ()
+    assumptions: tuple[Condition | Fact | Choice, ...] = ()
 
     @staticmethod
     def of(texts: Iterable[str]) -> Domain:
-        """The conditions of a model's `assumes`; facts about its config are none, as no number breaks them."""
-        return Domain(tuple(dict.fromkeys(Condition.of(text) for text in texts if not is_of_config(text))))
+        """What texts say, such as a model file's `assumes`. Raises SymflopsError for one that is no assumption."""
+        found = (assumption(text) for text in texts)
+        return Domain(tuple(dict.fromkeys(Condition.of(a) if isinstance(a, Comparison) else a for a in found)))
 
     @staticmethod
     def of_model(assumes: Iterable[str]) -> Domain:
-        """The conditions of a model: what it assumes, and that there are sequences and tokens."""
+        """What a model assumes, and that there are sequences and tokens."""
         return Domain.of((*assumes, *_RUNS))
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What numbers can break."""
+        return tuple(a for a in self.assumptions if isinstance(a, Condition))
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """What single fields of the config are."""
+        return tuple(a for a in self.assumptions if isinstance(a, Fact))
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What the config says of each of its layers."""
+        return tuple(a for a in self.assumptions if isinstance(a, Choice))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All of it as it was written, but for what holds for every model."""
+        return tuple(a.text for a in self.assumptions if a.text not in _RUNS)
 
     @property
     def said(self) -> tuple[Condition, ...]:
         """The conditions without those that hold for every model."""
         return tuple(condition for condition in self.conditions if condition.text not in _RUNS)
 
+    def allows(self, **numbers: Number) -> bool:
+        """Whether these numbers may be, as far as the conditions show.
+
+        >>> Domain.of(["past_len == 0"]).allows(past_len=1), Domain.of(["past_len <= n"]).allows(past_len=1)
+        (False, True)
+        """
+        return all(c.substitute(numbers).decided is not False for c in self.conditions)
+
     def __and__(self, other: Domain) -> Domain:
         """Both: where two closed forms are added up, both have to hold."""
-        if not other.conditions or self is other:
+        if not other.assumptions or self is other:
             return self
-        return Domain(tuple(dict.fromkeys((*self.conditions, *other.conditions)))) if self.conditions else other
+        return Domain(tuple(dict.fromkeys((*self.assumptions, *other.assumptions)))) if self.assumptions else other
 
     @cached_property
     def free_symbols(self) -> set[str]:
@@ -165,9 +197,12 @@ class Domain:
         """
         if not self.free_symbols & values.keys() and all(c.free_symbols for c in self.conditions):
             return self
-        kept: dict[Condition, None] = {}
-        for condition in self.conditions:
-            after = condition.substitute(values)
+        kept: dict[Condition | Fact | Choice, None] = {}
+        for one in self.assumptions:
+            if not isinstance(one, Condition):
+                kept[one] = None
+                continue
+            after = one.substitute(values)
             decided = after.decided
             if decided is False:
                 raise after.broken({})
@@ -190,7 +225,7 @@ class Domain:
                 _check_grid(condition, used)
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.said))
+        return ", ".join([*map(str, self.said), *(one.text for one in (*self.facts, *self.choices))])
 
 
 NO_CONDITIONS = Domain()

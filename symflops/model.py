@@ -6,23 +6,24 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from symflops import algebra, deadline, numeric, polynomial, strangers
+from symflops import algebra, deadline, numeric, strangers
 from symflops.calling import such_as
 from symflops.cost import Cost
-from symflops.domain import Domain
-from symflops.errors import SymflopsError, expect, nearest, one_line
+from symflops.domain import NO_CONDITIONS, Domain
+from symflops.errors import SymflopsError, nearest, one_line
 from symflops.files import NoFileError
 from symflops.formula import data_folder, in_order
 from symflops.graph import graph, total
 from symflops.inputs import Input
 from symflops.layer import Layer, collection_paused
 from symflops.model_file import Reading, dump, layers_of, read_json
+from symflops.place import Place as Place
+from symflops.place import matching, places
 from symflops.polynomial import Number, Value
 from symflops.rows import Row as Row
 from symflops.rows import Rows as Rows
@@ -35,14 +36,6 @@ if TYPE_CHECKING:
 _TOTAL = "the total"
 _WIDTH = 120  # columns of a line at a prompt
 _USUAL_LENGTHS = (2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2)
-
-
-class Place(NamedTuple):
-    """A layer in its place in the tree: its path, and how often it runs."""
-
-    path: str
-    layer: Layer
-    runs: Value
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,14 +56,15 @@ class Model:
     name: str
     root: Layer
     definitions: Mapping[str, int | str | None]
-    assumes: tuple[str, ...] = ()
+    domain: Domain = NO_CONDITIONS  # where its formulas hold: what its file assumes
     about: str = ""
     source: str = ""
+    derived_from: str = ""  # what it was derived from, as its file says: the class, of such a config
     class_name: str = ""
     unproven: str = ""
     dtype: str = ""  # of the config, such as bfloat16: its bytes are the default of dtype_bytes
     run: RunSymbols = RUN  # the symbols of a call, with their defaults
-    expects: tuple[str, ...] = ()  # comparisons that hold in usual use, though the formulas hold beyond them
+    usual: Domain = NO_CONDITIONS  # what holds in usual use, though the formulas hold beyond it
     inputs: tuple[Input, ...] = ()  # what it is fed, of a model whose inputs are not the usual ids
     notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, to be said beside every number
 
@@ -108,10 +102,15 @@ class Model:
         """The `networkx.DiGraph` of distinct layer definitions."""
         return graph(self.root)
 
-    @cached_property
-    def domain(self) -> Domain:
-        """The conditions of `assumes` that numbers can break, in all symbols."""
-        return Domain.of_model(self.assumes)
+    @property
+    def assumes(self) -> tuple[str, ...]:
+        """What its domain says, as its file has it."""
+        return self.domain.texts
+
+    @property
+    def expects(self) -> tuple[str, ...]:
+        """What holds in usual use, as its file has it."""
+        return self.usual.texts
 
     @cached_property
     def _domain_in_numbers(self) -> Domain:
@@ -163,35 +162,14 @@ class Model:
 
     def places(self) -> Iterator[Place]:
         """Every place in the tree, groups before their parts."""
-        stack = [Place(p.name, p.layer, p.repeat) for p in reversed(self.root.parts)]
-        while stack:
-            place = stack.pop()
-            yield place
-            stack.extend(
-                Place(f"{place.path}.{part.name}", part.layer, polynomial.multiply(place.runs, part.repeat))
-                for part in reversed(place.layer.parts)
-            )
+        return places(self.root)
 
     def matching(self, pattern: str) -> list[Place]:
-        """The places whose last parts are `pattern` (`mlp`, `self_attn.q_proj`, `layers.*.norm`); what lies below one
-        of them belongs to it already.
+        """The places whose last parts are `pattern` (`mlp`, `self_attn.q_proj`, `layers.*.norm`).
 
         Raises SymflopsError when there is none.
         """
-        expect(pattern, str, "the name of a part")
-        wanted = pattern.split(".")
-        found: list[Place] = []
-        for place in self.places():
-            path = place.path.split(".")
-            below = found and place.path.startswith(f"{found[-1].path}.")
-            ends = zip(path[-len(wanted) :], wanted, strict=True) if len(path) >= len(wanted) else None
-            if not below and ends is not None and all(fnmatchcase(part, want) for part, want in ends):
-                found.append(place)
-        if not found:
-            last = sorted({place.path.rpartition(".")[2] for place in self.places()})
-            hint = nearest(wanted[-1], last) or "; symflops show lists them"
-            raise SymflopsError(f"{self.name} has no layer {pattern[:100]!r}{hint}")
-        return found
+        return matching(self.root, pattern, self.name)
 
     @such_as('with_symbols({"hidden_size": 4096})')
     def with_symbols(self, values: Mapping[str, Any]) -> Model:
@@ -225,7 +203,7 @@ class Model:
     def unexpected(self, run: Mapping[str, Number]) -> list[str]:
         """Notes on the values of a run that are beyond what the model was made for, such as its longest sequence."""
         known = {**self.symbols, **_checked(run)}
-        broken = [c.with_numbers(known) for c in Domain.of(self.expects).conditions if not c.holds(known)]
+        broken = [c.with_numbers(known) for c in self.usual.conditions if not c.holds(known)]
         return [f"beyond what it was made for, though the formulas hold: {said}" for said in broken]
 
     def usual_length(self, run: Mapping[str, Any]) -> int:
@@ -242,13 +220,14 @@ class Model:
         """The model as the data of its JSON file."""
         data: dict[str, Any] = {"name": self.name}
         optional = {
-            "about": self.about, "source": self.source, "unproven": self.unproven, "class": self.class_name,
-            "dtype": self.dtype,
+            "about": self.about, "source": self.source, "derived_from": self.derived_from, "unproven": self.unproven,
+            "class": self.class_name, "dtype": self.dtype,
         }  # fmt: skip
         data |= {key: value for key, value in optional.items() if value}
         data |= {"inputs": {one.name: one.text() for one in self.inputs}} if self.inputs else {}
         data["symbols"] = dict(self.definitions)
-        data |= {key: list(texts) for key in ("assumes", "expects", "notes") if (texts := getattr(self, key))}
+        said = {"assumes": self.assumes, "expects": self.expects, "notes": self.notes}
+        data |= {key: list(texts) for key, texts in said.items() if texts}
         data["layers"] = {part.name: dump(part) for part in self.root.parts}
         return data
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from symflops import algebra, deadline, files, polynomial, strangers
-from symflops.assumption import is_of_config, sides
+from symflops.assumption import Assumption, Comparison, assumption, comparison
+from symflops.domain import Domain
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import formula_for_class, load_formula
 from symflops.grouping import grouped
@@ -25,6 +26,7 @@ _MODEL_KEYS = (
     "name",
     "about",
     "source",
+    "derived_from",
     "unproven",
     "class",
     "dtype",
@@ -92,16 +94,8 @@ class Reading:
             if name not in self.declared:
                 raise SymflopsError(f"inputs: unknown symbol {name!r}{nearest(name, sorted(self.declared))}")
         self.texts.clear()
-        assumes = _expect(data.get("assumes", []), list, "assumes")
-        for i, text in enumerate(assumes):
-            if is_of_config(_expect(text, str, f"assumes[{i}]")):
-                continue
-            for side in sides(text)[::2]:
-                self.check_names(side, f"assumes[{i}]")
-        expects = _expect(data.get("expects", []), list, "expects")
-        for i, text in enumerate(expects):
-            for side in sides(_expect(text, str, f"expects[{i}]"))[::2]:
-                self.check_names(side, f"expects[{i}]")
+        assumes = self.assumptions(data, "assumes", assumption)
+        expects = self.assumptions(data, "expects", comparison)
         notes = [
             _expect(text, str, f"notes[{i}]") for i, text in enumerate(_expect(data.get("notes", []), list, "notes"))
         ]
@@ -110,18 +104,30 @@ class Reading:
         for path, owner in self.ties:
             if owner not in self.paths or owner == path:
                 raise SymflopsError(f"layers.{path}.tied: no layer {owner[:100]!r}{nearest(owner, sorted(self.paths))}")
-        keys = ("name", "about", "source", "unproven", "class", "dtype")
+        keys = ("name", "about", "source", "derived_from", "unproven", "class", "dtype")
         texts = {key: _expect(data.get(key, ""), str, key) for key in keys}
+        if texts["about"].startswith("derived by symflops from "):  # where version 0.1 said it
+            texts["derived_from"] = texts["derived_from"] or texts["class"]
         if texts["dtype"] and texts["dtype"] not in DTYPES:
             raise SymflopsError(f"dtype: {texts['dtype'][:60]!r}{nearest(texts['dtype'], tuple(DTYPES))}")
         return {
             "name": texts["name"], "root": root, "definitions": {**symbols, **dict.fromkeys(self.unknown)},
-            "assumes": tuple(assumes),
-            "about": texts["about"], "source": texts["source"], "class_name": texts["class"],
+            "domain": Domain.of_model(assumes),
+            "about": texts["about"], "source": texts["source"], "derived_from": texts["derived_from"],
+            "class_name": texts["class"],
             "dtype": texts["dtype"],
             "unproven": texts["unproven"], "notes": (*notes, *self.unknown.values()),
-            "expects": tuple(expects), "inputs": inputs,
+            "usual": Domain.of(expects), "inputs": inputs,
         }  # fmt: skip
+
+    def assumptions(self, data: Mapping[str, Any], key: str, read_: Callable[[str], Assumption]) -> list[str]:
+        """The texts of a list of assumptions, checked."""
+        texts = _expect(data.get(key, []), list, key)
+        for i, text in enumerate(texts):
+            found = read_(_expect(text, str, f"{key}[{i}]"))
+            for side in (found.left, found.right) if isinstance(found, Comparison) else ():
+                self.check_names(side, f"{key}[{i}]")
+        return list(texts)
 
     def part(self, name: str, data: Any, where: str, depth: int) -> Part:
         deadline.check()

@@ -71,7 +71,7 @@ def cache(model: Model, pattern: str = "") -> Value:
     kept = kept_by_layers(model, lambda path: any(not w or path == w or path.startswith(f"{w}.") for w in wanted))
     if not kept:
         said = "no layer keeps a KV cache or a state"
-        if "past_len == 0" in model.assumes:
+        if not model.domain.allows(past_len=1):
             said = "its costs are of a first call (past_len == 0), and no layer says what that leaves for the next one"
         raise SymflopsError(said, where=f"{model.name}{pattern and f': {pattern}'}")
     return polynomial.add(0, *(value for _, value in kept))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import symflops
+from symflops.assumption import comparison
 from symflops.cost import METRICS, Cost
 from symflops.domain import Condition, Domain
 from symflops.errors import SymflopsError
@@ -43,7 +44,7 @@ CONDITIONS = {
 
 @pytest.mark.parametrize("text", CONDITIONS)
 def test_a_condition_holds_where_python_says_so(text: str) -> None:
-    condition = Condition.of(text)
+    condition = Condition.of(comparison(text))
     for s, p in product([1, 2, 3, 4, 6, 8, 12, 50, 64, 100, 128], range(8)):
         assert condition.holds({"seq_len": s, "past_len": p}) is CONDITIONS[text](s, p), (s, p)
 

@@ -41,7 +41,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("formula",),
     ("hardware",),
     ("inputs", "layer"),
-    ("graph",),
+    ("graph", "place"),
     ("rows",),
     ("model_file",),
     ("model",),

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 import symflops
-from symflops.assumption import choice
+from symflops.assumption import Choice
 from symflops.trace.binding import bind
 from symflops.trace.configs import find
 from symflops.trace.layer_lists import LayerLists
@@ -74,9 +74,11 @@ def test_the_first_of_its_kind_is_told_apart_where_it_is_another_one() -> None:
     assert labels == ["linear_attention", "hybrid_first", "hybrid_later"]
     assert about == {"layers_block_type"}
     text, _ = lists.seen(5, [[[0, 2], [1], [3, 4]]], {"layers_block_type"}, last=False)
-    statements, choices = choice(text) or ([], [])
+    choice = Choice.of(text)
+    assert choice is not None
+    statements = list(choice.statements)
     assert statements == ["layers_block_type[i]", 'i == layers_block_type.index("hybrid")']
-    assert choices == [[L, False], [H, True], [H, False]]
+    assert choice.seen == [[L, False], [H, True], [H, False]]
     others = LayerLists(zamba2([L, L, L, H]))
     assert others.said(statements, 4) == [[L, False], [L, False], [L, False], [H, True]]
 

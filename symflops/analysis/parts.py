@@ -9,6 +9,7 @@ from typing import Any
 
 from symflops import algebra, polynomial
 from symflops.algebra import free_symbols
+from symflops.assumption import Fact
 from symflops.cost import Cost
 from symflops.formula import in_order
 from symflops.graph import graph, total
@@ -145,7 +146,7 @@ def attends_without_cache(model: Model) -> bool:
 def is_pair(model: Model) -> bool:
     """Whether a model is an encoder and a decoder whose seq_len is the length of both. Its file says so, or, if it is
     older, shows it: the encoder's attention takes pairs of tokens of this call, the decoder's those of earlier ones."""
-    if "is_encoder_decoder == true" in model.assumes:
+    if Fact("is_encoder_decoder", "true") in model.domain.facts:
         return True
     sides = set()
     for row in model.rows(symbolic=True):

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from symflops.algebra import substitute
-from symflops.assumption import choice, fact
+from symflops.domain import Domain
 from symflops.errors import SymflopsError, one_line, reason
 from symflops.model import Model
 from symflops.storage import cache
@@ -53,7 +53,7 @@ def bind(model: Model, config: Any, derived: Callable[[Any], Model] = derive) ->
     """
     named = find(config)
     try:
-        if "derived by symflops" not in model.about:
+        if not model.derived_from:
             raise SymflopsError("it was not derived from a config, so nothing says which configs its formulas hold for")
         class_name = full_name(named.model_class)
         if model.class_name != class_name:
@@ -77,7 +77,7 @@ def bind(model: Model, config: Any, derived: Callable[[Any], Model] = derive) ->
     result = replace(
         model.with_symbols(bound),
         dtype=dtype(named.config),
-        expects=tuple(made_for(named.config, model.assumes)),
+        usual=Domain.of(made_for(named.config, model.domain)),
         notes=of_other_config(model.notes, named.config),
     )
     # Whatever else the two models differ in: weights that the closed form does not have are seen here.
@@ -167,19 +167,17 @@ class _Values:
         where layers differ of which it says the same: they may have been one kind where the model was derived."""
         lists = self.depths.lists
         said: dict[int, list[list[str]]] = {}
-        for text in self.model.assumes:
-            found = choice(text)
-            if found is not None:
-                statements, choices = found
-                totals = [len(lists.lists.get(s.removesuffix("[i]"), ())) for s in statements] + self.totals
-                several = [layers for total in totals if (layers := lists.said(statements, total))]
-                if not several:
-                    raise _unfit(f"it says nothing like {', '.join(statements)}")
-                layers = [json.dumps(value) for value in several[0]]
-                for layer in layers:
-                    if layer not in map(json.dumps, choices):
-                        raise SymflopsError(f"assumption broken: {one_line(text, 200)} (with {one_line(layer, 120)})")
-                said.setdefault(len(layers), []).append(layers)
+        for one in self.model.domain.choices:
+            statements, seen = list(one.statements), [json.dumps(value) for value in one.seen]
+            totals = [len(lists.lists.get(s.removesuffix("[i]"), ())) for s in statements] + self.totals
+            several = [layers for total in totals if (layers := lists.said(statements, total))]
+            if not several:
+                raise _unfit(f"it says nothing like {', '.join(statements)}")
+            layers = [json.dumps(value) for value in several[0]]
+            for layer in layers:
+                if layer not in seen:
+                    raise SymflopsError(f"assumption broken: {one_line(one.text, 200)} (with {one_line(layer, 120)})")
+            said.setdefault(len(layers), []).append(layers)
         unread = tuple(f"{r.path}." for r in self.model.rows(symbolic=True) if not any(map(r.cost.value, RUNNING)))
         for path, name, places, first, total in skeleton.lists():
             if f"{path}.".startswith(unread):
@@ -195,8 +193,8 @@ class _Values:
         of numbers, which seldom decide what is computed."""
         broken: list[tuple[bool, str]] = []
         stated: dict[str, list[str]] = {}
-        for name, value in filter(None, map(fact, self.model.assumes)):
-            stated.setdefault(name, []).append(json.dumps(value, sort_keys=True))
+        for one in self.model.domain.facts:
+            stated.setdefault(one.name, []).append(json.dumps(one.value, sort_keys=True))
         for name, expected in stated.items():
             found = (
                 [literal(value) for value in self.fields[name]]
@@ -212,8 +210,8 @@ class _Values:
 
     def _is_of_layers(self, name: str, text: str) -> bool:
         """Whether this is a list that a choice for each layer is about."""
-        found = [said for text in self.model.assumes if (said := choice(text)) is not None]
-        about = any(name in re.findall(r"\w+", statement) for statements, _ in found for statement in statements)
+        statements = [statement for one in self.model.domain.choices for statement in one.statements]
+        about = any(name in re.findall(r"\w+", statement) for statement in statements)
         return about and text == literal(self.depths.lists.lists.get(name))
 
 

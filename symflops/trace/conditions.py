@@ -11,7 +11,7 @@ from fractions import Fraction
 import sympy
 
 from symflops.algebra import free_symbols, substitute
-from symflops.assumption import holds
+from symflops.assumption import comparison
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.polynomial import (
@@ -68,7 +68,7 @@ def conditions(
         if not _is_true(text, numbers):
             raise SymflopsError(f"no call of this model works: {text} is not so{_with(text, numbers)}")
         found |= {} if text in free else {text: None}
-    kept = [t for t in found if re.search("[A-Za-z]", t) and _is_true(t, numbers)]
+    kept = [t for t in found if comparison(t).names and _is_true(t, numbers)]
     return sorted(needed(kept), key=lambda t: (len(t), t))
 
 
@@ -78,8 +78,8 @@ def lengths_excluded(run: Run) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for guard in run.guards:
         text = _text(run, guard) if guard.is_written else ""
-        if text and set(re.findall(r"[A-Za-z_]\w*", text)) - {"floor", "ceil", "min", "max"} == {"seq_len"}:
-            broken = [n for n in range(2, _LONGEST) if not holds(text, {"seq_len": n})]
+        if text and comparison(text).names == {"seq_len"}:
+            broken = [n for n in range(2, _LONGEST) if not comparison(text).is_true({"seq_len": n})]
             some = broken if len(broken) < 4 else [broken[1], broken[len(broken) // 2], broken[-1]]
             found[text] = list(dict.fromkeys(some))
     return found
@@ -102,11 +102,11 @@ def decided_by_sizes(run: Run) -> Iterator[tuple[str, str, set[str]]]:
 
 def _holds_from(text: str, shortest: int, numbers: dict[str, int]) -> bool:
     """Whether a condition on the length decides between records, and this one is of those for which it holds."""
-    if shortest == 1 or not re.search(r"\bseq_len\b", text):
+    if shortest == 1 or "seq_len" not in (condition := comparison(text)).names:
         return False
     lengths = (*range(shortest, shortest + 64), 10**6)
     try:
-        return all(holds(text, numbers | {"seq_len": length}) for length in lengths)
+        return all(condition.is_true(numbers | {"seq_len": length}) for length in lengths)
     except SymflopsError:  # it is on more than the length
         return False
 
@@ -126,7 +126,7 @@ def _limits(run: Run) -> Iterable[str]:
 
 
 def _with(text: str, numbers: dict[str, int]) -> str:
-    said = [f"{name} = {number}" for name, number in sorted(numbers.items()) if re.search(rf"\b{name}\b", text)]
+    said = [f"{name} = {number}" for name, number in sorted(numbers.items()) if name in comparison(text).names]
     return f" ({', '.join(said)})" if said else ""
 
 
@@ -137,7 +137,7 @@ def _mentioned(run: Run) -> set[str]:
 def _is_true(text: str, numbers: dict[str, int]) -> bool:
     """Whether a condition holds for the config itself; one on run symbols is kept for when they are known."""
     try:
-        return holds(text, numbers)
+        return comparison(text).is_true(numbers)
     except SymflopsError:
         return True
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from symflops import deadline, progress
 from symflops.algebra import free_symbols
+from symflops.domain import Domain
 from symflops.errors import SymflopsError, expect
 from symflops.inputs import Input, read_inputs, symbols_of
 from symflops.model import Model, load
@@ -205,12 +206,13 @@ def _model(work: Work, record: Record) -> Model:
     return load({
         "name": named.name,
         "about": "; ".join([f"derived by symflops from {full_name(named.model_class)}", *record.notes]),
+        "derived_from": full_name(named.model_class),
         "class": full_name(named.model_class),
         "inputs": {one.name: one.text() for one in named.inputs},
         "symbols": {**symbols, **dict.fromkeys((*own, *unknown))},  # null: nobody knows
         "assumes": [*assumes, *_layers(named.config, symbols), *depths.adding_up(), *_one_call(record), *stayed],
         "dtype": dtype(named.config),
-        "expects": made_for(named.config, assumes),
+        "expects": made_for(named.config, Domain.of(assumes)),
         "notes": [*never_run(trial), *not_masked(recorder.unmasked), *unrouted(recorder, named.config),
                   *quantized(named.config), *flat_sizes(record.run), *named.notes],
         "layers": layers,

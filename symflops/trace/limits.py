@@ -5,13 +5,13 @@ the tables that they look up.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from symflops.algebra import free_symbols
+from symflops.domain import Domain
 from symflops.errors import SymflopsError
 from symflops.function import maximum, minimum
 from symflops.polynomial import Call, Value, add, is_nonnegative, multiply, negate, terms_of
@@ -141,8 +141,8 @@ def check_depth(config: Any) -> None:
             raise SymflopsError(f"{name} = {depth}: a model has at least one layer")
 
 
-def made_for(config: Any, assumes: Iterable[str]) -> list[str]:
+def made_for(config: Any, domain: Domain) -> list[str]:
     """The longest sequence that a config names, where no table ends there: what the model was made for, no limit."""
     longest = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
-    ends = any(re.match(r".*\bseq_len\b.*<=|.*>=.*\bseq_len\b", text) for text in assumes)
+    ends = any("seq_len" in free_symbols({"<=": c.left, ">=": c.right}.get(c.sign, 0)) for c in domain.conditions)
     return [] if type(longest) is not int or longest < 1 or ends else [f"seq_len + past_len <= {longest}"]

@@ -9,7 +9,7 @@ from math import ceil, floor
 from types import MappingProxyType
 
 from symflops.algebra import free_symbols, from_tree, substitute
-from symflops.assumption import sides
+from symflops.assumption import comparison
 from symflops.polynomial import (
     Call,
     Number,
@@ -41,8 +41,8 @@ class _Comparison:
 
     @staticmethod
     def of(text: str) -> _Comparison:
-        left, sign, right = sides(text)
-        return _Comparison(text, left, sign, right, add(from_tree(left), negate(from_tree(right))))
+        one = comparison(text)
+        return _Comparison(text, one.left, one.sign, one.right, add(from_tree(one.left), negate(from_tree(one.right))))
 
     @property
     def quotient(self) -> tuple[Value, Value] | None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 from symflops.algebra import free_symbols, from_tree, substitute
-from symflops.assumption import is_of_config, sides
+from symflops.assumption import Comparison, assumption
 from symflops.errors import NoValueError, SymflopsError
 from symflops.polynomial import Number, Value, add, flat, is_integer, is_nonnegative, multiply, negate, symbol, terms_of
-from symflops.tree import Tree, names
+from symflops.tree import Tree
 from symflops.verification.exact import Enclosure, UncomputedError, UndefinedError, differ, number_at
 from symflops.verification.fraction import quotient
 from symflops.verification.interval import interval
@@ -25,17 +24,8 @@ from symflops.vocabulary.symbols import CAUSAL, RUN, is_whole
 
 
 @dataclass(frozen=True)
-class Constraint:
-    """A comparison of two formulas."""
-
-    text: str
-    left: Tree
-    sign: str
-    right: Tree
-
-    @cached_property
-    def names(self) -> set[str]:
-        return names(("", self.left, self.right))
+class Constraint(Comparison):
+    """A comparison of two formulas, at points whose numbers need not be exact."""
 
     def holds(self, point: Mapping[str, Number]) -> bool | None:
         """Whether it is true at a point; None where that takes more digits of an irrational number than we compute."""
@@ -133,7 +123,8 @@ def constraints(texts: Iterable[str], equations: Mapping[str, Value], used: set[
     Conditions that share no name with what is used, directly or through others, are kept aside: all that matters of
     them is whether they can hold. Raises SymflopsError for a text that is no comparison.
     """
-    found = [Constraint(t, *sides(t)) for t in dict.fromkeys(texts) if not is_of_config(t)]
+    said = map(assumption, dict.fromkeys(texts))
+    found = [Constraint(c.text, c.left, c.sign, c.right) for c in said if isinstance(c, Comparison)]
     found += [Constraint(f"{n} == {v!r}", n, "==", flat(v)) for n, v in equations.items()]
     kept: list[Constraint] = []
     reach = set(used)

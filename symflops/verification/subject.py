@@ -156,7 +156,7 @@ def layer_of(model: Model, path: str) -> Model:
 def one_layer(model: Model, layer: Layer, where: str) -> Model:
     """A layer run once as a model, with the symbols and the conditions of the model that it is part of."""
     root = Layer(parts=(Part(where, layer),))
-    return Model(f"{model.name}:{where}", root, model.definitions, model.assumes, class_name=layer.class_name)
+    return Model(f"{model.name}:{where}", root, model.definitions, model.domain, class_name=layer.class_name)
 
 
 def _summands(tree: Tree) -> list[Tree]:
