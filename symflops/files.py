@@ -12,7 +12,7 @@ import os
 import secrets
 import select
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +154,20 @@ def read_toml(path: Path, most: int, what: str, decimal: Callable[[str], Any] = 
     except ArithmeticError:
         reason = "a number is out of range"
     raise SymflopsError(f"not a TOML file: {reason}")
+
+
+def table_of_texts(data: Mapping[str, Any], key: str) -> dict[str, str]:
+    """A table of texts in the data of a file, empty where it is not there.
+
+    Raises SymflopsError naming what is no text.
+    """
+    table = data.get(key, {})
+    if not isinstance(table, dict):
+        raise SymflopsError(f"{key}: expected a table")
+    for name, text in table.items():
+        if not isinstance(text, str):
+            raise SymflopsError(f"{key}.{name}: expected a text, got {type(text).__name__}")
+    return table
 
 
 # ------------------------------------------------------------------------------------------------------------- writing

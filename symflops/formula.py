@@ -6,12 +6,12 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from symflops import algebra, files
+from symflops import algebra, files, gradients
 from symflops.calling import such_as
 from symflops.cost import Cost, to_value
 from symflops.errors import SymflopsError, expect, nearest, one_line
@@ -21,7 +21,7 @@ from symflops.polynomial import Value
 from symflops.tree import NAME, names, read
 from symflops.vocabulary.metrics import METRICS, REQUIRED, of_each
 
-_KEYS = ("about", "source", "unproven", "classes", "args", "defaults", "cost", "state", "cases")
+_KEYS = ("about", "source", "unproven", "classes", "args", "defaults", "cost", "state", *gradients.TABLES, "cases")
 _MAX_FILE = 1_000_000
 OWN_LIBRARY = "SYMFLOPS_LIBRARY"  # the environment variable that names the user's library
 
@@ -52,6 +52,7 @@ class Formula:
     cases: tuple[Mapping[str, Any], ...]
     state: str = "0"  # bytes kept for the next call: what it appends to a cache, or a recurrent state
     unproven: str = ""
+    backwards: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # the tables of `gradients` that it has
 
     def __repr__(self) -> str:
         return one_line(f"Formula({self.name}({', '.join(self.args)}): {self.about})")
@@ -71,6 +72,15 @@ class Formula:
     def state_bytes(self, args: Mapping[str, Value]) -> Value:
         """The bytes that a call with these arguments keeps for the next one, as a canonical value."""
         return algebra.substitute(self._state, self._complete(args))
+
+    def gradients(self, args: Mapping[str, Value], *, frozen: bool = False) -> dict[str, Value] | None:
+        """What the backward of a call with these arguments costs, and the bytes that the forward saves for it, as
+        canonical values by the keys of `[backward]`; with `frozen` weights only the inputs have gradients.
+
+        None where the formula does not say it. Without weights both are the same.
+        """
+        template = self._gradients.get(gradients.table_of(frozen))
+        return None if template is None else dict(zip(gradients.KEYS, template(self._complete(args)), strict=True))
 
     def _complete(self, args: Mapping[str, Value]) -> Mapping[str, Value]:
         self.check(args.keys())
@@ -106,6 +116,19 @@ class Formula:
     @cached_property
     def _template(self) -> Callable[[Mapping[str, Value]], tuple[Value, ...]]:
         return algebra.template([*self.canonical.values()], set(self.args))
+
+    @cached_property
+    def canonical_gradients(self) -> dict[str, dict[str, Value]]:
+        """What its tables of gradients say, in its own arguments, by table and key."""
+        return {
+            name: {key: self._read(table[key], f"{name}.{key}") for key in gradients.KEYS}
+            for name, table in self.backwards.items()
+        }
+
+    @cached_property
+    def _gradients(self) -> Mapping[str, Callable[[Mapping[str, Value]], tuple[Value, ...]]]:
+        tables = gradients.with_frozen(self.canonical_gradients, self.canonical["parameters"])
+        return {name: algebra.template([*table.values()], set(self.args)) for name, table in tables.items()}
 
     @cached_property
     def _state(self) -> Value:
@@ -235,7 +258,7 @@ def formula_of(name: str, data: Mapping[str, Any]) -> Formula:
     Raises SymflopsError naming the key and the culprit.
     """
     formula = _formula(name, data)
-    _ = formula.canonical, formula._default_values, formula._order, formula._state
+    _ = formula.canonical, formula._default_values, formula._order, formula._state, formula.canonical_gradients
     return formula
 
 
@@ -243,7 +266,7 @@ def _formula(name: str, data: Mapping[str, Any]) -> Formula:
     for key in data:
         if key not in _KEYS:
             raise SymflopsError(f"unknown key {key!r}{nearest(key, _KEYS)}")
-    args, defaults, cost = (_table(data, key) for key in ("args", "defaults", "cost"))
+    args, defaults, cost = (files.table_of_texts(data, key) for key in ("args", "defaults", "cost"))
     for arg in args:
         if not NAME.match(arg) or (arg in RUN_SYMBOLS):
             raise SymflopsError(f"args: {arg!r} cannot name an argument")
@@ -265,17 +288,10 @@ def _formula(name: str, data: Mapping[str, Any]) -> Formula:
     state = data.get("state", "0")
     if not isinstance(state, str):
         raise SymflopsError(f"state: expected a text, got {type(state).__name__}")
-    return Formula(name, about, source, tuple(classes), args, defaults, cost, tuple(cases), state, unproven)
-
-
-def _table(data: Mapping[str, Any], key: str) -> dict[str, str]:
-    table = data.get(key, {})
-    if not isinstance(table, dict):
-        raise SymflopsError(f"{key}: expected a table")
-    for name, text in table.items():
-        if not isinstance(text, str):
-            raise SymflopsError(f"{key}.{name}: expected a text, got {type(text).__name__}")
-    return table
+    backwards = {key: files.table_of_texts(data, key) for key in gradients.TABLES if key in data}
+    for key, table in backwards.items():
+        gradients.check_keys(table, key)
+    return Formula(name, about, source, tuple(classes), args, defaults, cost, tuple(cases), state, unproven, backwards)
 
 
 def formula_for_class(class_name: str) -> Formula:

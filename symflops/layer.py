@@ -12,6 +12,7 @@ from typing import Any
 from symflops.cost import Cost
 from symflops.errors import SymflopsError, one_line
 from symflops.formula import Formula
+from symflops.gradients import BACKWARD, FROZEN, table_of, with_frozen
 from symflops.polynomial import Value
 from symflops.vocabulary.metrics import none_owned
 
@@ -22,7 +23,8 @@ class Layer:
 
     A basic layer calls `formula` with `args` or has its cost `inline`; a composite one has `parts` and costs exactly
     these. `repeat` says how often each part is run in its place; `tied` names the owner of a weight used again here.
-    `state` is what a call leaves for the next one beside what a formula says, in bytes: recurrent states.
+    `state` is what a call leaves for the next one beside what a formula says, in bytes: recurrent states. `backward`
+    and `backward_frozen` say what its backward costs and its forward saves for it, in place of what the formula says.
     """
 
     class_name: str = ""
@@ -32,6 +34,8 @@ class Layer:
     tied: str = ""
     parts: tuple[Part, ...] = ()
     state: Value = 0
+    backward: Mapping[str, Value] | None = None
+    backward_frozen: Mapping[str, Value] | None = None
 
     def __repr__(self) -> str:
         own = self.formula.name if self.formula is not None else "a cost of its own" if self.inline is not None else ""
@@ -59,6 +63,42 @@ class Layer:
         else:
             raise SymflopsError("a group of layers has no cost of its own")
         return Cost(none_owned(values, 0) if self.tied else values)
+
+    def gradients(self, *, frozen: bool = False) -> Mapping[str, Value]:
+        """What the backward of one execution costs, in symbols: FLOPs and bytes by metric, and `saved_bytes`, the bytes
+        that the forward keeps for it. The gradients are those of all floating inputs and of the weights, a tied one
+        among them; with `frozen` weights those of the inputs only.
+
+        Raises SymflopsError where neither the layer nor its formula says it: that is never 0.
+
+        >>> from symflops.formula import load_formula
+        >>> args = (("N", 21), ("in_features", 5), ("out_features", 3))
+        >>> Layer(formula=load_formula("linear"), args=args).gradients()["flops"]
+        1260
+        """
+        said = {BACKWARD: self.backward, FROZEN: self.backward_frozen}
+        own = {key: table for key, table in said.items() if table is not None}
+        table = table_of(frozen)
+        if own and table in (tables := with_frozen(own, self._weights)):
+            return tables[table]
+        if not self.is_basic:
+            raise SymflopsError("a group of layers has no backward of its own")
+        stated = self.formula.gradients(dict(self.args), frozen=frozen) if self.formula is not None else None
+        if stated is None:
+            name = self.class_name or (self.formula.name if self.formula is not None else "a layer with a cost")
+            weights = " with frozen weights" if frozen else ""
+            where = "" if self.formula is None else f", or its formula {self.formula.name} a table [{table}]"
+            raise SymflopsError(
+                f'nothing says what the backward of {name}{weights} costs; give the layer "{table}"{where}'
+            )
+        return stated
+
+    @property
+    def _weights(self) -> Value:
+        """The weights that it computes with, also those of the layer that it is tied to."""
+        if self.inline is not None:
+            return self.inline["parameters"]
+        return 0 if self.formula is None else self.formula.by_metric(dict(self.args))["parameters"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from symflops import algebra, deadline, files, polynomial, strangers
+from symflops import algebra, deadline, files, gradients, polynomial, strangers
 from symflops.assumption import Assumption, Comparison, assumption, comparison
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, nearest
@@ -38,7 +38,7 @@ _MODEL_KEYS = (
     "layers",
 )
 _OTHERS = "others"  # the metrics that a layer's own cost does not state
-_LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "state", "sub_layers")
+_LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "state", *gradients.TABLES, "sub_layers")
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -143,7 +143,7 @@ class Reading:
         class_name = _expect(data.get("class", ""), str, f"{path}.class")
         state = self.value(data.get("state", 0), f"{path}.state")
         if "sub_layers" in data:
-            for key in ("formula", "args", "cost", "tied"):
+            for key in ("formula", "args", "cost", "tied", *gradients.TABLES):
                 if key in data:
                     raise SymflopsError(f"{path}: a layer with sub_layers cannot have {key!r}")
             below = _expect(data["sub_layers"], dict, f"{path}.sub_layers")
@@ -156,6 +156,8 @@ class Reading:
         tied = _expect(data.get("tied", ""), str, f"{path}.tied")
         if tied:
             self.ties.append((path.removeprefix("layers."), tied))
+        own = tuple(self.gradients(data, key, path) for key in gradients.TABLES)
+        content = (tied, state, *(None if table is None else tuple(table.values()) for table in own))
         if "cost" in data:
             if "formula" in data or "args" in data:
                 raise SymflopsError(f"{path}: a layer has either a formula with args or a cost")
@@ -167,8 +169,8 @@ class Reading:
                 raise SymflopsError(f"{path}.cost: {missing[0]} is missing; {hint}")
             inline = of_each(lambda metric: self.stated(texts, metric, path))
             return self.interned.layer(
-                (class_name, tuple(inline.values()), tied, state),
-                lambda: Layer(class_name, None, (), inline, tied, state=state),
+                (class_name, tuple(inline.values()), *content),
+                lambda: Layer(class_name, None, (), inline, tied, (), state, *own),
             )
         try:
             if "formula" in data:
@@ -188,9 +190,18 @@ class Reading:
         except SymflopsError as error:
             raise error.within(f"{path}.args") from None
         return self.interned.layer(
-            (class_name, formula.name, args, tied, state),
-            lambda: Layer(class_name, formula, args, None, tied, state=state),
+            (class_name, formula.name, args, *content),
+            lambda: Layer(class_name, formula, args, None, tied, (), state, *own),
         )
+
+    def gradients(self, data: Mapping[str, Any], key: str, path: str) -> dict[str, Value] | None:
+        """What a layer says of its backward itself; None where it says nothing."""
+        if key not in data:
+            return None
+        where = f"{path}.{key}"
+        table = _expect(data[key], dict, where)
+        gradients.check_keys(table, where)
+        return {name: self.value(table[name], f"{where}.{name}") for name in gradients.KEYS}
 
     def stated(self, texts: Mapping[str, Any], metric: str, path: str) -> Value:
         """One metric of a layer's own cost: as it stands, what `others` says of those that do not, or, where it is null
@@ -277,6 +288,9 @@ def dump(part: Part) -> dict[str, Any]:
         data["tied"] = layer.tied
     if layer.state != 0:
         data["state"] = text(layer.state)
+    for key, table in zip(gradients.TABLES, (layer.backward, layer.backward_frozen), strict=True):
+        if table is not None:
+            data[key] = {name: text(value) for name, value in table.items()}
     if layer.parts:
         data["sub_layers"] = {below.name: dump(below) for below in layer.parts}
     return data

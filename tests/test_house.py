@@ -38,6 +38,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("domain",),
     ("grid",),
     ("cost",),
+    ("gradients",),
     ("formula",),
     ("hardware",),
     ("inputs", "layer"),

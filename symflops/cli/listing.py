@@ -41,6 +41,7 @@ def formulas(
             "defaults": dict(formula.defaults),
             "cost": dict(formula.texts),
             "state": formula.state,
+            **{table: dict(texts) for table, texts in formula.backwards.items()},
         } | ({"unproven": formula.unproven} if formula.unproven else {})
         if output is Format.json:
             print(json.dumps(data, indent=2))
@@ -50,6 +51,8 @@ def formulas(
         print("\n" + "\n".join(f"{metric} = {text}" for metric, text in formula.texts.items()))
         if formula.state != "0":
             print(f"kept for the next call = {formula.state}")
+        for table, texts in formula.backwards.items():
+            print(f"\n{table}:\n" + "\n".join(f"{key} = {text}" for key, text in texts.items()))
         print("\n" + "\n".join([f"source: {formula.source}", *(f"class: {c}" for c in formula.classes)]))
         if formula.unproven:
             print(f"unproven: {one_line(formula.unproven, 2000)}")
