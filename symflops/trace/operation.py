@@ -33,7 +33,7 @@ MOVES = _names("""
     fill flip floor full full_like gather ge gt hardtanh heaviside histc index index_copy index_fill index_put
     index_select is_nonzero isfinite isin isinf isnan isneginf isposinf kthvalue le lift lift_fresh lift_fresh_copy
     linspace logical_and logical_not logical_or logical_xor lt masked_fill masked_scatter masked_select maximum
-    minimum multinomial narrow native_dropout ne new_empty new_empty_strided new_full new_ones new_zeros normal
+    minimum multinomial narrow ne new_empty new_empty_strided new_full new_ones new_zeros normal
     one_hot ones ones_like permute pixel_shuffle pixel_unshuffle rand rand_like randint randn randn_like randperm
     reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave replication_pad1d
     replication_pad2d replication_pad3d reshape resize roll round scalar_tensor scatter searchsorted select
@@ -49,8 +49,8 @@ SIZED = _names("full_like new_full new_ones new_zeros ones_like zeros_like")
 # One operation per element of the result.
 POINTWISE = _names("""
     abs acos acosh add asin asinh atan atan2 atanh cos cosh cumprod div erf erfc erfinv exp exp2 expm1 float_power
-    floor_divide fmod hypot log log10 log1p log2 mul neg pow reciprocal remainder rsqrt rsub sin sinh sqrt
-    square sub tan xlogy
+    floor_divide fmod hypot log log10 log1p log2 mul native_dropout neg pow reciprocal remainder rsqrt rsub sin sinh
+    sqrt square sub tan xlogy
 """)
 # Per element of the result, more than one.
 WEIGHTED = {"addcmul": 2, "addcdiv": 2, "lerp": 3, "logit": 3, "log_sigmoid_forward": 5, "polar": 4, "angle": 1}

@@ -60,6 +60,27 @@ class Operation:
 
 
 @dataclass(eq=False)
+class Step:
+    """One call of an operation as autograd sees it: views are steps, too, and tensors have serial numbers, new ones
+    where they are written into."""
+
+    name: str
+    function: Any  # of PyTorch; None for what was caught above its operations, and for a layer that is run again
+    args: Any
+    kwargs: Any
+    tensors: list[torch.Tensor]  # among the arguments
+    results: list[torch.Tensor]
+    reads: list[int]
+    writes: list[int]
+    owner: Execution
+    differentiable: bool = True  # whether the source has not switched gradients off
+    is_in_place: bool = False
+    operation: Operation | None = None  # None for views
+    backward: Any = None  # of what was caught: what it says of its backward
+    repeated: Execution | None = None  # a layer that equals one that was run
+
+
+@dataclass(eq=False)
 class Execution:
     """One call of a module."""
 
@@ -68,6 +89,7 @@ class Execution:
     parts: list[Operation | Execution] = field(default_factory=list)
     inputs: list[View] = field(default_factory=list)
     outputs: list[View] = field(default_factory=list)
+    output_tensors: list[int] = field(default_factory=list)  # serial numbers, where steps are written down
     input_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     output_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     repeated: Execution | None = None  # the earlier execution that this one equals

@@ -23,7 +23,7 @@ from symflops.trace.masks import Masks
 from symflops.trace.operation import SIZED, Call, Work, work
 from symflops.trace.origin import source_function
 from symflops.trace.quantity import Quantities, product
-from symflops.trace.record import Execution, Operation, Storage, View, covered
+from symflops.trace.record import Execution, Operation, Step, Storage, View, covered
 from symflops.trace.results import Results, gives_tensors
 from symflops.trace.values import Values, is_zero
 
@@ -39,12 +39,20 @@ class Recorder(TorchDispatchMode):
         dtype: torch.dtype = torch.bfloat16,
         allow_unknown: bool = False,
         guards: list[Any] | None = None,
+        training: bool = False,
     ) -> None:
         super().__init__()
         self.sizes = sizes
         self.quantities = quantities
         self.dtype = dtype
         self.allow_unknown = allow_unknown
+        self.training = training  # steps are written down, of which a backward can be told
+        self.steps: list[Step] = []
+        self.serials: dict[int, int] = {}  # of tensors, by identity
+        self.alive: list[torch.Tensor] = []  # so that the identity is not given to another one
+        self.returned: list[torch.Tensor] = []  # by the model
+        self.written: Operation | None = None  # the last operation
+        self.next_serial = 0
         self.unknown: list[str] = []
         self.paused = 0
         self.has_cache = False  # keys and values are kept in a cache, in its own number format
@@ -135,10 +143,34 @@ class Recorder(TorchDispatchMode):
         if not self.paused:
             self.paused += 1
             try:
+                self.written = None
                 self.operation(function, args, kwargs, result)
+                if self.training and not self.silent:
+                    self.step(name, function, args, kwargs, result)
             finally:
                 self.paused -= 1
         return result
+
+    def step(self, name: str, function: Any, args: Any, kwargs: Any, result: Any) -> Step:
+        """Write down a call for its backward: views as well, and what is made of constants."""
+        tensors = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
+        results = [t for t in tree_flatten(result)[0] if isinstance(t, torch.Tensor)]
+        reads = [self.serial(t) for t in tensors]
+        in_place = function is not None and function._schema.is_mutable
+        writes = [self.serial(t, anew=True) for t in results]
+        step = Step(name, function, args, kwargs, tensors, results, reads, writes, self.stack[-1])
+        step.differentiable, step.is_in_place, step.operation = torch.is_grad_enabled(), in_place, self.written
+        self.steps.append(step)
+        return step
+
+    def serial(self, tensor: torch.Tensor, anew: bool = False) -> int:
+        """The number of a tensor; `anew` a new one, as it was made or written into."""
+        if id(tensor) not in self.serials:
+            self.alive.append(tensor)
+            anew = True
+        if anew:
+            self.serials[id(tensor)] = self.next_serial = self.next_serial + 1
+        return self.serials[id(tensor)]
 
     def operation(self, function: Any, args: Any, kwargs: Any, result: Any) -> None:
         inputs = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
@@ -237,6 +269,7 @@ class Recorder(TorchDispatchMode):
         for view in writes:
             self.storages[view.storage].writers.append(operation)
         self.stack[-1].parts.append(operation)
+        self.written = operation
         return operation
 
     def call_formula(
@@ -313,6 +346,10 @@ class Recorder(TorchDispatchMode):
             tensors = _tensors(result)
             execution.outputs = [self.view(t) for t in tensors]
             execution.output_shapes = [self.quantities.shape(t.shape) for t in tensors]
+            if self.training:
+                execution.output_tensors = [self.serial(t) for t in tensors]
+                if execution is self.root:
+                    self.returned = tensors
         return result
 
 

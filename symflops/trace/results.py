@@ -64,7 +64,7 @@ class Results:
     def of(self, function: Any, args: Any, kwargs: Any) -> Any:
         """The operation's result, with what torch asks on the way."""
         leaves, structure = tree_flatten((args, kwargs))
-        key = _key(function, leaves, structure)
+        key = key_of(function, leaves, structure)
         if key is None:
             return function(*args, **kwargs)
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
@@ -73,7 +73,7 @@ class Results:
             before = len(self.guards)
             result = function(*args, **kwargs)
             guards = tuple(self.guards[before:])
-            unchanged = not function._schema.is_mutable or _key(function, leaves, structure) == key
+            unchanged = not function._schema.is_mutable or key_of(function, leaves, structure) == key
             self.known[key] = _described(tensors, result, guards) if unchanged else Result(None, None, ())
             return result
         if found.outputs is None:
@@ -94,7 +94,7 @@ def gives_tensors(function: Any) -> bool:
     return all("Tensor" in str(given.type) for given in function._schema.returns)
 
 
-def _key(function: Any, leaves: Sequence[Any], structure: Any) -> Key | None:
+def key_of(function: Any, leaves: Sequence[Any], structure: Any) -> Key | None:
     """What a result's sizes depend on; None where that is more than sizes."""
     key: list[Any] = [function, structure]
     places: dict[int, int] = {}

@@ -35,6 +35,7 @@ from symflops.trace.patches import (
     nothing_initialised,
     number_format,
     reads_noted,
+    real_dropout,
 )
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.recorder import Recorder
@@ -51,6 +52,7 @@ class Settings:
     allow_unknown: bool = False
     past: str = "symbol"  # "symbol": past_len tokens are cached; "empty": an empty cache; "none": no cache
     continued: bool = False  # the cache comes from an earlier call, so recurrent states are filled
+    training: bool = False  # in training mode: dropout is real, and steps are written down for their backward
     streams: int = 1  # rows of ids for each sequence: some audio models take one for each of their codebooks
     lengths: dict[str, int] = field(default_factory=dict)  # run symbols that are numbers in this run
     hints: dict[str, int] = field(default_factory=dict)  # of run symbols that are not as short as usual
@@ -153,17 +155,22 @@ def call(built: Build, settings: Settings) -> Run:
     if built.error is not None:
         return result
     progress.run()
-    recorder = Recorder(sizes, built.quantities, built.model, built.dtype, settings.allow_unknown, result.guards)
+    recorder = Recorder(
+        sizes, built.quantities, built.model, built.dtype, settings.allow_unknown, result.guards, settings.training
+    )
     result.recorder = recorder
     makes_cache = settings.past != "none" and cache.own_class(type(built.model))
     past = symbols["past_len"] if settings.past == "symbol" else 0
     with (
-        environment(built, result.guards, built.rhythms),
+        environment(built, result.guards, built.rhythms, settings.training),
         attention.caught(recorder, settings.eager),
         experts.caught(recorder),
         cache.made_by_model(recorder, past) if makes_cache else nullcontext(),
     ):
         try:
+            built.model.train(settings.training)
+            if settings.training:
+                built.model.requires_grad_(False)  # autograd itself has nothing to do; who asks for the mode sees it on
             _call(result, recorder, symbols, settings)
         except OutOfTimeError:
             raise
@@ -173,7 +180,9 @@ def call(built: Build, settings: Settings) -> Run:
 
 
 @contextmanager
-def environment(built: Build, guards: list[Guard], rhythms: set[tuple[str, str]] | None = None) -> Iterator[None]:
+def environment(
+    built: Build, guards: list[Guard], rhythms: set[tuple[str, str]] | None = None, training: bool = False
+) -> Iterator[None]:
     """What holds while a model's source runs: fake tensors, symbols that compute, notes of what it asks and reads."""
     sizes = built.sizes
     with ExitStack() as stack:
@@ -181,12 +190,12 @@ def environment(built: Build, guards: list[Guard], rhythms: set[tuple[str, str]]
         stack.enter_context(sizes.watching_guards(lambda c, o, f: note(sizes, guards, Guard(c, o, *asked_by(), f))))
         stack.enter_context(reads_noted(built.config, built.reads, rhythms))
         stack.enter_context(number_format(built.dtype))
-        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.enable_grad() if training else torch.no_grad())
         stack.enter_context(arithmetic.lent(sizes.lengths, built.named.packages))
         stack.enter_context(no_fast_path())
         stack.enter_context(no_checks_of_values())
         stack.enter_context(quiet())
-        stack.enter_context(patch.object(nn.functional, "dropout", no_dropout))
+        stack.enter_context(patch.object(nn.functional, "dropout", real_dropout if training else no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))
         yield
 
