@@ -7,19 +7,33 @@ inside it is materialised when a matrix multiply or a convolution writes or read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 
 import torch
 
 from symflops.errors import SymflopsError
 from symflops.formula import Formula, formula_for_class, load_formula
+from symflops.gradients import BACKWARD, SAVED
 from symflops.grouping import grouped
 from symflops.polynomial import Value, add, multiply, symbol
 from symflops.trace.arguments import READERS, Traced
+from symflops.trace.backward import Backward
 from symflops.trace.carried import states_by_operation
 from symflops.trace.internals import storage_key
-from symflops.trace.layer_data import Data, Runs, cost_data, merge_steps, parameters_only, place, rerun, text
+from symflops.trace.layer_data import (
+    Data,
+    Runs,
+    cost_data,
+    merge_steps,
+    parameters_only,
+    place,
+    rerun,
+    tables_data,
+    text,
+    with_tables,
+)
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, View, covered, every_operation, own_operations
 from symflops.trace.recorder import Recorder
@@ -28,14 +42,16 @@ from symflops.trace.steps import BARRIER_STEPS, group_name, groups, turns
 from symflops.tree import write
 from symflops.vocabulary.metrics import OWNED
 
+NOTHING: Mapping[str, Backward] = MappingProxyType({})
 MANY = 8  # steps of one name in one module; more are a loop, and one layer
 
 
 class Assembly:
     """One record being turned into layers. `mismatches` lists classes whose formula is not what was traced."""
 
-    def __init__(self, recorder: Recorder, merge: bool = False) -> None:
+    def __init__(self, recorder: Recorder, merge: bool = False, backward: Mapping[str, Backward] = NOTHING) -> None:
         self.recorder = recorder
+        self.backward = backward  # by the name of its table, of a run in training mode
         self.merge = merge  # steps of one name in one module are one layer, however many there are
         self.quantities: Quantities = recorder.quantities
         self.owners: dict[int, str] = {}  # storage of a weight -> path of the layer that counts it
@@ -93,7 +109,16 @@ class Assembly:
             place(below, "states", parameters_only(0) | kept)
         if not below:
             raise SymflopsError("the model's forward computes nothing")
-        return below
+        if not self.backward:
+            return below
+        if BACKWARD in self.backward and (kept := self.backward[BACKWARD].elsewhere) != 0:
+            tables = {name: {SAVED: text(kept)} for name in self.backward}
+            place(below, "constants", parameters_only(0) | tables)
+        return with_tables(below, tuple(self.backward))
+
+    def tables(self, operations: Iterable[Operation]) -> Data:
+        """What the backward of some operations costs, where there is one."""
+        return {name: tables_data(backward.costs(operations)) for name, backward in self.backward.items()}
 
     def below(self, execution: Execution) -> Data:
         """The parts of a composite module: its sub-modules, and what it computes itself."""
@@ -183,7 +208,7 @@ class Assembly:
         data: Data = {"class": class_name}
         if args:
             data["args"] = {name: text(value) for name, value in args.items()}
-        return data | ({"tied": tied} if tied else {})
+        return data | ({"tied": tied} if tied else {}) | self.tables(operations)
 
     def tie(self, execution: Execution, operations: list[Operation]) -> str:
         """The layer that already counts the weights which this one reads, if there is one."""
@@ -211,18 +236,20 @@ class Assembly:
             return {}
         if first.formula:
             self.own(operations, path)
-            return {"formula": first.formula, "args": {n: text(v) for n, v in first.args.items()}}
+            args = {n: text(v) for n, v in first.args.items()}
+            return {"formula": first.formula, "args": args} | self.tables(operations)
         costs = self.costs(execution, operations)
         self.own(operations, path)
-        if all(c == 0 for c in costs.values()):
+        tables = self.tables(operations)
+        if all(c == 0 for c in costs.values()) and not any(tables.values()):
             return {}
         simple = {"residual": "add", "product": "mul"}.get(group_name(operations), "")
         if simple:
             n = operations[-1].writes[0].elements
             values = load_formula(simple).by_metric({"n": n})
             if all(values[metric] == cost for metric, cost in costs.items()):
-                return {"formula": simple, "args": {"n": text(n)}}
-        return cost_data(costs)
+                return {"formula": simple, "args": {"n": text(n)}} | tables
+        return cost_data(costs) | tables
 
     def unused(self, execution: Execution) -> list[tuple[str, Data]]:
         """Weights that the forward never reads: they are parameters all the same."""

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from symflops.algebra import free_symbols, substitute
 from symflops.function import maximum, minimum
+from symflops.gradients import KEYS, TABLES
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol, terms_of
 from symflops.trace.layer_data import Data, as_value, cost_data, step_costs, text
 from symflops.vocabulary.metrics import ARITHMETIC, OWNED, of_each
@@ -129,8 +130,9 @@ def _joined(group: list[Data | None], join: Callable[[list[Value]], Value], join
     first = next(data for data in group if data is not None)
     if all(data == first for data in group):
         return first
-    kept = next(({"state": d["state"]} for d in reversed(group) if d is not None and "state" in d), {})
-    ours = ("args", "cost", "state")
+    tables = _tables(group, join)
+    kept = tables | next(({"state": d["state"]} for d in reversed(group) if d is not None and "state" in d), {})
+    ours = ("args", "cost", "state", *TABLES)
     heads = [{k: v for k, v in data.items() if k not in ours} if data else None for data in group]
     keys = [list(data["args"]) if data and "args" in data else None for data in group]
     if join_arguments and all(h == heads[0] for h in heads) and keys[0] and all(k == keys[0] for k in keys):
@@ -149,6 +151,17 @@ def _joined(group: list[Data | None], join: Callable[[list[Value]], Value], join
             return data | kept
     head = {"class": first["class"]} if "class" in first else {}
     return {**head, **cost_data(joined)} | kept
+
+
+def _tables(group: list[Data | None], join: Callable[[list[Value]], Value]) -> Data:
+    """What the records say of the backward, where they do; one in which a layer is missing says 0."""
+    found: Data = {}
+    for table in TABLES:
+        if any(data is not None and table in data for data in group):
+            rows = [{} if data is None else data.get(table, {}) for data in group]
+            columns = {key: [as_value(row.get(key, 0)) for row in rows] for key in KEYS}
+            found[table] = {key: text(c[0] if len(set(c)) == 1 else join(c)) for key, c in columns.items()}
+    return found
 
 
 def _merged(orders: list[list[tuple[str, ...]]]) -> list[tuple[str, ...]]:

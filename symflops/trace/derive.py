@@ -48,6 +48,7 @@ def derive(
     fixed: Collection[str] = (),
     attention: str = "fused",
     allow_unknown: bool = False,
+    training: bool = False,
     timeout: float = deadline.DERIVATION,
 ) -> Model:
     """The closed-form model of a transformers config, or of a user's own module, derived from its source.
@@ -55,9 +56,10 @@ def derive(
     `what` is a config object, a config's or a model's class, the path of a config.json or its directory, a model type
     such as "qwen3_moe", or a hub id; or a module, a class of modules or a function that returns one, with `inputs` that
     it is fed and the `arguments` of its constructor, of which the integers become symbols, but for those `fixed`.
-    `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and
-    probabilities are materialised). With `allow_unknown`, an operation that nothing knows stays in the total as a
-    symbol `unknown_<operation>`; otherwise it is an error that names it.
+    `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised).
+    With `allow_unknown`, an operation that nothing knows stays in the total as a symbol `unknown_<operation>`; otherwise
+    it is an error that names it. With `training` the model is called in training mode, with dropout and without a
+    cache, and each layer says what its backward costs and what it keeps for it.
 
     `timeout` is in seconds of processor time.
 
@@ -77,9 +79,8 @@ def derive(
         raise SymflopsError(f"timeout {timeout!r}: expected a number of seconds above 0")
     fed = read_inputs(inputs)
     named = own_module(what, fed, arguments, fixed) if is_own(what) else _fed(find(what), fed)
-    settings = Settings(
-        eager=attention == "eager", allow_unknown=allow_unknown, past="none" if named.inputs else "symbol"
-    )
+    past = "none" if named.inputs or training else "symbol"
+    settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown, past=past, training=training)
     with progress.shown(f"deriving {named.name}"):
         progress.at("reading the config")
         try:
@@ -127,7 +128,7 @@ def _derived(work: Work, settings: Settings) -> Model:
 
 def _with_past(work: Work, settings: Settings) -> Record:
     """A record in which past_len is a symbol where the model takes a cache."""
-    if work.named.inputs:
+    if work.named.inputs or settings.training:
         record = any_length(work, settings)
         record = one_or_many(work, settings) if decides_by_one(record.run) else record
         return replace(record, without_past=True)

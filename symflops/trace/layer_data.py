@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symflops.algebra import from_text
 from symflops.formula import formula_for_class, load_formula
+from symflops.gradients import KEYS, TABLES
 from symflops.grouping import grouped
 from symflops.polynomial import Value, add, flat
 from symflops.tree import write
@@ -42,7 +43,7 @@ def readable(layers: Data) -> Data:
 def _readable(key: str, value: Any) -> Any:
     if key == "sub_layers":
         return readable(value)
-    if key in ("cost", "args"):
+    if key in ("cost", "args", *TABLES):
         return {name: _grouped(of) for name, of in value.items()}
     return _grouped(value) if key == "state" else value
 
@@ -79,6 +80,22 @@ def parameters_only(count: Value) -> Data:
 def cost_data(costs: Mapping[str, Value]) -> Data:
     """A layer with a cost of its own."""
     return {"cost": {metric: text(v) for metric, v in costs.items() if v != 0 or metric in REQUIRED}}
+
+
+def tables_data(costs: Mapping[str, Value]) -> Data:
+    """A table of what a backward costs, of which `with_tables` states what is 0."""
+    return {key: text(value) for key, value in costs.items() if value != 0}
+
+
+def with_tables(layers: Data, tables: Sequence[str]) -> Data:
+    """The layers, each basic one with these tables of its backward, all of their keys stated."""
+    found = {}
+    for name, data in layers.items():
+        if "sub_layers" in data:
+            found[name] = {**data, "sub_layers": with_tables(data["sub_layers"], tables)}
+        else:
+            found[name] = data | {table: dict.fromkeys(KEYS, 0) | data.get(table, {}) for table in tables}
+    return found
 
 
 def place(layers: Data, path: str, data: Data) -> None:
@@ -137,7 +154,12 @@ def _merged(runs: list[Data]) -> Data:
 
 def _sum(steps: list[Data]) -> Data:
     rows = [step_costs(step) for step in steps]
-    return cost_data(of_each(lambda metric: add(0, *(row[metric] for row in rows))))
+    tables = {table for step in steps for table in TABLES if table in step}
+    return cost_data(of_each(lambda metric: add(0, *(row[metric] for row in rows)))) | {
+        table: tables_data({k: add(0, *(as_value(step.get(table, {}).get(k, 0)) for step in steps)) for k in KEYS})
+        for table in TABLES
+        if table in tables
+    }
 
 
 def merge_steps(layers: Data, name: str, steps: list[Data]) -> None:

@@ -8,16 +8,18 @@ from functools import partial
 
 from symflops import progress
 from symflops.errors import SymflopsError
+from symflops.gradients import BACKWARD, FROZEN
 from symflops.numeric import evaluate
 from symflops.polynomial import Value
 from symflops.trace import combine, interpolation
 from symflops.trace.architecture import Architecture
 from symflops.trace.assembly import Assembly
+from symflops.trace.backward import Backward
 from symflops.trace.conditions import SHORT, conditions, decided_by_sizes, lengths_excluded
 from symflops.trace.internals import SizeFixedError
 from symflops.trace.layer_data import Data
 from symflops.trace.refine import length_limit
-from symflops.trace.run import Run, Settings
+from symflops.trace.run import Run, Settings, environment
 from symflops.trace.work import Work
 
 
@@ -133,8 +135,17 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
 def _record(work: Work, settings: Settings, merge: bool = False) -> Record:
     result, shape = work.run(settings)
     assert result.recorder is not None
-    layers = Assembly(result.recorder, merge).layers()
+    layers = Assembly(result.recorder, merge, _backward(result) if settings.training else {}).layers()
     return Record(layers, result, shape, work.state, merged=merge, limit=length_limit(result))
+
+
+def _backward(run: Run) -> dict[str, Backward]:
+    """The backward of a run in training mode, with all weights trained and with all of them frozen."""
+    assert run.recorder is not None
+    progress.tell("the backward of each operation")
+    with environment(run.build, [], training=True):
+        whole = Backward(run.recorder)
+        return {BACKWARD: whole, FROZEN: Backward(run.recorder, whole)}
 
 
 def alike(
