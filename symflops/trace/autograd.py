@@ -6,17 +6,17 @@ is counted as a forward is. Operations of the same sizes are tried once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from symflops.errors import SymflopsError
-from symflops.polynomial import add
+from symflops.polynomial import Value, add, multiply
 from symflops.trace.derivatives import derivative
 from symflops.trace.internals import TorchDispatchMode, like, storage_key, tree_flatten, tree_map_only, tree_unflatten
 from symflops.trace.operation import Call, Work
-from symflops.trace.quantity import Quantities
+from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Step
 from symflops.trace.results import key_of
 
@@ -31,13 +31,15 @@ class Gradient(NamedTuple):
     kept: frozenset[int]
     given: tuple[bool, ...]
     taken: tuple[bool, ...]
+    copied: Value = 0  # bytes that are kept of what is overwritten
 
 
 class Autograd:
     """Gradients of the steps of one run."""
 
-    def __init__(self, quantities: Quantities) -> None:
+    def __init__(self, quantities: Quantities, unit: Callable[[torch.dtype], Value]) -> None:
         self.quantities = quantities
+        self.unit = unit  # bytes per element
         self.known: dict[Any, Gradient] = {}
 
     def gradient(self, step: Step, needs: Sequence[bool]) -> Gradient:
@@ -88,14 +90,17 @@ class Autograd:
         wanted = [s for s, t in made.items() if t.requires_grad]
         if not any(taken) or not wanted:
             return Gradient(NOTHING, frozenset(), (False,) * len(step.reads), taken)
-        if any(storage_key(t) not in memory for t in packed):
-            raise SymflopsError(f"autograd keeps something of {step.name!r} that it neither reads nor writes")
+        copies = {storage_key(t): t for t in packed if storage_key(t) not in memory}
+        copied = add(0, *(self._bytes(t) for t in copies.values()))
         ends = [t for t in outs if t.requires_grad]
         with _Counter(self.quantities) as counter:
             found = torch.autograd.grad(ends, [made[s] for s in wanted], [like(t) for t in ends], allow_unused=True)
         got = {s for s, g in zip(wanted, found, strict=True) if g is not None}
-        kept = frozenset(memory[storage_key(t)] for t in packed)
-        return Gradient(counter.work, kept, tuple(s in got for s in step.reads), taken)
+        kept = frozenset(memory[storage_key(t)] for t in packed if storage_key(t) in memory)
+        return Gradient(counter.work, kept, tuple(s in got for s in step.reads), taken, copied)
+
+    def _bytes(self, tensor: torch.Tensor) -> Value:
+        return multiply(self.unit(tensor.dtype), product(self.quantities.shape(tensor.shape)))
 
 
 class _Same(torch.autograd.Function):

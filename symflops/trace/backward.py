@@ -20,7 +20,7 @@ from symflops.trace.autograd import NOTHING, Autograd, Gradient, sum_of
 from symflops.trace.internals import storage_key
 from symflops.trace.operation import Work
 from symflops.trace.quantity import product
-from symflops.trace.record import Execution, Operation, Step
+from symflops.trace.record import Execution, Operation, Step, every_operation
 from symflops.trace.recorder import Recorder
 from symflops.trace.steps import BARRIER_STEPS
 
@@ -36,7 +36,11 @@ class Backward:
 
     def __init__(self, recorder: Recorder, whole: Backward | None = None) -> None:
         self.recorder = recorder
-        self.autograd = Autograd(recorder.quantities) if whole is None else whole.autograd
+        self.autograd = (
+            Autograd(recorder.quantities, lambda dtype: recorder.unit(dtype, "temporary"))
+            if whole is None
+            else whole.autograd
+        )
         self.work: dict[Operation, Work] = {}
         self.saved: dict[Operation, Value] = {}  # bytes of what it writes that some step keeps
         self.elsewhere: Value = 0  # bytes kept of what no operation of a layer wrote, such as tables of positions
@@ -163,32 +167,49 @@ class Backward:
     # ----------------------------------------------------------------------------------------------------- what is kept
 
     def _keep(self) -> None:
+        """What is kept, each memory once: with the operation that wrote it, or with the one that keeps it where of the
+        results of equal layers some are kept and others are not, such as the last one of a model without a head."""
         recorder = self.recorder
-        kept: dict[int, None] = {}
+        keepers: dict[int, list[Operation]] = {}
         for step, gradient in self.contributing.items():
-            tensors = [*step.tensors, *step.results]
-            keys = [storage_key(tensors[place]) for place in sorted(gradient.kept)]
-            kept |= dict.fromkeys(keys)
-            self.keeps.setdefault(self.homes[step], set()).update(keys)
+            home, tensors = self.homes[step], [*step.tensors, *step.results]
+            for place in sorted(gradient.kept):
+                keepers.setdefault(storage_key(tensors[place]), []).append(home)
+            self.keeps.setdefault(home, set()).update(storage_key(tensors[place]) for place in gradient.kept)
+            if gradient.copied != 0:
+                self.saved[home] = add(self.saved.get(home, 0), gradient.copied)
         repeats = [step.repeated for step in recorder.steps if step.repeated is not None]
+        inside = {id(first): set(every_operation(first)) for first in map(_first, repeats)}
+        kept = dict.fromkeys(keepers)
+        by_reader: set[int] = set()
         for again in repeats:
             pairs = zip(again.inputs, _first(again).inputs, strict=True)
             kept |= dict.fromkeys(own.storage for own, first in pairs if first.storage in kept)
         for again in repeats:
+            own_operations = inside[id(_first(again))]
             for own, first in zip(again.outputs, _first(again).outputs, strict=True):
-                if (own.storage in kept) is not (first.storage in kept):
-                    where = f"{again.path} and {_first(again).path}"
-                    raise SymflopsError(f"of the results of {where}, which are equal, one is kept and the other is not")
+                within = not own_operations.isdisjoint(keepers.get(first.storage, ()))
+                if not within and (own.storage in kept) is not (first.storage in kept):
+                    by_reader |= {own.storage, first.storage}
+        for again in repeats:
+            for own, first in zip(again.inputs, _first(again).inputs, strict=True):
+                by_reader |= {first.storage} if own.storage in by_reader else set()
         counted_with_first = {view.storage for again in repeats for view in again.outputs}
         for key in kept:
             storage = recorder.storages[key]
-            if storage.role == "weight" or key in counted_with_first:
-                continue
             size = multiply(storage.unit, storage.elements)
-            if storage.writers and storage.role != "constant":
-                self.saved[storage.writers[0]] = add(self.saved.get(storage.writers[0], 0), size)
-            else:
+            home = storage.writers[0] if storage.writers else None
+            if storage.role == "constant" and (home is None or not any(home in own for own in inside.values())):
+                home = next((o for o in keepers.get(key, ()) if _is_within(o.owner, storage.maker)), None)
+            if key in by_reader:
+                layers = [o for o in keepers.get(key, ()) if any(o in own for own in inside.values())]
+                home = next(iter([*layers, *keepers.get(key, ())]), None)
+            if storage.role == "weight" or (home is None and key in counted_with_first | by_reader):
+                continue
+            if home is None:
                 self.elsewhere = add(self.elsewhere, size)
+            else:
+                self.saved[home] = add(self.saved.get(home, 0), size)
 
     # ------------------------------------------------------------------------------------------------- costs of a layer
 
@@ -236,3 +257,8 @@ class Backward:
 def _first(again: Execution) -> Execution:
     assert again.repeated is not None
     return again.repeated
+
+
+def _is_within(owner: Execution, maker: Execution | None) -> bool:
+    """Whether a module is the one that made a constant, or below it; a model's own are everybody's."""
+    return maker is not None and maker.path != "" and f"{owner.path}.".startswith(f"{maker.path}.")

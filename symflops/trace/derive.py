@@ -57,9 +57,9 @@ def derive(
     such as "qwen3_moe", or a hub id; or a module, a class of modules or a function that returns one, with `inputs` that
     it is fed and the `arguments` of its constructor, of which the integers become symbols, but for those `fixed`.
     `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised).
-    With `allow_unknown`, an operation that nothing knows stays in the total as a symbol `unknown_<operation>`; otherwise
-    it is an error that names it. With `training` the model is called in training mode, with dropout and without a
-    cache, and each layer says what its backward costs and what it keeps for it.
+    With `allow_unknown`, an operation that nothing knows stays in the total as a symbol `unknown_<operation>`;
+    otherwise it is an error that names it. With `training` the model is called in training mode, with dropout and
+    without a cache, and each layer says what its backward costs and what it keeps for it.
 
     `timeout` is in seconds of processor time.
 

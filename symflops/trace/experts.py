@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from inspect import signature
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +15,7 @@ from transformers.integrations.moe import ExpertsInterface, _default_apply_gate
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, divide, multiply, negate, power, symbol
 from symflops.trace.architecture import parts
+from symflops.trace.autograd import Gradient, sum_of
 from symflops.trace.internals import lists_left_tensors, storage_key
 from symflops.trace.operation import Work
 from symflops.trace.quantity import product
@@ -40,6 +42,10 @@ def caught(recorder: Recorder) -> Iterator[None]:
             tensors = [x, *weights, ids]
             work = Work(matmul if bias is None else add(matmul, multiply(rows, outer)), matmul)
             step = recorder.record("routed_matmul", work, [recorder.view(t) for t in tensors], [recorder.view(out)])
+            if recorder.training:
+                product_ = Work(matmul, matmul)
+                costs = {0: product_, 1: product_} | ({} if bias is None else {2: Work(multiply(rows, outer))})
+                recorder.step("routed_matmul", None, tensors, {}, out).backward = partial(_backward, costs)
             share = expected_share(of(weight.shape[0]), of(top_k), divide(rows, of(top_k)))
             for t in weights:
                 step.gathered[storage_key(t)] = multiply(product(recorder.quantities.shape(t.shape)), share)
@@ -83,6 +89,14 @@ def caught(recorder: Recorder) -> Iterator[None]:
         for kind in unprepared:
             stack.enter_context(patch.object(kind, "forward", experts))
         yield
+
+
+def _backward(costs: Mapping[int, Work], needs: tuple[bool, ...]) -> Gradient:
+    """A product like the forward's for the gradient of the rows, and one for that of the matrices, which keeps the
+    rows; the sum of the gradient for biases."""
+    given = tuple(need and place in costs for place, need in enumerate(needs))
+    work = sum_of(*(costs[place] for place, is_given in enumerate(given) if is_given))
+    return Gradient(work, frozenset({0} if given[1] else ()), given, (any(given),))
 
 
 def _is_unprepared(module: Any) -> bool:

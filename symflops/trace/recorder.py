@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -53,6 +54,7 @@ class Recorder(TorchDispatchMode):
         self.returned: list[torch.Tensor] = []  # by the model
         self.written: Operation | None = None  # the last operation
         self.next_serial = 0
+        self.within = 0  # functions that have a backward of their own
         self.unknown: list[str] = []
         self.paused = 0
         self.has_cache = False  # keys and values are kept in a cache, in its own number format
@@ -145,7 +147,7 @@ class Recorder(TorchDispatchMode):
             try:
                 self.written = None
                 self.operation(function, args, kwargs, result)
-                if self.training and not self.silent:
+                if self.training:
                     self.step(name, function, args, kwargs, result)
             finally:
                 self.paused -= 1
@@ -156,12 +158,28 @@ class Recorder(TorchDispatchMode):
         tensors = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
         results = [t for t in tree_flatten(result)[0] if isinstance(t, torch.Tensor)]
         reads = [self.serial(t) for t in tensors]
-        in_place = function is not None and function._schema.is_mutable
+        in_place = isinstance(function, torch._ops.OpOverload) and function._schema.is_mutable
         writes = [self.serial(t, anew=True) for t in results]
         step = Step(name, function, args, kwargs, tensors, results, reads, writes, self.stack[-1])
         step.differentiable, step.is_in_place, step.operation = torch.is_grad_enabled(), in_place, self.written
-        self.steps.append(step)
+        if self.within == 0:
+            self.steps.append(step)
         return step
+
+    def apply(self, call: Any, kind: Any, *args: Any) -> Any:
+        """One step of a function that has a backward of its own (`torch.autograd.Function`), whatever it is made of."""
+        self.within += 1
+        try:
+            result = call(*args)
+        finally:
+            self.within -= 1
+        if self.within == 0 and not self.paused:
+            self.paused += 1
+            try:
+                self.step(kind.__name__, kind.apply, args, {}, result)
+            finally:
+                self.paused -= 1
+        return result
 
     def serial(self, tensor: torch.Tensor, anew: bool = False) -> int:
         """The number of a tensor; `anew` a new one, as it was made or written into."""
@@ -317,7 +335,21 @@ class Recorder(TorchDispatchMode):
         def noted(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
             return recorder.execute(call, module, args, kwargs)
 
-        with patch.object(torch.nn.Module, "__call__", noted):
+        with patch.object(torch.nn.Module, "__call__", noted), self._own_backwards():
+            yield
+
+    @contextmanager
+    def _own_backwards(self) -> Iterator[None]:
+        """Every call of a function that has a backward of its own becomes one step, where steps are written down."""
+        recorder, plain = self, torch.autograd.Function.apply.__func__
+
+        def applied(kind: Any, *args: Any) -> Any:
+            return recorder.apply(partial(plain, kind), kind, *args)
+
+        if not self.training:
+            yield
+            return
+        with patch.object(torch.autograd.Function, "apply", classmethod(applied)):
             yield
 
     def execute(self, call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
