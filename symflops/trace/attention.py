@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -16,8 +17,11 @@ import torch
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
 
+from symflops.errors import SymflopsError
+from symflops.formula import load_formula
 from symflops.function import divide_floor, minimum, modulo
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol
+from symflops.trace.autograd import Gradient
 from symflops.trace.masks import Mask
 from symflops.trace.operation import Work
 from symflops.trace.recorder import Recorder
@@ -58,6 +62,10 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
             elif sinks is not None:  # a logit of each query, computed: one more column of the softmax
                 recorder.record("sinks", Work(multiply(5, read.elements)), [read], [])
             recorder.call_formula("attention", formula, args, reads, [result])
+            if recorder.training:
+                recorder.step("attention", None, reads, {}, result).backward = partial(
+                    _backward, formula, args, len(reads)
+                )
         return result, None
 
     def sdpa(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
@@ -85,6 +93,17 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
         patch.object(torch.nn.functional, "scaled_dot_product_attention", sdpa),
     ):
         yield
+
+
+def _backward(formula: str, args: Mapping[str, Value], reads: int, needs: tuple[bool, ...]) -> Gradient:
+    """What the formula says of its backward. Kept are queries, keys, values and the result, and for each query and head
+    the logarithm of its sum of exponentials, in float32."""
+    table = load_formula(formula).gradients(args)
+    if table is None:
+        raise SymflopsError(f"nothing says what the backward of the formula {formula} costs")
+    sums = multiply(4, args["batch"], args["num_heads"], args["q_len"])
+    work = Work(table["flops"], table["matmul_flops"])
+    return Gradient(work, frozenset({0, 1, 2, reads}), needs, (any(needs),), sums)
 
 
 def written_out(module: Any) -> Any:

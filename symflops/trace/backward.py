@@ -48,13 +48,14 @@ class Backward:
         self.needs: dict[int, bool] = {}  # whether a tensor has a gradient, by serial number
         self.of_weights: set[int] = set()  # tensors that come of weights alone
         self.dirty: set[int] = set()  # memory that something with a gradient was written into
+        self.detached: set[int] = set()  # tensors that the source has taken out of the graph
         self.gradients: dict[Step, Gradient] = {}
         if whole is None:
             for step in recorder.steps:
                 self._follow(step)
         else:
             self.needs = {s: n and s not in whole.of_weights for s, n in whole.needs.items()}
-            self.dirty, self.of_weights = whole.dirty, whole.of_weights
+            self.dirty, self.detached, self.of_weights = whole.dirty, whole.detached, whole.of_weights
             for step in whole.gradients:
                 needs = [self._needs(step, i) and not self._is_weight(t) for i, t in enumerate(step.tensors)]
                 if any(needs):
@@ -71,7 +72,8 @@ class Backward:
         serial, tensor = step.reads[place], step.tensors[place]
         if not (tensor.is_floating_point() or tensor.is_complex()):
             return False
-        return self._is_weight(tensor) or self.needs.get(serial, storage_key(tensor) in self.dirty)
+        written = storage_key(tensor) in self.dirty and serial not in self.detached
+        return self._is_weight(tensor) or written or self.needs.get(serial, False)
 
     def _is_weight(self, tensor: torch.Tensor) -> bool:
         storage = self.recorder.storages.get(storage_key(tensor))
@@ -93,9 +95,11 @@ class Backward:
             return
         if not step.differentiable or not any(needs):
             self.needs |= dict.fromkeys(step.writes, False)
+            self.detached |= set(step.writes) if any(needs) else set()
             return
         gradient = self.gradients[step] = self.autograd.gradient(step, needs)
         self.needs |= dict(zip(step.writes, gradient.taken, strict=True))
+        self.detached |= {serial for serial, yes in zip(step.writes, gradient.taken, strict=True) if not yes}
         if step.is_in_place:
             self.dirty |= {storage_key(t) for t, yes in zip(step.results, gradient.taken, strict=True) if yes}
 
@@ -108,17 +112,20 @@ class Backward:
         reached = {next((s for s, t in results if t.is_floating_point()), -1)}
         steps: list[Step] = []
         readers: dict[int, list[Step]] = {}
+        memory: set[int] = set()  # of tensors that were reached, where it was written into
         for step in reversed(recorder.steps):
-            if not reached.intersection(step.writes):
+            into = step.is_in_place and any(storage_key(t) in memory for t in step.results)
+            if not into and not reached.intersection(step.writes):
                 continue
             if step in self.gradients:
                 steps.append(step)
                 given: Sequence[bool] = self.gradients[step].given
             else:
                 given = [step.repeated is not None and self.needs.get(s, False) for s in step.reads]
-            for serial, is_given in zip(step.reads, given, strict=True):
+            for serial, tensor, is_given in zip(step.reads, step.tensors, given, strict=True):
                 if is_given and step not in readers.get(serial, ()):
                     reached.add(serial)
+                    memory |= {storage_key(tensor)} & self.dirty
                     readers.setdefault(serial, []).insert(0, step)
         return {step: self.gradients[step] for step in reversed(steps)}, readers
 
