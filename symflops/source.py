@@ -55,6 +55,7 @@ def derived(
     fix: Collection[str] = (),
     attention: str = "fused",
     allow_unknown: bool = False,
+    training: bool = False,
     timeout: float = DERIVATION,
     **constructor: Any,
 ) -> Model:
@@ -62,15 +63,16 @@ def derived(
     versions and with the same options; otherwise derived, and kept."""
     fed = {one.name: one.text() for one in read_inputs(inputs)}
     options = {
-        "attention": attention, "allow_unknown": allow_unknown, "inputs": fed, "fix": sorted(fix), "set": constructor,
+        "attention": attention, "allow_unknown": allow_unknown, "training": training, "inputs": fed, "fix": sorted(fix),
+        "set": constructor,
     }  # fmt: skip
     key = derived_cache.key_of(what, options)
     found = derived_cache.find(key)
     if found is None:
         loaded = derived_cache.local_sources()
         found = derive(
-            what, inputs=inputs, fix=fix, attention=attention, allow_unknown=allow_unknown, timeout=timeout,
-            **constructor,
+            what, inputs=inputs, fix=fix, attention=attention, allow_unknown=allow_unknown, training=training,
+            timeout=timeout, **constructor,
         )  # fmt: skip
         derived_cache.keep(key, found, loaded, from_hub=isinstance(what, str) and is_hub_id(what))
     return found
@@ -85,6 +87,7 @@ def derive(
     dynamic_shapes: Mapping[str, Any] = MappingProxyType({}),
     attention: str = "fused",
     allow_unknown: bool = False,
+    training: bool = False,
     timeout: float = DERIVATION,
     **constructor: Any,
 ) -> Model:
@@ -103,7 +106,9 @@ def derive(
 
     `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised). With
     `allow_unknown`, an operation that nothing knows stays in the total as a symbol `unknown_<operation>`; otherwise it
-    is an error that names it. `timeout` is in seconds of processor time. Needs the extra `symflops[hf]`.
+    is an error that names it. With `training` the model is called in training mode, with dropout and without a cache,
+    and each layer says what its backward costs and what its forward keeps for it. `timeout` is in seconds of processor
+    time. Needs the extra `symflops[hf]`.
 
     Raises SymflopsError, one line, for everything that stops a derivation: remote code, values that the config refuses,
     control flow that depends on the values of tensors, an unknown operation, the end of its time.
@@ -118,7 +123,7 @@ def derive(
         if named and not is_model_type(what):
             what = classes.find_source(what)
         is_own = constructors.is_own(what)
-        if isinstance(what, type) and is_own and not (inputs or fix or constructor):
+        if isinstance(what, type) and is_own and not (inputs or fix or constructor or training):
             return alone.model(what)
         if (fix or constructor) and not is_own:
             raise SymflopsError("only the constructor of a module takes arguments; a config has its own values")
@@ -127,7 +132,7 @@ def derive(
         fed = feeds.texts(inputs, dynamic_shapes) if isinstance(inputs, Mapping) else inputs
         return trace.derive(
             what, inputs=fed, arguments=constructor, fixed=fix, attention=attention, allow_unknown=allow_unknown,
-            timeout=timeout,
+            training=training, timeout=timeout,
         )  # fmt: skip
 
 

@@ -53,6 +53,9 @@ def derive(
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="keep an operation that nothing knows as a symbol in the total")
     ] = False,
+    training: Annotated[
+        bool, typer.Option("--training", help="in training mode, with what each layer's backward costs and keeps")
+    ] = False,
     timeout: request.Timeout = DERIVATION,
 ) -> None:
     """Derive the closed forms of a config's model, or of your own module, from its source, as a model JSON.
@@ -65,7 +68,7 @@ def derive(
     with request.only_our_words(), request.progress():
         model = source.derived(
             source_, inputs=inputs or (), fix=fix or (), attention=attention, allow_unknown=allow_unknown,
-            timeout=timeout, **_arguments(arguments or ()),
+            training=training, timeout=timeout, **_arguments(arguments or ()),
         )  # fmt: skip
         text = model.dumps()
     if target is None:

@@ -229,20 +229,22 @@ class Backward:
         """
         inside = dict.fromkeys(operations)
         storages = self.recorder.storages
-        steps = {step: g for step, g in self.contributing.items() if self.homes[step] in inside}
+        steps = {step: g for step, g in self.contributing.items() if step.operation in inside}
         kept = set().union(*(self.keeps.get(o, ()) for o in inside))
         read = add(0, *(multiply(storages[k].unit, storages[k].elements) for k in kept))
         written: Value = 0
         between: Value = 0
         made = {s for step in steps for s in step.writes}
-        seen: set[int] = set()
+        seen: set[tuple[int, Value]] = set()
         for step, gradient in steps.items():
             for serial, tensor, is_given in zip(step.reads, step.tensors, gradient.given, strict=True):
-                if is_given and serial not in made and serial not in seen:
-                    seen.add(serial)
-                    written = add(written, self._size(tensor))
+                size = self._size(tensor)
+                place = self.whole.get(serial, serial), size
+                if is_given and place[0] not in made and place not in seen:
+                    seen.add(place)
+                    written = add(written, size)
             for serial, tensor in zip(step.writes, step.results, strict=True):
-                readers = self.readers.get(serial, [])
+                readers = self.users.get(serial, [])
                 if any(reader not in steps for reader in readers) or (not readers and self._is_result(serial)):
                     read = add(read, self._size(tensor))
                 elif any(s.name in BARRIER_STEPS for s in (step, *readers)):
@@ -252,6 +254,24 @@ class Backward:
             "flops": work.flops, "matmul_flops": work.matmul_flops, "read_bytes": read, "write_bytes": written,
             "intermediate_bytes": between, SAVED: add(0, *(self.saved.get(o, 0) for o in inside)),
         }  # fmt: skip
+
+    @cached_property
+    def whole(self) -> dict[int, int]:
+        """What tensor each view is of: their gradients lie in the same memory."""
+        found: dict[int, int] = {}
+        for step in self.contributing:
+            if step.operation is None and step.function is not None and len(step.reads) == 1:
+                found |= dict.fromkeys(step.writes, found.get(step.reads[0], step.reads[0]))
+        return found
+
+    @cached_property
+    def users(self) -> dict[int, list[Step]]:
+        """The operations that give a tensor a gradient, itself or a view of it."""
+        found: dict[int, list[Step]] = {}
+        for serial, steps in self.readers.items():
+            real = [step for step in steps if step.operation is not None or step.repeated is not None]
+            found.setdefault(self.whole.get(serial, serial), []).extend(real)
+        return found
 
     def _is_result(self, serial: int) -> bool:
         return serial in self.recorder.root.output_tensors

@@ -203,10 +203,11 @@ def _model(work: Work, record: Record) -> Model:
         stayed = list(dict.fromkeys(stayed))
     if record.run.build.rhythms:  # another depth may go on with the rhythm or not
         stayed += [f"{name} == {number}" for name, number in depths.symbols.items() if name in depths.fields]
+    mode = ["in training mode"] if recorder.training else []
     symbols |= kept | {name: vars(named.config)[name] for name in fed if name not in own}
     return load({
         "name": named.name,
-        "about": "; ".join([f"derived by symflops from {full_name(named.model_class)}", *record.notes]),
+        "about": "; ".join([f"derived by symflops from {full_name(named.model_class)}", *mode, *record.notes]),
         "derived_from": full_name(named.model_class),
         "class": full_name(named.model_class),
         "inputs": {one.name: one.text() for one in named.inputs},
