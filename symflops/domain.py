@@ -225,7 +225,7 @@ class Domain:
                 _check_grid(condition, used)
 
     def __str__(self) -> str:
-        return ", ".join([*map(str, self.said), *(one.text for one in (*self.facts, *self.choices))])
+        return ", ".join([*map(str, self.said), *(a.text for a in self.facts), *(a.text for a in self.choices)])
 
 
 NO_CONDITIONS = Domain()

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from symflops.errors import SymflopsError, nearest
-from symflops.vocabulary.metrics import METRICS, OWNED
+from symflops.vocabulary.metrics import OWNED, REQUIRED
 
 Table = TypeVar("Table")
 SAVED = "saved_bytes"
-KEYS = (*(metric for metric in METRICS if metric not in OWNED), SAVED)
+KEYS = (*(metric for metric in REQUIRED if metric not in OWNED), SAVED)
 BACKWARD, FROZEN = TABLES = ("backward", "backward_frozen")
 
 

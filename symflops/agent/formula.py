@@ -90,7 +90,7 @@ def _named(class_name: str) -> tuple[str, str]:
     """The full name of a class and its source."""
     with extra():
         from symflops.trace import alone, classes
-        from symflops.trace.assembly import full_name
+        from symflops.trace.layer_data import full_name
     cls = classes.find_module(class_name)
     return full_name(cls), alone.source_of(cls)
 

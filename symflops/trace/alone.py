@@ -28,12 +28,12 @@ from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value, divide, symbol
 from symflops.trace import experts
-from symflops.trace.assembly import Assembly, full_name
+from symflops.trace.assembly import Assembly
 from symflops.trace.calls import Call, calls, switches_of
 from symflops.trace.configs import Named
 from symflops.trace.guards import Guard
 from symflops.trace.internals import Sizes, check_versions
-from symflops.trace.layer_data import readable
+from symflops.trace.layer_data import full_name, readable
 from symflops.trace.patches import nothing_initialised
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder

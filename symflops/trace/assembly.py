@@ -15,7 +15,7 @@ import torch
 
 from symflops.errors import SymflopsError
 from symflops.formula import Formula, formula_for_class, load_formula
-from symflops.gradients import BACKWARD, SAVED
+from symflops.gradients import SAVED
 from symflops.grouping import grouped
 from symflops.polynomial import Value, add, multiply, symbol
 from symflops.trace.arguments import READERS, Traced
@@ -26,6 +26,7 @@ from symflops.trace.layer_data import (
     Data,
     Runs,
     cost_data,
+    full_name,
     merge_steps,
     parameters_only,
     place,
@@ -34,11 +35,11 @@ from symflops.trace.layer_data import (
     text,
     with_tables,
 )
-from symflops.trace.quantity import Quantities, product
+from symflops.trace.quantity import Quantities
 from symflops.trace.record import Execution, Operation, View, covered, every_operation, own_operations
 from symflops.trace.recorder import Recorder
-from symflops.trace.repeats import every_parameter, taken_from
 from symflops.trace.steps import BARRIER_STEPS, group_name, groups, turns
+from symflops.trace.unread import Unread
 from symflops.tree import write
 from symflops.vocabulary.metrics import OWNED
 
@@ -64,6 +65,7 @@ class Assembly:
         self.outputs = {v.storage for v in recorder.root.outputs}
         self.taken = self._taken(recorder.root)
         self.states = states_by_operation(recorder)
+        self.unread = Unread(recorder.quantities, self.run, self.owners, self.is_read)
 
     def _taken(self, execution: Execution) -> set[int]:
         """Memory that a repeated execution reads: its operations are not in the record."""
@@ -111,9 +113,12 @@ class Assembly:
             raise SymflopsError("the model's forward computes nothing")
         if not self.backward:
             return below
-        if BACKWARD in self.backward and (kept := self.backward[BACKWARD].elsewhere) != 0:
-            tables = {name: {SAVED: text(kept)} for name in self.backward}
-            place(below, "constants", parameters_only(0) | tables)
+        shared = {
+            name: tables_data({"flops": backward.used_again, SAVED: backward.kept.elsewhere})
+            for name, backward in self.backward.items()
+        }
+        if any(shared.values()):
+            place(below, "shared", parameters_only(0) | shared)
         return with_tables(below, tuple(self.backward))
 
     def tables(self, operations: Iterable[Operation]) -> Data:
@@ -152,7 +157,7 @@ class Assembly:
         often = {n for n in (n for n, _ in made) if self.merge or [m for m, _ in made].count(n) > MANY}
         for name in often:
             merge_steps(layers, name, [data for n, data in made if n == name])
-        for name, data in self.unused(execution):
+        for name, data in self.unread.of(execution.module):
             place(layers, name, data)
         return layers
 
@@ -176,7 +181,7 @@ class Assembly:
         if any(isinstance(p, Execution) for p in execution.parts) or steps:
             below = self.below(execution)
             return {"class": class_name, "sub_layers": below} if below else {}
-        unused = dict(self.unused(execution))
+        unused = dict(self.unread.of(execution.module))
         basic = self.basic(execution, operations, execution.path) if operations else {}
         if operations:
             self.traced.add(class_name)
@@ -251,51 +256,6 @@ class Assembly:
                 return {"formula": simple, "args": {"n": text(n)}} | tables
         return cost_data(costs) | tables
 
-    def unused(self, execution: Execution) -> list[tuple[str, Data]]:
-        """Weights that the forward never reads: they are parameters all the same."""
-        found = []
-        module = execution.module
-        count = self.unread((p, False) for p in module.parameters(recurse=False))
-        if count != 0:
-            found.append(("unused_weights", parameters_only(count)))
-        for name, child in module.named_children():
-            found += self.never_run(name, child)
-        return found
-
-    def never_run(self, name: str, module: torch.nn.Module) -> list[tuple[str, Data]]:
-        if module in self.run:
-            return []
-        if not any(m in self.run for m in module.modules()):
-            data = self._all_unread(module, taken_from(module) is not None)
-            return [(name, data)] if data else []
-        own = self.unread((p, False) for p in module.parameters(recurse=False))
-        found = [(f"{name}.unused_weights", parameters_only(own))] if own != 0 else []
-        for child_name, child in module.named_children():
-            found += self.never_run(f"{name}.{child_name}", child)
-        return found
-
-    def _all_unread(self, module: torch.nn.Module, again: bool) -> Data:
-        """A module nothing of which runs: its weights, of the layers in its lists one by one, so that they fold."""
-        again = again or taken_from(module) is not None
-        data: Data = {} if type(module) is torch.nn.ModuleList else {"class": full_name(type(module))}
-        if not any(isinstance(m, torch.nn.ModuleList) and len(m) > 1 for m in module.modules()):
-            count = self.unread(every_parameter(module), again)
-            return data | parameters_only(count) if count != 0 else {}
-        own = self.unread(((p, False) for p in module.parameters(recurse=False)), again)
-        below = {"unused_weights": parameters_only(own)} if own != 0 else {}
-        below |= {n: found for n, child in module.named_children() if (found := self._all_unread(child, again))}
-        return data | {"sub_layers": below} if below else {}
-
-    def unread(self, parameters: Iterable[tuple[torch.nn.Parameter, bool]], again: bool = False) -> Value:
-        """How many weights nothing read or counted; those of a layer that was built once for several count `again`."""
-        total: Value = 0
-        for parameter, shared in parameters:
-            key = storage_key(parameter)
-            if not self.is_read(parameter) and (again or shared or key not in self.owners):
-                self.owners[key] = "unused"
-                total = add(total, product(self.quantities.shape(parameter.shape)))
-        return total
-
     # ---------------------------------------------------------------------------------------------------- costs
 
     def costs(self, execution: Execution, operations: Sequence[Operation]) -> dict[str, Value]:
@@ -351,7 +311,3 @@ def _formula(class_name: str) -> Formula | None:
         return formula_for_class(class_name)
     except SymflopsError:
         return None  # the library has none: the traced cost stands inline
-
-
-def full_name(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"

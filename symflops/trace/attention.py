@@ -36,7 +36,7 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
     formula = "sdpa_eager" if eager else "sdpa"
 
     def attention(module: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, **options: Any) -> Any:
-        if eager and recorder.training and (own := written_out(module)) is not None:
+        if eager and recorder.tape is not None and (own := written_out(module)) is not None:
             return own(module, query, key, value, attention_mask, **options)
         with recorder.pause():
             result = query.new_empty((query.shape[0], query.shape[2], query.shape[1], value.shape[-1]))
@@ -62,8 +62,8 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
             elif sinks is not None:  # a logit of each query, computed: one more column of the softmax
                 recorder.record("sinks", Work(multiply(5, read.elements)), [read], [])
             recorder.call_formula("attention", formula, args, reads, [result])
-            if recorder.training:
-                recorder.step("attention", None, reads, {}, result).backward = partial(
+            if recorder.tape is not None:
+                recorder.tape.step("attention", None, reads, {}, result, recorder.written).backward = partial(
                     _backward, formula, args, len(reads)
                 )
         return result, None

@@ -17,7 +17,7 @@ from symflops.trace.derivatives import derivative
 from symflops.trace.internals import TorchDispatchMode, like, storage_key, tree_flatten, tree_map_only, tree_unflatten
 from symflops.trace.operation import Call, Work
 from symflops.trace.quantity import Quantities, product
-from symflops.trace.record import Step
+from symflops.trace.record import Step, tensors_of
 from symflops.trace.results import key_of
 
 NOTHING = Work(0)
@@ -145,10 +145,6 @@ class _Counter(TorchDispatchMode):
         if found is None:
             raise SymflopsError(f"nothing knows the cost of the operation {name!r}, which a backward takes")
         self.work = sum_of(self.work, found)
-
-
-def tensors_of(tree: Any) -> list[torch.Tensor]:
-    return [t for t in tree_flatten(tree)[0] if isinstance(t, torch.Tensor)]
 
 
 def sum_of(*works: Work) -> Work:

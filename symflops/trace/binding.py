@@ -15,10 +15,10 @@ from symflops.errors import SymflopsError, one_line, reason
 from symflops.model import Model
 from symflops.storage import cache
 from symflops.trace.architecture import architecture, parts, stated
-from symflops.trace.assembly import full_name
 from symflops.trace.configs import find
 from symflops.trace.derive import derive
 from symflops.trace.facts import literal
+from symflops.trace.layer_data import full_name
 from symflops.trace.layer_lists import layer_fields
 from symflops.trace.limits import made_for
 from symflops.trace.naming import Depths, count_name

@@ -19,7 +19,6 @@ from symflops.inputs import Input, read_inputs, symbols_of
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
 from symflops.trace import combine
-from symflops.trace.assembly import full_name
 from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
 from symflops.trace.conditions import conditions
 from symflops.trace.configs import Named, find
@@ -29,7 +28,7 @@ from symflops.trace.facts import facts, flat_sizes, numbers_kept
 from symflops.trace.feeds import run_hints
 from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import check_versions
-from symflops.trace.layer_data import readable
+from symflops.trace.layer_data import full_name, readable
 from symflops.trace.lengths import Record, alike, any_length, one_or_many
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import Depths
@@ -203,7 +202,7 @@ def _model(work: Work, record: Record) -> Model:
         stayed = list(dict.fromkeys(stayed))
     if record.run.build.rhythms:  # another depth may go on with the rhythm or not
         stayed += [f"{name} == {number}" for name, number in depths.symbols.items() if name in depths.fields]
-    mode = ["in training mode"] if recorder.training else []
+    mode = ["in training mode"] if recorder.tape is not None else []
     symbols |= kept | {name: vars(named.config)[name] for name in fed if name not in own}
     return load({
         "name": named.name,

@@ -42,10 +42,11 @@ def caught(recorder: Recorder) -> Iterator[None]:
             tensors = [x, *weights, ids]
             work = Work(matmul if bias is None else add(matmul, multiply(rows, outer)), matmul)
             step = recorder.record("routed_matmul", work, [recorder.view(t) for t in tensors], [recorder.view(out)])
-            if recorder.training:
+            if recorder.tape is not None:
                 product_ = Work(matmul, matmul)
                 costs = {0: product_, 1: product_} | ({} if bias is None else {2: Work(multiply(rows, outer))})
-                recorder.step("routed_matmul", None, tensors, {}, out).backward = partial(_backward, costs)
+                taped = recorder.tape.step("routed_matmul", None, tensors, {}, out, step)
+                taped.backward = partial(_backward, costs)
             share = expected_share(of(weight.shape[0]), of(top_k), divide(rows, of(top_k)))
             for t in weights:
                 step.gathered[storage_key(t)] = multiply(product(recorder.quantities.shape(t.shape)), share)

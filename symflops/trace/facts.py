@@ -69,7 +69,7 @@ def _read(run: Run, part: Any) -> set[str]:
     aliases = getattr(part, "attribute_map", {})
     # Whether weights are tied is asked outside of the model's own source.
     read = {"tie_word_embeddings", *(aliases.get(key, key) for _, key in run.build.reads)} & vars(part).keys()
-    trained = run.recorder is not None and run.recorder.training
+    trained = run.recorder is not None and run.recorder.tape is not None
     return {
         key for key in read
         if not key.startswith("_") and (not means(key, "irrelevant") or (trained and means(key, "dropout")))

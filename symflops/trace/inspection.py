@@ -12,10 +12,9 @@ from symflops.errors import SymflopsError, reason
 from symflops.formula import formula_for_class
 from symflops.trace.architecture import Architecture
 from symflops.trace.arguments import READERS
-from symflops.trace.assembly import full_name
 from symflops.trace.configs import find
 from symflops.trace.fold import fold
-from symflops.trace.layer_data import Data
+from symflops.trace.layer_data import Data, full_name
 from symflops.trace.naming import Depths
 from symflops.trace.run import build
 

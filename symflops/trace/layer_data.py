@@ -22,6 +22,11 @@ class Sum(str):
     value: Value
 
 
+def full_name(cls: type) -> str:
+    """A class as a model file names it."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
 def text(value: Value) -> int | str:
     """A value while a model is being derived. Its readable form, which takes long to find, is that of `readable`."""
     if isinstance(value, int):

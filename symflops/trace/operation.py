@@ -37,7 +37,7 @@ MOVES = _names("""
     one_hot ones ones_like permute pixel_shuffle pixel_unshuffle rand rand_like randint randn randn_like randperm
     reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave replication_pad1d
     replication_pad2d replication_pad3d reshape resize roll round scalar_tensor scatter searchsorted select
-    select_copy select_scatter set sign
+    select_copy select_scatter set sgn sign
     slice slice_copy slice_scatter sort split split_copy split_with_sizes split_with_sizes_copy squeeze squeeze_copy
     stack t t_copy threshold tile topk transpose transpose_copy tril
     tril_indices triu triu_indices trunc unbind unfold uniform unsafe_chunk unsafe_split unsqueeze unsqueeze_copy

@@ -11,6 +11,7 @@ import torch
 from symflops.algebra import free_symbols
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add
+from symflops.trace.internals import tree_flatten
 from symflops.trace.operation import Work
 
 
@@ -72,8 +73,7 @@ class Step:
     results: list[torch.Tensor]
     reads: list[int]
     writes: list[int]
-    owner: Execution
-    differentiable: bool = True  # whether the source has not switched gradients off
+    differentiable: bool  # whether the source has not switched gradients off
     is_in_place: bool = False
     operation: Operation | None = None  # None for views
     backward: Any = None  # of what was caught: what it says of its backward
@@ -123,3 +123,19 @@ def covered(views: list[View], whole: Value) -> Value:
 def _size_somewhere(elements: Value) -> Number:
     """The size of a part where every symbol is 97: which of two is larger does not depend on where one looks."""
     return evaluate(elements, dict.fromkeys(free_symbols(elements), 97))
+
+
+def tensors_of(tree: Any) -> list[torch.Tensor]:
+    """The tensors in nested arguments or results, in order."""
+    if hasattr(tree, "to_tuple"):
+        tree = tree.to_tuple()
+    return [t for t in tree_flatten(tree)[0] if isinstance(t, torch.Tensor)]
+
+
+def is_empty(tensor: torch.Tensor) -> bool:
+    return any(type(size) is int and size == 0 for size in tensor.shape)
+
+
+def base_elements(tensor: torch.Tensor) -> Any:
+    """How many elements the memory has that a tensor is in."""
+    return tensor.untyped_storage().nbytes() // tensor.dtype.itemsize

@@ -8,8 +8,7 @@ counted afterwards for any grouping of operations.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -18,14 +17,15 @@ import torch
 from symflops import deadline, progress
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, multiply, symbol
-from symflops.trace.internals import Sizes, TorchDispatchMode, device, storage_key, tree_flatten, tree_map_only
+from symflops.trace.internals import Sizes, TorchDispatchMode, device, storage_key, tree_map_only
 from symflops.trace.limits import Limits
 from symflops.trace.masks import Masks
 from symflops.trace.operation import SIZED, Call, Work, work
 from symflops.trace.origin import source_function
 from symflops.trace.quantity import Quantities, product
-from symflops.trace.record import Execution, Operation, Step, Storage, View, covered
+from symflops.trace.record import Execution, Operation, Storage, View, base_elements, covered, is_empty, tensors_of
 from symflops.trace.results import Results, gives_tensors
+from symflops.trace.tape import Tape
 from symflops.trace.values import Values, is_zero
 
 
@@ -47,14 +47,8 @@ class Recorder(TorchDispatchMode):
         self.quantities = quantities
         self.dtype = dtype
         self.allow_unknown = allow_unknown
-        self.training = training  # steps are written down, of which a backward can be told
-        self.steps: list[Step] = []
-        self.serials: dict[int, int] = {}  # of tensors, by identity
-        self.alive: list[torch.Tensor] = []  # so that the identity is not given to another one
-        self.returned: list[torch.Tensor] = []  # by the model
+        self.tape = Tape() if training else None  # steps are written down, of which a backward can be told
         self.written: Operation | None = None  # the last operation
-        self.next_serial = 0
-        self.within = 0  # functions that have a backward of their own
         self.unknown: list[str] = []
         self.paused = 0
         self.has_cache = False  # keys and values are kept in a cache, in its own number format
@@ -84,7 +78,7 @@ class Recorder(TorchDispatchMode):
     def storage(self, tensor: torch.Tensor, role: str) -> Storage:
         whole = tensor.storage_offset() == 0 and not any(is_zero(t) for t in tensor.stride()) and tensor._base is None
         elements = (
-            product(self.quantities.shape(tensor.shape)) if whole else self.quantities.value(_base_elements(tensor))
+            product(self.quantities.shape(tensor.shape)) if whole else self.quantities.value(base_elements(tensor))
         )
         return Storage(self.unit(tensor.dtype, role), elements, role, kept=tensor)
 
@@ -147,53 +141,15 @@ class Recorder(TorchDispatchMode):
             try:
                 self.written = None
                 self.operation(function, args, kwargs, result)
-                if self.training:
-                    self.step(name, function, args, kwargs, result)
+                if self.tape is not None:
+                    self.tape.step(name, function, args, kwargs, result, self.written)
             finally:
                 self.paused -= 1
         return result
-
-    def step(self, name: str, function: Any, args: Any, kwargs: Any, result: Any) -> Step:
-        """Write down a call for its backward: views as well, and what is made of constants."""
-        tensors = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
-        results = [t for t in tree_flatten(result)[0] if isinstance(t, torch.Tensor)]
-        reads = [self.serial(t) for t in tensors]
-        in_place = isinstance(function, torch._ops.OpOverload) and function._schema.is_mutable
-        writes = [self.serial(t, anew=True) for t in results]
-        step = Step(name, function, args, kwargs, tensors, results, reads, writes, self.stack[-1])
-        step.differentiable, step.is_in_place, step.operation = torch.is_grad_enabled(), in_place, self.written
-        if self.within == 0:
-            self.steps.append(step)
-        return step
-
-    def apply(self, call: Any, kind: Any, *args: Any) -> Any:
-        """One step of a function that has a backward of its own (`torch.autograd.Function`), whatever it is made of."""
-        self.within += 1
-        try:
-            result = call(*args)
-        finally:
-            self.within -= 1
-        if self.within == 0 and not self.paused:
-            self.paused += 1
-            try:
-                self.step(kind.__name__, kind.apply, args, {}, result)
-            finally:
-                self.paused -= 1
-        return result
-
-    def serial(self, tensor: torch.Tensor, anew: bool = False) -> int:
-        """The number of a tensor; `anew` a new one, as it was made or written into."""
-        if id(tensor) not in self.serials:
-            self.alive.append(tensor)
-            anew = True
-        if anew:
-            self.serials[id(tensor)] = self.next_serial = self.next_serial + 1
-        return self.serials[id(tensor)]
 
     def operation(self, function: Any, args: Any, kwargs: Any, result: Any) -> None:
-        inputs = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
-        outputs = [t for t in tree_flatten(result)[0] if isinstance(t, torch.Tensor)]
-        if not outputs or all(_is_empty(t) for t in outputs):
+        inputs, outputs = tensors_of((args, kwargs)), tensors_of(result)
+        if not outputs or all(is_empty(t) for t in outputs):
             return
         schema = function._schema
         self.limits.follow(schema.name.split("::")[1], args, kwargs, outputs)
@@ -205,7 +161,7 @@ class Recorder(TorchDispatchMode):
         reads = [self.view(t) for t in inputs if name not in SIZED]
         if schema.is_mutable and name.rstrip("_") in ("copy", "fill", "zero"):
             reads = reads[1:]  # what is overwritten is not read
-        if name == "index_put_" and len(args) > 2 and _is_empty(args[2]):
+        if name == "index_put_" and len(args) > 2 and is_empty(args[2]):
             return  # nothing is put anywhere
         if all(self.storages[v.storage].role == "constant" for v in reads):
             for tensor in outputs:
@@ -316,11 +272,11 @@ class Recorder(TorchDispatchMode):
         return Work(symbol(label))
 
     @contextmanager
-    def pause(self) -> Iterator[None]:
-        """Operations inside are not written down."""
+    def pause(self) -> Iterator[bool]:
+        """Operations inside are not written down; gives whether those outside are not."""
         self.paused += 1
         try:
-            yield
+            yield self.paused > 1
         finally:
             self.paused -= 1
 
@@ -335,21 +291,8 @@ class Recorder(TorchDispatchMode):
         def noted(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
             return recorder.execute(call, module, args, kwargs)
 
-        with patch.object(torch.nn.Module, "__call__", noted), self._own_backwards():
-            yield
-
-    @contextmanager
-    def _own_backwards(self) -> Iterator[None]:
-        """Every call of a function that has a backward of its own becomes one step, where steps are written down."""
-        recorder, plain = self, torch.autograd.Function.apply.__func__
-
-        def applied(kind: Any, *args: Any) -> Any:
-            return recorder.apply(partial(plain, kind), kind, *args)
-
-        if not self.training:
-            yield
-            return
-        with patch.object(torch.autograd.Function, "apply", classmethod(applied)):
+        steps = nullcontext() if self.tape is None else self.tape.own_backwards(self.pause, lambda: self.written)
+        with patch.object(torch.nn.Module, "__call__", noted), steps:
             yield
 
     def execute(self, call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
@@ -361,7 +304,7 @@ class Recorder(TorchDispatchMode):
             self.stack[-1].parts.append(execution)
         self.ran.add(module)
         progress.at(execution.path, len(self.ran), len(self.paths))
-        tensors = _tensors((args, kwargs))
+        tensors = tensors_of((args, kwargs))
         with self.pause():
             execution.inputs = [self.view(t) for t in tensors]
             execution.input_shapes = [self.quantities.shape(t.shape) for t in tensors]
@@ -375,25 +318,11 @@ class Recorder(TorchDispatchMode):
         finally:
             self.stack.pop()
         with self.pause():
-            tensors = _tensors(result)
+            tensors = tensors_of(result)
             execution.outputs = [self.view(t) for t in tensors]
             execution.output_shapes = [self.quantities.shape(t.shape) for t in tensors]
-            if self.training:
-                execution.output_tensors = [self.serial(t) for t in tensors]
+            if self.tape is not None:
+                execution.output_tensors = [self.tape.serial(t) for t in tensors]
                 if execution is self.root:
-                    self.returned = tensors
+                    self.tape.returned = tensors
         return result
-
-
-def _tensors(tree: Any) -> list[torch.Tensor]:
-    if hasattr(tree, "to_tuple"):
-        tree = tree.to_tuple()
-    return [t for t in tree_flatten(tree)[0] if isinstance(t, torch.Tensor)]
-
-
-def _is_empty(tensor: torch.Tensor) -> bool:
-    return any(type(size) is int and size == 0 for size in tensor.shape)
-
-
-def _base_elements(tensor: torch.Tensor) -> Any:
-    return tensor.untyped_storage().nbytes() // tensor.dtype.itemsize

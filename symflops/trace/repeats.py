@@ -91,8 +91,8 @@ def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: 
     made = tree_map(fresh, result)
     results = [t for t in tree_flatten(made)[0] if isinstance(t, torch.Tensor)]
     execution.outputs = [recorder.view(t) for t in results]
-    if recorder.training:
-        step = recorder.step(path, None, args, kwargs, made)
+    if recorder.tape is not None:
+        step = recorder.tape.step(path, None, args, kwargs, made)
         step.repeated, execution.output_tensors = execution, step.writes
     return _seen_by_hooks(module, args, kwargs, made)
 

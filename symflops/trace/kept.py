@@ -1,0 +1,99 @@
+"""What a forward keeps for its backward: each memory once, with the operation that wrote it.
+
+So it does not matter who else reads it: the output of a layer is kept for the next one, and layers that are equal keep
+the same. Of those that were not run it is known what goes in and out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from symflops.polynomial import Value, add, multiply
+from symflops.trace.autograd import Gradient
+from symflops.trace.internals import storage_key
+from symflops.trace.record import Execution, Operation, Step, every_operation
+from symflops.trace.recorder import Recorder
+
+
+class Kept:
+    """What is kept for the steps of a backward; `homes` are the operations that these are counted with."""
+
+    def __init__(
+        self, recorder: Recorder, backward: Mapping[Step, Gradient], homes: Mapping[Step, Operation],
+        repeats: Sequence[Execution],
+    ) -> None:  # fmt: skip
+        self.recorder = recorder
+        self.bytes: dict[Operation, Value] = {}  # of what an operation wrote, and of copies of what it overwrites
+        self.elsewhere: Value = 0  # of what no operation of a layer wrote, such as tables of positions
+        self.read: dict[Operation, set[int]] = {}  # memory that its own backward reads
+        self.keepers: dict[int, list[Operation]] = {}
+        for step, gradient in backward.items():
+            home, tensors = homes[step], [*step.tensors, *step.results]
+            keys = [storage_key(tensors[place]) for place in sorted(gradient.kept)]
+            self.read.setdefault(home, set()).update(keys)
+            for key in keys:
+                self.keepers.setdefault(key, []).append(home)
+            self._add(home, gradient.copied)
+        self.layers = {id(first): set(every_operation(first)) for first in map(first_of, repeats)}
+        memory = dict.fromkeys(self.keepers)
+        for again in repeats:
+            pairs = zip(again.inputs, first_of(again).inputs, strict=True)
+            memory |= dict.fromkeys(own.storage for own, first in pairs if first.storage in memory)
+        by_reader = self._by_reader(repeats, memory)
+        with_first = {view.storage for again in repeats for view in again.outputs}
+        for key in memory:
+            storage = recorder.storages[key]
+            if storage.role == "weight":
+                continue
+            home_ = self._reader(key) if key in by_reader else self._writer(key)
+            if home_ is not None or key not in with_first | by_reader:
+                self._add(home_, multiply(storage.unit, storage.elements))
+
+    def _add(self, home: Operation | None, size: Value) -> None:
+        if home is None:
+            self.elsewhere = add(self.elsewhere, size)
+        elif size != 0:
+            self.bytes[home] = add(self.bytes.get(home, 0), size)
+
+    def _by_reader(self, repeats: Sequence[Execution], memory: Mapping[int, None]) -> set[int]:
+        """Results of equal layers of which some are kept and others are not, such as the last one of a model without a
+        head, and what goes into these layers in their place: all of it is counted with whoever keeps it."""
+        found: set[int] = set()
+        for again in repeats:
+            inside = self.layers[id(first_of(again))]
+            for own, first in zip(again.outputs, first_of(again).outputs, strict=True):
+                kept_by_itself = not inside.isdisjoint(self.keepers.get(first.storage, ()))
+                if not kept_by_itself and (own.storage in memory) is not (first.storage in memory):
+                    found |= {own.storage, first.storage}
+        for again in repeats:
+            for own, first in zip(again.inputs, first_of(again).inputs, strict=True):
+                found |= {first.storage} if own.storage in found else set()
+        return found
+
+    def _reader(self, key: int) -> Operation | None:
+        """The first operation that keeps some memory, if one does in a layer that is repeated the first there."""
+        keepers = self.keepers.get(key, [])
+        return next((o for o in keepers if self._is_in_layer(o)), keepers[0] if keepers else None)
+
+    def _writer(self, key: int) -> Operation | None:
+        """The operation that wrote some memory. A constant that a layer makes for itself is counted with who keeps it
+        there; one that the model makes is everybody's."""
+        storage = self.recorder.storages[key]
+        writer = storage.writers[0] if storage.writers else None
+        if storage.role != "constant" or (writer is not None and self._is_in_layer(writer)):
+            return writer
+        return next((o for o in self.keepers.get(key, ()) if _is_within(o.owner, storage.maker)), None)
+
+    def _is_in_layer(self, operation: Operation) -> bool:
+        return any(operation in inside for inside in self.layers.values())
+
+
+def first_of(again: Execution) -> Execution:
+    """The layer that was run in place of an equal one."""
+    assert again.repeated is not None
+    return again.repeated
+
+
+def _is_within(owner: Execution, maker: Execution | None) -> bool:
+    """Whether a module is the one that made a constant, or below it; a model's own are everybody's."""
+    return maker is not None and maker.path != "" and f"{owner.path}.".startswith(f"{maker.path}.")

@@ -1,0 +1,71 @@
+"""The steps of a forward in training mode, as autograd sees them: views are steps, and tensors have serial numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from symflops.trace.record import Operation, Step, tensors_of
+
+
+class Tape:
+    """All steps of one call of a model, in order."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.returned: list[torch.Tensor] = []  # by the model
+        self._serials: dict[int, int] = {}  # by identity
+        self._alive: list[torch.Tensor] = []  # so that the identity is not given to another one
+        self._last = 0
+        self._within = 0  # functions that have a backward of their own
+
+    def serial(self, tensor: torch.Tensor, anew: bool = False) -> int:
+        """The number of a tensor; `anew` a new one, as it was made or written into."""
+        if id(tensor) not in self._serials:
+            self._alive.append(tensor)
+            anew = True
+        if anew:
+            self._last += 1
+            self._serials[id(tensor)] = self._last
+        return self._serials[id(tensor)]
+
+    def step(
+        self, name: str, function: Any, args: Any, kwargs: Any, result: Any, operation: Operation | None = None
+    ) -> Step:
+        """Write down a call of an operation of PyTorch's, or of what was caught above them, which has no `function`."""
+        tensors, results = tensors_of((args, kwargs)), tensors_of(result)
+        reads = [self.serial(t) for t in tensors]
+        writes = [self.serial(t, anew=True) for t in results]
+        step = Step(name, function, args, kwargs, tensors, results, reads, writes, torch.is_grad_enabled())
+        step.is_in_place = isinstance(function, torch._ops.OpOverload) and function._schema.is_mutable
+        step.operation = operation
+        if self._within == 0:
+            self.steps.append(step)
+        return step
+
+    @contextmanager
+    def own_backwards(
+        self, pause: Callable[[], AbstractContextManager[bool]], last: Callable[[], Operation | None]
+    ) -> Iterator[None]:
+        """Every call inside of a function that has a backward of its own (`torch.autograd.Function`) becomes one step,
+        whatever it is made of; `last` is the operation that the record ends with, and `pause` tells whether it is."""
+        plain = vars(torch.autograd.Function)["apply"].__func__
+
+        def applied(kind: Any, *args: Any) -> Any:
+            self._within += 1
+            try:
+                result = plain(kind, *args)
+            finally:
+                self._within -= 1
+            with pause() as was_paused:
+                if self._within == 0 and not was_paused:
+                    self.step(kind.__name__, partial(plain, kind), args, {}, result, last())
+            return result
+
+        with patch.object(torch.autograd.Function, "apply", classmethod(applied)):
+            yield

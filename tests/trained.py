@@ -1,0 +1,117 @@
+"""What a real training step does, counted on small real tensors without the code under test.
+
+Matrix multiplies by PyTorch's own counter, whose count of a grouped convolution's weight gradient is corrected; all
+operations of the backward one by one, by the number of operations on an element that is written beside each name; and
+what autograd keeps, by its own hooks, each memory once and without weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+from torch.utils.flop_counter import FlopCounterMode
+
+# Operations on each element of the largest tensor that takes part.
+EACH = {
+    "add": 1, "add_": 1, "sub": 1, "rsub": 1, "mul": 1, "div": 1, "neg": 1, "pow": 1, "sum": 1, "exp": 1, "sqrt": 1,
+    "rsqrt": 1, "reciprocal": 1, "cos": 1, "sin": 1, "index_put": 1, "index_put_": 1, "scatter_add": 1, "cumsum": 1,
+    "tanh": 1, "tanh_backward": 3, "sigmoid_backward": 3,  # a square or a product, a difference, two products
+    "silu_backward": 9,  # the sigmoid is 4; 1 - s, times x, plus 1, times s, times g
+    "_softmax_backward_data": 4, "_log_softmax_backward_data": 4,  # two products (an exponential), a sum, a difference
+    "native_dropout_backward": 1, "leaky_relu_backward": 1,
+}  # fmt: skip
+NOTHING = {
+    "ones_like", "clone", "_to_copy", "new_zeros", "zeros", "slice_backward", "select_backward", "threshold_backward",
+    "cat", "copy_", "zero_", "where", "masked_fill", "scatter", "index_select", "full", "zeros_like", "empty_like",
+    "stack", "native_dropout", "sgn", "gt", "lt", "ge", "le", "logical_and", "arange", "fill_", "flip", "eq", "index",
+    "gather", "new_empty_strided", "_unsafe_view", "full_like", "constant_pad_nd", "sort", "detach",
+}  # fmt: skip
+
+
+class Count(NamedTuple):
+    forward_matmul: int
+    matmul: int  # of the backward
+    flops: int
+    saved: int
+
+
+def count(run: Callable[[], torch.Tensor], weights: Any) -> Count:
+    """What the call `run` keeps, and the backward of the sum of what it gives."""
+    own = {t.untyped_storage().data_ptr() for t in weights}
+    for weight in weights:
+        weight.grad = None  # what is there would be added to
+    kept: dict[int, torch.Tensor] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.untyped_storage().data_ptr() not in own:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with (
+        patch.object(nn.functional, "dropout", dropout),
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+        FlopCounterMode(display=False) as forward,
+    ):
+        result = run()
+    every = _Every()
+    mapping = {torch.ops.aten.convolution_backward: convolution_backward}
+    with FlopCounterMode(display=False, custom_mapping=mapping) as backward, every:
+        result.backward(torch.ones_like(result))
+    saved = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    return Count(forward.get_total_flops(), backward.get_total_flops(), every.flops, saved)
+
+
+def dropout(input: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:  # noqa: A002
+    """As a GPU does it, with a mask of one byte an element; on the CPU torch keeps one as large as the tensor."""
+    return torch.native_dropout(input, p, True)[0] if training and p > 0 else input
+
+
+def convolution_backward(grad: Any, x: Any, weight: Any, *others: Any, out_val: Any = None, **_: Any) -> int:
+    """Of shapes: twice what the forward takes, 2 for each element of the result and each weight that it is made with.
+    Transposed the result and the input change places."""
+    transposed, mask = others[4], others[7]
+    return 2 * prod(x if transposed else grad) * prod(weight[1:]) * (mask[0] + mask[1])
+
+
+class _Every(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        ins, outs = (
+            [t for t in tree_flatten(tree)[0] if isinstance(t, torch.Tensor)] for tree in ((args, kwargs), result)
+        )
+        memory = {t.untyped_storage().data_ptr() for t in ins}
+        if function._schema.is_mutable or any(t.untyped_storage().data_ptr() not in memory for t in outs):
+            self.flops += self.of(function._schema.name.partition("::")[2], args, kwargs or {}, ins, outs)
+        return result
+
+    def of(self, name: str, args: Any, kwargs: Any, ins: list[torch.Tensor], outs: list[torch.Tensor]) -> int:
+        largest = max((t.numel() for t in (*ins, *outs)), default=0)
+        if name in ("mm", "bmm"):
+            return 2 * outs[0].numel() * ins[0].shape[-1]
+        if name == "convolution_backward":
+            shapes = (t.shape for t in args[:3])
+            return convolution_backward(*shapes, *args[3:]) + (args[0].numel() if args[-1][2] else 0)
+        if name == "embedding_dense_backward":
+            return ins[0].numel()
+        if name == "native_layer_norm_backward":  # of the input 10 and two quotients a row, weight 2, bias 1
+            each = sum(n * is_wanted for n, is_wanted in zip((10, 2, 1), args[-1], strict=True))
+            return each * ins[1].numel() + 2 * ins[1].numel() // ins[1].shape[-1]
+        if name == "gelu_backward":
+            return (18 if kwargs.get("approximate") == "tanh" else 11) * largest
+        if name in ("index_put", "index_put_", "scatter_add"):
+            return ins[-1].numel()
+        if name in NOTHING or not outs[0].is_floating_point():
+            return 0
+        plain = [a for a in args[1:2] if type(a) in (int, float)]
+        return 0 if name in ("mul", "div", "pow") and plain == [1] else EACH[name] * largest
