@@ -107,6 +107,27 @@ def test_with_frozen_weights_the_gradients_of_activations_are_left() -> None:
     assert got["saved_bytes"] == there.saved
 
 
+@pytest.mark.parametrize("name", ["llama", "opt", "qwen3"])
+def test_fused_attention_keeps_what_the_kernel_does(name: str) -> None:
+    """PyTorch's flash attention keeps queries, keys, values, its result, and a number in float32 for each query and
+    head. Its backward multiplies five times, attention that is written out four times: scores are made again."""
+    config = small_config(name, 0)
+    config.attention_dropout = 0.0  # with which the CPU has no such kernel
+    if hasattr(config, "num_key_value_heads"):
+        config.num_key_value_heads = config.num_attention_heads
+    fused, written = (
+        symflops.derive(copy.deepcopy(config), attention=attention, training=True) for attention in ("fused", "eager")
+    )
+    network = made(config)
+    network.set_attn_implementation("sdpa")
+    got, there = numbers(fused, sums(fused), batch_size=2, seq_len=17), real(network, 2, 17)
+    assert (got["saved_bytes"], got["flops"]) == (there.saved, there.flops)
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    scores = 2 * 2 * 17 * 17 * config.num_attention_heads * width * config.num_hidden_layers
+    other = numbers(written, sums(written), batch_size=2, seq_len=17)
+    assert got["matmul_flops"] == other["matmul_flops"] + scores
+
+
 def test_gpt2_keeps_what_the_published_formula_says() -> None:
     """Korthikanti et al. 2022, equation 1: s*b*h*(34 + 5*a*s/h) bytes in each layer with 16 bits, and two numbers for
     each of two norms. Of these 34, the exact GELU keeps its input."""

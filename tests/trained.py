@@ -107,6 +107,13 @@ class _Every(TorchDispatchMode):
         if name == "native_layer_norm_backward":  # of the input 10 and two quotients a row, weight 2, bias 1
             each = sum(n * is_wanted for n, is_wanted in zip((10, 2, 1), args[-1], strict=True))
             return each * ins[1].numel() + 2 * ins[1].numel() // ins[1].shape[-1]
+        if name == "_scaled_dot_product_flash_attention_for_cpu_backward":
+            batch, heads, queries, width = ins[1].shape
+            pairs = batch * heads * queries * ins[2].shape[2]
+            # Five products; of a pair exp(s - l), p*(d - delta), scaled on the way there and back unless by 1; delta is
+            # the sum of a product.
+            each = 4 if kwargs.get("scale") == 1 else 6
+            return 10 * pairs * width + each * pairs + 2 * ins[1].numel()
         if name == "gelu_backward":
             return (18 if kwargs.get("approximate") == "tanh" else 11) * largest
         if name in ("index_put", "index_put_", "scatter_add"):

@@ -200,6 +200,7 @@ class Backward:
         steps = {step: g for step, g in self.contributing.items() if step.operation in inside}
         kept = set().union(*(self.kept.read.get(o, ()) for o in inside))
         read = add(0, *(multiply(storages[k].unit, storages[k].elements) for k in kept))
+        read = add(read, *(self.kept.copied.get(o, 0) for o in inside))
         written: Value = 0
         between: Value = 0
         made = {s for step in steps for s in step.writes}

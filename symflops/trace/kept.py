@@ -26,6 +26,7 @@ class Kept:
         self.bytes: dict[Operation, Value] = {}  # of what an operation wrote, and of copies of what it overwrites
         self.elsewhere: Value = 0  # of what no operation of a layer wrote, such as tables of positions
         self.read: dict[Operation, set[int]] = {}  # memory that its own backward reads
+        self.copied: dict[Operation, Value] = {}  # bytes that it reads beside that, which nothing else does
         self.keepers: dict[int, list[Operation]] = {}
         for step, gradient in backward.items():
             home, tensors = homes[step], [*step.tensors, *step.results]
@@ -34,6 +35,7 @@ class Kept:
             for key in keys:
                 self.keepers.setdefault(key, []).append(home)
             self._add(home, gradient.copied)
+            self.copied[home] = add(self.copied.get(home, 0), gradient.copied)
         self.layers = {id(first): set(every_operation(first)) for first in map(first_of, repeats)}
         memory = dict.fromkeys(self.keepers)
         for again in repeats:
