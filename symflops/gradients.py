@@ -15,6 +15,7 @@ from symflops.vocabulary.metrics import OWNED, REQUIRED
 Table = TypeVar("Table")
 SAVED = "saved_bytes"
 KEYS = (*(metric for metric in REQUIRED if metric not in OWNED), SAVED)
+PASSED_ON = "saved_outputs"  # of what is saved, the bytes of results that other layers keep; not every table says it
 BACKWARD, FROZEN = TABLES = ("backward", "backward_frozen")
 
 
@@ -36,8 +37,8 @@ def with_frozen(tables: Mapping[str, Table], weights: Any) -> dict[str, Table]:
 def check_keys(table: Mapping[str, Any], where: str) -> None:
     """Raise SymflopsError for a key that is unknown or missing: each is stated, since nothing said is never 0."""
     for key in table:
-        if key not in KEYS:
-            raise SymflopsError(f"{where}: unknown key {str(key)[:100]!r}{nearest(str(key), KEYS)}")
+        if key not in (*KEYS, PASSED_ON):
+            raise SymflopsError(f"{where}: unknown key {str(key)[:100]!r}{nearest(str(key), (*KEYS, PASSED_ON))}")
     for key in KEYS:
         if key not in table:
             raise SymflopsError(f"{where}: {key} is missing")

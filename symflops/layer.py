@@ -36,6 +36,7 @@ class Layer:
     state: Value = 0
     backward: Mapping[str, Value] | None = None
     backward_frozen: Mapping[str, Value] | None = None
+    output_bytes: Value | None = None  # of a group: the bytes of its results that have a gradient, where it is said
 
     def __repr__(self) -> str:
         own = self.formula.name if self.formula is not None else "a cost of its own" if self.inline is not None else ""

@@ -38,7 +38,18 @@ _MODEL_KEYS = (
     "layers",
 )
 _OTHERS = "others"  # the metrics that a layer's own cost does not state
-_LAYER_KEYS = ("class", "formula", "repeat", "args", "cost", "tied", "state", *gradients.TABLES, "sub_layers")
+_LAYER_KEYS = (
+    "class",
+    "formula",
+    "repeat",
+    "args",
+    "cost",
+    "tied",
+    "state",
+    *gradients.TABLES,
+    "output_bytes",
+    "sub_layers",
+)
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -148,8 +159,10 @@ class Reading:
                     raise SymflopsError(f"{path}: a layer with sub_layers cannot have {key!r}")
             below = _expect(data["sub_layers"], dict, f"{path}.sub_layers")
             parts = tuple(self.part(n, layer, path, depth + 1) for n, layer in below.items())
-            content = (class_name, tuple((p.name, id(p.layer), p.repeat) for p in parts), state)
-            return Part(name, self.interned.layer(content, lambda: Layer(class_name, parts=parts, state=state)), repeat)
+            passed = self.value(data["output_bytes"], f"{path}.output_bytes") if "output_bytes" in data else None
+            content = (class_name, tuple((p.name, id(p.layer), p.repeat) for p in parts), state, passed)
+            group = Layer(class_name, parts=parts, state=state, output_bytes=passed)
+            return Part(name, self.interned.layer(content, lambda: group), repeat)
         return Part(name, self.basic(data, class_name, state, path), repeat)
 
     def basic(self, data: Mapping[str, Any], class_name: str, state: Value, path: str) -> Layer:
@@ -170,7 +183,7 @@ class Reading:
             inline = of_each(lambda metric: self.stated(texts, metric, path))
             return self.interned.layer(
                 (class_name, tuple(inline.values()), *content),
-                lambda: Layer(class_name, None, (), inline, tied, (), state, *own),
+                lambda: Layer(class_name, None, (), inline, tied, (), state, own[0], own[1]),
             )
         try:
             if "formula" in data:
@@ -191,7 +204,7 @@ class Reading:
             raise error.within(f"{path}.args") from None
         return self.interned.layer(
             (class_name, formula.name, args, *content),
-            lambda: Layer(class_name, formula, args, None, tied, (), state, *own),
+            lambda: Layer(class_name, formula, args, None, tied, (), state, own[0], own[1]),
         )
 
     def gradients(self, data: Mapping[str, Any], key: str, path: str) -> dict[str, Value] | None:
@@ -201,7 +214,8 @@ class Reading:
         where = f"{path}.{key}"
         table = _expect(data[key], dict, where)
         gradients.check_keys(table, where)
-        return {name: self.value(table[name], f"{where}.{name}") for name in gradients.KEYS}
+        keys = (*gradients.KEYS, gradients.PASSED_ON)
+        return {name: self.value(table[name], f"{where}.{name}") for name in keys if name in table}
 
     def stated(self, texts: Mapping[str, Any], metric: str, path: str) -> Value:
         """One metric of a layer's own cost: as it stands, what `others` says of those that do not, or, where it is null
@@ -291,6 +305,8 @@ def dump(part: Part) -> dict[str, Any]:
     for key, table in zip(gradients.TABLES, (layer.backward, layer.backward_frozen), strict=True):
         if table is not None:
             data[key] = {name: text(value) for name, value in table.items()}
+    if layer.output_bytes is not None:
+        data["output_bytes"] = text(layer.output_bytes)
     if layer.parts:
         data["sub_layers"] = {below.name: dump(below) for below in layer.parts}
     return data

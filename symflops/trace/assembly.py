@@ -15,7 +15,7 @@ import torch
 
 from symflops.errors import SymflopsError
 from symflops.formula import Formula, formula_for_class, load_formula
-from symflops.gradients import SAVED
+from symflops.gradients import BACKWARD, SAVED
 from symflops.grouping import grouped
 from symflops.polynomial import Value, add, multiply, symbol
 from symflops.trace.arguments import READERS, Traced
@@ -121,6 +121,15 @@ class Assembly:
             place(below, "shared", parameters_only(0) | shared)
         return with_tables(below, tuple(self.backward))
 
+    def passed_on(self, execution: Execution) -> Data:
+        """The bytes of a module's results that have a gradient: what is kept of it where all else is recomputed."""
+        if BACKWARD not in self.backward:
+            return {}
+        needs = self.backward[BACKWARD].needs
+        views = zip(execution.output_tensors, execution.outputs, strict=True)
+        sizes = {v: multiply(self.recorder.storages[v.storage].unit, v.elements) for s, v in views if needs.get(s)}
+        return {"output_bytes": text(add(0, *sizes.values()))}
+
     def tables(self, operations: Iterable[Operation]) -> Data:
         """What the backward of some operations costs, where there is one."""
         return {name: tables_data(backward.costs(operations)) for name, backward in self.backward.items()}
@@ -180,7 +189,7 @@ class Assembly:
                 return known
         if any(isinstance(p, Execution) for p in execution.parts) or steps:
             below = self.below(execution)
-            return {"class": class_name, "sub_layers": below} if below else {}
+            return {"class": class_name} | self.passed_on(execution) | {"sub_layers": below} if below else {}
         unused = dict(self.unread.of(execution.module))
         basic = self.basic(execution, operations, execution.path) if operations else {}
         if operations:

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 
 from symflops.errors import SymflopsError
-from symflops.gradients import SAVED
+from symflops.gradients import PASSED_ON, SAVED
 from symflops.polynomial import Value, add, multiply, negate
 from symflops.trace.autograd import NOTHING, Autograd, Gradient, sum_of
 from symflops.trace.internals import storage_key
@@ -222,6 +222,7 @@ class Backward:
         return {
             "flops": work.flops, "matmul_flops": work.matmul_flops, "read_bytes": read, "write_bytes": written,
             "intermediate_bytes": between, SAVED: add(0, *(self.kept.bytes.get(o, 0) for o in inside)),
+            PASSED_ON: self.kept.passed_on(inside),
         }  # fmt: skip
 
     @cached_property

@@ -37,7 +37,7 @@ def heads(layers: Data, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Dat
     found: dict[tuple[str, ...], Data] = {}
     for name, data in layers.items():
         if "sub_layers" in data:
-            found[(*path, name)] = {key: data[key] for key in ("class", "state") if key in data}
+            found[(*path, name)] = {key: data[key] for key in ("class", "state", "output_bytes") if key in data}
             found |= heads(data["sub_layers"], (*path, name))
     return found
 

@@ -6,7 +6,7 @@ the same. Of those that were not run it is known what goes in and out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from symflops.polynomial import Value, add, multiply
 from symflops.trace.autograd import Gradient
@@ -28,6 +28,7 @@ class Kept:
         self.read: dict[Operation, set[int]] = {}  # memory that its own backward reads
         self.copied: dict[Operation, Value] = {}  # bytes that it reads beside that, which nothing else does
         self.keepers: dict[int, list[Operation]] = {}
+        self._written: list[tuple[Operation | None, Value, Sequence[Operation | None]]] = []  # who else keeps it
         for step, gradient in backward.items():
             home, tensors = homes[step], [*step.tensors, *step.results]
             keys = [storage_key(tensors[place]) for place in sorted(gradient.kept)]
@@ -49,7 +50,10 @@ class Kept:
                 continue
             home_ = self._reader(key) if key in by_reader else self._writer(key)
             if home_ is not None or key not in with_first | by_reader:
-                self._add(home_, multiply(storage.unit, storage.elements))
+                size = multiply(storage.unit, storage.elements)
+                self._add(home_, size)
+                if key not in by_reader:
+                    self._written.append((home_, size, self.keepers.get(key, [None])))
 
     def _add(self, home: Operation | None, size: Value) -> None:
         if home is None:
@@ -71,6 +75,15 @@ class Kept:
             for own, first in zip(again.inputs, first_of(again).inputs, strict=True):
                 found |= {first.storage} if own.storage in found else set()
         return found
+
+    def passed_on(self, operations: Container[Operation]) -> Value:
+        """The bytes of what operations wrote that others keep."""
+        sizes = [
+            size
+            for home, size, keepers in self._written
+            if home in operations and not all(k in operations for k in keepers)
+        ]
+        return add(0, *sizes)
 
     def _reader(self, key: int) -> Operation | None:
         """The first operation that keeps some memory, if one does in a layer that is repeated the first there."""

@@ -50,7 +50,7 @@ def _readable(key: str, value: Any) -> Any:
         return readable(value)
     if key in ("cost", "args", *TABLES):
         return {name: _grouped(of) for name, of in value.items()}
-    return _grouped(value) if key == "state" else value
+    return _grouped(value) if key in ("state", "output_bytes") else value
 
 
 def _grouped(of: int | str) -> int | str:
