@@ -23,6 +23,7 @@ DTYPES = (
     "bool",
 )  # fmt: skip
 """The element types of inputs; `float` is the model's own number format."""
+DECODER_IDS = "decoder_input_ids"  # what transformers' encoders with decoders call the tokens of the decoder
 _MAX_TEXT = 2000
 _FORM = re.compile(r"\s*(\w+)\s*\[(.*)\]\s*\Z", re.S)
 EXAMPLE = "'x: float[batch_size, 3, 32*h, 32*w]'"  # for messages

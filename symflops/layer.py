@@ -13,8 +13,8 @@ from symflops.cost import Cost
 from symflops.errors import SymflopsError, one_line
 from symflops.formula import Formula
 from symflops.gradients import BACKWARD, FROZEN, table_of, with_frozen
-from symflops.polynomial import Value
-from symflops.vocabulary.metrics import none_owned
+from symflops.polynomial import Value, multiply, symbol
+from symflops.vocabulary.metrics import OWNED, none_owned
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,6 +37,7 @@ class Layer:
     backward: Mapping[str, Value] | None = None
     backward_frozen: Mapping[str, Value] | None = None
     output_bytes: Value | None = None  # of a group: the bytes of its results that have a gradient, where it is said
+    switch: str = ""  # the run symbol that has to be 1 for it to run; its weights are there all the same
 
     def __repr__(self) -> str:
         own = self.formula.name if self.formula is not None else "a cost of its own" if self.inline is not None else ""
@@ -63,6 +64,9 @@ class Layer:
             values = self.formula.by_metric(dict(self.args))
         else:
             raise SymflopsError("a group of layers has no cost of its own")
+        if self.switch:
+            on = symbol(self.switch)
+            values = {m: v if m in OWNED or v == 0 else multiply(v, on) for m, v in values.items()}
         return Cost(none_owned(values, 0) if self.tied else values)
 
     def gradients(self, *, frozen: bool = False) -> Mapping[str, Value]:
@@ -77,6 +81,10 @@ class Layer:
         >>> Layer(formula=load_formula("linear"), args=args).gradients()["flops"]
         1260
         """
+        found = self._gradients(frozen)
+        return {key: multiply(v, symbol(self.switch)) for key, v in found.items()} if self.switch else found
+
+    def _gradients(self, frozen: bool) -> Mapping[str, Value]:
         said = {BACKWARD: self.backward, FROZEN: self.backward_frozen}
         own = {key: table for key, table in said.items() if table is not None}
         table = table_of(frozen)

@@ -19,7 +19,7 @@ from symflops.errors import SymflopsError, nearest, one_line
 from symflops.files import NoFileError
 from symflops.formula import data_folder, in_order
 from symflops.graph import graph, total
-from symflops.inputs import Input
+from symflops.inputs import DECODER_IDS, Input
 from symflops.layer import Layer, collection_paused
 from symflops.model_file import Reading, dump, layers_of, read_json
 from symflops.place import Place as Place
@@ -28,7 +28,7 @@ from symflops.polynomial import Number, Value
 from symflops.rows import Row as Row
 from symflops.rows import Rows as Rows
 from symflops.tree import names, read
-from symflops.vocabulary.symbols import DTYPES, RUN, RunSymbols
+from symflops.vocabulary.symbols import DTYPES, ENCODER, LENGTH, RUN, RunSymbols
 
 if TYPE_CHECKING:
     from networkx import DiGraph
@@ -188,6 +188,16 @@ class Model:
                 other.__dict__[cached] = self.__dict__[cached]
         other.check_assumptions()
         return other
+
+    @property
+    def length(self) -> str:
+        """The symbol of the tokens of a call that its cache keeps: seq_len, or the decoder's length where a step after
+        the encoder's call is known."""
+        ids = next((one for one in self.inputs if one.name == DECODER_IDS), None)
+        if ENCODER not in self.run or ids is None or not ids.shape:
+            return LENGTH
+        names_ = algebra.free_symbols(ids.shape[-1])
+        return next(iter(names_)) if len(names_) == 1 else LENGTH
 
     def check_assumptions(self, run: Mapping[str, Number] | None = None) -> None:
         """Raise SymflopsError naming the first assumption that the architecture values, or those of a run, break.

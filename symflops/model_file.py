@@ -18,7 +18,7 @@ from symflops.layer import Interned, Layer, Part
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read, write
 from symflops.vocabulary.metrics import METRICS, REQUIRED, of_each
-from symflops.vocabulary.symbols import DTYPES, RUN, RunSymbols
+from symflops.vocabulary.symbols import DTYPES, OWN, RUN, RunSymbols
 
 MAX_FILE = 64 * 2**20  # bytes of a model file
 MAX_DEPTH = 100  # of nested layers
@@ -128,7 +128,7 @@ class Reading:
             "class_name": texts["class"],
             "dtype": texts["dtype"],
             "unproven": texts["unproven"], "notes": (*notes, *self.unknown.values()),
-            "usual": Domain.of(expects), "inputs": inputs,
+            "usual": Domain.of(expects), "inputs": inputs, "run": self.run,
         }  # fmt: skip
 
     def assumptions(self, data: Mapping[str, Any], key: str, read_: Callable[[str], Assumption]) -> list[str]:
@@ -140,7 +140,7 @@ class Reading:
                 self.check_names(side, f"{key}[{i}]")
         return list(texts)
 
-    def part(self, name: str, data: Any, where: str, depth: int) -> Part:
+    def part(self, name: str, data: Any, where: str, depth: int, switch: str = "") -> Part:
         deadline.check()
         path = f"{where}.{name}" if where != "layers" else f"layers.{name}"
         if depth > MAX_DEPTH:
@@ -149,7 +149,7 @@ class Reading:
             raise SymflopsError(f"{where}: a layer needs a name")
         _expect(data, dict, path)
         _check_keys(data, _LAYER_KEYS, path)
-        repeat = self.repeat(data.get("repeat", 1), path)
+        repeat, switch = self.switched(self.repeat(data.get("repeat", 1), path), switch, path)
         self.paths.add(path.removeprefix("layers."))
         class_name = _expect(data.get("class", ""), str, f"{path}.class")
         state = self.value(data.get("state", 0), f"{path}.state")
@@ -158,19 +158,29 @@ class Reading:
                 if key in data:
                     raise SymflopsError(f"{path}: a layer with sub_layers cannot have {key!r}")
             below = _expect(data["sub_layers"], dict, f"{path}.sub_layers")
-            parts = tuple(self.part(n, layer, path, depth + 1) for n, layer in below.items())
+            parts = tuple(self.part(n, layer, path, depth + 1, switch) for n, layer in below.items())
             passed = self.value(data["output_bytes"], f"{path}.output_bytes") if "output_bytes" in data else None
             content = (class_name, tuple((p.name, id(p.layer), p.repeat) for p in parts), state, passed)
             group = Layer(class_name, parts=parts, state=state, output_bytes=passed)
             return Part(name, self.interned.layer(content, lambda: group), repeat)
-        return Part(name, self.basic(data, class_name, state, path), repeat)
+        return Part(name, self.basic(data, class_name, state, path, switch), repeat)
 
-    def basic(self, data: Mapping[str, Any], class_name: str, state: Value, path: str) -> Layer:
+    def switched(self, repeat: Value, outer: str, path: str) -> tuple[Value, str]:
+        """How often a layer runs, and the switch of the model that has to be on for it: `encoder` in a repeat says that
+        the layer, and all below it, does not run in a step after the encoder's call."""
+        for name in OWN.keys() & self.run.keys() & algebra.free_symbols(repeat):
+            times = algebra.substitute(repeat, {name: 1})
+            if repeat != polynomial.multiply(times, polynomial.symbol(name)):
+                raise SymflopsError(f"{path}.repeat: {name} can only be a factor of it")
+            return times, name
+        return repeat, outer
+
+    def basic(self, data: Mapping[str, Any], class_name: str, state: Value, path: str, switch: str) -> Layer:
         tied = _expect(data.get("tied", ""), str, f"{path}.tied")
         if tied:
             self.ties.append((path.removeprefix("layers."), tied))
         own = tuple(self.gradients(data, key, path) for key in gradients.TABLES)
-        content = (tied, state, *(None if table is None else tuple(table.values()) for table in own))
+        content = (tied, state, switch, *(None if table is None else tuple(table.values()) for table in own))
         if "cost" in data:
             if "formula" in data or "args" in data:
                 raise SymflopsError(f"{path}: a layer has either a formula with args or a cost")
@@ -183,7 +193,7 @@ class Reading:
             inline = of_each(lambda metric: self.stated(texts, metric, path))
             return self.interned.layer(
                 (class_name, tuple(inline.values()), *content),
-                lambda: Layer(class_name, None, (), inline, tied, (), state, own[0], own[1]),
+                lambda: Layer(class_name, None, (), inline, tied, (), state, own[0], own[1], switch=switch),
             )
         try:
             if "formula" in data:
@@ -204,7 +214,7 @@ class Reading:
             raise error.within(f"{path}.args") from None
         return self.interned.layer(
             (class_name, formula.name, args, *content),
-            lambda: Layer(class_name, formula, args, None, tied, (), state, own[0], own[1]),
+            lambda: Layer(class_name, formula, args, None, tied, (), state, own[0], own[1], switch=switch),
         )
 
     def gradients(self, data: Mapping[str, Any], key: str, path: str) -> dict[str, Value] | None:
@@ -263,6 +273,9 @@ class Reading:
         return value
 
     def check_names(self, tree: Any, where: str) -> None:
+        own = names(tree) & OWN.keys() - self.declared  # a file has the rows whose names it uses and does not define
+        self.run = self.run.extended(OWN[name] for name in own)
+        self.declared |= own
         for name in sorted(names(tree) - self.declared):
             message = f"undeclared name {name!r}{nearest(name, sorted(self.declared))}"
             raise SymflopsError(message, where=where)
@@ -292,8 +305,9 @@ def dump(part: Part) -> dict[str, Any]:
     data: dict[str, Any] = {"class": layer.class_name} if layer.class_name else {}
     if layer.formula is not None and (not layer.class_name or layer.class_name not in layer.formula.classes):
         data["formula"] = layer.formula.name
-    if part.repeat != 1:
-        data["repeat"] = text(part.repeat)
+    repeat = polynomial.multiply(part.repeat, polynomial.symbol(layer.switch)) if layer.switch else part.repeat
+    if repeat != 1:
+        data["repeat"] = text(repeat)
     if layer.args:
         data["args"] = {name: text(value) for name, value in layer.args}
     if layer.inline is not None:

@@ -64,8 +64,9 @@ def cache(model: Model, pattern: str = "") -> Value:
     """The bytes that are kept for the next call once `past_len + seq_len` tokens have been fed, in all symbols.
 
     What is appended to a KV cache, for grouped, multi-query and latent attention as the model file says, is kept for
-    every token, or for the last `window - 1` where the attention beside it sees no more. Recurrent states, which do
-    not grow, are added. Raises SymflopsError when no layer says what it keeps, or not all that keep something do.
+    every token of a sequence (of the decoder's, and of the source that cross-attention reads), or for the last
+    `window - 1` where the attention beside it sees no more. Recurrent states, which do not grow, are added. Raises
+    SymflopsError when no layer says what it keeps, or not all that keep something do.
     """
     wanted = [path for path, _, _ in model.matching(pattern)] if pattern else [""]
     kept = kept_by_layers(model, lambda path: any(not w or path == w or path.startswith(f"{w}.") for w in wanted))
@@ -79,7 +80,8 @@ def cache(model: Model, pattern: str = "") -> Value:
 
 def kept_by_layers(model: Model, wanted: Callable[[str], bool] = lambda _: True) -> list[tuple[Place, Value]]:
     """The layers that keep something for the next call, and the bytes that all runs of each keep."""
-    tokens = polynomial.add(polynomial.symbol("past_len"), polynomial.symbol("seq_len"))
+    length = model.length
+    tokens = polynomial.add(polynomial.symbol("past_len"), polynomial.symbol(length))
     groups: dict[str, Layer] = {"": model.root}
     kept: list[tuple[Place, Value]] = []
     untold = all(layer.state == 0 for layer in model.graph)
@@ -96,10 +98,10 @@ def kept_by_layers(model: Model, wanted: Callable[[str], bool] = lambda _: True)
                 raise SymflopsError(message, where=f"{model.name}: {path}")
             continue
         state = layer.formula.state_bytes(dict(layer.args))
-        if "seq_len" in algebra.free_symbols(state):
-            per_token = algebra.substitute(state, {"seq_len": 1})
-            if state != polynomial.multiply(per_token, polynomial.symbol("seq_len")):
-                raise SymflopsError("what it keeps is not proportional to seq_len", where=f"{model.name}: {path}")
+        if length in algebra.free_symbols(state):
+            per_token = algebra.substitute(state, {length: 1})
+            if state != polynomial.multiply(per_token, polynomial.symbol(length)):
+                raise SymflopsError(f"what it keeps is not proportional to {length}", where=f"{model.name}: {path}")
             window = _window(groups[path.rpartition(".")[0]])
             seen = tokens if window is None else minimum(polynomial.add(window, -1), tokens)
             state = polynomial.multiply(per_token, seen)

@@ -20,11 +20,13 @@ from symflops.polynomial import Value, add, symbol
 from symflops.source import ModelLike, load
 from symflops.storage import cache
 from symflops.vocabulary.metrics import OWNED, of_each
+from symflops.vocabulary.symbols import ENCODER
 
 if TYPE_CHECKING:
     import sympy
 
 PROMPT, NEW = "prompt_len", "new_tokens"
+SOURCE = "source_len"  # of an encoder that reads tokens: they are the prompt
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,6 +76,10 @@ def generation(model: ModelLike, *, symbolic: bool = False) -> Generation:
     costs exactly the prompt. `parameters` are not summed. `new_tokens` must be at least 1. With `symbolic` the
     architecture symbols stay symbols.
 
+    Of an encoder and a decoder, the encoder runs once, on `source_len = prompt_len` tokens (or on what else it reads,
+    such as `num_frames` of audio, whose symbols stay), and the decoder starts with one token: `new_tokens` passes of
+    one token, of which the first computes the keys and values of cross-attention.
+
     >>> generation("llama-3.1-8b").at(batch_size=1, prompt_len=100, new_tokens=3).flops
     1536790182732
     >>> one_pass = load("llama-3.1-8b").total()
@@ -90,7 +96,7 @@ def generation(model: ModelLike, *, symbolic: bool = False) -> Generation:
 
 def _generation(named: Model, symbolic: bool) -> Generation:
     prompt, step = _passes(named, symbolic)
-    past, steps = symbol(PROMPT), add(symbol(NEW), -1)
+    past, steps = _fed_first(named), add(symbol(NEW), -1)
 
     def whole(metric: str) -> Value:
         if metric in OWNED:
@@ -102,8 +108,23 @@ def _generation(named: Model, symbolic: bool) -> Generation:
 
     both = prompt + step  # what was put in for the two passes' lengths
     return Generation(
-        of_each(whole), prompt.evaluated, prompt.domain & _last(step.domain), prompt.dtype_bytes, prompt.run, both.known
+        of_each(whole),
+        prompt.evaluated,
+        prompt.domain & _last(step.domain, past),
+        prompt.dtype_bytes,
+        prompt.run,
+        both.known,
     )
+
+
+def _goes_on(model: Model) -> bool:
+    """Whether it is an encoder and a decoder of which steps after the encoder's call are known."""
+    return ENCODER in model.run
+
+
+def _fed_first(model: Model) -> Value:
+    """The tokens in the cache after the prompt's pass: a decoder starts with one."""
+    return 1 if _goes_on(model) else symbol(PROMPT)
 
 
 def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
@@ -112,6 +133,10 @@ def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
     for name in (PROMPT, NEW):
         if name in model.definitions:
             raise SymflopsError(f"the model has a symbol {name!r} of its own", where=model.name)
+    if _goes_on(model):
+        source = {SOURCE: symbol(PROMPT)}
+        first = cost.substitute({**source, model.length: 1, "past_len": 0, ENCODER: 1})
+        return first, cost.substitute({**source, model.length: 1, ENCODER: 0})
     if is_pair(model):
         both = "seq_len is the length of both" if "seq_len" in cost.free_symbols else "its cache is not derived"
         why = f"it is an encoder and a decoder, which generation is not supported for: {both}"
@@ -124,10 +149,10 @@ def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
     return cost.substitute({"seq_len": symbol(PROMPT), "past_len": 0}), cost.substitute({"seq_len": 1})
 
 
-def _last(domain: Domain) -> Domain:
+def _last(domain: Domain, first: Value) -> Domain:
     """Where the last step can be run, after all tokens but the last two of prompt and generation; of one token only the
     prompt's own last one is fed, which this is then."""
-    return domain.substitute({"past_len": add(symbol(PROMPT), symbol(NEW), -2)})
+    return domain.substitute({"past_len": add(first, symbol(NEW), -2)})
 
 
 @such_as('kv_cache("llama-2-7b-hf")')
@@ -150,8 +175,10 @@ def kv_cache(model: ModelLike, *, symbolic: bool = False) -> sympy.Expr:
 
 def cache_after(model: Any, *, symbolic: bool = False) -> Value:
     """The same after generating, when prompt_len + new_tokens - 1 tokens have been fed, as a canonical value."""
-    fed = add(symbol(PROMPT), symbol(NEW), -1)
-    return substitute(_kept(load(model), symbolic), {"seq_len": fed, "past_len": 0})
+    named = load(model)
+    fed = add(_fed_first(named), symbol(NEW), -1)
+    source = {SOURCE: symbol(PROMPT)} if _goes_on(named) else {}
+    return substitute(_kept(named, symbolic), {**source, named.length: fed, "past_len": 0})
 
 
 def _kept(model: Model, symbolic: bool) -> Value:

@@ -43,6 +43,10 @@ class Recorded(DynamicLayer):
     def kept(self) -> Any:
         return 0 if self.recorder.silent else self._kept
 
+    def holds(self, past: Any) -> None:
+        """Say how many tokens there are, all of them kept."""
+        self._past = self._kept = past
+
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         keys = self._longer(key_states)
         is_shared = key_states is value_states  # what is read as keys and as values is kept once
@@ -50,6 +54,7 @@ class Recorded(DynamicLayer):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         self.keys, self.values = keys, values
+        self.recorder.has_cache = True
         of = self.recorder.quantities.shape
         with self.recorder.pause():
             shape, width = of(key_states.shape), 0 if is_shared else of(value_states.shape)[-1]

@@ -33,6 +33,8 @@ from symflops.trace.lengths import Record, alike, any_length, one_or_many
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import Depths
 from symflops.trace.notes import dtype, is_pair, never_run, not_masked, quantized
+from symflops.trace.pair_inputs import takes_steps
+from symflops.trace.pairs import switched, with_steps
 from symflops.trace.refine import Knowledge, decides_by_one
 from symflops.trace.run import Run, Settings, is_encoder
 from symflops.trace.usual_inputs import usual_inputs
@@ -127,6 +129,11 @@ def _derived(work: Work, settings: Settings) -> Model:
 
 def _with_past(work: Work, settings: Settings) -> Record:
     """A record in which past_len is a symbol where the model takes a cache."""
+    if not settings.training and takes_steps(work.named.model_class, work.named.inputs):
+        try:
+            return with_steps(work, replace(settings, past="symbol"))
+        except SymflopsError as error:
+            progress.tell(f"with a cache: {error}")
     if work.named.inputs or settings.training:
         record = any_length(work, settings)
         record = one_or_many(work, settings) if decides_by_one(record.run) else record
@@ -179,7 +186,7 @@ def _asks_for_past(result: Run) -> bool:
 def _model(work: Work, record: Record) -> Model:
     named = work.named
     depths = Depths(named.config, work.other_depth)
-    layers = readable(with_owners(fold(without_places(record.layers), depths.repeat, depths.labels)))
+    layers = readable(switched(with_owners(fold(without_places(record.layers), depths.repeat, depths.labels))))
     recorder = record.run.recorder
     assert recorder is not None
     unknown = recorder.unknown
@@ -228,7 +235,8 @@ def _layers(config: Any, symbols: Mapping[str, int]) -> list[str]:
 
 def _one_call(record: Record) -> list[str]:
     """That nothing was fed before, of a model that keeps nothing."""
-    return ["past_len == 0"] if record.without_past or is_encoder(record.run.build) else []
+    keeps = record.run.caches or not is_encoder(record.run.build)
+    return ["past_len == 0"] if record.without_past or not keeps else []
 
 
 def _in_repeats(model: Model) -> set[str]:

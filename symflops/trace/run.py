@@ -21,7 +21,7 @@ from symflops import progress
 from symflops.deadline import OutOfTimeError
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, symbol
-from symflops.trace import arithmetic, attention, cache, carried, experts, feeds, repeats
+from symflops.trace import arithmetic, attention, cache, carried, experts, feeds, pair_inputs, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.configs import Named
 from symflops.trace.constructor import Arguments
@@ -51,6 +51,7 @@ class Settings:
     eager: bool = False
     allow_unknown: bool = False
     past: str = "symbol"  # "symbol": past_len tokens are cached; "empty": an empty cache; "none": no cache
+    after_encoder: bool = False  # of an encoder and a decoder only the decoder is called, in a step after both
     continued: bool = False  # the cache comes from an earlier call, so recurrent states are filled
     training: bool = False  # in training mode: dropout is real, and steps are written down for their backward
     streams: int = 1  # rows of ids for each sequence: some audio models take one for each of their codebooks
@@ -205,7 +206,7 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     with recorder.pause():
         inputs = _inputs(result.build, symbols, settings, recorder)
     result.given = tuple(inputs)
-    result.caches = recorder.has_cache
+    result.caches = recorder.has_cache or carried.cache_argument(type(model)) in inputs
     own: dict[Any, torch.Tensor] = {}
     if settings.continued:  # how many tokens came before is no part of a recurrent state, but of one that grows
         length = symbols["past_len"] if _keeps_more(inputs.get(carried.cache_argument(type(model)))) else EARLIER
@@ -214,14 +215,17 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
         }
         asked = len(result.guards)
         before = carried.attributes(model)
-        recorder.silent = True
-        with recorder, recorder.watching(), repeats.skipped(recorder):
+        with _silent(recorder), recorder, recorder.watching(), repeats.skipped(recorder):
             inputs |= carried.carried(model, model(**earlier))
-        recorder.silent = False
-        recorder.root.parts.clear()
-        recorder.ran.clear()
         del result.guards[asked:]
         own = {place: v for place, v in carried.attributes(model).items() if v is not before.get(place)}
+    if settings.after_encoder:
+        asked = len(result.guards)
+        with pair_inputs.result_kept(model) as results, _silent(recorder), recorder, recorder.watching():  # noqa: SIM117
+            with repeats.skipped(recorder):
+                model(**inputs)
+        del result.guards[asked:]
+        inputs = pair_inputs.of_a_step(model, inputs, results)
     with recorder, recorder.watching(), repeats.skipped(recorder):
         returned = model(**inputs)
     held = [inputs[argument] for argument in [carried.cache_argument(type(model))] if argument in inputs]
@@ -234,13 +238,25 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
             recorder.keep(left)
 
 
+@contextmanager
+def _silent(recorder: Recorder) -> Iterator[None]:
+    """A call inside comes before the one that is recorded."""
+    recorder.silent = True
+    yield
+    recorder.silent = False
+    recorder.root.parts.clear()
+    recorder.ran.clear()
+
+
 def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder: Recorder) -> dict[str, Any]:
     model, config = built.model, built.config
     if built.named.inputs:
         sizes = {name: v for name, v in vars(config).items() if isinstance(v, int | torch.SymInt)}
         given = feeds.tensors(built.named.inputs, model, {**sizes, **symbols})
-        keeps_nothing = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
-        return {**{name: recorder.note(tensor, "input") for name, tensor in given.items()}, **keeps_nothing}
+        fed: dict[str, Any] = {name: recorder.note(tensor, "input") for name, tensor in given.items()}
+        if settings.past != "none":
+            return fed | pair_inputs.cache_of(model, recorder, symbols["past_len"])
+        return fed | ({"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {})
     accepted = inspect.signature(model.forward).parameters
     batch = symbols["batch_size"]
     if takes_images(model):

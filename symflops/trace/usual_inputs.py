@@ -9,12 +9,11 @@ from __future__ import annotations
 import inspect
 
 from symflops.algebra import free_symbols
-from symflops.inputs import Input, read_inputs
+from symflops.inputs import DECODER_IDS, Input, read_inputs
 from symflops.trace.architecture import Architecture
 from symflops.trace.configs import Named
 from symflops.trace.run import Settings, build, call
 
-_DECODER = "decoder_input_ids"
 _ENCODER = {
     "input_ids": ("int64[batch_size, source_len]",),
     "input_features": (
@@ -36,9 +35,9 @@ def usual_inputs(named: Named) -> tuple[Input, ...]:
     main = getattr(model_class, "main_input_name", "")
     if main == "pixel_values" and "num_channels" in vars(config) and getattr(config, "image_size", None) is None:
         return read_inputs({main: "float[batch_size, num_channels, 32*h, 32*w]"})
-    is_pair = getattr(config, "is_encoder_decoder", None) is True and _DECODER in accepted and main in accepted
+    is_pair = getattr(config, "is_encoder_decoder", None) is True and DECODER_IDS in accepted and main in accepted
     forms = _ENCODER.get(main, ()) if is_pair else ()
-    tried = [read_inputs({main: form, _DECODER: "int64[batch_size, target_len]"}) for form in forms]
+    tried = [read_inputs({main: form, DECODER_IDS: "int64[batch_size, target_len]"}) for form in forms]
     known = {"batch_size", *_LENGTHS, *vars(config)}
     fitting = [inputs for inputs in tried if all(free_symbols(size) <= known for size in inputs[0].shape)]
     return next((inputs for inputs in fitting if len(fitting) == 1 or _is_taken(named._replace(inputs=inputs))), ())

@@ -150,6 +150,13 @@ DTYPES = {  # bytes per element of the data types that configs name
     "float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1, "int8": 1,
 }  # fmt: skip
 FRACTION_MARK = "~"  # ends the name of a symbol that a proof introduces for a number that need not be whole
+ENCODER = "encoder"
+OWN = {  # symbols that some models have beside those: a model whose file uses such a name has the row
+    ENCODER: RunSymbol(
+        ENCODER, "1 runs the encoder and then the decoder, 0 only the decoder, in a step after such a call",
+        default=1, highest=1,
+    ),
+}  # fmt: skip
 
 
 def is_whole(name: str) -> bool:
