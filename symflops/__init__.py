@@ -16,6 +16,7 @@ What only algebra can answer:
     solve                where an equation or inequality holds
     regimes              how a cost grows, and which part dominates
     compare              two models, or a model and a rule of thumb
+    count                one call of a module that you have, by module
     generation, kv_cache a prompt with all decoding steps; what is kept
     roofline             the bounds of a machine (`hardware_names`, `load_hardware`)
     verify               whether a formula is right
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, compare
+    from symflops.analysis.counting import Count, count
     from symflops.analysis.generation import generation, kv_cache
     from symflops.analysis.parts import Component, by_component
     from symflops.analysis.regimes import Regimes, regimes
@@ -69,6 +71,7 @@ _NAMES = {
     "analysis.solution": "Answer Solution solve",
     "analysis.parts": "Component by_component",
     "analysis.regimes": "Regimes regimes",
+    "analysis.counting": "Count count",
     "analysis.generation": "generation kv_cache",
     "analysis.comparison": "Comparison compare",
     "hardware": "Hardware hardware_names load_hardware",
@@ -77,10 +80,10 @@ _NAMES = {
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "METRICS", "Answer", "Comparison", "Component", "Cost", "Formula", "Hardware", "Layer", "Model", "Regimes",
-    "Roofline", "Row", "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "by_component", "compare", "derive",
-    "formula_names", "generation", "hardware_names", "kv_cache", "load", "load_formula", "load_hardware", "model_names",
-    "parse", "regimes", "roofline", "solve", "symbol", "unparse", "verify",
+    "METRICS", "Answer", "Comparison", "Component", "Cost", "Count", "Formula", "Hardware", "Layer", "Model", "Regimes",
+    "Roofline", "Row", "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "by_component", "compare", "count",
+    "derive", "formula_names", "generation", "hardware_names", "kv_cache", "load", "load_formula", "load_hardware",
+    "model_names", "parse", "regimes", "roofline", "solve", "symbol", "unparse", "verify",
 ]  # fmt: skip
 
 

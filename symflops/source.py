@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from symflops.errors import SymflopsError
 from symflops.handles import is_class_name, is_hub_id
 from symflops.inputs import EXAMPLE, read_inputs
 from symflops.model import Model
+from symflops.vocabulary.symbols import BATCH
 
 ModelLike = Model | str | Path | Mapping[str, object]  # what a model may be named by
 Inputs = Mapping[str, Any] | Iterable[str]  # what a module is fed, by argument or each as a text with its name
@@ -134,6 +135,23 @@ def derive(
             what, inputs=fed, arguments=constructor, fixed=fix, attention=attention, allow_unknown=allow_unknown,
             training=training, timeout=timeout,
         )  # fmt: skip
+
+
+def of_call(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Model, dict[str, int], str]:
+    """The model of one call of a module that is there, the values of run symbols at it, and why its batch is a number,
+    where the source needs one; otherwise it is a symbol."""
+    with progress.shown("counting"):
+        with extra():
+            from symflops.trace import derive as trace
+            from symflops.trace import example
+        call = example.example(module, args, kwargs)
+        point = dict(call.point)
+        try:
+            return trace.derive(module, inputs=call.inputs, given=call.given), point, ""
+        except SymflopsError as error:
+            if point.pop(BATCH, None) is None:
+                raise
+            return trace.derive(module, inputs=call.in_numbers, given=call.given), point, error.message
 
 
 def bind(model: Model, config: Any, *, timeout: float = DERIVATION) -> Model:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import transformers
@@ -29,6 +31,7 @@ class Named(NamedTuple):
     name: str
     notes: tuple[str, ...] = ()  # what of the config was taken for something else
     inputs: tuple[Input, ...] = ()  # what the model is fed, where that is said
+    given: Mapping[str, Any] = MappingProxyType({})  # further arguments of a call, that are no tensors
     packages: frozenset[str] = frozenset()  # of the model's source, beside transformers' own
 
 

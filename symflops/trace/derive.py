@@ -47,6 +47,7 @@ def derive(
     inputs: Mapping[str, Any] | Iterable[str] = (),
     arguments: Mapping[str, Any] = MappingProxyType({}),
     fixed: Collection[str] = (),
+    given: Mapping[str, Any] = MappingProxyType({}),
     attention: str = "fused",
     allow_unknown: bool = False,
     training: bool = False,
@@ -56,7 +57,8 @@ def derive(
 
     `what` is a config object, a config's or a model's class, the path of a config.json or its directory, a model type
     such as "qwen3_moe", or a hub id; or a module, a class of modules or a function that returns one, with `inputs` that
-    it is fed and the `arguments` of its constructor, of which the integers become symbols, but for those `fixed`.
+    it is fed (and what else is `given` to its forward) and the `arguments`
+    of its constructor, of which the integers become symbols, but for those `fixed`.
     `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised).
     With `allow_unknown`, an operation that nothing knows stays in the total as a symbol `unknown_<operation>`;
     otherwise it is an error that names it. With `training` the model is called in training mode, with dropout and
@@ -80,6 +82,7 @@ def derive(
         raise SymflopsError(f"timeout {timeout!r}: expected a number of seconds above 0")
     fed = read_inputs(inputs)
     named = own_module(what, fed, arguments, fixed) if is_own(what) else _fed(find(what), fed)
+    named = named._replace(given=given)
     past = "none" if named.inputs or training else "symbol"
     settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown, past=past, training=training)
     with progress.shown(f"deriving {named.name}"):

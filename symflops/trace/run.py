@@ -254,9 +254,11 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
         sizes = {name: v for name, v in vars(config).items() if isinstance(v, int | torch.SymInt)}
         given = feeds.tensors(built.named.inputs, model, {**sizes, **symbols})
         fed: dict[str, Any] = {name: recorder.note(tensor, "input") for name, tensor in given.items()}
+        fed |= built.named.given
         if settings.past != "none":
             return fed | pair_inputs.cache_of(model, recorder, symbols["past_len"])
-        return fed | ({"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {})
+        keeps_nothing = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
+        return keeps_nothing | fed
     accepted = inspect.signature(model.forward).parameters
     batch = symbols["batch_size"]
     if takes_images(model):
