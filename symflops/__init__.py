@@ -73,6 +73,8 @@ _NAMES = {
     "analysis.regimes": "Regimes regimes",
     "analysis.counting": "Count count",
     "analysis.generation": "generation kv_cache",
+    "analysis.memory": "Memory memory",
+    "passes.training": "training",
     "analysis.comparison": "Comparison compare",
     "hardware": "Hardware hardware_names load_hardware",
     "analysis.roofline": "Roofline roofline",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -24,6 +24,7 @@ from symflops.layer import Layer, collection_paused
 from symflops.model_file import Reading, dump, layers_of, read_json
 from symflops.place import Place as Place
 from symflops.place import matching, places
+from symflops.plan import Plan
 from symflops.polynomial import Number, Value
 from symflops.rows import Row as Row
 from symflops.rows import Rows as Rows
@@ -66,6 +67,7 @@ class Model:
     run: RunSymbols = RUN  # the symbols of a call, with their defaults
     usual: Domain = NO_CONDITIONS  # what holds in usual use, though the formulas hold beyond it
     inputs: tuple[Input, ...] = ()  # what it is fed, of a model whose inputs are not the usual ids
+    plan: Plan | None = None  # how it is trained, of a model that is a step of training
     notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, to be said beside every number
 
     @property
@@ -234,6 +236,7 @@ class Model:
             "class": self.class_name, "dtype": self.dtype,
         }  # fmt: skip
         data |= {key: value for key, value in optional.items() if value}
+        data |= {} if self.plan is None else {"training": asdict(self.plan)}
         data |= {"inputs": {one.name: one.text() for one in self.inputs}} if self.inputs else {}
         data["symbols"] = dict(self.definitions)
         said = {"assumes": self.assumes, "expects": self.expects, "notes": self.notes}

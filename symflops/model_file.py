@@ -15,6 +15,7 @@ from symflops.formula import formula_for_class, load_formula
 from symflops.grouping import grouped
 from symflops.inputs import read_inputs, symbols_of
 from symflops.layer import Interned, Layer, Part
+from symflops.plan import Plan
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read, write
 from symflops.vocabulary.metrics import METRICS, REQUIRED, of_each
@@ -30,6 +31,7 @@ _MODEL_KEYS = (
     "unproven",
     "class",
     "dtype",
+    "training",
     "inputs",
     "symbols",
     "assumes",
@@ -100,6 +102,7 @@ class Reading:
                 self.value(value, f"symbols.{name}")
             elif value is not None and (type(value) is not int or value < 0):
                 raise SymflopsError(f"symbols.{name}: expected a nonnegative integer or a formula, got {value!r}")
+        plan = Plan.of(_expect(data["training"], dict, "training"), "training") if "training" in data else None
         self.declared = {*symbols, *self.run}
         for name in symbols_of(inputs):
             if name not in self.declared:
@@ -128,7 +131,7 @@ class Reading:
             "class_name": texts["class"],
             "dtype": texts["dtype"],
             "unproven": texts["unproven"], "notes": (*notes, *self.unknown.values()),
-            "usual": Domain.of(expects), "inputs": inputs, "run": self.run,
+            "usual": Domain.of(expects), "inputs": inputs, "run": self.run, "plan": plan,
         }  # fmt: skip
 
     def assumptions(self, data: Mapping[str, Any], key: str, read_: Callable[[str], Assumption]) -> list[str]:

@@ -31,22 +31,23 @@ MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
 @such_as('load("llama-2-7b-hf")')
-def load(model: ModelLike, *, timeout: float = DERIVATION) -> Model:
+def load(model: ModelLike, *, training: bool = False, timeout: float = DERIVATION) -> Model:
     """A model: by the name of a shipped one, from a model file, or from whatever `derive` takes as a text or a dict: a
     config.json or its directory, a model type, a hub id, a class.
 
-    What has to be derived is derived once, within `timeout` seconds of processor time, and kept in the user's cache.
+    What has to be derived is derived once, within `timeout` seconds of processor time, and kept in the user's cache;
+    with `training` in training mode, as `derive` has it.
 
     Raises SymflopsError naming file, path inside it and culprit.
     """
     if isinstance(model, Mapping):
-        return derived(dict(model), timeout=timeout) if _is_config(model) else models.load(model)
+        return derived(dict(model), training=training, timeout=timeout) if _is_config(model) else models.load(model)
     if not isinstance(model, str | Path) or str(model) in models.model_names():
         return models.load(model)
     if isinstance(model, str) and model.lower() in models.model_names():
         return models.load(model.lower())
     what = _derivable(model)
-    return models.load(model) if what is None else derived(what, timeout=timeout)
+    return models.load(model) if what is None else derived(what, training=training, timeout=timeout)
 
 
 def derived(

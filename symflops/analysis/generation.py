@@ -133,6 +133,8 @@ def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
     for name in (PROMPT, NEW):
         if name in model.definitions:
             raise SymflopsError(f"the model has a symbol {name!r} of its own", where=model.name)
+    if model.plan is not None:
+        raise SymflopsError("a step of training does not generate", where=model.name)
     if _goes_on(model):
         source = {SOURCE: symbol(PROMPT)}
         first = cost.substitute({**source, model.length: 1, "past_len": 0, ENCODER: 1})

@@ -20,6 +20,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "symflops total llama-2-7b-hf --metric flops -o flops.c",
         "symflops total Qwen3-8B/config.json -B 1 -S 2k",
     ),
+    "memory": (
+        "symflops memory llama-2-7b-hf",
+        "symflops memory llama-2-7b-hf -B 1 -S 4k --reserve 2GiB",
+        "symflops memory llama --training --recompute layers -B 1 -S 4k",
+    ),
     "show": (
         "symflops show llama-2-7b-hf --depth 3",
         "symflops show llama-2-7b-hf -B 1 -S 2k --metric flops",

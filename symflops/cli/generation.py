@@ -10,7 +10,7 @@ import typer
 
 from symflops import units
 from symflops.algebra import free_symbols, substitute
-from symflops.cli import answers, request
+from symflops.cli import answers, planned, request
 from symflops.cli.convention import Convention
 from symflops.cli.quantities import engineering, exact_number
 from symflops.cli.total import Format, one_or_each, printed
@@ -21,7 +21,7 @@ from symflops.numeric import evaluate, plain, whole
 from symflops.polynomial import Value
 
 
-@request.at_a_point(without=("seq_len", "past_len"))
+@request.at_a_point(without=("seq_len", "past_len", *planned.OPTIONS))
 def generation(
     model: request.ModelName,
     prompt_len: Annotated[

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -17,12 +17,14 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from symflops import units
-from symflops.cli import completion, streams
+from symflops.cli import completion, planned, streams
 from symflops.cost import Cost
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 from symflops.numeric import RUN_SYMBOLS, check, plain
+from symflops.passes.training import training
+from symflops.plan import Plan
 from symflops.polynomial import Number
 from symflops.progress import shown
 from symflops.source import bind, load
@@ -136,6 +138,7 @@ class Point:
     config: str | None = None
     settings: tuple[str, ...] = ()
     timeout: float = DERIVATION
+    plan: Plan | None = None  # how the model is trained, where a step of training is asked for
     resolved: list[Model] = field(default_factory=list)  # the models of this command, in order
     unexpected: list[tuple[Model, str]] = field(default_factory=list)  # notes on lengths that they were not made for
 
@@ -166,7 +169,7 @@ class Point:
 
     def other(self, model_name: str) -> Model:
         """A further model of the command, as it stands."""
-        return Point(timeout=self.timeout, resolved=self.resolved).resolve(model_name)[0]
+        return Point(timeout=self.timeout, plan=self.plan, resolved=self.resolved).resolve(model_name)[0]
 
     def resolve(self, model_name: str) -> tuple[Model, dict[str, Any]]:
         """The model with the values of `--config` and `--set`, and the numbers given for run symbols."""
@@ -195,9 +198,11 @@ class Point:
                 f"{count:,} points, more than the {MAX_POINTS:,} of an answer; `symflops sweep` has more"
             )
         with only_our_words(), progress():
-            model = load(model_name, timeout=self.timeout)
+            model = load(model_name, training=self.plan is not None, timeout=self.timeout)
             if self.config is not None:
                 model = bind(model, self.config, timeout=self.timeout)
+            if self.plan is not None:
+                model = training(model, **asdict(self.plan))
         found: list[tuple[Model, dict[str, Any]]] = []
         for values in product(*axes.values()):
             given = {name: plain(value) for name, value in zip(axes, values, strict=True)}
@@ -231,6 +236,7 @@ def _option(row: RunSymbol) -> tuple[Any, Any]:
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     **{name: _option(row) for name, row in RUN.items()},
     "config": (OtherConfig, None), "settings": (Set, None), "timeout": (Timeout, DERIVATION),
+    **planned.OPTIONS,
 }  # fmt: skip
 Command = Callable[..., None]
 
@@ -254,8 +260,9 @@ def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
         def called(**given: Any) -> None:
             said = {name: given.pop(name) for name in options}
             config, settings, timeout = (said.pop(n) for n in ("config", "settings", "timeout"))
+            plan = planned.plan({n: said.pop(n) for n in planned.OPTIONS if n in said})
             run = {name: "1" if text is True else text for name, text in said.items() if text not in (None, False)}
-            point = Point(run, config, tuple(settings or ()), timeout)
+            point = Point(run, config, tuple(settings or ()), timeout, plan)
             command(**given, point=point)
             print_notes(point.notes)
 

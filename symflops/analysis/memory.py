@@ -1,0 +1,240 @@
+"""What memory a model takes: weights, what a call leaves for the next one, what one layer works on; and in training
+gradients, the optimizer's state and the activations that are kept for the backward. Each is a closed form.
+
+These are tensors, by size. What an allocator rounds up and leaves in pieces, what libraries work in, and the runtime
+itself are not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from symflops.algebra import free_symbols, substitute
+from symflops.calling import such_as
+from symflops.errors import SymflopsError, nearest
+from symflops.function import maximum
+from symflops.gradients import PASSED_ON, SAVED
+from symflops.grouping import grouped
+from symflops.layer import Layer, Part
+from symflops.model import Model, Place
+from symflops.numeric import evaluate, whole
+from symflops.passes import optimizers
+from symflops.passes.recompute import Recompute
+from symflops.passes.training import gradients, trained
+from symflops.place import places
+from symflops.plan import BACKWARD, FORWARD
+from symflops.polynomial import Value, add, divide, is_nonnegative, multiply, negate, symbol
+from symflops.source import ModelLike, load
+from symflops.storage import kept_for_next_call
+from symflops.tree import write
+from symflops.units import scaled
+
+KINDS = ("weights", "gradients", "optimizer", "saved", "state", "working_set", "peak", "peak_eager")
+_STORED = {"weight_bytes": 0, "cache_bytes": 0}  # what is stored anyway is no part of what a layer works on
+Sizes = Sequence[tuple[str, Value]]  # of layers, by their paths
+
+
+@dataclass(frozen=True, repr=False)
+class Memory:
+    """Bytes of each kind: ints where a point was given, else closed forms; attributes of the kinds' names.
+
+    `saved` is kept from the forward to the backward. `working_set` is what the layer in which that is most reads and
+    writes beside weights and cache, and with recomputation what the largest recomputed part keeps meanwhile; `where`
+    names that layer. `peak` is a bound from below: of inference weights, state and working set; of training weights,
+    the optimizer's state, and the larger of gradients and what is saved, since the one grows while the other goes.
+    `peak_eager` is all of it together with the working set: a step that finds gradients in place, as accumulation does.
+    """
+
+    model: str
+    kinds: Mapping[str, Value]
+    where: str
+    notes: tuple[str, ...] = ()
+    is_evaluated: bool = False
+    reserved: int = 0  # in both peaks, for what is not counted
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in KINDS:
+            raise AttributeError(f"a Memory has no {name!r}{nearest(name, KINDS)}")
+        if self.is_evaluated:
+            return self.kinds[name]
+        from symflops import expr
+
+        return expr.to_sympy(self.kinds[name])
+
+    def text(self, kind: str) -> str:
+        """One kind as a number with its unit, or as a closed form."""
+        value = self.kinds[kind]
+        if self.is_evaluated and isinstance(value, int):
+            return f"{value:,} byte, {scaled(value, 'read_bytes')}"
+        return write(grouped(value))
+
+    def __repr__(self) -> str:
+        shown = [f"{kind} = {self.text(kind)}" for kind in KINDS if self.kinds[kind] != 0]
+        return "\n".join([f"memory of {self.model}", *shown, f"the working set is that of {self.where}", *self.notes])
+
+
+@such_as('memory("llama-2-7b-hf", batch_size=1, seq_len=4096)')
+def memory(model: ModelLike, *, symbolic: bool = False, **values: Any) -> Memory:
+    """The memory that a model takes, in bytes: for inference, or for a step of training where it is one (`training`).
+
+    With values, which have to give each symbol a number, ints; without closed forms in the run symbols, with `symbolic`
+    in the architecture symbols, too.
+
+    >>> found = memory("llama-2-7b-hf", batch_size=1, seq_len=4096)
+    >>> found.weights, found.state, found.where
+    (13476831232, 2147483648, 'lm_head')
+    >>> memory("llama-2-7b-hf").state
+    262144*batch_size*cache_bytes*(past_len + seq_len)
+
+    Raises SymflopsError for what breaks an assumption of the model, and where a layer does not say what it keeps.
+    """
+    named = load(model)
+    own = {name: value for name, value in values.items() if name in named.definitions}
+    named = named.with_symbols(own) if own else named
+    run = {name: value for name, value in values.items() if name not in own}
+    try:
+        with named.call("its memory"):
+            numbers = {} if symbolic and not run else named.symbols
+            kinds, layers, notes = (_inference if named.plan is None else _training)(named, numbers)
+    except SymflopsError as error:
+        raise error.within(named.name) from None
+    if not run:
+        return Memory(named.name, kinds, _largest(layers), notes)
+    total = named.total()
+    total.at(**run)  # refuses names and values as any answer does
+    point = total.with_defaults(run)
+
+    def number(value: Value) -> int:
+        return whole(evaluate(value, point))
+
+    found = {kind: number(value) for kind, value in kinds.items()}
+    return Memory(named.name, found, _largest([(path, number(size)) for path, size in layers]), notes, True)
+
+
+def _largest(sizes: Sizes) -> str:
+    """The layer that may have the most, or those that may, in places where that depends on what is open."""
+    most = _candidates(sizes)
+    return ", or ".join(path for path, _ in most) if most else "no layer"
+
+
+def _candidates(sizes: Sizes) -> list[tuple[str, Value]]:
+    """Those of which no other is larger whatever the symbols are, all of them at least 1."""
+    kept: list[tuple[str, Value]] = []
+    for path, size in sizes:
+        if any(_at_least(other, size) for _, other in kept):
+            continue
+        kept = [(p, other) for p, other in kept if not _at_least(size, other)]
+        kept.append((path, size))
+    return kept
+
+
+def _at_least(value: Value, other: Value) -> bool:
+    gap = add(value, negate(other))
+    return is_nonnegative(substitute(gap, {name: add(symbol(name), 1) for name in free_symbols(gap)} if gap else {}))
+
+
+def _most(sizes: Sizes) -> Value:
+    values = list(dict.fromkeys(size for _, size in _candidates(sizes)))
+    return maximum(*values) if values else 0
+
+
+def _weights(places_: Iterator[Place]) -> Value:
+    return add(0, *(multiply(p.runs, p.layer.cost.value("parameters")) for p in places_ if p.layer.is_basic))
+
+
+def _worked_on(costs: Mapping[str, Value]) -> Value:
+    """What a layer reads and writes beside what is stored anyway."""
+    touched = add(0, *(costs[metric] for metric in ("read_bytes", "write_bytes", "intermediate_bytes")))
+    return substitute(touched, _STORED)
+
+
+def _sizes(layer: Layer, numbers: Mapping[str, int]) -> Sizes:
+    leaves = (p for p in places(layer) if p.layer.is_basic)
+    return [(p.path, substitute(_worked_on(p.layer.cost.by_metric), numbers)) for p in leaves]
+
+
+Found = tuple[dict[str, Value], Sizes, tuple[str, ...]]
+_NOT_COUNTED = "not counted: what an allocator rounds up, workspaces of libraries, the runtime itself"
+
+
+def _inference(model: Model, numbers: Mapping[str, int]) -> Found:
+    weights = multiply(symbol("weight_bytes"), _weights(model.places()))
+    state = kept_for_next_call(model)
+    if state is None:
+        raise SymflopsError("a layer keeps something for the next call and does not say how much")
+    weights, state = (substitute(value, numbers) for value in (weights, state))
+    layers = _sizes(model.root, numbers)
+    worked = _most(layers)
+    peak = add(weights, state, worked)
+    kinds = dict.fromkeys(KINDS, 0) | {"weights": weights, "state": state, "working_set": worked}
+    return {**kinds, "peak": peak, "peak_eager": peak}, layers, (_NOT_COUNTED,)
+
+
+def _training(model: Model, numbers: Mapping[str, int]) -> Found:
+    plan = model.plan
+    assert plan is not None
+    parts = {part.name: part.layer for part in model.root.parts}
+    forward = parts[FORWARD]
+    taught = trained(forward.parts, plan.trainable)
+    count = _weights(p for p in places(forward) if p.path in taught)
+    weights = multiply(symbol("weight_bytes"), _weights(places(forward)))
+    kept = _Kept(taught, Recompute.of(plan.recompute))
+    saved = substitute(kept.of(forward.parts), numbers)
+    again = [(path, substitute(size, numbers)) for path, size in kept.again]
+    layers = [*_sizes(forward, numbers), *_sizes(parts[BACKWARD], numbers), *again]
+    worked = _most(layers)
+    weights, count = (substitute(value, numbers) for value in (weights, count))
+    gradient = multiply(symbol("weight_bytes"), count)
+    state = optimizers.named(plan.optimizer).state(count, plan.mixed)
+    notes = [_NOT_COUNTED]
+    if len(taught) < sum(p.layer.is_basic and p.layer.cost.value("parameters") != 0 for p in places(forward)):
+        notes.append("at most so much is saved: what frozen layers keep for others is counted as if all were trained")
+    kinds = dict.fromkeys(KINDS, 0) | {
+        "weights": weights, "gradients": gradient, "optimizer": state, "saved": saved, "working_set": worked,
+        "peak": add(weights, state, _most([("", gradient), ("", saved)])),
+        "peak_eager": add(weights, gradient, state, saved, worked),
+    }  # fmt: skip
+    return kinds, layers, tuple(notes)
+
+
+class _Kept:
+    """What a forward keeps for its backward, but for what is recomputed; `again` is what each recomputed part keeps
+    while its own backward runs."""
+
+    def __init__(self, taught: frozenset[str], recompute: Recompute) -> None:
+        self.taught, self.recompute = taught, recompute
+        self.again: list[tuple[str, Value]] = []
+
+    def of(self, parts: tuple[Part, ...], path: str = "") -> Value:
+        total: Value = 0
+        for part in parts:
+            where = f"{path}.{part.name}" if path else part.name
+            if self.recompute.is_unit(part):
+                total = add(total, multiply(part.repeat, self._unit(part, where)))
+            elif part.layer.is_basic:
+                total = add(total, multiply(part.repeat, self._leaf(part.layer, where)[SAVED]))
+            else:
+                total = add(total, multiply(part.repeat, self.of(part.layer.parts, where)))
+        return total
+
+    def _leaf(self, layer: Layer, where: str) -> Mapping[str, Value]:
+        # A table of its own counts what others keep of a layer's results, so of a frozen one all of that is taken.
+        taught = self.taught if layer.backward is None else frozenset({where})
+        return gradients(Place(where, layer, 1), taught)
+
+    def _unit(self, part: Part, where: str) -> Value:
+        """What is kept of one part that is recomputed: what it passes on, of a group of layers the last one's."""
+        if part.layer.is_basic:
+            costs = self._leaf(part.layer, where)
+            if part.layer.backward is None:
+                raise SymflopsError(f"{where}: nothing says what it passes on; derive the model with --training")
+            passed = costs.get(PASSED_ON, 0)
+            self.again.append((where, add(costs[SAVED], negate(passed))))
+            return passed
+        if part.layer.output_bytes is None:
+            raise SymflopsError(f"{where}: nothing says how large its results are; derive the model with --training")
+        inside = _Kept(self.taught, Recompute()).of(part.layer.parts, where)
+        self.again.append((where, multiply(self.recompute.group, inside)))
+        return divide(part.layer.output_bytes, self.recompute.group)

@@ -1,0 +1,1 @@
+"""Passes: from a model to another model, on which every surface works unchanged."""

@@ -1,0 +1,181 @@
+"""A step of training as a model: forward, what is recomputed, backward, and the optimizer's step, as parts of a tree.
+
+Every surface takes it as any other model. Layers have the names and repeats that they have in the forward; what a
+backward costs and keeps is said by the layers themselves or by their formulas (`gradients`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import partial
+
+from symflops.errors import SymflopsError
+from symflops.formula import load_formula
+from symflops.gradients import KEYS
+from symflops.layer import Interned, Layer, Part
+from symflops.model import Model, Place
+from symflops.passes import optimizers
+from symflops.passes.recompute import Recompute
+from symflops.place import places
+from symflops.plan import ALL, BACKWARD, FORWARD, RECOMPUTED, STEP, Plan
+from symflops.polynomial import Value, add, multiply
+from symflops.vocabulary.metrics import METRICS
+
+LOSS = "causal_lm_loss"
+
+
+def training(
+    model: Model, optimizer: str = "adamw", recompute: str = "none", trainable: str = ALL, mixed: bool = True
+) -> Model:
+    """A training step of a model, as a model: parts `forward`, `recompute`, `backward` and `optimizer`.
+
+    `optimizer` is adamw, adam or sgd (with momentum). `recompute` is "none", "attention", "layers", or "layers:k" for
+    groups of k layers. `trainable` are patterns of layers, by commas; the weights of the others are frozen. With
+    `mixed`, a step is done on a copy of the weights in float32, beside its moments in float32; the weights themselves
+    and gradients have `weight_bytes`, activations `dtype_bytes`. Where a model ends in a linear layer, the loss is the
+    cross entropy of what that gives.
+
+    >>> from symflops.model import load
+    >>> args = {"N": "batch_size*seq_len", "in_features": "h", "out_features": "h"}
+    >>> model = load({"name": "one", "symbols": {"h": 4}, "layers": {"proj": {"formula": "linear", "args": args}}})
+    >>> step = training(model)
+    >>> [part.name for part in step.root.parts]
+    ['forward', 'backward', 'optimizer']
+    >>> model.total().at(batch_size=2, seq_len=3).matmul_flops, step.total().at(batch_size=2, seq_len=3).matmul_flops
+    (192, 576)
+
+    Raises SymflopsError for a layer of which nothing says what its backward costs, and for what is trained already.
+    """
+    if model.plan is not None:
+        raise SymflopsError("it is a step of training already", where=model.name)
+    plan = Plan(optimizer.lower(), recompute, trainable, mixed)
+    try:
+        return _Training(model, plan).model()
+    except SymflopsError as error:
+        raise error.within(model.name) from None
+
+
+class _Training:
+    def __init__(self, model: Model, plan: Plan) -> None:
+        self.plan, self.source = plan, model
+        self.optimizer = optimizers.named(plan.optimizer)
+        self.recompute = Recompute.of(plan.recompute)
+        self.loss = loss(model)
+        self.parts = (*model.root.parts, *([Part("loss", self.loss)] if self.loss is not None else []))
+        self.trained = trained(self.parts, plan.trainable)
+        self.interned = Interned()
+        self.begun = False  # whether a layer before this one is trained
+        self.early = ""  # the repeated layers that the first trained one is in
+
+    def model(self) -> Model:
+        again = tuple(self.recompute.tree(self.source.root.parts))
+        if not again and self.recompute.kind != "none":
+            raise SymflopsError(f"there is nothing to recompute: no layer is known as {self.recompute.kind}")
+        backward = Layer(parts=tuple(self._backward(self.parts, "")))
+        forward = Layer(parts=tuple(_with_tie(part) for part in self.parts))
+        parts = [
+            Part(FORWARD, forward),
+            *([Part(RECOMPUTED, Layer(parts=again))] if again else []),
+            Part(BACKWARD, backward),
+            Part(STEP, self._step()),
+        ]
+        notes = [f"a step of training: {self.plan.sentence()}", *self.source.notes]
+        if self.early and self.plan.trainable != ALL:
+            notes.insert(1, f"all of the first one of {self.early} has a backward, as the others have")
+        if self.loss is None:
+            notes.insert(1, "no loss is counted: the model does not end in a linear layer")
+        return replace(
+            self.source, root=Layer(parts=tuple(parts)), name=f"{self.source.name} training", plan=self.plan,
+            about=f"a step of training; {self.source.about}", derived_from="", notes=tuple(notes),
+        )  # fmt: skip
+
+    def _backward(self, parts: tuple[Part, ...], path: str) -> Iterator[Part]:
+        for part in parts:
+            where = f"{path}.{part.name}" if path else part.name
+            name = part.layer.class_name
+            if not part.layer.is_basic:
+                if part.repeat != 1 and not self.begun and any(t.startswith(f"{where}.") for t in self.trained):
+                    self.begun, self.early = True, where
+                below = tuple(self._backward(part.layer.parts, where))
+                group = (name, tuple((p.name, id(p.layer), p.repeat) for p in below))
+                if below:
+                    yield replace(part, layer=self.interned.layer(group, partial(Layer, name, parts=below)))
+                continue
+            self.begun = self.begun or where in self.trained
+            if not self.begun:
+                continue
+            costs = gradients(Place(where, part.layer, 1), self.trained)
+            values = {metric: costs.get(metric, 0) for metric in METRICS}
+            if any(value != 0 for value in values.values()):
+                content = (name, *values.values())
+                yield replace(part, layer=self.interned.layer(content, partial(Layer, name, inline=values)))
+
+    def _step(self) -> Layer:
+        weights = add(0, *(multiply(p.runs, p.layer.cost.value("parameters")) for p in self._trained_places()))
+        args = {"n": weights, "master": int(self.plan.mixed)}
+        return Layer(formula=load_formula(self.optimizer.formula), args=tuple(args.items()))
+
+    def _trained_places(self) -> Iterator[Place]:
+        return (p for p in places(Layer(parts=self.parts)) if p.layer.is_basic and p.path in self.trained)
+
+
+def gradients(place: Place, trained: frozenset[str]) -> Mapping[str, Value]:
+    """What a layer's backward costs, and keeps, where these layers are trained."""
+    layer = place.layer
+    if layer.formula is None and all(layer.cost.value(metric) == 0 for metric in METRICS) and layer.backward is None:
+        return dict.fromkeys(KEYS, 0)
+    try:
+        if place.path not in trained and _owns(layer):
+            return layer.gradients(frozen=True)
+        return layer.gradients()
+    except SymflopsError as error:
+        raise error.within(place.path) from None
+
+
+def _owns(layer: Layer) -> bool:
+    return bool(layer.tied) or layer.cost.value("parameters") != 0
+
+
+def trained(parts: tuple[Part, ...], patterns: str) -> frozenset[str]:
+    """The paths of the basic layers with weights that some pattern is of, or of a group that they are in.
+
+    Raises SymflopsError for a pattern that is of none.
+    """
+    found: set[str] = set()
+    owners = [p for p in places(Layer(parts=parts)) if p.layer.is_basic and _owns(p.layer)]
+    for pattern in filter(None, (text.strip() for text in patterns.split(","))):
+        matched = {place.path for place in owners if any(fnmatchcase(w, pattern) for w in _above(place.path))}
+        if not matched:
+            raise SymflopsError(f"trainable {pattern[:60]!r}: no layer with weights has such a path")
+        found |= matched
+    if not found:
+        raise SymflopsError("no layer is trained")
+    return frozenset(found)
+
+
+def _above(path: str) -> list[str]:
+    words = path.split(".")
+    return [".".join(words[: i + 1]) for i in range(len(words))]
+
+
+def loss(model: Model) -> Layer | None:
+    """The cross entropy of the logits of a model that ends in a linear layer; None for any other."""
+    last: Layer | None = None
+    for place in model.places():
+        if place.layer.is_basic and any(place.layer.cost.value(m) != 0 for m in ("flops", "write_bytes")):
+            last = place.layer
+    if last is None or last.formula is None or last.formula.name != "linear":
+        return None
+    args = dict(last.args)
+    named = {"N": args["N"], "num_classes": args["out_features"]}
+    return Layer(formula=load_formula(LOSS), args=tuple(named.items()))
+
+
+def _with_tie(part: Part) -> Part:
+    """A part of the forward, in which layers are tied to others where these stand now."""
+    layer = part.layer
+    if layer.parts:
+        return replace(part, layer=replace(layer, parts=tuple(map(_with_tie, layer.parts))))
+    return replace(part, layer=replace(layer, tied=f"{FORWARD}.{layer.tied}")) if layer.tied else part

@@ -1,0 +1,45 @@
+"""How a model is trained, as a model file has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from symflops.errors import SymflopsError, nearest
+
+ALL = "*"
+FORWARD, RECOMPUTED, BACKWARD, STEP = "forward", "recompute", "backward", "optimizer"  # the parts of a step of training
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The optimizer, what is recomputed, the patterns of layers that are trained, and whether a step is done on copies
+    of the weights in float32 (`mixed`)."""
+
+    optimizer: str = "adamw"
+    recompute: str = "none"
+    trainable: str = ALL
+    mixed: bool = True
+
+    @staticmethod
+    def of(data: Mapping[str, Any], where: str) -> Plan:
+        """The plan of a model file."""
+        plain = asdict(Plan())
+        for key, value in data.items():
+            if key not in plain:
+                raise SymflopsError(f"{where}: unknown key {str(key)[:100]!r}{nearest(str(key), tuple(plain))}")
+            if type(value) is not type(plain[key]):
+                raise SymflopsError(f"{where}.{key}: expected {'true or false' if key == 'mixed' else 'a text'}")
+        return Plan(**data)
+
+    def sentence(self) -> str:
+        """In words.
+
+        >>> Plan(recompute="layers").sentence()
+        'adamw in mixed precision, layers recomputed'
+        """
+        parts = [f"{self.optimizer} in {'mixed precision' if self.mixed else 'one precision'}"]
+        parts += [] if self.recompute == "none" else [f"{self.recompute} recomputed"]
+        parts += [] if self.trainable == ALL else [f"trained: {self.trainable}"]
+        return ", ".join(parts)
