@@ -6,6 +6,7 @@ distinct definitions, however many layers the unrolled model has.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from symflops import deadline
@@ -19,8 +20,38 @@ if TYPE_CHECKING:
     from networkx import DiGraph
 
 
+Edges = Mapping[Layer, Mapping[Layer, Value]]  # of each layer those directly below, and how often it runs each
+
+
+def edges(root: Layer) -> Edges:
+    """The distinct layers below a layer, itself first and each after all that run it.
+
+    >>> from symflops.layer import Part
+    >>> from symflops.polynomial import symbol
+    >>> leaf = Layer(inline=Cost.of(flops=7).by_metric)
+    >>> above, below = edges(Layer(parts=(Part("a", leaf, symbol("L")), Part("b", leaf)))).values()
+    >>> [str(times) for times in above.values()], below
+    (['L + 1'], {})
+    """
+    last_first: dict[Layer, Mapping[Layer, Value]] = {}
+    below: dict[Layer, dict[Layer, Value]] = {}
+    stack = [root]
+    while stack:
+        layer = stack[-1]
+        if layer not in below:
+            deadline.check()
+            repeats = below[layer] = {}
+            for part in layer.parts:
+                repeats[part.layer] = add(repeats[part.layer], part.repeat) if part.layer in repeats else part.repeat
+            stack.extend(other for other in reversed(repeats) if other not in below)
+        else:
+            stack.pop()
+            last_first.setdefault(layer, below[layer])
+    return dict(reversed(last_first.items()))
+
+
 def graph(root: Layer) -> DiGraph[Layer]:
-    """The `networkx.DiGraph` below a layer; the edge attribute `repeat` is how often the head runs per run of the tail.
+    """The same as a `networkx.DiGraph`; the edge attribute `repeat` is how often the head runs per run of the tail.
 
     >>> from symflops.layer import Part
     >>> from symflops.polynomial import symbol
@@ -29,44 +60,32 @@ def graph(root: Layer) -> DiGraph[Layer]:
     >>> len(g), [str(times) for _, _, times in g.edges(data="repeat")]
     (2, ['L + 1'])
     """
-    with deadline.untimed():
+    with deadline.untimed():  # only for who asks for it: importing it takes as long as a total in the terminal
         import networkx
 
     result: DiGraph[Layer] = networkx.DiGraph()
     result.add_node(root)
-    stack, seen = [root], {root}
-    while stack:
-        layer = stack.pop()
-        repeats: dict[Layer, Value] = {}
-        for part in layer.parts:
-            repeats[part.layer] = add(repeats[part.layer], part.repeat) if part.layer in repeats else part.repeat
+    for layer, repeats in edges(root).items():
         result.add_edges_from((layer, below, {"repeat": times}) for below, times in repeats.items())
-        for below in repeats:
-            if below not in seen:
-                seen.add(below)
-                stack.append(below)
     return result
 
 
-def multiplicities(nodes: DiGraph[Layer], root: Layer) -> dict[Layer, Value]:
+def multiplicities(root: Layer) -> dict[Layer, Value]:
     """How often each distinct layer runs in one run of the root."""
-    with deadline.untimed():
-        import networkx
-
     times: dict[Layer, Value] = {root: 1}
-    for layer in networkx.topological_sort(nodes):
+    for layer, repeats in edges(root).items():
         deadline.check()
         runs = times[layer]
-        for below, edge in nodes.adj[layer].items():
-            product = edge["repeat"] if runs == 1 else multiply(runs, edge["repeat"])
+        for below, repeat in repeats.items():
+            product = repeat if runs == 1 else multiply(runs, repeat)
             times[below] = add(times[below], product) if below in times else product
     return times
 
 
-def total(nodes: DiGraph[Layer], root: Layer) -> Cost:
+def total(root: Layer) -> Cost:
     """The cost of one run of the root: each distinct basic layer once, times how often it runs."""
     sums: dict[str, dict[Monomial, Number]] = of_each(lambda _: {})
-    for layer, runs in multiplicities(nodes, root).items():
+    for layer, runs in multiplicities(root).items():
         deadline.check()
         if layer.is_basic:
             try:

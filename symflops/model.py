@@ -18,7 +18,7 @@ from symflops.domain import NO_CONDITIONS, Domain
 from symflops.errors import SymflopsError, nearest, one_line
 from symflops.files import NoFileError
 from symflops.formula import data_folder, in_order
-from symflops.graph import graph, total
+from symflops.graph import edges, graph, total
 from symflops.inputs import DECODER_IDS, Input
 from symflops.layer import Layer, collection_paused
 from symflops.model_file import Reading, dump, layers_of, read_json
@@ -73,7 +73,7 @@ class Model:
     @property
     def doubts(self) -> tuple[str, ...]:
         """What nobody has proved: the model itself, and formulas that it uses, where they are marked so."""
-        used = {f.name: f.unproven for layer in self.graph if (f := layer.formula) is not None and f.unproven}
+        used = {f.name: f.unproven for layer in self.layers if (f := layer.formula) is not None and f.unproven}
         own = [f"{self.name}: {self.unproven}"] if self.unproven else []
         return (*own, *(f"formula {name}: {tried}" for name, tried in sorted(used.items())))
 
@@ -98,6 +98,11 @@ class Model:
                     raise error.within(f"symbols.{name}") from None
             values[name] = numeric.check(name, value)
         return {name: int(values[name]) for name in self.definitions if name in values}
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The distinct layer definitions, each after all that run it."""
+        return tuple(edges(self.root))
 
     @cached_property
     def graph(self) -> DiGraph[Layer]:
@@ -126,7 +131,7 @@ class Model:
     @cached_property
     def _symbolic_total(self) -> Cost:
         with self.call(_TOTAL), collection_paused():
-            return self._within_domain(total(self.graph, self.root))
+            return self._within_domain(total(self.root))
 
     @cached_property
     def _total(self) -> Cost:
@@ -152,7 +157,7 @@ class Model:
 
     def _row(self, place: Place, symbolic: bool) -> Row:
         path, layer, runs = place
-        one = self._within_domain(layer.cost if layer.is_basic else total(graph(layer), layer))
+        one = self._within_domain(layer.cost if layer.is_basic else total(layer))
         whole = one * runs
         if not symbolic:
             one, whole, runs = self._in_numbers(one), self._in_numbers(whole), self._number(runs)
@@ -185,7 +190,7 @@ class Model:
                 raise SymflopsError(f"unknown symbol {name!r}{hint}", where=self.name)
         checked = {name: numeric.check(name, value) for name, value in values.items()}
         other = replace(self, definitions={**self.definitions, **{n: int(v) for n, v in checked.items()}})
-        for cached in ("graph", "_symbolic_total"):
+        for cached in ("graph", "layers", "_symbolic_total"):
             if cached in self.__dict__:
                 other.__dict__[cached] = self.__dict__[cached]
         other.check_assumptions()

@@ -84,7 +84,7 @@ def kept_by_layers(model: Model, wanted: Callable[[str], bool] = lambda _: True)
     tokens = polynomial.add(polynomial.symbol("past_len"), polynomial.symbol(length))
     groups: dict[str, Layer] = {"": model.root}
     kept: list[tuple[Place, Value]] = []
-    untold = all(layer.state == 0 for layer in model.graph)
+    untold = all(layer.state == 0 for layer in model.layers)
     for place in model.places():
         path, layer, runs = place
         groups[path] = layer
@@ -142,8 +142,8 @@ def _asks_for_state(layer: Layer) -> bool:
 
 def keeps_something(model: Model) -> bool:
     """Whether some layer leaves something for the next call, said or not."""
-    said = (layer.state != 0 or (layer.formula is not None and layer.formula.state != "0") for layer in model.graph)
-    return any(said) or any(layer.is_basic and _asks_for_state(layer) for layer in model.graph)
+    said = (layer.state != 0 or (layer.formula is not None and layer.formula.state != "0") for layer in model.layers)
+    return any(said) or any(layer.is_basic and _asks_for_state(layer) for layer in model.layers)
 
 
 def kept_for_next_call(model: Model) -> Value | None:

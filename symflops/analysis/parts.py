@@ -12,7 +12,7 @@ from symflops.algebra import free_symbols
 from symflops.assumption import Fact
 from symflops.cost import Cost
 from symflops.formula import in_order
-from symflops.graph import graph, total
+from symflops.graph import total
 from symflops.layer import Layer, Part
 from symflops.model import Model, Place
 from symflops.numeric import check
@@ -49,7 +49,7 @@ def part_cost(model: Model, pattern: str = "") -> Cost:
 
 
 def _together(places: Iterable[Place]) -> Cost:
-    costs = [(layer.cost if layer.is_basic else total(graph(layer), layer)) * runs for _, layer, runs in places]
+    costs = [(layer.cost if layer.is_basic else total(layer)) * runs for _, layer, runs in places]
     return sum(costs, Cost.of())
 
 
@@ -113,7 +113,7 @@ def _told_apart(places: Sequence[Place]) -> list[str]:
 
 def _pieces(model: Model) -> Iterator[Place]:
     """The places that a model's components are made of; each basic layer belongs to exactly one."""
-    below = {p.layer.class_name for layer in model.graph for p in layer.parts if p.repeat != 1 and p.layer.parts}
+    below = {p.layer.class_name for layer in model.layers for p in layer.parts if p.repeat != 1 and p.layer.parts}
 
     def visit(path: str, part: Part, runs: Value, inside: bool) -> Iterator[Place]:
         layer, repeated = part.layer, part.repeat != 1
@@ -139,7 +139,7 @@ def _has_repeats(layer: Layer) -> bool:
 
 def attends_without_cache(model: Model) -> bool:
     """Whether the model has attention but nothing depends on earlier tokens: an encoder, which does not generate."""
-    attention = any(layer.formula is not None and layer.formula.name in ATTENTION for layer in model.graph)
+    attention = any(layer.formula is not None and layer.formula.name in ATTENTION for layer in model.layers)
     return attention and "past_len" not in model.total(symbolic=True).free_symbols
 
 

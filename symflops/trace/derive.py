@@ -248,7 +248,7 @@ def _in_repeats(model: Model) -> set[str]:
 
 def _in_states(model: Model) -> set[str]:
     """What is kept may be asked of an argument that no cost depends on, such as a window."""
-    kept = [layer.state for layer in model.graph] + [value for layer in model.graph for _, value in layer.args]
+    kept = [layer.state for layer in model.layers] + [value for layer in model.layers for _, value in layer.args]
     return {name for value in kept for name in free_symbols(value)}
 
 
