@@ -132,6 +132,18 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_total_in_the_terminal_loads_what_it_needs() -> None:
+    """No algebra system, no graph library, no conversion of arguments and no other command."""
+    others = ("sympy", "networkx", "numpy", "pydantic", "rich", "symflops.cli.show", "symflops.cli.agent")
+    ask = (
+        "import sys; sys.argv[1:] = ['total', 'llama-2-7b-hf', '-S', '8', '--metric', 'flops']\n"
+        "from symflops.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+        f"print([name for name in {others} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_no_module_hides_a_public_function() -> None:
     import symflops
 

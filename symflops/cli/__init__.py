@@ -4,76 +4,52 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
+from importlib import import_module
 from typing import Annotated, cast
 
 import typer
 
 from symflops import __version__
-from symflops.cli import (
-    agent,
-    cache,
-    compare,
-    derive,
-    generation,
-    hardware,
-    inspect,
-    listing,
-    memory,
-    regimes,
-    report,
-    roofline,
-    show,
-    solve,
-    streams,
-    sweep,
-    table,
-    total,
-    verify,
-)
+from symflops.cli import streams
 from symflops.cli.help import Command, Group
 from symflops.cli.surface import command as with_shared_options
 from symflops.errors import SymflopsError, nearest, one_line
 
 INVALID = 3  # exit status for input that is wrong
 
-app = typer.Typer(
-    name="symflops",
-    cls=Group,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-COMMANDS: dict[str, Callable[..., None]] = {
-    "total": total.total,
-    "show": show.show,
-    "sweep": sweep.sweep,
-    "table": table.table,
-    "report": report.report,
-    "solve": solve.solve,
-    "regimes": regimes.regimes,
-    "generation": generation.generation,
-    "compare": compare.compare,
-    "roofline": roofline.roofline,
-    "memory": memory.memory,
-    "hardware": hardware.hardware,
-    "verify": verify.verify,
-    "derive": derive.derive,
-    "inspect": inspect.inspect,
-    "formulas": listing.formulas,
-    "models": listing.models,
-    "cache": cache.cache,
-}
-for _name, _command in COMMANDS.items():
-    app.command(_name, cls=Command)(with_shared_options(_command))
-app.add_typer(agent.app, name="agent")
+# Each command is a function of its name, in the module of this one.
+COMMANDS = {
+    "total": "total", "show": "show", "sweep": "sweep", "table": "table", "report": "report", "solve": "solve",
+    "regimes": "regimes", "generation": "generation", "compare": "compare", "roofline": "roofline",
+    "memory": "memory", "hardware": "hardware", "verify": "verify", "derive": "derive", "inspect": "inspect",
+    "formulas": "listing", "models": "listing", "cache": "cache",
+}  # fmt: skip
 _NAMES = (*COMMANDS, "agent")
 
 # Typer brings its own copy of click or imports click, by version; either way this is the base of its usage errors.
 _UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
 
 
-@app.callback(invoke_without_command=True)
+def _application(names: Collection[str]) -> typer.Typer:
+    """The command line with these commands. Their modules are imported: a total needs no other command's."""
+    app = typer.Typer(
+        name="symflops",
+        cls=Group,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_symflops)
+    for name, module in COMMANDS.items():
+        if name in names:
+            function = getattr(import_module(f"symflops.cli.{module}"), name)
+            app.command(name, cls=Command)(with_shared_options(function))
+    if "agent" in names:
+        app.add_typer(import_module("symflops.cli.agent").app, name="agent")
+    return app
+
+
 def _symflops(
     context: typer.Context,
     version: Annotated[bool, typer.Option("-V", "--version", help="print the version")] = False,
@@ -114,7 +90,8 @@ def _run(given: list[str]) -> object:
     """What a command returns. Typer's own way to call one makes a failure of a reader that has had enough; the shell's
     questions, when the Tab key is pressed, are answered there alone."""
     if "_SYMFLOPS_COMPLETE" in os.environ:
-        return app([], prog_name="symflops")
+        return _application(_NAMES)([], prog_name="symflops")
+    app = _application(given[:1] if given[0] in _NAMES else _NAMES)
     try:
         with typer.main.get_command(app).make_context("symflops", given) as context:
             return context.command.invoke(context)

@@ -12,6 +12,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from symflops.cli.conversion import spared
 from symflops.cli.examples import EXAMPLES
 
 _MARGIN = 4
@@ -21,6 +22,9 @@ _WORD = re.compile(rf"-\S+ (?!-){_QUOTED}|{_QUOTED}")  # an option stays with wh
 
 class Command(TyperCommand):
     """A command whose help is written by this module."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return spared(super().get_params(ctx), self.callback)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return _usage(self)
@@ -32,6 +36,9 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     """The same of a command that has others."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return spared(super().get_params(ctx), self.callback)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return [*_usage(self), self.subcommand_metavar]
