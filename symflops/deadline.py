@@ -1,6 +1,7 @@
 """A time limit that long computations ask about: whoever sets it gets an exception, in any thread, on any system.
 
-Seconds are those in which the thread computes, so that the same input ends in the same way on a busy machine.
+Seconds are those in which the thread computes, so that the same input ends in the same way on a busy machine. Full
+passes of the garbage collector are no part of them: how long one takes depends on what else the program holds.
 
 >>> with limit(0):
 ...     check()
@@ -10,11 +11,13 @@ symflops.deadline.OutOfTimeError: out of time
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf
 from time import thread_time
+from typing import Any
 
 from symflops.errors import SymflopsError
 
@@ -90,3 +93,19 @@ def check() -> None:
     end = _end.get()
     if end != inf and now() >= end:
         raise OutOfTimeError("out of time")
+
+
+def _leave_out_full_pass(phase: str, info: dict[str, Any]) -> None:
+    """Python calls this, in the thread that collects, before and after each pass of its collector."""
+    global _pass_begun
+    if info["generation"] < _ALL:
+        return
+    if phase == "start":
+        _pass_begun = thread_time()
+    else:
+        _untimed.set(_untimed.get() + thread_time() - _pass_begun)
+
+
+_ALL = 2  # the generation whose collection looks at every object
+_pass_begun = 0.0
+gc.callbacks.append(_leave_out_full_pass)

@@ -53,21 +53,24 @@ def parse(text: str) -> sympy.Expr:
     long sums with `unparse`: SymPy's own `str` takes time with the square of their names, 20 s for 14,000.
     """
     tree = read(text)
-    with deadline.call("the formula"), budget.budget():
+    with deadline.call("the formula"):
         expression = _built(tree)
         length, depth = measure(expression, {})
         has_grown = length >= 2 * len(text)  # as remainders inside of remainders do
         polynomial.check_size(length, depth, _GROWN if has_grown else MAX_LENGTH)
-        if has_grown:  # it can be read back, too
-            _built(readable(expression))
+        written = write(readable(expression))
+        if written != text:  # it can be read back, too: within the same budget, and its own reader builds it only once
+            _built(read(written))
     return expression
 
 
 def _built(tree: Tree) -> sympy.Expr:
-    """The expression of a tree. Raises SymflopsError where it has no value, as in a division by zero."""
+    """The expression of a tree, within the budget of a text. Raises SymflopsError where it has no value, as in a
+    division by zero."""
     builder = Builder()
-    expression = builder.finished(fold(tree, builder.operations, _leaf))
-    builder.value(expression)
+    with budget.budget():
+        expression = builder.finished(fold(tree, builder.operations, _leaf))
+        builder.value(expression)
     return expression
 
 

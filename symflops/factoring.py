@@ -21,16 +21,33 @@ _ATOMS = 60  # nor one of so many symbols
 _DEGREE = 12  # nor one in which a symbol has a higher power
 _DIVISORS = 48  # of a coefficient, that are tried in linear factors
 
+STEPS = 300_000  # of divisions and tried roots, for all sums of one formula; a fifth of a second
+
 Vector = tuple[int, ...]
 Dense = dict[Vector, int]
 """A polynomial with integer coefficients: exponents in a fixed order of atoms."""
 
 
-def factors(value: Polynomial) -> list[Polynomial]:
+class Effort:
+    """The steps that the search for factors has left. Where none are, what is not divided yet stays a sum."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, steps: int = STEPS) -> None:
+        self.left = steps
+
+    def takes(self, steps: int) -> bool:
+        """Whether so many were left."""
+        deadline.check()
+        self.left -= steps
+        return self.left >= 0
+
+
+def factors(value: Polynomial, effort: Effort) -> list[Polynomial]:
     """Sums whose product is `value`: at least one, in no order. `value` has no content and no common monomial.
 
     >>> from symflops.algebra import from_text
-    >>> sorted(map(repr, factors(from_text("(2*d + 3)*(B*c + S)*(B*c + S)"))))
+    >>> sorted(map(repr, factors(from_text("(2*d + 3)*(B*c + S)*(B*c + S)"), Effort())))
     ['2*d + 3', 'B*c + S', 'B*c + S']
     """
     atoms = sorted({n for m in value.terms for n, _ in m})
@@ -42,7 +59,7 @@ def factors(value: Polynomial) -> list[Polynomial]:
         return [value]
     if any(type(c) is not int for c in value.terms.values()):
         return [value]
-    found = _split(_dense(value.terms, atoms))
+    found = _split(_dense(value.terms, atoms), effort)
     return _oriented([Polynomial(_sparse(f, atoms)) for f in found])
 
 
@@ -106,23 +123,23 @@ def _multiplied(m: Monomial, by: Monomial) -> Monomial | None:
 # ------------------------------------------------------------------------------------------------- integers and vectors
 
 
-def _split(f: Dense) -> list[Dense]:
+def _split(f: Dense, effort: Effort) -> list[Dense]:
     """Factors of a primitive polynomial that no atom divides; those found are split no further."""
     if _is_irreducible(f):
         return [f]
     if len(f) < 3:  # two terms: a difference of powers is tried as linear factors
-        return _linear(f)
+        return _linear(f, effort)
     for place in range(len(next(iter(f)))):
         deadline.check()
         coefficients = _coefficients(f, place)
         shortest = min(coefficients.values(), key=len)
         if len(coefficients) < 2 or len(shortest) < 2:
             continue
-        for factor in _split(_primitive(shortest)):
-            rest = _exact(f, factor)
+        for factor in _split(_primitive(shortest), effort):
+            rest = _exact(f, factor, effort)
             if rest is not None:
-                return [factor, *_split(rest)]
-    return _linear(f)
+                return [factor, *_split(rest, effort)]
+    return _linear(f, effort)
 
 
 def _is_irreducible(f: Dense) -> bool:
@@ -130,7 +147,7 @@ def _is_irreducible(f: Dense) -> bool:
     return any(max(exponents) == 1 and sum(exponents) in (1, len(f) - 1) for exponents in zip(*f, strict=True))
 
 
-def _linear(f: Dense) -> list[Dense]:
+def _linear(f: Dense, effort: Effort) -> list[Dense]:
     """Linear factors a*x + b in some atom x: a divides the first coefficient in x and b the last."""
     for place in range(len(next(iter(f)))):
         coefficients = _coefficients(f, place)
@@ -140,19 +157,21 @@ def _linear(f: Dense) -> list[Dense]:
         numbers = [_at(coefficients.get(power, {}), place) for power in range(degree + 1)]
         if degree == 2 and not _has_root(numbers):
             continue
-        lasts = list(_divisors(coefficients[0]))
-        for first in _divisors(coefficients[degree]):
-            deadline.check()
-            for last in lasts:
+        lasts = [(last, _at(last, place)) for last in _divisors(coefficients[0], effort)]
+        for first in _divisors(coefficients[degree], effort):
+            if not effort.takes(2 * len(lasts) * degree):
+                return [f]
+            a = _at(first, place)
+            for last, value in lasts:
                 for sign in (1, -1):
-                    a, b = _at(first, place), sign * _at(last, place)
+                    b = sign * value
                     if sum(c * (-b) ** k * a ** (degree - k) for k, c in enumerate(numbers)):
                         continue
                     x = {_moved(v, place, 1): c for v, c in first.items()}
                     factor = _primitive(x | {v: sign * c for v, c in last.items()})
-                    rest = _exact(f, factor)
+                    rest = _exact(f, factor, effort)
                     if rest is not None:
-                        return [factor, *_split(rest)]
+                        return [factor, *_split(rest, effort)]
     return [f]
 
 
@@ -185,14 +204,14 @@ def _at(f: Dense, place: int) -> int:
     return total
 
 
-def _divisors(f: Dense) -> Iterator[Dense]:
+def _divisors(f: Dense, effort: Effort) -> Iterator[Dense]:
     """Divisors of a coefficient, not all of them if they are many."""
     content = gcd(*f.values())
     lowest = tuple(map(min, zip(*f, strict=True)))
     rest = {tuple(e - low for e, low in zip(v, lowest, strict=True)): c // content for v, c in f.items()}
     one = (0,) * len(lowest)
     primes: list[Dense] = [{_moved(one, i, 1): 1} for i, low in enumerate(lowest) for _ in range(low)]
-    primes += _split(rest) if len(rest) > 1 else []
+    primes += _split(rest, effort) if len(rest) > 1 else []
     found: list[Dense] = [{one: d} for d in range(1, min(content, 1000) + 1) if content % d == 0]
     for prime in primes:
         found += [p for p in (_times(d, prime) for d in found[:_DIVISORS]) if p not in found]
@@ -208,15 +227,16 @@ def _times(f: Dense, g: Dense) -> Dense:
     return {v: c for v, c in product.items() if c}
 
 
-def _exact(f: Dense, g: Dense) -> Dense | None:
-    """f / g if g divides f: long division, first terms in lexicographic order."""
+def _exact(f: Dense, g: Dense, effort: Effort) -> Dense | None:
+    """f / g if g is found to divide f: long division, first terms in lexicographic order."""
     lead = max(g)
     last = min(g)
     if any(a < b for a, b in zip(max(f), lead, strict=True)) or any(a < b for a, b in zip(min(f), last, strict=True)):
         return None
     rest, quotient = dict(f), {}
     while rest:
-        deadline.check()
+        if not effort.takes(len(rest) // 8 + len(g)):
+            return None
         first = max(rest)
         vector = tuple(a - b for a, b in zip(first, lead, strict=True))
         c, remainder = divmod(rest[first], g[lead])

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from symflops import deadline
-from symflops.factoring import divided, factors
+from symflops.factoring import Effort, divided, factors
 from symflops.polynomial import Call, Monomial, Number, Polynomial, Value, factored, flat, terms_of, value_of
 from symflops.tree import MAX_DEPTH, Known, Tree, depth, write
 from symflops.vocabulary.symbols import BYTE_SYMBOLS, RUN
@@ -74,6 +74,7 @@ class _Search:
     def __init__(self) -> None:
         self.seen: dict[frozenset[tuple[Monomial, Number]], tuple[int, Tree]] = {}
         self.split: dict[Polynomial, list[Polynomial]] = {}
+        self.factoring = Effort()
         self.texts: Known = {}
         self.effort = 0  # characters written to find the shortest
         self.nested = 0  # factorings inside of one another
@@ -126,7 +127,7 @@ class _Search:
     def factors(self, value: Polynomial) -> list[Polynomial]:
         if value not in self.split:
             self.effort += 30 * len(value.terms)
-            self.split[value] = factors(value)
+            self.split[value] = factors(value, self.factoring)
         return self.split[value]
 
     def sum(self, value: Polynomial) -> Tree:

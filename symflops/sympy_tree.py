@@ -38,7 +38,7 @@ def measure(e: sympy.Expr, known: dict[sympy.Expr, tuple[int, int]]) -> tuple[in
         elif e.args:
             sizes = [measure(a, known) if isinstance(a, sympy.Expr) else (8, 4) for a in _parts(e)]
             names = len(type(e).__name__) + 2 if e.is_Function else 2 * (e.is_Pow or e.is_Mul)
-            length = sum(s[0] for s in sizes) + len(sizes) - 1 + names
+            length = sum(s[0] for s in sizes) + len(sizes) - 1 + names + len("sqrt()") * _roots(e)
             depth = 1 + max(s[1] for s in sizes) + (_levels(e) if e.is_Mul or e.is_Pow else 0)
         known[e] = (length, depth)
     return known[e]
@@ -50,11 +50,16 @@ def _parts(e: sympy.Expr) -> tuple[sympy.Basic, ...]:
 
 def _levels(e: sympy.Expr) -> int:
     """By how many operations the tree of a product or a power is deeper than its parts, besides one."""
-    factors = sympy.Mul.make_args(e)
-    below = any(f.is_Pow and f.exp.is_Rational and f.exp.is_negative for f in factors)
+    below = any(f.is_Pow and f.exp.is_Rational and f.exp.is_negative for f in sympy.Mul.make_args(e))
     number = e.as_coeff_Mul()[0]
-    roots = max(int(f.exp.q).bit_length() for f in factors if f.is_Pow and f.exp.is_Rational) if below else 0
-    return int(below or not number.is_Integer) + int(number.is_negative) + roots
+    roots = _roots(e)
+    alone = roots > 0 and abs(e.exp.p) == 1  # nothing is raised but the roots themselves
+    return int(below or not number.is_Integer) + int(number.is_negative) + roots - alone
+
+
+def _roots(e: sympy.Expr) -> int:
+    """How many square roots stand inside of one another where a power is written: three for a**(3/8)."""
+    return int(e.exp.q).bit_length() - 1 if e.is_Pow and e.exp.is_Rational else 0
 
 
 def _in_order(e: sympy.Expr) -> list[sympy.Expr]:

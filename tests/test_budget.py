@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from symflops.budget import TooLargeError, budget, charge
 from symflops.deadline import TooLongError
 from symflops.model_file import layers_of
 from symflops.polynomial import flat
+from symflops.sympy_tree import measure, readable
 
 
 def nested(levels: int, step: Callable[[str, int], str]) -> str:
@@ -141,6 +143,41 @@ def test_a_plain_sum_may_have_any_length() -> None:
     assert len(expression.args) == 3_000
     assert symflops.parse(symflops.unparse(expression)) == expression
     assert algebra.from_text(symflops.unparse(value)) == value
+
+
+GROWING = {
+    "a root of roots": "(batch_size)**((0.5)**40)",
+    "a power of a long sum inside a remainder": (
+        "(-((log2(a) - ceil(hidden_size))))%(max((a*(2 + 911587193)*b*64*(seq_len * a)*(s - hidden_size)"
+        "*(hidden_size + batch_size)*max(s, 8182577703700176898046774578, 1/3, 1/3)*ceil({s})*(b + batch_size)"
+        "*(s * s)*1/3*(2 + dtype_bytes))**3, max((batch_size * 2), (586529573 + seq_len), b, 0, dtype_bytes)))"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+@pytest.mark.parametrize("part", [1, 2, 3, 5, 8, 13, 40])
+def test_what_is_read_can_be_read_back_whatever_the_budget(
+    name: str, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading what is written takes up to thirteen times the steps of the text itself: that decides."""
+    monkeypatch.setattr(limits, "STEPS", 2_600_000 // part)
+    try:
+        expression = symflops.parse(GROWING[name])
+    except TooLargeError:
+        assert part > 5
+    else:
+        assert symflops.parse(symflops.unparse(expression)) == expression
+
+
+def test_the_roots_of_a_power_are_levels_of_its_text() -> None:
+    """sqrt(sqrt(sqrt(a)))**3 is three calls and a power."""
+    for text, roots in (("a**(1/2)", 1), ("a**(3/8)", 3), ("1/a**(3/16)", 4), ("2*a**(1/2**20)", 20)):
+        expression = symflops.parse(text)
+        length, depth = measure(expression, {})
+        assert symflops.unparse(expression).count("sqrt(") == roots
+        assert depth >= tree.depth(readable(expression)) >= roots
+        assert length >= len("sqrt()") * roots
 
 
 def test_many_minima_have_an_expression() -> None:
@@ -271,6 +308,32 @@ def test_importing_a_library_takes_nobody_s_time(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(deadline.OutOfTimeError):
             deadline.check()
         clock -= 0.2
+
+
+@pytest.mark.parametrize(("generation", "is_charged"), [(0, True), (1, True), (2, False)])
+def test_a_pass_of_the_collector_over_all_that_the_program_holds_takes_nobody_s_time(
+    generation: int, is_charged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 100.0
+
+    def long_pass(phase: str, info: dict[str, int]) -> None:
+        nonlocal clock
+        clock += 10 * (phase == "start")
+
+    monkeypatch.setattr(deadline, "thread_time", lambda: clock)
+    gc.disable()
+    gc.callbacks.append(long_pass)
+    try:
+        with deadline.call("the sum", 1):
+            gc.collect(generation)
+            if is_charged:
+                with pytest.raises(deadline.OutOfTimeError):
+                    deadline.check()
+            else:
+                deadline.check()
+    finally:
+        gc.callbacks.remove(long_pass)
+        gc.enable()
 
 
 def test_a_long_text_is_no_file_name() -> None:

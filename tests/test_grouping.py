@@ -12,7 +12,7 @@ import symflops
 from symflops.algebra import from_text
 from symflops.cli import main
 from symflops.cost import METRICS
-from symflops.factoring import divided, factors
+from symflops.factoring import Effort, divided, factors
 from symflops.grouping import grouped
 from symflops.model import model_names
 from symflops.polynomial import Polynomial, Value, add, factored, multiply, symbol
@@ -132,12 +132,27 @@ def test_factors_multiply_to_what_they_were_taken_from() -> None:
         value = multiply(*sums)
         value = factored(value)[2] if isinstance(value, Polynomial) else value
         if isinstance(value, Polynomial) and len(value.terms) > 1:
-            parts = factors(value)
+            parts = factors(value, Effort())
             assert multiply(*parts) == value
             _, known = sympy.factor_list(symflops.parse(repr(value)))
             assert len(parts) <= sum(n for _, n in known)
             found += len(parts) == sum(n for _, n in known)
     assert found > 150  # SymPy's irreducible factors, in nearly all of them
+
+
+def test_what_is_found_within_any_effort_multiplies_to_the_same() -> None:
+    rng = random.Random(8)
+    counts: dict[int, int] = dict.fromkeys((0, 20, 100, 1000, 10**6), 0)
+    for _ in range(100):
+        value = multiply(*(random_sum(rng, "abcd", rng.randint(2, 3)) for _ in range(3)))
+        value = factored(value)[2] if isinstance(value, Polynomial) else value
+        if isinstance(value, Polynomial) and len(value.terms) > 1:
+            for steps in counts:
+                parts = factors(value, Effort(steps))
+                assert multiply(*parts) == value
+                counts[steps] += len(parts)
+    assert sorted(counts.values()) == list(counts.values())
+    assert counts[0] < counts[100] < counts[10**6]
 
 
 def test_division_leaves_what_does_not_divide() -> None:
