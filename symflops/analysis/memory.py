@@ -113,6 +113,12 @@ def memory(model: ModelLike, *, symbolic: bool = False, **values: Any) -> Memory
     return Memory(named.name, found, _largest([(path, number(size)) for path, size in layers]), notes, True)
 
 
+def beside_weights(model: Model) -> Value:
+    """What a step of training holds beside weights, `peak_eager`, in bytes and all symbols."""
+    kinds, _, _ = _training(model, {})
+    return add(kinds["peak_eager"], negate(kinds["weights"]))
+
+
 def _largest(sizes: Sizes) -> str:
     """The layer that may have the most, or those that may, in places where that depends on what is open."""
     most = _candidates(sizes)

@@ -21,6 +21,7 @@ from symflops.algebra import free_symbols, substitute
 from symflops.analysis import display
 from symflops.analysis.balance import Turning, balance, turning, turning_for_large_batches
 from symflops.analysis.feasible import feasible
+from symflops.analysis.memory import beside_weights
 from symflops.analysis.parts import attends_without_cache, run_values
 from symflops.analysis.question import check_symbol
 from symflops.analysis.ratio import Ratio
@@ -88,7 +89,8 @@ class Roofline:
     `dtype` is the data type of matrix products, `values` the point, `unit` what throughput is counted in (sequences,
     such as images, for a model without seq_len). `ratio` is FLOPs per byte (None without bytes), `moved` the bytes read
     and written of weights, cache and activations, `kept` those kept for the next call (None where a recurrent layer
-    does not say how many), as canonical values; `intensity` and `bytes` make SymPy expressions of them.
+    does not say how many; of a step of training all that it holds beside weights), as canonical values; `intensity` and
+    `bytes` make SymPy expressions of them.
     `turnings` say where decoding is compute-bound, by batch size and by cache length; none for a model that does not
     generate.
     """
@@ -106,6 +108,7 @@ class Roofline:
     weight_bytes: int
     turnings: tuple[Turning, ...]
     measured: Fraction | None
+    is_training: bool = False
 
     @cached_property
     def layer_by_layer(self) -> Fraction:
@@ -155,7 +158,8 @@ class Roofline:
 
     @property
     def fits(self) -> bool | None:
-        """Whether weights and cache fit into the memory of all devices; None where the cache is not known."""
+        """Whether weights and cache, or what a step of training holds, fit into the memory of all devices; None where
+        the cache is not known."""
         if self.kept is None:
             return None
         return self.weight_bytes + evaluate(self.kept, self.values) <= self.hardware.memory * self.hardware.devices
@@ -232,7 +236,7 @@ def _roofline(
     named.check_assumptions(point)
     chosen = machine.dtype(point["dtype_bytes"], dtype)
     speed = None if measured is None else throughput(measured)
-    kept = kept_for_next_call(named)
+    kept = kept_for_next_call(named) if named.plan is None else beside_weights(named)
 
     layers = tuple(_bound(row.path, row.repeat, row.total, machine, chosen, point, unfused) for row in named.rows())
     cost = named.total()
@@ -254,6 +258,7 @@ def _roofline(
         int(evaluate(multiply(cost.value("parameters"), point["weight_bytes"]), point)),
         _turnings(named, balance(cost, machine, chosen, unfused), fixed, point),
         speed,
+        named.plan is not None,
     )
 
 
