@@ -16,8 +16,10 @@ What only algebra can answer:
     solve                where an equation or inequality holds
     regimes              how a cost grows, and which part dominates
     compare              two models, or a model and a rule of thumb
-    count                one call of a module that you have, by module
+    count                one call of a module that you have, by module, as a Count
     generation, kv_cache a prompt with all decoding steps; what is kept
+    training             a step of training, as a model
+    memory               what memory a call or a step of training takes, as a Memory
     roofline             the bounds of a machine (`hardware_names`, `load_hardware`)
     verify               whether a formula is right
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, compare
     from symflops.analysis.counting import Count, count
     from symflops.analysis.generation import generation, kv_cache
+    from symflops.analysis.memory import Memory, memory
     from symflops.analysis.parts import Component, by_component
     from symflops.analysis.regimes import Regimes, regimes
     from symflops.analysis.roofline import Roofline, roofline
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from symflops.hardware import Hardware, hardware_names, load_hardware
     from symflops.layer import Layer
     from symflops.model import Model, Row, Rows, model_names
+    from symflops.passes.training import training
     from symflops.reference import verify
     from symflops.source import derive, load
     from symflops.verification import Verdict
@@ -82,10 +86,11 @@ _NAMES = {
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "METRICS", "Answer", "Comparison", "Component", "Cost", "Count", "Formula", "Hardware", "Layer", "Model", "Regimes",
-    "Roofline", "Row", "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "by_component", "compare", "count",
-    "derive", "formula_names", "generation", "hardware_names", "kv_cache", "load", "load_formula", "load_hardware",
-    "model_names", "parse", "regimes", "roofline", "solve", "symbol", "unparse", "verify",
+    "METRICS", "Answer", "Comparison", "Component", "Cost", "Count", "Formula", "Hardware", "Layer", "Memory",
+    "Model", "Regimes", "Roofline", "Row", "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "by_component",
+    "compare", "count", "derive", "formula_names", "generation", "hardware_names", "kv_cache", "load",
+    "load_formula", "load_hardware", "memory", "model_names", "parse", "regimes", "roofline", "solve", "symbol",
+    "training", "unparse", "verify",
 ]  # fmt: skip
 
 

@@ -158,8 +158,7 @@ class Roofline:
 
     @property
     def fits(self) -> bool | None:
-        """Whether weights and cache, or what a step of training holds, fit into the memory of all devices; None where
-        the cache is not known."""
+        """Whether weights and what is kept fit into the memory of all devices; None where that is not known."""
         if self.kept is None:
             return None
         return self.weight_bytes + evaluate(self.kept, self.values) <= self.hardware.memory * self.hardware.devices
