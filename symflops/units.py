@@ -128,6 +128,8 @@ def scaled(number: int, metric: str, scale: str = "engineering", digits: int = 4
         return engineering(number, metric, digits, zeros=True)
     if scale == "exact":
         return exact_number(number)
+    if number < 0:  # of a difference
+        return f"-{scaled(-number, metric, scale, digits)}"
     ratio = Fraction(number, _factor(metric, scale))
     whole = len(str(printable(int(ratio)))) if ratio >= 1 else 0
     places = max(0, digits - whole)

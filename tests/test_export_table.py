@@ -96,23 +96,101 @@ def test_each_is_one_run_and_the_total_still_all(say: Any) -> None:
 
 def test_two_models_share_the_rows_that_both_have(say: Any) -> None:
     rows = in_markdown(say("table", LLAMA, MIXTRAL, *AT))
-    assert rows[0] == ["path", *(f"{m} {c}" for m in (LLAMA, MIXTRAL) for c in ("count", "flops", "parameters"))]
+    names = [f"{m} {c}" for m in (LLAMA, MIXTRAL) for c in ("count", "flops", "parameters")]
+    assert rows[0] == ["path", *names, "difference flops", "difference parameters"]
     by_path = {row[0]: row[1:] for row in rows[1:]}
-    assert by_path["model.layers.mlp.down_proj"][3:] == ["", "", ""]
+    assert by_path["model.layers.mlp.down_proj"][3:6] == ["", "", ""]
     assert by_path["model.layers.mlp.experts"][:3] == ["", "", ""]
-    assert by_path["lm_head"] == ["1", "536.9 GFLOP", "131.1 M"] * 2
+    assert by_path["lm_head"] == [*["1", "536.9 GFLOP", "131.1 M"] * 2, "0 FLOP", "0"]
     # Equal in Llama 2, not in Mixtral, which has 8 key-value heads: not one row of the two.
     assert by_path["model.layers.self_attn.{k,v}_proj"][2] == "1.074 G"
     assert by_path["model.layers.self_attn.{k,v}_proj"][5] == "268.4 M"
     order = list(by_path)
     assert order.index("model.layers.mlp.experts") < order.index("lm_head")
     columns = ("--columns", "path,count,matmul_flops,parameters")
-    printed = say("table", LLAMA, MIXTRAL, "--format", "csv", *columns, *AT)
+    printed = say("table", LLAMA, MIXTRAL, "--format", "csv", "--no-difference", *columns, *AT)
     tidy = list(csv.reader(io.StringIO(printed)))
     assert tidy[0] == ["model", "path", "count", "matmul_flops", "parameters"]
     # FlopCounterMode's counts, see test_models.py
     assert [LLAMA, "total", "", "29261612187648", "6738415616"] in tidy
     assert [MIXTRAL, "total", "", "54417235640320", "46702792704"] in tidy
+
+
+@pytest.fixture
+def own_and_other(tmp_path: Path) -> tuple[str, str]:
+    """Two models; at batch_size = 2, seq_len = 3 their layers cost, in FLOPs (parameters):
+
+    =====  ==========  ==========  ===================
+    layer  own         other       other minus own
+    =====  ==========  ==========  ===================
+    both   3*2 (5)     7*2 (1)     14 - 6 = 8 (-4)
+    mine   10*2 (0)    none        -20 (0)
+    new    none        4*2*3 (9)   24 (9)
+    total  26 (5)      38 (10)     12 (5)
+    =====  ==========  ==========  ===================
+    """
+    layers = {
+        "own": {"both": ("3*batch_size", "5"), "mine": ("10*batch_size", "0")},
+        "other": {"both": ("7*batch_size", "1"), "new": ("4*batch_size*seq_len", "9")},
+    }
+    for name, costs in layers.items():
+        stated = {layer: {"cost": ZERO | {"flops": f, "parameters": p}} for layer, (f, p) in costs.items()}
+        (tmp_path / f"{name}.json").write_text(json.dumps({"name": name, "layers": stated}))
+    return str(tmp_path / "own.json"), str(tmp_path / "other.json")
+
+
+POINT = ("-B", "2", "-S", "3")
+DIFFERENCES = {"both": (8, -4), "mine": (-20, 0), "new": (24, 9), "total": (12, 5)}
+
+
+def test_the_difference_of_two_models_in_markdown(say: Any, own_and_other: tuple[str, str]) -> None:
+    rows = in_markdown(say("table", *own_and_other, *POINT))
+    assert rows[0][-2:] == ["difference flops", "difference parameters"]
+    assert {row[0]: row[-2:] for row in rows[1:]} == {
+        name: [f"{flops} FLOP", str(parameters)] for name, (flops, parameters) in DIFFERENCES.items()
+    }
+    assert "difference: `other` minus `own`." in say("table", *own_and_other, *POINT)
+
+
+def test_the_difference_of_two_models_in_json_and_csv(say: Any, own_and_other: tuple[str, str]) -> None:
+    found = json.loads(say("table", *own_and_other, *POINT, "--format", "json"))["difference"]
+    assert (found["model"], found["minus"]) == ("other", "own")
+    rows = [*found["layers"], {"path": "total", **found["total"]}]
+    assert {row["path"]: (row["flops"], row["parameters"]) for row in rows} == DIFFERENCES
+    # Each once: in the line of the other model, or of our own where the other has no such layer.
+    printed = say("table", *own_and_other, *POINT, "--format", "csv")
+    lines = [row for row in csv.DictReader(io.StringIO(printed)) if row["difference_flops"]]
+    read = {row["path"]: (int(row["difference_flops"]), int(row["difference_parameters"])) for row in lines}
+    assert (read, len(lines)) == (DIFFERENCES, 4)
+
+
+def test_the_difference_of_two_models_in_latex(say: Any, own_and_other: tuple[str, str]) -> None:
+    text = say("table", *own_and_other, *POINT, "--format", "latex", "--metric", "flops", "--units", "exact")
+    assert r"\multicolumn{1}{@{}c@{}}{difference}" in text
+    ends = [line.removesuffix(r" \\").split(" & ")[-1] for line in text.splitlines() if line.endswith(r"\\")]
+    assert ends[-4:] == ["8", "24", "$-$20", "12"]
+
+
+def test_a_difference_of_closed_forms(say: Any, refuse: Any, own_and_other: tuple[str, str]) -> None:
+    rows = in_markdown(say("table", *own_and_other, "--numeric", "--difference", "--metric", "flops"))
+    assert {row[0]: row[-1] for row in rows[1:]} == {
+        "both": "4*B", "mine": "-10*B", "new": "4*B*S", "total": "2*B*(2*S - 3)",
+    }  # fmt: skip
+    assert "difference" not in say("table", *own_and_other, "--numeric")
+    assert "--numeric" in refuse("table", *own_and_other, "--difference")
+    assert "of two models, not of 3" in refuse("table", *own_and_other, own_and_other[0], *POINT, "--difference")
+
+
+def test_a_difference_that_does_not_fit_is_said(run: Any) -> None:
+    code, out, said = run("table", LLAMA, "llama-3.1-8b", *AT, "--format", "latex")
+    assert (code, "difference}" in out) == (0, False)
+    assert "the columns of the difference do not fit" in said
+    code, _, said = run("table", LLAMA, "llama-3.1-8b", *AT, "--format", "latex", "--difference")
+    assert (code, "does not fit into 12.1 cm" in said) == (3, True)
+
+
+def test_a_negative_number_in_a_fixed_unit() -> None:
+    assert [scaled(n, "flops", "k") for n in (-1_234_567, -1_500, -12)] == ["-1,235", "-1.500", "-0.01200"]
 
 
 @pytest.mark.parametrize(

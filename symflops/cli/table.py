@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -51,6 +53,13 @@ def table(
         typer.Option("--symbolic/--numeric", help="keep hidden_size and the like, or put the config's numbers in"),
     ] = None,
     each: Annotated[bool, typer.Option("--each", help="the cost of one run of a layer, not of all its runs")] = False,
+    difference: Annotated[
+        bool | None,
+        typer.Option(
+            "--difference/--no-difference",
+            help="of two models, what the second costs more than the first (default: where the cells are numbers)",
+        ),
+    ] = None,
     point: request.Point = request.ANYWHERE,
     units: Annotated[
         str | None,
@@ -94,6 +103,7 @@ def table(
         raise SymflopsError(f"--label {label[:60]!r}: letters, digits and any of . : / + - _")
     if name_column and output in (Format.csv, Format.json):
         raise SymflopsError(f"--format {output} has the full names; --name-column is for markdown and latex")
+    notes: list[str] = []
     names = request.pairs(name_row, "--name-row"), request.pairs(name_column, "--name-column")
     chosen = _columns(columns, metric, len(models))
     resolved = [point.resolve(name) for name in models]
@@ -112,6 +122,7 @@ def table(
             given=given,
             depth=depth,
             each=each,
+            difference=difference,
         )
         built = named(built, *names)
         scale, figures = units or "engineering", digits or 4
@@ -119,10 +130,17 @@ def table(
             from symflops.export.latex_table import CM, latex_table
 
             points = width * CM if width else None
-            text = latex_table(
-                built, scale=scale, digits=figures, standalone=standalone, environment=environment, width=points,
+            typeset = partial(
+                latex_table, scale=scale, digits=figures, standalone=standalone, environment=environment, width=points,
                 caption=caption, reference=label,
             )  # fmt: skip
+            try:
+                text = typeset(built)
+            except SymflopsError:
+                if not built.difference or difference:
+                    raise
+                text = typeset(replace(built, difference=False))
+                notes.append("the columns of the difference do not fit; --difference says what they need")
         else:
             from symflops.export import plain
 
@@ -140,6 +158,7 @@ def table(
             text = "\n\n".join([text, *dict.fromkeys(f"{c.sentence}." for c in said if c.sentence)])
     text = text.encode("utf-8", "backslashreplace").decode()  # a name may hold half of a surrogate pair
     point.say(text, output is Format.json)
+    request.print_notes(notes)
 
 
 def _check(

@@ -72,7 +72,7 @@ def latex_table(
     for row, line in zip(rows, table.lines, strict=True):
         if line.name and "path" in table.places:
             row[table.places.index("path")] = _words(line.name)
-    rows.append(_row(table, {"path": ""}, [Entry(None, total, 1.0) for total in table.totals], names, scale, digits))
+    rows.append(_row(table, {"path": ""}, table.sums, names, scale, digits))
     if table.places:
         rows[-1][0] = _Cell(r"\textbf{total}", 3, 3)
     heads = _heads(table, scale)
@@ -135,8 +135,8 @@ def _row(
     digits: int,
 ) -> list[_Cell]:
     cells = [_name(texts.get(column, "")) for column in table.places]
-    for entry in entries:
-        cells += [_quantity(entry, c, names, scale, digits) if entry else _Cell() for c in table.quantities]
+    for entry, column in table.cells(entries):
+        cells.append(_quantity(entry, column, names, scale, digits) if entry else _Cell())
     return cells
 
 
@@ -185,6 +185,7 @@ def _number(text: str) -> _Cell:
     """A number with its unit; a very long one may break after a group of digits."""
     groups = text.split(",")
     shown = (r",\allowbreak{}" if len(groups) > 8 else ",").join(groups).replace(" ", "~")
+    shown = f"$-${shown[1:]}" if shown.startswith("-") else shown
     width = _width(text)
     return _Cell(shown, width, 2.2 if len(groups) > 8 else width)
 
@@ -196,7 +197,7 @@ def _width(text: str) -> float:
 
 def _heads(table: Table, scale: str) -> list[_Cell]:
     heads = []
-    for column in [*table.places, *table.quantities * len(table.models)]:
+    for column in [*table.places, *(column for _, columns in table.groups for column in columns)]:
         noun = unit(column, scale) if column in table.metrics and table.point is not None else ""
         text = table.headings.get(column, _HEADINGS.get(column, column)) + (f" [{noun}]" if noun else "")
         heads.append(
@@ -297,11 +298,14 @@ def _end(environment: str) -> str:
 def _head(table: Table, heads: Sequence[_Cell]) -> str:
     lines = [r"\toprule"]
     if len(table.models) > 1:
-        first, count = len(table.places), len(table.quantities)
-        over = [rf"\multicolumn{{{count}}}{{@{{}}c@{{}}}}{{{latex.name(model.name)}}}" for model in table.models]
+        over, rules, last = [], [], len(table.places)
+        for i, (name, columns) in enumerate(table.groups):
+            shown = latex.name(name) if i < len(table.models) else name
+            over.append(rf"\multicolumn{{{len(columns)}}}{{@{{}}c@{{}}}}{{{shown}}}")
+            rules.append(rf"\cmidrule(lr){{{last + 1}-{last + len(columns)}}}")
+            last += len(columns)
         lines.append(" & ".join([*("" for _ in table.places), *over]) + r" \\")
-        starts = [first + 1 + i * count for i in range(len(table.models))]
-        lines.append("".join(rf"\cmidrule(lr){{{start}-{start + count - 1}}}" for start in starts))
+        lines.append("".join(rules))
     lines.append(" & ".join(cell.text for cell in heads) + r" \\")
     return "\n".join([*lines, r"\midrule"])
 

@@ -13,7 +13,7 @@ from typing import Any
 from symflops.cost import UNITS
 from symflops.errors import one_line
 from symflops.export.conventions import CAPTION
-from symflops.export.table import PLACE, Entry, Line, Table
+from symflops.export.table import DIFFERENCE, PLACE, Entry, Line, Table, difference
 from symflops.grouping import grouped, renamed, short_names
 from symflops.tree import write
 from symflops.units import exact_number, printable, scaled, unit
@@ -25,21 +25,23 @@ def markdown(table: Table, *, short: bool = True, scale: str = "engineering", di
     """A table in GitHub's Markdown, with the legend of its symbols and what is counted below it."""
     names = short_names(table.free_symbols) if short else {name: name for name in table.free_symbols}
     header = [table.headings.get(column, column) for column in table.places]
-    for model in table.models:
-        prefix = f"{_code(model.name)} " if len(table.models) > 1 else ""
+    for i, (name, columns) in enumerate(table.groups):
+        prefix = "" if len(table.models) == 1 else f"{_code(name) if i < len(table.models) else name} "
         shown = scale if table.point is not None else "engineering"
-        header += [prefix + _heading(column, shown, table.headings) for column in table.quantities]
-    rules = ["---"] * len(table.places) + ["---:"] * len(table.quantities) * len(table.models)
+        header += [prefix + _heading(column, shown, table.headings) for column in columns]
+    rules = ["---"] * len(table.places) + ["---:"] * (len(header) - len(table.places))
 
     def cells(entries: Sequence[Entry | None]) -> list[str]:
-        return [_cell(entry, c, names, scale, digits) if entry else "" for entry in entries for c in table.quantities]
+        return [_cell(entry, c, names, scale, digits) if entry else "" for entry, c in table.cells(entries)]
 
     rows = [[*(_code(line.texts[c]) for c in table.places), *cells(line.entries)] for line in table.lines]
     place = ["**total**", *("" for _ in table.places)][: len(table.places)]
-    rows.append([*place, *cells([Entry(None, total, 1.0) for total in table.totals])])
+    rows.append([*place, *cells(table.sums)])
     lines = ["| " + " | ".join(row) + " |" for row in (header, rules, *rows)]
     named = ", ".join(_code(model.name) for model in table.models)
     notes = [f"Cost of {named}, {how(table)}. {escape(CAPTION)}"]
+    if table.difference:
+        notes.append(f"{DIFFERENCE}: {_code(table.models[1].name)} minus {_code(table.models[0].name)}.")
     if names:
         notes.append(
             "; ".join(_meaning(new, name, table) for name, new in sorted(names.items(), key=lambda p: p[1])) + "."
@@ -96,19 +98,29 @@ def _code(text: str) -> str:
 
 
 def comma_separated(table: Table, *, short: bool = False) -> str:
-    """One line per row and model, the model's name first where there are several, and a total for each model."""
+    """One line per row and model, the model's name first where there are several, and a total for each model.
+
+    What the second of two models costs more is in columns of its own, once for each row: in the second model's line,
+    or in the first one's where the second has none.
+    """
     names = _names(table, short)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     several = len(table.models) > 1
-    writer.writerow([*(["model"] if several else []), *table.columns])
+    more = [f"{DIFFERENCE}_{metric}" for metric in table.metrics] if table.difference else []
+    writer.writerow([*(["model"] if several else []), *table.columns, *more])
     for place, model in enumerate(table.models):
-        total = Line(("total",), "", "", ())
-        entries = [(line, line.entries[place]) for line in table.lines]
-        for line, entry in [*entries, (total, Entry(None, table.totals[place], 1.0))]:
+        total = Line(("total",), "", "", tuple(table.sums))
+        for line in (*table.lines, total):
+            entry = line.entries[place]
             if entry is not None:
                 cells = _data(line, entry, table, names)
                 texts = [_harmless(cells[c]) if c in PLACE else _in_brackets(cells[c]) for c in table.columns]
+                if more and (entry is line.entries[1] or line.entries[1] is None):
+                    compared = difference(*line.entries)
+                    texts += [_in_brackets(_datum(compared, metric, names)) for metric in table.metrics]
+                else:
+                    texts += ["" for _ in more]
                 writer.writerow([_harmless(model.name), *texts] if several else texts)
     return file.getvalue().removesuffix("\n")
 
@@ -149,9 +161,25 @@ def jsonable(table: Table, *, short: bool = False) -> str:
         "at": given,
         "conventions": CAPTION,
     }
+    if table.difference:
+        data[DIFFERENCE] = _differences(table, names)
     if short:
         data["legend"] = {new: name for name, new in names.items()}
     return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+def _differences(table: Table, names: Mapping[str, str]) -> dict[str, Any]:
+    """What the second model costs more than the first, row by row."""
+
+    def metrics(entries: Sequence[Entry | None]) -> dict[str, Any]:
+        return {metric: _datum(difference(*entries), metric, names) for metric in table.metrics}
+
+    layers = [
+        {c: line.texts[c] for c in table.places} | metrics(line.entries) | {"paths": list(line.paths)}
+        for line in table.lines
+    ]
+    first, second = (model.name for model in table.models)
+    return {"model": second, "minus": first, "layers": layers, "total": metrics(table.sums)}
 
 
 def _names(table: Table, short: bool) -> dict[str, str]:

@@ -18,6 +18,7 @@ from symflops.polynomial import Value
 
 PLACE = ("path", "class", "formula")  # columns that say where and what a row is
 COLUMNS = (*PLACE, "count", "share", *METRICS)
+DIFFERENCE = "difference"
 _NAMED = 4  # groups of paths that a label names before it says how many more paths there are
 _LISTED = 8  # names between braces
 
@@ -61,6 +62,7 @@ class Table:
     each: bool = False
     bound: Mapping[str, Any] = field(default_factory=dict)
     headings: Mapping[str, str] = field(default_factory=dict)  # of columns, in place of their usual ones
+    difference: bool = False  # beside two models, what the second one costs more than the first
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -77,6 +79,22 @@ class Table:
         return tuple(column for column in self.columns if column not in PLACE)
 
     @property
+    def groups(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The columns that stand together, below the name of a model or, of numbers alone, a heading."""
+        models = [(model.name, self.quantities) for model in self.models]
+        return [*models, (DIFFERENCE, self.metrics)] if self.difference else models
+
+    def cells(self, entries: Sequence[Entry | None]) -> list[tuple[Entry | None, str]]:
+        """The cells of a row after its place: each entry in each of its columns, by `groups`."""
+        found = [(entry, column) for entry in entries for column in self.quantities]
+        return found + [(difference(*entries), metric) for metric in self.metrics] if self.difference else found
+
+    @property
+    def sums(self) -> list[Entry]:
+        """The entries of the last row."""
+        return [Entry(None, total, 1.0) for total in self.totals]
+
+    @property
     def free_symbols(self) -> set[str]:
         """The symbols that some closed form in the table depends on."""
         shown: set[str] = set()
@@ -87,6 +105,18 @@ class Table:
         return shown
 
 
+def difference(first: Entry | None, second: Entry | None) -> Entry:
+    """What a row of the second model costs more than that of the first; what a model does not have costs nothing.
+
+    >>> difference(Entry(1, Cost.of(flops="3*h")), Entry(2, Cost.of(flops="h"))).cost.flops
+    -2*h
+    """
+    before, after = (entry.cost if entry else None for entry in (first, second))
+    if before is None or after is None:
+        return Entry(None, after or (before or Cost.of()) * -1)
+    return Entry(None, replace(after + before * -1, evaluated=before.evaluated and after.evaluated))
+
+
 def table(
     models: Sequence[Model],
     columns: Sequence[str],
@@ -95,12 +125,14 @@ def table(
     given: Mapping[str, Any] | None = None,
     depth: int | None = None,
     each: bool = False,
+    difference: bool | None = None,
 ) -> Table:
     """The table of some models' layers.
 
     `symbolic` keeps hidden_size and the like; without it the configs' numbers are in the closed forms. `given` are the
     values of run symbols; where they leave nothing open the cells are numbers. `depth` cuts the tree: what lies deeper
-    is in the row of its group. `each` gives the cost of one run in place of all.
+    is in the row of its group. `each` gives the cost of one run in place of all. `difference`: columns of what
+    the second of two models costs more than the first; unless somebody says otherwise, where the cells are numbers.
 
     >>> from symflops.model import load
     >>> made = table([load("llama-2-7b-hf")], ["path", "count", "flops"], depth=3)
@@ -118,6 +150,13 @@ def table(
         raise SymflopsError("a column is named twice")
     if not set(columns) & set(METRICS):
         raise SymflopsError(f"a table needs a metric among its columns: {', '.join(METRICS)}")
+    if difference and len(models) != 2:
+        raise SymflopsError(f"a difference is of two models, not of {len(models)}")
+    if difference and symbolic:
+        raise SymflopsError(
+            "a difference of closed forms needs the configs' numbers in them, since a symbol is another size in each "
+            "model: --numeric, or -B and -S"
+        )
     given = dict(given or {})
     wholes = [model.total(symbolic=symbolic) for model in models]
     numbers = bool(given) and all(whole.is_complete(given) for whole in wholes)
@@ -144,8 +183,10 @@ def table(
             entries.append(Entry(count, cell(found[0].cost) if each else together, share))
         some = next(found[0] for found in rows if found)
         lines.append(Line(paths, some.class_name, some.formula, tuple(entries)))
-    point = given if numbers else None
-    return Table(tuple(models), tuple(lines), totals, tuple(columns), point, each, {} if numbers else given)
+    point, bound = (given, {}) if numbers else (None, given)
+    if difference is None:
+        difference = numbers and len(models) == 2
+    return Table(tuple(models), tuple(lines), totals, tuple(columns), point, each, bound, difference=difference)
 
 
 def named(table: Table, rows: Mapping[str, str], columns: Mapping[str, str]) -> Table:
