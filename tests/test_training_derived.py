@@ -1,4 +1,4 @@
-"""A model derived in training mode against real training steps on small tensors (`trained.py`)."""
+"""A model derived in training mode against real training steps on small tensors (`benchmarks/trained.py`)."""
 
 from __future__ import annotations
 

@@ -25,13 +25,15 @@ EACH = {
     "tanh": 1, "tanh_backward": 3, "sigmoid_backward": 3,  # a square or a product, a difference, two products
     "silu_backward": 9,  # the sigmoid is 4; 1 - s, times x, plus 1, times s, times g
     "_softmax_backward_data": 4, "_log_softmax_backward_data": 4,  # two products (an exponential), a sum, a difference
-    "native_dropout_backward": 1, "leaky_relu_backward": 1,
+    "native_dropout_backward": 1, "leaky_relu_backward": 1, "elu_backward": 3, "softplus_backward": 5, "log": 1,
+    "log_sigmoid_backward": 5, "sub_": 1, "mul_": 1, "neg_": 1, "square": 1,
 }  # fmt: skip
 NOTHING = {
     "ones_like", "clone", "_to_copy", "new_zeros", "zeros", "slice_backward", "select_backward", "threshold_backward",
     "cat", "copy_", "zero_", "where", "masked_fill", "scatter", "index_select", "full", "zeros_like", "empty_like",
     "stack", "native_dropout", "sgn", "gt", "lt", "ge", "le", "logical_and", "arange", "fill_", "flip", "eq", "index",
-    "gather", "new_empty_strided", "_unsafe_view", "full_like", "constant_pad_nd", "sort", "detach",
+    "scalar_tensor", "masked_fill_", "bitwise_not", "logical_not", "roll", "sort", "unsqueeze", "empty", "new_full",
+    "view", "gather", "new_empty_strided", "_unsafe_view", "full_like", "constant_pad_nd", "detach",
 }  # fmt: skip
 
 
