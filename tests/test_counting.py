@@ -79,6 +79,25 @@ def test_it_is_what_pytorch_counts_at_every_batch(case: Any) -> None:
     assert found.formula.at(batch_size=5).matmul_flops == counted(module, *others)
 
 
+class Looking(nn.Module):
+    """Equal layers of which one's part is called once more, after all of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Sequential(nn.Linear(6, 10), nn.Linear(10, 6)) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return self.layers[1][0](x)  # type: ignore[index, no-any-return]
+
+
+def test_a_part_of_one_layer_that_runs_again_is_counted_once_more() -> None:
+    found = symflops.count(Looking(), torch.zeros(4, 6))
+    assert found.matmul_flops == 4 * (3 * 2 * (6 * 10 + 10 * 6) + 2 * 6 * 10)
+    assert found.parameters == 3 * (6 * 10 + 10 + 10 * 6 + 6)
+
+
 def test_modules_add_up_and_bytes_are_those_of_the_module() -> None:
     """One layer of 6 to 10 and back on 4 rows, float32. Read: 4*(4*6 + 6*10 + 10 + 4*10 + 10*6 + 6), and the 40 of the
     ReLU; written: 4*(4*10 + 4*10 + 4*6)."""

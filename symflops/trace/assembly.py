@@ -25,6 +25,7 @@ from symflops.trace.internals import storage_key
 from symflops.trace.layer_data import (
     Data,
     Runs,
+    copied,
     cost_data,
     full_name,
     merge_steps,
@@ -176,7 +177,7 @@ class Assembly:
         if first not in self.done:
             data, kept = self._layer(first), self.own_state(first)
             self.done[first] = (data or parameters_only(0)) | kept if kept else data
-        data = self.done[first]  # one for all repeats: nothing below changes layers in place
+        data = copied(self.done[first])  # one of equal layers may get a part that is called again outside of it
         return rerun(data, execution.path) if execution.is_rerun else data
 
     def _layer(self, execution: Execution) -> Data:

@@ -42,7 +42,8 @@ def without_places(layers: Data) -> Data:
         if "sub_layers" in data:
             data = {**data, "sub_layers": without_places(data["sub_layers"])}
         elif "tied" in data:
-            data = {**data, "tied": ".".join(p for p in data["tied"].split(".") if not p.isdigit())}
+            *above, last = data["tied"].split(".")  # the last may be a number that is no place of an equal layer
+            data = {**data, "tied": ".".join([*(p for p in above if not p.isdigit()), last])}
         result[name] = data
     return result
 
@@ -66,6 +67,8 @@ def with_owners(layers: Data) -> Data:
             elif "tied" in data:
                 wanted = data["tied"].split(".")
                 along = [p for p in paths if p == wanted] or [p for p in paths if _along(wanted, p)]
+                if wanted[-1].isdigit() and len(wanted) > 1:
+                    along = along or [p for p in paths if _along(wanted[:-1], p)]
                 owner = along[0] if along else None
                 if owner is None:
                     raise SymflopsError(f"no layer owns the weights that {name} shares with {data['tied']}")

@@ -67,6 +67,13 @@ def step_costs(data: Data) -> dict[str, Value]:
     return none_owned(found, 0) if "tied" in data else found
 
 
+def copied(data: Data) -> Data:
+    """A layer of its own, to which parts can be added."""
+    if "sub_layers" not in data:
+        return data
+    return {**data, "sub_layers": {name: copied(below) for name, below in data["sub_layers"].items()}}
+
+
 def rerun(data: Data, path: str) -> Data:
     """The layer of a module that ran before: its weights are those that are counted at `path`."""
     if "sub_layers" in data:
