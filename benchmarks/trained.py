@@ -28,6 +28,11 @@ EACH = {
     "native_dropout_backward": 1, "leaky_relu_backward": 1, "elu_backward": 3, "softplus_backward": 5, "log": 1,
     "log_sigmoid_backward": 5, "sub_": 1, "mul_": 1, "neg_": 1, "square": 1,
 }  # fmt: skip
+NORMS: dict[str, Callable[[torch.Tensor, Any], int]] = {  # how many means there are
+    "native_layer_norm_backward": lambda x, _: x.numel() // x.shape[-1],
+    "native_batch_norm_backward": lambda x, _: x.shape[1],
+    "native_group_norm_backward": lambda x, args: x.shape[0] * args[-2],
+}
 NOTHING = {
     "ones_like", "clone", "_to_copy", "new_zeros", "zeros", "slice_backward", "select_backward", "threshold_backward",
     "cat", "copy_", "zero_", "where", "masked_fill", "scatter", "index_select", "full", "zeros_like", "empty_like",
@@ -104,11 +109,12 @@ class _Every(TorchDispatchMode):
         if name == "convolution_backward":
             shapes = (t.shape for t in args[:3])
             return convolution_backward(*shapes, *args[3:]) + (args[0].numel() if args[-1][2] else 0)
-        if name == "embedding_dense_backward":
+        if name in ("embedding_dense_backward", "max_pool2d_with_indices_backward"):
             return ins[0].numel()
-        if name == "native_layer_norm_backward":  # of the input 10 and two quotients a row, weight 2, bias 1
-            each = sum(n * is_wanted for n, is_wanted in zip((10, 2, 1), args[-1], strict=True))
-            return each * ins[1].numel() + 2 * ins[1].numel() // ins[1].shape[-1]
+        if name in NORMS:  # normalised 2, of the input 8 and two quotients for each mean, weight 2, bias 1
+            of_input, of_weight, of_bias = args[-1]
+            each = 2 * (of_input or of_weight) + 8 * of_input + 2 * of_weight + of_bias
+            return each * ins[1].numel() + 2 * NORMS[name](ins[1], args) * of_input
         if name == "_scaled_dot_product_flash_attention_for_cpu_backward":
             batch, heads, queries, width = ins[1].shape
             pairs = batch * heads * queries * ins[2].shape[2]

@@ -11,7 +11,7 @@ import torch
 from small_configs import small_config
 from torch import nn
 from trained import Count, count
-from transformers import GPT2Config
+from transformers import BartConfig, GPT2Config, T5Config
 
 import symflops
 from symflops.algebra import from_text, substitute
@@ -173,9 +173,24 @@ class Convolved(nn.Module):
         return self.norm(nn.functional.relu(self.grouped(self.first(x))).transpose(1, 2))
 
 
+class Normed(nn.Module):
+    """Statistics of the batch, of which running averages are kept; a maximum; a transposed convolution."""
+
+    def __init__(self, channels: int = 12) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(channels, channels, 3, padding=1, bias=False)
+        self.batch = nn.BatchNorm1d(channels)
+        self.groups = nn.GroupNorm(3, channels)
+        self.wider = nn.ConvTranspose1d(channels, 6, 4, stride=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.silu(self.wider(self.groups(torch.relu(self.batch(self.first(x))))))
+
+
 @pytest.mark.parametrize(
     ("module", "fed", "shape"),
     [
+        (Normed(), "x: float[batch_size, 12, seq_len]", lambda b, s: (b, 12, s)),
         (Written(), "x: float[batch_size, seq_len, 24]", lambda b, s: (b, s, 24)),
         (Convolved(), "x: float[batch_size, 12, seq_len]", lambda b, s: (b, 12, s)),
     ],
@@ -185,9 +200,37 @@ def test_a_module_of_one_s_own_is_trained(module: nn.Module, fed: str, shape: Ca
     network = copy.deepcopy(module).to(torch.bfloat16).train()
     for batch, length in ((2, 7), (3, 11)):
         x = torch.randn(*shape(batch, length), dtype=torch.bfloat16)
-        there = count(lambda x=x: network(x), list(network.parameters()))
+        there = count(lambda x=x: network(x), [*network.parameters(), *network.buffers()])
         got = numbers(model, sums(model), batch_size=batch, seq_len=length)
         assert (got["matmul_flops"], got["flops"], got["saved_bytes"]) == there[1:]
+
+
+@pytest.mark.parametrize(
+    ("config", "fed"),
+    [
+        (
+            T5Config(d_model=48, d_kv=8, num_heads=6, num_layers=3, num_decoder_layers=3, d_ff=80, vocab_size=101),
+            {"input_ids": ("source_len", 13), "decoder_input_ids": ("target_len", 7)},
+        ),
+        (
+            BartConfig(
+                d_model=48, encoder_layers=2, decoder_layers=3, encoder_attention_heads=4, decoder_attention_heads=6,
+                encoder_ffn_dim=80, decoder_ffn_dim=72, vocab_size=101, max_position_embeddings=64,
+            ),
+            {"input_ids": ("source_len", 13), "decoder_input_ids": ("target_len", 7)},
+        ),
+    ],
+)  # fmt: skip
+def test_an_encoder_s_result_is_read_by_every_layer_of_the_decoder(config: Any, fed: dict[str, Any]) -> None:
+    """Its gradient is added up over all of them: once less than there are projections that read it."""
+    config.architectures = [type(config).__name__.removesuffix("Config") + "ForConditionalGeneration"]
+    model = symflops.derive(copy.deepcopy(config), attention="eager", training=True)
+    network = made(config)
+    given = {name: torch.randint(3, 99, (2, length)) for name, (_, length) in fed.items()}
+    weights = [*network.parameters(), *network.buffers()]
+    there = count(lambda: network(**given, use_cache=False).logits, weights)
+    got = numbers(model, sums(model), batch_size=2, **dict(fed.values()))
+    assert (got["matmul_flops"], got["flops"], got["saved_bytes"]) == there[1:]
 
 
 def test_an_operation_without_a_rule_for_its_backward_is_named() -> None:

@@ -42,8 +42,9 @@ class Autograd:
         self.unit = unit  # bytes per element
         self.known: dict[Any, Gradient] = {}
 
-    def gradient(self, step: Step, needs: Sequence[bool]) -> Gradient:
-        """What is done for a step where those of its arguments that it `needs` get gradients.
+    def gradient(self, step: Step, needs: Sequence[bool], used: Sequence[bool] = ()) -> Gradient:
+        """What is done for a step where those of its arguments that it `needs` get gradients, and those of its results
+        that are `used` have them; all unless it is said.
 
         Raises SymflopsError for an operation of the backward that no table knows.
         """
@@ -54,16 +55,18 @@ class Autograd:
         leaves, structure = tree_flatten((step.args, step.kwargs))
         key = key_of(step.function, leaves, structure)
         if key is None:
-            return self._tried(step, leaves, structure, needs)
-        key = (*key, tuple(needs), tuple(map(step.reads.index, step.reads)))
+            return self._tried(step, leaves, structure, needs, used)
+        key = (*key, tuple(needs), tuple(used), tuple(map(step.reads.index, step.reads)))
         if key not in self.known:
-            self.known[key] = self._tried(step, leaves, structure, needs)
+            self.known[key] = self._tried(step, leaves, structure, needs, used)
         return self.known[key]
 
-    def _tried(self, step: Step, leaves: list[Any], structure: Any, needs: Sequence[bool]) -> Gradient:
+    def _tried(
+        self, step: Step, leaves: list[Any], structure: Any, needs: Sequence[bool], used: Sequence[bool]
+    ) -> Gradient:
         places = iter(range(len(step.reads)))
         made: dict[int, torch.Tensor] = {}  # by serial number: an argument that is given twice is one tensor
-        used: dict[int, torch.Tensor] = {}
+        fed: dict[int, torch.Tensor] = {}
         given: list[Any] = []
         for leaf in leaves:
             if isinstance(leaf, torch.Tensor):
@@ -71,8 +74,8 @@ class Autograd:
                 serial = step.reads[place]
                 if serial not in made:
                     made[serial] = like(leaf).requires_grad_(needs[place])
-                    used[serial] = _Same.apply(made[serial]) if needs[place] else made[serial]
-                given.append(used[serial])
+                    fed[serial] = _Same.apply(made[serial]) if needs[place] else made[serial]
+                given.append(fed[serial])
             else:
                 given.append(leaf)
         packed: list[torch.Tensor] = []
@@ -85,14 +88,14 @@ class Autograd:
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             outs = tensors_of(step.function(*args, **kwargs))
         memory = {storage_key(t): len(step.reads) + i for i, t in reversed(list(enumerate(outs)))}
-        memory |= {storage_key(used[s]): i for i, s in reversed(list(enumerate(step.reads)))}
+        memory |= {storage_key(fed[s]): i for i, s in reversed(list(enumerate(step.reads)))}
         taken = tuple(t.requires_grad for t in outs)
         wanted = [s for s, t in made.items() if t.requires_grad]
         if not any(taken) or not wanted:
             return Gradient(NOTHING, frozenset(), (False,) * len(step.reads), taken)
         copies = {storage_key(t): t for t in packed if storage_key(t) not in memory}
         copied = add(0, *(self._bytes(t) for t in copies.values()))
-        ends = [t for t in outs if t.requires_grad]
+        ends = [t for i, t in enumerate(outs) if t.requires_grad and (not used or used[i])]
         with _Counter(self.quantities) as counter:
             found = torch.autograd.grad(ends, [made[s] for s in wanted], [like(t) for t in ends], allow_unused=True)
         got = {s for s, g in zip(wanted, found, strict=True) if g is not None}

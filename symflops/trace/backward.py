@@ -13,7 +13,7 @@ import torch
 
 from symflops.errors import SymflopsError
 from symflops.gradients import PASSED_ON, SAVED
-from symflops.polynomial import Value, add, multiply, negate
+from symflops.polynomial import Value, add, multiply
 from symflops.trace.autograd import NOTHING, Autograd, Gradient, sum_of
 from symflops.trace.internals import storage_key
 from symflops.trace.kept import Kept, first_of
@@ -39,7 +39,7 @@ class Backward:
         own = Autograd(recorder.quantities, lambda dtype: recorder.unit(dtype, "temporary"))
         self.autograd: Autograd = own if whole is None else whole.autograd
         self.work: dict[Operation, Work] = {}
-        self.used_again: Value = 0  # FLOPs of adding up gradients of weights that a layer uses again
+        self.used_again: Value = 0  # FLOPs of adding up gradients of what equal layers share, but for the first
         self.needs: dict[int, bool] = {}  # whether a tensor has a gradient, by serial number
         self.of_weights: set[int] = set()  # tensors that come of weights alone
         self.dirty: set[int] = set()  # memory that something with a gradient was written into
@@ -120,6 +120,10 @@ class Backward:
             if not into and not reached.intersection(step.writes):
                 continue
             if step in self.gradients:
+                used = [serial in reached for serial in step.writes]
+                if any(used) and any(t and not u for t, u in zip(self.gradients[step].taken, used, strict=True)):
+                    needs = self.gradients[step].given
+                    self.gradients[step] = self.autograd.gradient(step, needs, used)
                 steps.append(step)
                 given: Sequence[bool] = self.gradients[step].given
             else:
@@ -144,13 +148,14 @@ class Backward:
             if step.operation is not None:
                 homes[step] = step.operation
                 later |= {storage_key(t): step.operation for t in step.tensors}
-            elif found := [later[key] for t in step.results if (key := storage_key(t)) in later]:
-                homes[step] = found[0]
+            elif step.repeated is None:
+                found = [later[key] for t in step.results if (key := storage_key(t)) in later]
+                homes |= {step: found[0]} if found else {}
         earlier: dict[int, Operation] = {}
         for step in steps:
             if step.operation is not None:
                 earlier |= {storage_key(t): step.operation for t in step.results}
-            elif step not in homes:
+            elif step not in homes and step.repeated is None:
                 found = [earlier[key] for t in step.results if (key := storage_key(t)) in earlier]
                 homes |= {step: found[0]} if found else {}
         return homes
@@ -167,20 +172,22 @@ class Backward:
         self.work[home] = sum_of(self.work.get(home, NOTHING), work)
 
     def _add_up(self) -> None:
-        """A gradient that comes from several steps is added up, once for each but the last that reads the tensor."""
-        every = self.steps
-        read = {s: t for step in every for s, t in zip(step.reads, step.tensors, strict=True)}
-        makers = {s: step for step in every if step in self.homes for s in step.writes}
+        """A gradient that comes from several steps is added up, once less than there are steps. Of a tensor that
+        several equal layers read, each adds what it has, and outside of them one is added for each but the first."""
+        read = {s: t for step in self.steps for s, t in zip(step.reads, step.tensors, strict=True)}
+        every: dict[Execution, set[Operation]] = {f: set(every_operation(f)) for f in map(first_of, self.repeats)}
         for serial, steps in self.readers.items():
             size = product(self.recorder.quantities.shape(read[serial].shape))
-            for step in steps[:-1]:
-                if step.repeated is None:
-                    self._add(step, Work(size))
-            if steps[-1].repeated is not None and steps[0].repeated is None and serial in makers:
-                # Each of the layers that read it adds as often as the first one does: the last of them once less.
-                self._add(makers[serial], Work(negate(size)))
-        for again in (one for one in self.repeats if one.is_rerun):
-            inside = set(every_operation(first_of(again)))
+            inside = set().union(*(every[first_of(step.repeated)] for step in steps if step.repeated is not None))
+            own = [step for step in steps if step.repeated is None]
+            beside = [step for step in own if inside and self.homes[step] not in inside]
+            within = [step for step in own if step not in beside]
+            for step in (*within[:-1], *(beside if within else beside[:-1])):
+                self._add(step, Work(size))
+            again = len(steps) - len(own) - (not own)
+            self.used_again = add(self.used_again, multiply(again, size))
+        for rerun in (one for one in self.repeats if one.is_rerun):
+            inside = every[first_of(rerun)]
             of_layer = [s for s, readers in self.readers.items() if any(self.homes.get(r) in inside for r in readers)]
             weights = {storage_key(read[s]): read[s] for s in of_layer if self._is_weight(read[s])}
             shapes = (self.recorder.storages[key].elements for key in weights)

@@ -222,9 +222,14 @@ def _group_norm(call: Call) -> Work:
 
 
 def _batch_norm(call: Call) -> Work:
-    """With running statistics: subtract and scale per element, eps and rsqrt per channel; weight and bias."""
+    """With running statistics: subtract and scale per element, eps and rsqrt per channel; weight and bias. In training
+    the mean and the variance of each channel before that, as of a layer norm, and a running average of either, 3 each,
+    of a variance that is scaled once more."""
     affine = sum(a is not None for a in call.args[1:3])
-    return Work(add(multiply(2 + affine, product(call.outputs[0])), multiply(2, call.outputs[0][1])))
+    by_batch = "no_training" not in call.name and call.args[-3] is True
+    tracked = by_batch and len(call.args) == 8 and call.args[3] is not None
+    each, channel = (5, 2 + 7 * tracked) if by_batch else (2, 2)
+    return Work(add(multiply(each + affine, product(call.outputs[0])), multiply(channel, call.outputs[0][1])))
 
 
 def _pooling(call: Call) -> Work:
@@ -266,6 +271,7 @@ RULES: dict[str, Callable[[Call], Work]] = {
     "native_layer_norm": _layer_norm, "_fused_rms_norm": _rms_norm, "native_group_norm": _group_norm,
     "_weight_norm_interface": _weight_norm,
     "_native_batch_norm_legit_no_training": _batch_norm, "native_batch_norm": _batch_norm,
+    "_native_batch_norm_legit": _batch_norm,
     "avg_pool1d": _pooling, "avg_pool2d": _pooling, "avg_pool3d": _pooling, "max_pool2d_with_indices": _pooling,
     "max_pool1d": _pooling, "_adaptive_avg_pool2d": _adaptive_pooling, "upsample_bilinear2d": _bilinear,
     "linalg_solve_triangular": _triangular, "triangular_solve": _triangular,
