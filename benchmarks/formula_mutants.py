@@ -21,6 +21,7 @@ from typing import Any
 from symflops.algebra import from_tree
 from symflops.errors import SymflopsError
 from symflops.formula import Formula, formula_names, load_formula
+from symflops.gradients import TABLES
 from symflops.tree import Tree, fold, read, write
 
 EQUIVALENT = Path(__file__).parent / "equivalent_mutants.toml"
@@ -72,7 +73,9 @@ def number(tree: Tree, given: Mapping[str, Any], defaults: Mapping[str, Tree]) -
 def survivors(formula: Formula) -> tuple[int, list[str]]:
     """How many mutants a formula has, and those that its cases do not tell from it, as `key: text`."""
     words = {*formula.args, *_BYTES}
-    texts = {**formula.texts, "state": formula.state} if formula.state != "0" else formula.texts
+    texts = {**formula.texts, "state": formula.state} if formula.state != "0" else dict(formula.texts)
+    texts |= {f"{table}.{key}": text for table, of in formula.backwards.items() for key, text in of.items()}
+    cases = [_flat(case) for case in formula.cases]
     costs = {key: read(text) for key, text in texts.items()}
     defaults = {**_RUN, **{name: read(text) for name, text in formula.defaults.items()}}
     tried, left = 0, []
@@ -86,7 +89,7 @@ def survivors(formula: Formula) -> tuple[int, list[str]]:
             try:
                 seen = any(
                     number(mutated if key == name else costs[key], case["args"], changed) != case[key]
-                    for case in formula.cases
+                    for case in cases
                     for key in (costs if name in formula.defaults else (name,))
                     if key in case
                 )
@@ -95,6 +98,12 @@ def survivors(formula: Formula) -> tuple[int, list[str]]:
             if not seen:
                 left.append(f"{name}: {write(mutated)}")
     return tried, left
+
+
+def _flat(case: Mapping[str, Any]) -> dict[str, Any]:
+    """A case whose tables are numbers of their own, such as `backward.flops`."""
+    tables = {f"{table}.{key}": number for table in TABLES for key, number in case.get(table, {}).items()}
+    return {**{key: value for key, value in case.items() if key not in TABLES}, **tables}
 
 
 def _is_same(a: Tree, b: Tree) -> bool:

@@ -251,6 +251,7 @@ def answers() -> dict[str, Any]:
         "formula": symflops.load_formula("linear"),
         "hardware": symflops.load_hardware("h100-sxm"),
         "answer": answer,
+        "memory": symflops.memory(model),
         "comparison": symflops.compare("gpt2", "bert-base", batch_size=1),
         "regimes": symflops.regimes("gpt2", batch_size=1),
         "roofline": symflops.roofline("gpt2", "h100-sxm", batch_size=1, seq_len=128),
@@ -348,6 +349,15 @@ def calls(r: random.Random) -> dict[str, list[Callable[[], Any]]]:
         "generation": [lambda: symflops.generation(which, symbolic=some(True))],
         "Component": [lambda: made["components"][0].cost.at(**sizes)],
         "by_component": [lambda: symflops.by_component(which, symbolic=some(True))],
+        "count": [lambda: symflops.count(some("gpt2"), some(3))],
+        "Count": [lambda: repr(symflops.Count)],
+        "training": [
+            lambda: symflops.training(
+                some("gpt2", model), some("adam", "sgd"), some("none", "layers:2"), some("*", "*.c_attn"), some(True)
+            )
+        ],
+        "memory": [lambda: symflops.memory(which, symbolic=some(True)), lambda: symflops.memory(which, **sizes)],
+        "Memory": [lambda: made["memory"].text(some("weights", "peak")), lambda: repr(made["memory"])],
         "kv_cache": [lambda: symflops.kv_cache(which, symbolic=some(True))],
         "load_formula": [lambda: symflops.load_formula(some("linear", "sdpa"))],
         "load_hardware": [lambda: symflops.load_hardware(some("h100-sxm", hardware))],

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from symflops.analysis.regimes import Regimes, regimes
     from symflops.analysis.roofline import Roofline, roofline
     from symflops.analysis.solution import Answer, Solution, solve
+    from symflops.analysis.trained import training
     from symflops.cost import METRICS, Cost, Sweep
     from symflops.errors import SymflopsError
     from symflops.expr import parse, symbol, unparse
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from symflops.hardware import Hardware, hardware_names, load_hardware
     from symflops.layer import Layer
     from symflops.model import Model, Row, Rows, model_names
-    from symflops.passes.training import training
     from symflops.reference import verify
     from symflops.source import derive, load
     from symflops.verification import Verdict
@@ -78,7 +78,7 @@ _NAMES = {
     "analysis.counting": "Count count",
     "analysis.generation": "generation kv_cache",
     "analysis.memory": "Memory memory",
-    "passes.training": "training",
+    "analysis.trained": "training",
     "analysis.comparison": "Comparison compare",
     "hardware": "Hardware hardware_names load_hardware",
     "analysis.roofline": "Roofline roofline",

@@ -169,6 +169,7 @@ PRINTING: dict[str, tuple[str, ...]] = {
     "generation": ("gpt2", "--prompt-len", "2", "--new-tokens", "2"),
     "compare": ("gpt2", "llama-2-7b-hf"),
     "roofline": ("gpt2", "--hardware", "h100-sxm"),
+    "memory": ("gpt2",),
     "hardware": (),
     "verify": ("2*seq_len", "--against", "3*seq_len"),
     "derive": ("--help",),

@@ -14,6 +14,7 @@ from transformers.activations import ACT2CLS
 
 from symflops.cost import METRICS
 from symflops.formula import Formula, formula_for_class, formula_names, load_formula
+from symflops.gradients import FROZEN, KEYS, TABLES
 from symflops.numeric import evaluate, with_defaults
 
 pytestmark = pytest.mark.torch
@@ -55,10 +56,25 @@ def test_cases_hold(formula: Formula) -> None:
     assert len(formula.cases) >= 2
     for case in formula.cases:
         expected = {metric: case[metric] for metric in METRICS if metric in case}
-        assert expected.keys() >= {"flops"}
-        assert set(case) <= {"args", "from", "state", *METRICS}
+        assert expected.keys() >= {"flops"} or case.keys() & set(TABLES)
+        assert set(case) <= {"args", "from", "state", *METRICS, *TABLES}
         numbers = run(formula, case["args"])
         assert {metric: numbers[metric] for metric in expected} == expected, case
+
+
+@pytest.mark.parametrize("formula", [f for f in FORMULAS if f.backwards], ids=lambda f: f.name)
+def test_cases_of_the_backward_hold(formula: Formula) -> None:
+    for table in formula.backwards:
+        cases = [case for case in formula.cases if table in case]
+        assert cases, table
+        for case in cases:
+            args = {name: value for name, value in case["args"].items() if name in formula.args}
+            symbols = {name: value for name, value in case["args"].items() if name not in formula.args}
+            values = formula.gradients(args, frozen=table == FROZEN)
+            assert values is not None
+            assert set(case[table]) <= set(KEYS)
+            numbers = {key: evaluate(values[key], with_defaults({**symbols})) for key in case[table]}
+            assert numbers == case[table], case
 
 
 @pytest.mark.parametrize("name", [formula.name for formula in FORMULAS if formula.state != "0"])
@@ -79,7 +95,8 @@ def test_cases_cover_every_metric(formula: Formula) -> None:
 
 @every_formula
 def test_every_argument_is_used(formula: Formula) -> None:
-    used = set(re.findall(r"\w+", " ".join([*formula.texts.values(), *formula.defaults.values()])))
+    backward = [text for table in formula.backwards.values() for text in table.values()]
+    used = set(re.findall(r"\w+", " ".join([*formula.texts.values(), *formula.defaults.values(), *backward])))
     assert formula.args.keys() <= used or formula.name == "identity"
 
 

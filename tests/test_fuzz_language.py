@@ -28,7 +28,7 @@ def test_every_public_name_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(8):
         made = fuzz.calls(fuzz.Texts(i).random)
         assert set(made) == set(symflops.__all__)
-        for name in sorted(made.keys() - {"derive"}):  # needs the extra hf; sorted: each call draws at random
+        for name in sorted(made.keys() - {"derive", "count"}):  # need the extra hf; sorted: each call draws at random
             for k, use in enumerate(made[name]):
                 assert (fuzz.tried(use), name, k, i) == ("", name, k, i)
                 tried += 1

@@ -58,7 +58,7 @@ def test_a_step_is_forward_backward_and_the_optimizer_s() -> None:
         *(f"forward.{p}" for p in ("embed", "layers.up", "layers.down", "head", "loss")),
         *(f"backward.{p}" for p in ("embed", "layers.up", "layers.down", "head", "loss")), "optimizer",
     ]  # fmt: skip
-    assert step.notes[0] == "a step of training: adamw in mixed precision"
+    assert step.notes == ("a step of training: adamw in mixed precision", "the loss is cross entropy of head")
 
 
 def test_frozen_weights_have_no_gradient_and_what_comes_before_the_first_trained_one_no_backward() -> None:
@@ -68,7 +68,7 @@ def test_frozen_weights_have_no_gradient_and_what_comes_before_the_first_trained
     at = {"batch_size": B, "h": H, "i": I, "V": V}
     flops = [evaluate(cost.value("matmul_flops"), at) for cost in costs.values()]
     assert flops == [2 * B * H * I, 4 * B * H * I, 4 * B * H * V, 0]
-    assert step.notes[1] == "all of the first one of layers has a backward, as the others have"
+    assert step.notes[2] == "all of the first one of layers has a backward, as the others have"
     memory = symflops.memory(step, batch_size=B)
     trained = L * H * I + H * V
     assert (memory.gradients, memory.optimizer) == (2 * trained, 12 * trained)
@@ -80,6 +80,11 @@ def test_a_tied_head_is_one_weight() -> None:
     step = symflops.training(symflops.load(data))
     assert step.total().at(batch_size=B).parameters == WEIGHTS - H * V
     assert symflops.memory(step, batch_size=B).optimizer == 12 * (WEIGHTS - H * V)
+    for patterns in ("embed", "head"):  # a weight that both use is trained for both
+        one = symflops.training(symflops.load(data), trainable=patterns)
+        assert symflops.memory(one, batch_size=B).optimizer == 12 * V * H
+        backward = {p.path: p.layer.cost.value("matmul_flops") for p in one.places() if p.path.startswith("backward.h")}
+        assert evaluate(backward["backward.head"], {"batch_size": B, "h": H, "V": V}) == 4 * B * H * V
     again = symflops.load(json.loads(step.dumps()))
     assert (again.dumps(), again.plan) == (step.dumps(), step.plan)
 
@@ -118,9 +123,21 @@ def test_layers_that_are_recomputed_keep_what_they_pass_on() -> None:
     assert memory.saved == outside + L * 2 * B * H
     inside = 2 * B * (H + I)
     assert memory.working_set >= inside
+    assert step.notes[2] == "run once more: layers"
     groups = symflops.memory(symflops.training(model, recompute="layers:3"), batch_size=B)
     assert groups.saved == outside + 2 * B * H
     assert groups.working_set == max(memory.working_set, 3 * inside)
+
+
+def test_a_layer_that_stands_once_beside_repeated_ones_of_its_class_is_recomputed() -> None:
+    data = network().to_dict()
+    layer = data["layers"]["layers"]
+    first = {"class": "Block", "sub_layers": layer["sub_layers"], "output_bytes": layer["output_bytes"]}
+    data["layers"]["layers"] = {"sub_layers": {"first": first, "later": {**first, "repeat": "L - 1"}}}
+    step = symflops.training(symflops.load(data), recompute="layers")
+    assert step.total().at(batch_size=B).matmul_flops == 4 * (2 * B * L * 2 * H * I) + 3 * (2 * B * H * V)
+    assert step.notes[2] == "run once more: layers.first, layers.later"
+    assert symflops.memory(step, batch_size=B).saved == 8 * B + 2 * B * H + (4 * B * V + 8 * B + 4) + L * 2 * B * H
 
 
 @pytest.mark.parametrize(
@@ -192,7 +209,8 @@ def test_on_the_command_line(tmp_path: Any, run: Run, refuse: Run) -> None:
     path.write_text(network().dumps())
     cost = symflops.training(network()).total().at(batch_size=B)
     status, text, notes = run("total", str(path), "--training", "-B", "7", "--metric", "flops")
-    assert (status, notes) == (0, "note: net training: a step of training: adamw in mixed precision\n")
+    said = ["a step of training: adamw in mixed precision", "the loss is cross entropy of head"]
+    assert (status, notes.splitlines()) == (0, [f"note: net training: {text}" for text in said])
     assert f"{cost.flops:,}" in text
     asked = ("memory", str(path), "--training", "-B", "7", "--format", "json", "--reserve", "1k")
     data = json.loads(run(*asked)[1])

@@ -65,7 +65,9 @@ class Memory:
 
     def text(self, kind: str) -> str:
         """One kind as a number with its unit, or as a closed form."""
-        value = self.kinds[kind]
+        value = self.kinds.get(kind) if isinstance(kind, str) else None
+        if value is None:
+            raise SymflopsError(f"no kind of memory {str(kind)[:60]!r}{nearest(str(kind), KINDS)}")
         if self.is_evaluated and isinstance(value, int):
             return f"{value:,} byte, {scaled(value, 'read_bytes')}"
         return write(grouped(value))
@@ -195,6 +197,8 @@ def _training(model: Model, numbers: Mapping[str, int]) -> Found:
     gradient = multiply(symbol("weight_bytes"), count)
     state = optimizers.named(plan.optimizer).state(count, plan.mixed)
     notes = [_NOT_COUNTED]
+    if any(p.layer.is_basic and p.layer.backward is None and p.path != "loss" for p in places(forward)):
+        notes.append("at most so much is saved: of a tensor that several layers keep, each formula counts its own")
     if len(taught) < sum(p.layer.is_basic and p.layer.cost.value("parameters") != 0 for p in places(forward)):
         notes.append("at most so much is saved: what frozen layers keep for others is counted as if all were trained")
     kinds = dict.fromkeys(KINDS, 0) | {
@@ -217,7 +221,7 @@ class _Kept:
         total: Value = 0
         for part in parts:
             where = f"{path}.{part.name}" if path else part.name
-            if self.recompute.is_unit(part):
+            if self.recompute.is_unit(part, parts):
                 total = add(total, multiply(part.repeat, self._unit(part, where)))
             elif part.layer.is_basic:
                 total = add(total, multiply(part.repeat, self._leaf(part.layer, where)[SAVED]))

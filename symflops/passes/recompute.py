@@ -42,16 +42,31 @@ class Recompute:
             raise SymflopsError(f"recompute {str(text)[:60]!r}: a group has at least one layer")
         return Recompute(kind, size)
 
-    def is_unit(self, part: Part) -> bool:
-        """Whether a part is recomputed as a whole."""
+    def is_unit(self, part: Part, beside: tuple[Part, ...]) -> bool:
+        """Whether a part is recomputed as a whole: layers are what is repeated, and what stands `beside` in the same
+        list: those of the same class, and those that are numbered."""
         if self.kind == "attention":
             return part.layer.is_basic and is_attention(part)
-        return self.kind == "layers" and not part.layer.is_basic and part.repeat != 1
+        if self.kind != "layers" or part.layer.is_basic:
+            return False
+        layers = {p.layer.class_name for p in beside if not p.layer.is_basic and (p.repeat != 1 or p.name.isdigit())}
+        return (
+            part.repeat != 1 or part.name.isdigit() or (bool(part.layer.class_name) and part.layer.class_name in layers)
+        )
+
+    def units(self, parts: tuple[Part, ...], path: str = "") -> Iterator[tuple[str, Part]]:
+        """The parts that are recomputed as a whole, with their places."""
+        for part in parts:
+            where = f"{path}.{part.name}" if path else part.name
+            if self.is_unit(part, parts):
+                yield where, part
+            else:
+                yield from self.units(part.layer.parts, where)
 
     def tree(self, parts: tuple[Part, ...]) -> Iterator[Part]:
         """What is run once more, in its place in the tree."""
         for part in parts:
-            if self.is_unit(part):
+            if self.is_unit(part, parts):
                 yield replace(part, layer=without_weights(part.layer))
             elif below := tuple(self.tree(part.layer.parts)):
                 yield replace(part, layer=Layer(part.layer.class_name, parts=below))

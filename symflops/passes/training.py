@@ -62,7 +62,7 @@ class _Training:
         self.plan, self.source = plan, model
         self.optimizer = optimizers.named(plan.optimizer)
         self.recompute = Recompute.of(plan.recompute)
-        self.loss = loss(model)
+        self.logits, self.loss = loss(model)
         self.parts = (*model.root.parts, *([Part("loss", self.loss)] if self.loss is not None else []))
         self.trained = trained(self.parts, plan.trainable)
         self.interned = Interned()
@@ -81,14 +81,18 @@ class _Training:
             Part(BACKWARD, backward),
             Part(STEP, self._step()),
         ]
-        notes = [f"a step of training: {self.plan.sentence()}", *self.source.notes]
+        what = (
+            "none: the model does not end in a linear layer" if self.loss is None else f"cross entropy of {self.logits}"
+        )
+        notes = [f"a step of training: {self.plan.sentence()}", f"the loss is {what}"]
+        if again:
+            paths = (path for path, _ in self.recompute.units(self.source.root.parts))
+            notes.append(f"run once more: {', '.join(paths)}")
         if self.early and self.plan.trainable != ALL:
-            notes.insert(1, f"all of the first one of {self.early} has a backward, as the others have")
-        if self.loss is None:
-            notes.insert(1, "no loss is counted: the model does not end in a linear layer")
+            notes.append(f"all of the first one of {self.early} has a backward, as the others have")
         return replace(
             self.source, root=Layer(parts=tuple(parts)), name=f"{self.source.name} training", plan=self.plan,
-            about=f"a step of training; {self.source.about}", derived_from="", notes=tuple(notes),
+            about=f"a step of training; {self.source.about}", derived_from="", notes=(*notes, *self.source.notes),
         )  # fmt: skip
 
     def _backward(self, parts: tuple[Part, ...], path: str) -> Iterator[Part]:
@@ -152,6 +156,10 @@ def trained(parts: tuple[Part, ...], patterns: str) -> frozenset[str]:
         found |= matched
     if not found:
         raise SymflopsError("no layer is trained")
+    for place in owners:  # a weight that several layers use is trained in all of them
+        owner = place.layer.tied.removeprefix(f"{FORWARD}.")
+        if owner and (owner in found or place.path in found):
+            found |= {owner, place.path}
     return frozenset(found)
 
 
@@ -160,17 +168,17 @@ def _above(path: str) -> list[str]:
     return [".".join(words[: i + 1]) for i in range(len(words))]
 
 
-def loss(model: Model) -> Layer | None:
-    """The cross entropy of the logits of a model that ends in a linear layer; None for any other."""
-    last: Layer | None = None
+def loss(model: Model) -> tuple[str, Layer | None]:
+    """The cross entropy of what a model ends in, where that is a linear layer, whose path it gives; None for others."""
+    last: Place | None = None
     for place in model.places():
         if place.layer.is_basic and any(place.layer.cost.value(m) != 0 for m in ("flops", "write_bytes")):
-            last = place.layer
-    if last is None or last.formula is None or last.formula.name != "linear":
-        return None
-    args = dict(last.args)
+            last = place
+    if last is None or last.layer.formula is None or last.layer.formula.name != "linear":
+        return "", None
+    args = dict(last.layer.args)
     named = {"N": args["N"], "num_classes": args["out_features"]}
-    return Layer(formula=load_formula(LOSS), args=tuple(named.items()))
+    return last.path, Layer(formula=load_formula(LOSS), args=tuple(named.items()))
 
 
 def _with_tie(part: Part) -> Part:

@@ -23,7 +23,7 @@ POINTWISE = {
     "elu_backward": 3,  # g*exp(x)*scale
     "leaky_relu_backward": 1, "hardsigmoid_backward": 1, "hardswish_backward": 3, "native_dropout_backward": 1,
     "threshold_backward": 0, "hardtanh_backward": 0, "slice_backward": 0, "select_backward": 0, "diagonal_backward": 0,
-    "glu_backward": 8, "logit_backward": 3, "_prelu_kernel_backward": 2,
+    "logit_backward": 3, "_prelu_kernel_backward": 2,
 }  # fmt: skip
 # Added into the result: per element of the gradient.
 ACCUMULATIONS = frozenset([
@@ -54,6 +54,11 @@ def _accumulates(call: Call) -> bool:
 def _softmax(call: Call) -> Work:
     """y*g - y*sum(y*g): two products, a sum and a difference. Of the logarithm: g - exp(y)*sum(g)."""
     return Work(multiply(4, product(call.outputs[0])))
+
+
+def _glu(call: Call) -> Work:
+    """Per element of the gradient: a sigmoid s (4), s*g, and (1 - s)*s*g*a."""
+    return Work(multiply(9, product(call.inputs[0])))
 
 
 def _gelu(call: Call) -> Work:
@@ -137,6 +142,7 @@ def _weight_norm(call: Call) -> Work:
 
 RULES: dict[str, Callable[[Call], Work]] = {
     "_softmax_backward_data": _softmax, "_log_softmax_backward_data": _softmax, "gelu_backward": _gelu,
+    "glu_backward": _glu,
     "native_layer_norm_backward": _layer_norm, "_fused_rms_norm_backward": _rms_norm,
     "native_group_norm_backward": _group_norm, "native_batch_norm_backward": _batch_norm,
     "convolution_backward": _convolution, "avg_pool2d_backward": _pooling, "avg_pool3d_backward": _pooling,

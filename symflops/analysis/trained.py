@@ -1,0 +1,37 @@
+"""A step of training of whatever names a model."""
+
+from __future__ import annotations
+
+from symflops.calling import such_as
+from symflops.errors import expect
+from symflops.model import Model
+from symflops.passes import training as passes
+from symflops.plan import ALL
+from symflops.source import ModelLike, load
+
+
+@such_as('training("llama-2-7b-hf")', 'training(model, optimizer="sgd", recompute="layers")')
+def training(
+    model: ModelLike, optimizer: str = "adamw", recompute: str = "none", trainable: str = ALL, mixed: bool = True
+) -> Model:
+    """A training step of a model, as a model: parts `forward`, `recompute`, `backward` and `optimizer`.
+
+    `model` is what `load` takes; a config is derived in training mode. `optimizer` is adamw, adam or sgd (with
+    momentum). `recompute` is "none", "attention", "layers", or "layers:k" for groups of k layers. `trainable` are
+    patterns of layers, by commas; the weights of the others are frozen. With `mixed`, a step is done on a copy of the
+    weights in float32, beside its moments in float32; the weights themselves and gradients have `weight_bytes`,
+    activations `dtype_bytes`. Where a model ends in a linear layer, the loss is the cross entropy of what that gives.
+
+    >>> step = training("llama-2-7b-hf")
+    >>> [part.name for part in step.root.parts]
+    ['forward', 'backward', 'optimizer']
+    >>> forward = load("llama-2-7b-hf").total().at(batch_size=1, seq_len=2048).matmul_flops
+    >>> round(step.total().at(batch_size=1, seq_len=2048).matmul_flops / forward, 3)  # scores are made once more
+    3.038
+
+    Raises SymflopsError for a layer of which nothing says what its backward costs, and for what is trained already.
+    """
+    for name, value in (("optimizer", optimizer), ("recompute", recompute), ("trainable", trainable)):
+        expect(value, str, f"{name} to be a text")
+    expect(mixed, bool, "mixed to be True or False")
+    return passes.training(load(model, training=True), optimizer, recompute, trainable, mixed)
