@@ -274,6 +274,7 @@ def test_a_question_as_a_whole_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> N
         symflops.compare("gpt2", "(seq_len + batch_size)**999*2", by="batch_size")
 
 
+@pytest.mark.slow
 def test_a_model_file_as_a_whole_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty texts of a quarter of a second each; of more layers it is more."""
     monkeypatch.setattr(deadline, "CALL", 0.1)

@@ -17,6 +17,7 @@ every_formula = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @every_formula
 def test_every_mutant_is_seen_by_a_case(formula: Formula) -> None:
     tried, left = survivors(formula)

@@ -94,6 +94,7 @@ def sympy_lengths(text: str) -> dict[str, int]:
     return {way: len(str(form)) for way, form in ways.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", model_names())
 def test_no_total_is_longer_than_sympy_writes_it(name: str) -> None:
     model = load(name)

@@ -507,6 +507,7 @@ def test_the_program_of_every_model_gives_the_numbers_of_at(name: str, tmp_path:
 # ---------------------------------------------------------------------------------------------------------- the command
 
 
+@pytest.mark.slow
 def test_pages_are_small_and_always_the_same(tmp_path: Path) -> None:
     for name in symflops.model_names():
         assert len(text_of(symflops.load(name), symflops.load(MIXTRAL)).encode()) < 500_000
