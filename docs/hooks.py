@@ -42,9 +42,9 @@ def commands() -> str:
 def command_names() -> Iterator[str]:
     import typer.main
 
-    from symflops.cli import app
+    from symflops.cli import application
 
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(application())
     for name, command in group.commands.items():  # type: ignore[attr-defined] # a group has commands
         yield from (
             (f"{name} {inner}" for inner in getattr(command, "commands", {}))

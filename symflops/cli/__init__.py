@@ -31,7 +31,7 @@ _NAMES = (*COMMANDS, "agent")
 _UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
 
 
-def _application(names: Collection[str]) -> typer.Typer:
+def application(names: Collection[str] = _NAMES) -> typer.Typer:
     """The command line with these commands. Their modules are imported: a total needs no other command's."""
     app = typer.Typer(
         name="symflops",
@@ -90,8 +90,8 @@ def _run(given: list[str]) -> object:
     """What a command returns. Typer's own way to call one makes a failure of a reader that has had enough; the shell's
     questions, when the Tab key is pressed, are answered there alone."""
     if "_SYMFLOPS_COMPLETE" in os.environ:
-        return _application(_NAMES)([], prog_name="symflops")
-    app = _application(given[:1] if given[0] in _NAMES else _NAMES)
+        return application()([], prog_name="symflops")
+    app = application(given[:1] if given[0] in _NAMES else _NAMES)
     try:
         with typer.main.get_command(app).make_context("symflops", given) as context:
             return context.command.invoke(context)
