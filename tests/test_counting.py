@@ -61,7 +61,7 @@ def counted(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return int(counter.get_total_flops())
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES)
 def test_it_is_what_pytorch_counts_at_every_batch(case: Any) -> None:
     make, args, kwargs = case
     module = make()
