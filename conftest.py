@@ -18,7 +18,7 @@ import pytest
 
 MARKED = re.compile(r"^pytestmark = .*\bpytest\.mark\.torch\b", re.MULTILINE)
 PACKAGE = Path(__file__).parent / "symflops"
-NEED_TORCH = {PACKAGE / "trace", PACKAGE / "agent"}  # their modules import it, so their doctests need it too
+NEED_TORCH = {PACKAGE / "trace", PACKAGE / "agent", PACKAGE / "analysis/counting.py"}  # so their doctests do, too
 PROGRAMS = {"browser": ("chromium", "chromedriver"), "latex": ("pdflatex",)}
 MISSING = pytest.StashKey[dict[str, str]]()
 
@@ -55,7 +55,7 @@ def pytest_collect_file(
         return []  # what tests share has no doctests
     if collectors and "torch" in parent.config.stash[MISSING]:
         text = file_path.read_text("utf-8")
-        if MARKED.search(text) or not NEED_TORCH.isdisjoint(file_path.parents):
+        if MARKED.search(text) or not NEED_TORCH.isdisjoint([file_path, *file_path.parents]):
             return [NotImported.from_parent(parent, path=file_path)]
     return collectors
 

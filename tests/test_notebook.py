@@ -183,6 +183,7 @@ def test_large_and_missing_numbers_stay_whole() -> None:
     assert frame["m"].isna().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["roofline", "comparison", "regimes", "verdict", "total"])
 def test_without_pandas_the_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)

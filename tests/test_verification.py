@@ -38,11 +38,13 @@ def wrongs() -> Judged:
     return judge(wrong())
 
 
+@pytest.mark.slow
 def test_right_rewrites_are_equal(rights: Judged) -> None:
     assert len(rights) >= 300
     assert [(case.name, v.status) for case, v in rights if v.status != "equal"] == []
 
 
+@pytest.mark.slow
 def test_wrong_ones_are_different_at_a_point_that_checks_out(wrongs: Judged) -> None:
     assert len(wrongs) >= 300
     for case, verdict in wrongs:
@@ -53,11 +55,13 @@ def test_wrong_ones_are_different_at_a_point_that_checks_out(wrongs: Judged) -> 
         assert (x, y) == (verdict.candidate_value, verdict.reference_value), case.name
 
 
+@pytest.mark.slow
 def test_the_planted_fault_is_named_first(wrongs: Judged) -> None:
     missed = [case.name for case, v in wrongs if not v.findings or v.findings[0].kind not in case.kinds]
     assert len(missed) <= len(wrongs) / 10, missed
 
 
+@pytest.mark.slow
 def test_a_fault_in_one_layer_is_named_with_its_layer(wrongs: Judged) -> None:
     """The path is part of the case's name; layers that cost the same are named together."""
     in_layers = [(c, v) for c, v in wrongs if c.model and c.name.endswith((" without", " last token"))]

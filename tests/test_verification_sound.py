@@ -84,12 +84,14 @@ def judge(a: str, b: str, names: tuple[str, ...]) -> None:
                     assert x is None or y is None or x == y, (a, b, smaller, verdict)
 
 
+@pytest.mark.slow
 @LIMITED
 @given(formulas(("s", "w"), 2), formulas(("s", "w"), 2))
 def test_two_unrelated_formulas(a: str, b: str) -> None:
     judge(a, b, ("s", "w"))
 
 
+@pytest.mark.slow
 @LIMITED
 @given(formulas(("s", "w"), 3), st.data())
 def test_a_formula_and_a_slightly_changed_one(a: str, data: st.DataObject) -> None:
@@ -109,6 +111,7 @@ def _reads(text: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 @settings(LIMITED, max_examples=150)
 @given(formulas(("s", "w", "k"), 2), formulas(("s", "w", "k"), 1))
 def test_adding_and_taking_away_is_equal(a: str, b: str) -> None:
@@ -135,6 +138,7 @@ def test_the_root_of_a_square_of_something_negative() -> None:
     assert (verdict.candidate_value, verdict.reference_value) == (5, -5)
 
 
+@pytest.mark.slow
 def test_pairs_with_divisions_conditions_and_bytes() -> None:
     """Division by symbols, nested extremes over fractions, conditions that may contradict each other, half bytes."""
     maker = Maker(11)

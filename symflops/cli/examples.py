@@ -23,7 +23,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "memory": (
         "symflops memory llama-2-7b-hf",
         "symflops memory llama-2-7b-hf -B 1 -S 4k --reserve 2GiB",
-        "symflops memory llama --training --recompute layers -B 1 -S 4k",
+        "symflops memory Qwen3-8B/config.json --training --recompute layers -B 1 -S 32",
     ),
     "show": (
         "symflops show llama-2-7b-hf --depth 3",
