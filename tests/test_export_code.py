@@ -287,6 +287,7 @@ def compiled(costs: dict[str, Cost], given: dict[str, list[dict[str, Any]]], tmp
     return [[int(word) for word in line.split()] for line in ran.stdout.splitlines()]
 
 
+@pytest.mark.slow
 @needs_gcc
 def test_c_equals_at(tmp_path: Path) -> None:
     given = {name: points(cost) for name, cost in CASES.items()}

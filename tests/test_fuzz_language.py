@@ -79,6 +79,7 @@ def test_an_argument_of_another_type_is_one_line(call: Callable[[], object], mes
     assert str(error.value) == message
 
 
+@pytest.mark.slow
 def test_random_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "SECONDS", inf)  # the long run by hand holds the second
     texts = fuzz.Texts(11)

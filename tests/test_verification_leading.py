@@ -80,6 +80,7 @@ def test_growing(candidate: str, reference: str, conditions: list[str], status: 
     assert symflops.verify(candidate, reference, tolerance="leading", assume=conditions).status == status
 
 
+@pytest.mark.slow
 def test_random_pairs_along_random_directions() -> None:
     maker, decided = Maker(3), Counter[str]()
     for _ in range(80):

@@ -274,6 +274,7 @@ PIECES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_findings_of_random_sums_add_up() -> None:
     """Sums of what people write, right or wrong: the edits that are named, made one after the other, give the text."""
     rng = random.Random(15)
