@@ -22,7 +22,7 @@ class Block(nn.Module):
         q = self.q(y).view(batch, length, self.heads, self.size).transpose(1, 2)
         k, v = self.kv(y).view(batch, length, 2, self.groups, self.size).permute(2, 0, 3, 1, 4)
         y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-        return x + self.o(y.transpose(1, 2).reshape(batch, length, width))  # type: ignore[no-any-return]
+        return x + self.o(y.transpose(1, 2).reshape(batch, length, width))  # type: ignore[no-any-return]  # a Module has no types
 
 
 if __name__ == "__main__":

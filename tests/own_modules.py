@@ -40,9 +40,9 @@ class CausalSelfAttention(nn.Module):
             y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
             scores = (q @ k.transpose(-2, -1)) * (1.0 / math.sqrt(k.size(-1)))
-            scores = scores.masked_fill(self.mask[:, :, :length, :length] == 0, float("-inf"))  # type: ignore[index]
+            scores = scores.masked_fill(self.mask[:, :, :length, :length] == 0, float("-inf"))  # type: ignore[index]  # a buffer
             y = functional.softmax(scores, dim=-1) @ v
-        return self.c_proj(y.transpose(1, 2).contiguous().view(batch, length, width))  # type: ignore[no-any-return]
+        return self.c_proj(y.transpose(1, 2).contiguous().view(batch, length, width))  # type: ignore[no-any-return]  # a Module has no types
 
 
 class Block(nn.Module):
@@ -59,7 +59,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attn(self.ln_1(x))
-        return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
+        return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]  # a Module has no types
 
 
 class GPT(nn.Module):
@@ -99,7 +99,7 @@ class ConvNet(nn.Module):
         self.head = nn.Linear(width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(torch.flatten(self.pool(self.body(x)), 1))  # type: ignore[no-any-return]
+        return self.head(torch.flatten(self.pool(self.body(x)), 1))  # type: ignore[no-any-return]  # a Module has no types
 
 
 class Translator(nn.Module):
@@ -109,7 +109,7 @@ class Translator(nn.Module):
         self.transformer = nn.Transformer(*sizes, batch_first=True)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        return self.transformer(source, target)  # type: ignore[no-any-return]
+        return self.transformer(source, target)  # type: ignore[no-any-return]  # a Module has no types
 
 
 class Tagger(nn.Module):
@@ -120,7 +120,7 @@ class Tagger(nn.Module):
         self.out = nn.Linear(2 * hidden, 5)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.out(self.rnn(self.embed(ids))[0])  # type: ignore[no-any-return]
+        return self.out(self.rnn(self.embed(ids))[0])  # type: ignore[no-any-return]  # a Module has no types
 
 
 class Steps(nn.Module):
@@ -143,7 +143,7 @@ class Cross(nn.Module):
         self.attention = nn.MultiheadAttention(embed_dim, num_heads, batch_first=True)
 
     def forward(self, query: Tensor, memory: Tensor) -> Tensor:
-        return self.attention(query, memory, memory, need_weights=False)[0]  # type: ignore[no-any-return]
+        return self.attention(query, memory, memory, need_weights=False)[0]  # type: ignore[no-any-return]  # a Module has no types
 
 
 class ViT(nn.Module):
@@ -159,7 +159,7 @@ class ViT(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.patch(x).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
-        return self.head(self.blocks(x)[:, 0])  # type: ignore[no-any-return]
+        return self.head(self.blocks(x)[:, 0])  # type: ignore[no-any-return]  # a Module has no types
 
 
 def perceptron(width: int = 16, normed: bool = False) -> nn.Module:

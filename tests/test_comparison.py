@@ -159,3 +159,10 @@ def test_the_command_line(say: Any, refuse: Any) -> None:
     assert "43/56" in say("compare", LLAMA, "llama-3.1-8b")
     assert "the same flops at every seq_len" in say("compare", LLAMA, LLAMA)
     assert refuse("compare", LLAMA, "2*nothing").startswith("2*nothing: llama-2-7b-hf has no symbol 'nothing'")
+
+
+def test_along_what_is_the_name_of_a_symbol() -> None:
+    with pytest.raises(symflops.SymflopsError, match=r"^expected by to be the name of a symbol, got list$"):
+        symflops.compare("gpt2", "bert-base", by=[])  # type: ignore[arg-type]  # what a user may give
+    with pytest.raises(symflops.SymflopsError, match=r"^expected the meaning of a to be a text, got list$"):
+        symflops.verify("a", "a", rename={"a": []})  # type: ignore[dict-item]  # as above

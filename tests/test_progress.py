@@ -103,5 +103,5 @@ def test_a_part_has_a_title_of_its_own_and_the_whole_goes_on() -> None:
             progress.at("reading the config")
             assert progress.last() == "reading the config"
         assert progress.last() == ""
-        assert progress._current.get().title == "writing a formula"  # type: ignore[union-attr]
+        assert progress._current.get().title == "writing a formula"  # type: ignore[union-attr]  # one is shown
     assert progress.last() == ""

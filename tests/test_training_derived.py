@@ -11,7 +11,7 @@ import torch
 from small_configs import small_config
 from torch import nn
 from trained import Count, count
-from transformers import BartConfig, GPT2Config, T5Config
+from transformers import BartConfig, DebertaV2Config, GPT2Config, T5Config
 
 import symflops
 from symflops.algebra import from_text, substitute
@@ -231,6 +231,31 @@ def test_an_encoder_s_result_is_read_by_every_layer_of_the_decoder(config: Any, 
     there = count(lambda: network(**given, use_cache=False).logits, weights)
     got = numbers(model, sums(model), batch_size=2, **dict(fed.values()))
     assert (got["matmul_flops"], got["flops"], got["saved_bytes"]) == there[1:]
+
+
+def test_a_weight_that_equal_layers_are_given_is_read_by_all_of_them() -> None:
+    """DeBERTa hands its table of relative positions to each layer: its gradient comes from all of them."""
+    config = DebertaV2Config(
+        hidden_size=36, num_attention_heads=3, num_hidden_layers=4, intermediate_size=50, vocab_size=77,
+        relative_attention=True, pos_att_type=["p2c", "c2p"], max_position_embeddings=40,
+    )  # fmt: skip
+    config.architectures = ["DebertaV2ForSequenceClassification"]
+    model = symflops.derive(copy.deepcopy(config), attention="eager", training=True)
+    got, there = numbers(model, sums(model), batch_size=2, seq_len=11), real(made(config), 2, 11)
+    assert (got["matmul_flops"], got["flops"], got["saved_bytes"]) == there[1:]
+
+
+def test_a_constant_that_each_layer_makes_is_kept_by_each() -> None:
+    """Ministral 3 scales its queries by a number for each position, which every layer computes for itself."""
+    config = small_config("ministral3", 0)
+    model = symflops.derive(copy.deepcopy(config), attention="eager", training=True)
+    assert numbers(model, sums(model), batch_size=2, seq_len=17)["saved_bytes"] == real(made(config), 2, 17).saved
+
+
+def test_of_recurrent_layers_it_is_said_that_they_are_decomposed() -> None:
+    model = symflops.derive(nn.GRU(12, 16), inputs=["input: float[seq_len, batch_size, 12]"], training=True)
+    why = "is counted as PyTorch decomposes it, of which a kernel computes and keeps some percent less"
+    assert model.notes == (f"the backward of GRU {why}",)
 
 
 def test_an_operation_without_a_rule_for_its_backward_is_named() -> None:

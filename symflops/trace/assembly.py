@@ -120,6 +120,8 @@ class Assembly:
         }
         if any(shared.values()):
             place(below, "shared", parameters_only(0) | shared)
+        for backward in self.backward.values():
+            backward.check_told()
         return with_tables(below, tuple(self.backward))
 
     def passed_on(self, execution: Execution) -> Data:

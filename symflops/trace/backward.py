@@ -45,6 +45,8 @@ class Backward:
         self.dirty: set[int] = set()  # memory that something with a gradient was written into
         self.detached: set[int] = set()  # tensors that the source has taken out of the graph
         self.gradients: dict[Step, Gradient] = {}
+        self.is_whole = whole is None
+        self.told: set[Operation] = set()  # of which some layer says the costs
         if whole is None:
             for step in self.steps:
                 self._follow(step)
@@ -127,7 +129,10 @@ class Backward:
                 steps.append(step)
                 given: Sequence[bool] = self.gradients[step].given
             else:
-                given = [step.repeated is not None and self.needs.get(s, False) for s in step.reads]
+                # A weight may be an argument of equal layers, too, such as a table of positions that all of them read.
+                read = zip(step.reads, step.tensors, strict=True)
+                wanted = [self.needs.get(s, self.is_whole and self._is_weight(t)) for s, t in read]
+                given = [step.repeated is not None and need for need in wanted]
             for serial, tensor, is_given in zip(step.reads, step.tensors, given, strict=True):
                 if is_given and step.is_in_place and serial in self.whole and storage_key(tensor) in memory:
                     reached.add(self.whole[serial])  # a piece of memory hands the gradient on to what was there before
@@ -203,6 +208,7 @@ class Backward:
         convolution writes or reads what they are of, as in the forward.
         """
         inside = dict.fromkeys(operations)
+        self.told |= inside.keys()
         storages = self.recorder.storages
         steps = {step: g for step, g in self.contributing.items() if step.operation in inside}
         kept = set().union(*(self.kept.read.get(o, ()) for o in inside))
@@ -231,6 +237,12 @@ class Backward:
             "intermediate_bytes": between, SAVED: add(0, *(self.kept.bytes.get(o, 0) for o in inside)),
             PASSED_ON: self.kept.passed_on(inside),
         }  # fmt: skip
+
+    def check_told(self) -> None:
+        """Raise SymflopsError where no layer says the costs of an operation that has some."""
+        something = {o for o, work in self.work.items() if work != NOTHING} | self.kept.bytes.keys()
+        if missing := sorted({f"{o.owner.path}: {o.name}" for o in something - self.told}):
+            raise SymflopsError(f"the backward of {missing[0]} is in no layer; please report it")
 
     @cached_property
     def whole(self) -> dict[int, int]:

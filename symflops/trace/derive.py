@@ -32,7 +32,7 @@ from symflops.trace.layer_data import full_name, readable
 from symflops.trace.lengths import Record, alike, any_length, one_or_many
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import Depths
-from symflops.trace.notes import dtype, is_pair, never_run, not_masked, quantized
+from symflops.trace.notes import decomposed, dtype, is_pair, never_run, not_masked, quantized
 from symflops.trace.pair_inputs import takes_steps
 from symflops.trace.pairs import switched, with_steps
 from symflops.trace.refine import Knowledge, decides_by_one
@@ -225,7 +225,8 @@ def _model(work: Work, record: Record) -> Model:
         "dtype": dtype(named.config),
         "expects": made_for(named.config, Domain.of(assumes)),
         "notes": [*never_run(trial), *not_masked(recorder.unmasked), *unrouted(recorder, named.config),
-                  *quantized(named.config), *flat_sizes(record.run), *named.notes],
+                  *quantized(named.config), *flat_sizes(record.run), *named.notes,
+                  *decomposed(recorder.ran, recorder.tape is not None)],
         "layers": layers,
     })  # fmt: skip
 

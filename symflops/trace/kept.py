@@ -92,12 +92,16 @@ class Kept:
 
     def _writer(self, key: int) -> Operation | None:
         """The operation that wrote some memory. A constant that a layer makes for itself is counted with who keeps it
-        there; one that the model makes is everybody's."""
+        there, since what makes it is no step of the layer; one that the model makes is everybody's."""
         storage = self.recorder.storages[key]
         writer = storage.writers[0] if storage.writers else None
-        if storage.role != "constant" or (writer is not None and self._is_in_layer(writer)):
+        if storage.role != "constant":
             return writer
-        return next((o for o in self.keepers.get(key, ()) if _is_within(o.owner, storage.maker)), None)
+        keepers = self.keepers.get(key, ())
+        if writer is not None:
+            layers = [inside for inside in self.layers.values() if writer in inside]
+            return next((o for inside in layers for o in keepers if o in inside), None)
+        return next((o for o in keepers if _is_within(o.owner, storage.maker)), None)
 
     def _is_in_layer(self, operation: Operation) -> bool:
         return any(operation in inside for inside in self.layers.values())

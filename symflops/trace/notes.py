@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from torch.nn import RNNBase
+
 from symflops.errors import one_line
 from symflops.layer import Layer
 from symflops.model import Model
@@ -26,6 +28,13 @@ def never_run(model: Model) -> list[str]:
 def not_masked(classes: Collection[str]) -> list[str]:
     """A note on attention that a model's source writes out, or whose mask is none that is known to be causal."""
     return [f"causal = 1 changes nothing for the attention of {listed(list(classes))}"] if classes else []
+
+
+def decomposed(modules: Collection[Any], is_trained: bool) -> list[str]:
+    """A note on recurrent layers in training: symbolic sizes take them apart otherwise than PyTorch's kernels do."""
+    names = list(dict.fromkeys(type(m).__name__ for m in modules if isinstance(m, RNNBase))) if is_trained else []
+    why = "as PyTorch decomposes it, of which a kernel computes and keeps some percent less"
+    return [f"the backward of {listed(names)} is counted {why}"] if names else []
 
 
 _QUANTIZED = "the config keeps weights in another format"

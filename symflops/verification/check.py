@@ -75,6 +75,9 @@ def verify(
         expect(listed, Iterable, f"{what} to be a list")
     for mapped, what in ((rename, "rename"), (set, "set")):
         expect({} if mapped is None else mapped, Mapping, f"{what} to be values by the names of symbols")
+        for name, value in ({} if mapped is None else mapped).items():
+            if what == "rename":
+                expect(value, str, f"the meaning of {str(name)[:60]} to be a text")
     sizes = tuple(lengths)
     if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
         raise SymflopsError(f"lengths = {str(sizes)[:60]}: must be positive integers")
