@@ -89,6 +89,19 @@ def test_a_tied_head_is_one_weight() -> None:
     assert (again.dumps(), again.plan) == (step.dumps(), step.plan)
 
 
+def test_nothing_is_cached_in_training() -> None:
+    """A model for inference keeps keys and values: a step of training writes none, and takes none of earlier tokens."""
+    step = symflops.training("llama-2-7b-hf")
+    assert not any("kv_cache" in place.path for place in step.places())
+    assert "past_len" not in step.total().free_symbols
+    with pytest.raises(SymflopsError, match=r"assumption broken: past_len == 0 \(with past_len=100\)"):
+        step.total().at(batch_size=1, seq_len=8, past_len=100)
+    forward = next(part.layer for part in step.root.parts if part.name == "forward")
+    attention = next(p for p in symflops.load("llama-2-7b-hf").places() if p.path.endswith("attention"))
+    assert any(p.layer.args != attention.layer.args for p in step.places() if p.path.endswith("self_attn.attention"))
+    assert forward.parts[-1].name == "loss"
+
+
 def test_memory_of_a_step() -> None:
     """Kept: ids; what goes into up, down and the head; of the loss log-probabilities, ids, and a sum in float32."""
     memory = symflops.memory(symflops.training(network()), batch_size=B)

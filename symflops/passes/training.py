@@ -11,6 +11,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 
+from symflops.algebra import substitute
+from symflops.domain import Domain
 from symflops.errors import SymflopsError
 from symflops.formula import load_formula
 from symflops.gradients import KEYS
@@ -63,14 +65,15 @@ class _Training:
         self.optimizer = optimizers.named(plan.optimizer)
         self.recompute = Recompute.of(plan.recompute)
         self.logits, self.loss = loss(model)
-        self.parts = (*model.root.parts, *([Part("loss", self.loss)] if self.loss is not None else []))
+        self.own = tuple(without_cache(model.root.parts))
+        self.parts = (*self.own, *([Part("loss", self.loss)] if self.loss is not None else []))
         self.trained = trained(self.parts, plan.trainable)
         self.interned = Interned()
         self.begun = False  # whether a layer before this one is trained
         self.early = ""  # the repeated layers that the first trained one is in
 
     def model(self) -> Model:
-        again = tuple(self.recompute.tree(self.source.root.parts))
+        again = tuple(self.recompute.tree(self.own))
         if not again and self.recompute.kind != "none":
             raise SymflopsError(f"there is nothing to recompute: no layer is known as {self.recompute.kind}")
         backward = Layer(parts=tuple(self._backward(self.parts, "")))
@@ -86,13 +89,14 @@ class _Training:
         )
         notes = [f"a step of training: {self.plan.sentence()}", f"the loss is {what}"]
         if again:
-            paths = (path for path, _ in self.recompute.units(self.source.root.parts))
+            paths = (path for path, _ in self.recompute.units(self.own))
             notes.append(f"run once more: {', '.join(paths)}")
         if self.early and self.plan.trainable != ALL:
             notes.append(f"all of the first one of {self.early} has a backward, as the others have")
         return replace(
             self.source, root=Layer(parts=tuple(parts)), name=f"{self.source.name} training", plan=self.plan,
             about=f"a step of training; {self.source.about}", derived_from="", notes=(*notes, *self.source.notes),
+            domain=self.source.domain & Domain.of(["past_len == 0"]),
         )  # fmt: skip
 
     def _backward(self, parts: tuple[Part, ...], path: str) -> Iterator[Part]:
@@ -179,6 +183,27 @@ def loss(model: Model) -> tuple[str, Layer | None]:
     args = dict(last.layer.args)
     named = {"N": args["N"], "num_classes": args["out_features"]}
     return last.path, Layer(formula=load_formula(LOSS), args=tuple(named.items()))
+
+
+def without_cache(parts: tuple[Part, ...]) -> Iterator[Part]:
+    """What is run where nothing was fed before and nothing is kept for a next call, as in training."""
+    none: dict[str, Value] = {"past_len": 0}
+
+    def put_in(table: Mapping[str, Value] | None) -> Mapping[str, Value] | None:
+        return None if table is None else {name: substitute(value, none) for name, value in table.items()}
+
+    for part in parts:
+        layer = part.layer
+        if layer.parts:
+            below = tuple(without_cache(layer.parts))
+            yield replace(part, repeat=substitute(part.repeat, none), layer=replace(layer, parts=below))
+        elif layer.formula is None or layer.formula.state == "0" or layer.cost.value("flops") != 0:
+            args = tuple((name, substitute(value, none)) for name, value in layer.args)
+            layer = replace(
+                layer, args=args, inline=put_in(layer.inline), backward=put_in(layer.backward),
+                backward_frozen=put_in(layer.backward_frozen),
+            )  # fmt: skip
+            yield replace(part, repeat=substitute(part.repeat, none), layer=layer)
 
 
 def _with_tie(part: Part) -> Part:
