@@ -4,7 +4,8 @@ A second count beside `independent_count.py`, which sees matrix multiplies alone
 rules below are DESIGN.md's conventions written down once more, on numbers instead of symbols. The model is small, its
 weights are random, attention is eager, and an operation that no rule knows is an error.
 
-With `causal` = 1 what is computed for masked pairs is left out: what transformers' own masks forbid (masked_pairs.py).
+With `causal` = 1 what is computed for masked pairs is left out: what transformers' own masks forbid (masked_pairs.py)
+and, where a source writes its attention out, the scores that are hugely negative when its softmax gets them.
 PyTorch's counter of matrix products runs the same call once more, so that these are counted twice over.
 
 What a real tensor shows, no rule has to guess: a mask is a constant of which every element is 0 or hugely negative, and
@@ -176,6 +177,8 @@ RULES: dict[str, Callable[[Operation], tuple[int, int]]] = {
     "scatter_add": _added_at_places,
     "scatter_reduce": _added_at_places, "_fft_c2c": _transform, "_fft_r2c": _transform, "_fft_c2r": _transform,
 }  # fmt: skip
+PRODUCTS = ("mm", "bmm", "addmm", "baddbmm")
+LOW = -9e3  # and below: a score that is not to count
 OF_SHAPE = _names("empty_like full_like new_empty new_full new_ones new_zeros ones_like zeros_like")  # not of values
 NEUTRAL = {"mul": 1, "div": 1, "add": 0, "sub": 0, "pow": 1}  # x*1, x/1, x + 0, … are not computed
 
@@ -187,6 +190,8 @@ class Counter(TorchDispatchMode):
         super().__init__()
         self.flops = self.matmul_flops = self.masked_flops = self.masked_matmul_flops = 0
         self.pairs: Pairs | None = None  # of the attention that runs
+        self.made: dict[int, list[tuple[str, Operation, int, int]]] = {}  # by memory: what was computed into it
+        self.weighed: dict[int, tuple[int, int]] = {}  # probabilities: how many there are, and of how many masked pairs
         self.forbidden = Forbidden(self.is_constant)
         self.by_name: dict[str, int] = {}
         self.kept = list(given)  # so that an address is not given to another tensor
@@ -206,7 +211,10 @@ class Counter(TorchDispatchMode):
             self.data |= {_address(tensor) for tensor in inputs[:1] if func._schema.is_mutable}
             if outputs:
                 self.forbidden.follow(func.overloadpacket.__name__, inputs, outputs[0])
-            if outputs and not adds_mask:
+            if outputs and adds_mask:
+                step = ("add", Operation(args, kwargs, inputs, outputs[0]), 0, 0)
+                self.made.setdefault(_address(outputs[0]), []).append(step)
+            elif outputs:
                 self._add(func.overloadpacket.__name__, Operation(args, kwargs, inputs, outputs[0]))
         return result
 
@@ -222,11 +230,45 @@ class Counter(TorchDispatchMode):
         if self.pairs is not None:
             flops, masked = self.pairs.of(name, flops, matmul, (o.result, *o.inputs))
             masked_matmul = masked if matmul else 0
+        else:
+            self.made.setdefault(_address(o.result), []).append((name, o, flops, matmul))
+            masked, masked_matmul = self._written_out(name, o, flops, matmul)
         self.by_name[name] = self.by_name.get(name, 0) + flops
         self.flops += flops
         self.matmul_flops += matmul
         self.masked_flops += masked
         self.masked_matmul_flops += masked_matmul
+
+    def _written_out(self, name: str, o: Operation, flops: int, matmul: int) -> tuple[int, int]:
+        """What is spent on masked pairs in attention that a source writes out: at its softmax what made the scores,
+        too, and after it what is done with the probabilities, up to their product."""
+        if name in ("_softmax", "_safe_softmax"):
+            every, masked = o.result.numel(), int((o.inputs[0] <= LOW).sum())
+            made = self._scores(_address(o.inputs[0]), every) if masked else []
+            self.weighed[_address(o.result)] = (every, masked if made else 0)
+            done = [(flops, matmul), *((f, m) for _, _, f, m in made)] if made else []
+            return sum(f * masked // every for f, _ in done), sum(m * masked // every for _, m in done)
+        every, masked = next((self.weighed[a] for a in map(_address, o.inputs) if a in self.weighed), (1, 0))
+        if masked and name not in PRODUCTS and o.result.numel() == every:
+            self.weighed[_address(o.result)] = (every, masked)
+        if not masked or (name not in PRODUCTS and o.result.numel() != every):
+            return 0, 0
+        return flops * masked // every, matmul * masked // every
+
+    def _scores(self, address: int, every: int) -> list[tuple[str, Operation, int, int]]:
+        """What made some scores, back to the product of queries and keys; nothing where there is none."""
+        found = []
+        for step in reversed(self.made.get(address, [])):
+            name, o = step[:2]
+            if o.result.numel() != every:
+                return []
+            found.append(step)
+            if name in PRODUCTS:
+                return found
+            for other in (t for t in o.inputs if _address(t) != address and t.numel() == every):
+                if before := self._scores(_address(other), every):
+                    return [*found, *before]
+        return []
 
     def enter(self, pairs: Pairs | None) -> None:
         """The attention of these pairs begins; with None it is over."""

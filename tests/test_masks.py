@@ -121,23 +121,24 @@ def written(mask: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Atten
 
 
 @pytest.mark.parametrize(
-    ("mask", "per_pair"),
+    ("mask", "per_pair", "is_causal"),
     [
-        (low_triangle, 6),
-        (lambda x, ids: (1.0 - triangle(x, ids).to(x.dtype)) * torch.finfo(x.dtype).min, 6),
-        (lambda x, ids: torch.where(triangle(x, ids), 0.0, -math.inf), 6),
-        (lambda x, ids: x.new_zeros(x.shape[2], x.shape[2]).masked_fill(~triangle(x, ids), -math.inf), 6),
-        (lambda x, ids: torch.full_like(x[0, 0, :, 0].expand(x.shape[2], -1), -math.inf).triu(1), 6),
-        (lambda x, ids: bias(x, ids), 7),  # made of the embeddings: adding it is an operation per pair
-        (lambda x, ids: torch.arange(x.shape[2], dtype=x.dtype), 7),  # positions are no mask
+        (low_triangle, 6, True),
+        (lambda x, ids: (1.0 - triangle(x, ids).to(x.dtype)) * torch.finfo(x.dtype).min, 6, True),
+        (lambda x, ids: torch.where(triangle(x, ids), 0.0, -math.inf), 6, True),
+        (lambda x, ids: x.new_zeros(x.shape[2], x.shape[2]).masked_fill(~triangle(x, ids), -math.inf), 6, True),
+        (lambda x, ids: torch.full_like(x[0, 0, :, 0].expand(x.shape[2], -1), -math.inf).triu(1), 6, True),
+        (lambda x, ids: bias(x, ids), 7, False),  # made of the embeddings: adding it is an operation per pair
+        (lambda x, ids: torch.arange(x.shape[2], dtype=x.dtype), 7, False),  # positions are no mask
     ],
 )
-def test_adding_a_mask_made_from_sizes_alone_costs_nothing(mask: Any, per_pair: int) -> None:
+def test_adding_a_mask_made_from_sizes_alone_costs_nothing(mask: Any, per_pair: int, is_causal: bool) -> None:
     model = derived(written(mask))
-    numbers = model.total().at(batch_size=B, seq_len=S, causal=1)
-    assert numbers.matmul_flops == B * HEADS * S * S * 4 * WIDTH
-    assert numbers.flops - numbers.matmul_flops == B * HEADS * S * S * per_pair
-    assert model.notes == UNKNOWN
+    for causal, pairs in ((0, S * S), (1, S * (S + 1) // 2 if is_causal else S * S)):
+        numbers = model.total().at(batch_size=B, seq_len=S, causal=causal)
+        assert numbers.matmul_flops == B * HEADS * pairs * 4 * WIDTH
+        assert numbers.flops - numbers.matmul_flops == B * HEADS * pairs * per_pair
+    assert model.notes == (() if is_causal else UNKNOWN)
 
 
 SIZES: dict[str, Any] = {"vocab_size": 97, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}

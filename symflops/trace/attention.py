@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -41,9 +42,9 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
         with recorder.pause():
             result = query.new_empty((query.shape[0], query.shape[2], query.shape[1], value.shape[-1]))
             mask = hidden(recorder, module, attention_mask, options)
-            args = arguments(recorder, query, key, value, mask, not eager)
-            if not _is_of_keys(recorder, mask, query, key):
-                args["pairs"] = multiply(args["q_len"], recorder.quantities.value(key.shape[2]))
+            shape = shape_of(recorder, query, key, value)
+            args = arguments(recorder, shape, mask, not eager)
+            if not is_of_keys(recorder, shape, mask):
                 recorder.unmasked.setdefault(type(module).__name__)
             biases = [options.get(name) for name in ("position_bias", "attention_bias")]
             if isinstance(attention_mask, torch.Tensor) and attention_mask.dtype.is_floating_point:
@@ -82,7 +83,8 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
             recorder.note(made, "constant")
         words = set(_function_names(mask_function))
         causal = any("causal" in w for w in words)
-        recorder.masks.note(made, Mask(causal, local_size, any("chunked" in w for w in words)))
+        size = None if local_size is None else recorder.quantities.value(local_size)
+        recorder.masks.note(made, Mask(causal, size, any("chunked" in w for w in words)))
         return made
 
     plain = torch.nn.functional.scaled_dot_product_attention
@@ -111,14 +113,13 @@ def written_out(module: Any) -> Any:
     return getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
 
 
-def _is_of_keys(recorder: Recorder, mask: Mask, query: torch.Tensor, key: torch.Tensor) -> bool:
+def is_of_keys(recorder: Recorder, shape: Shape, mask: Mask) -> bool:
     """Whether a window is one of these keys: of the call's own, with all tokens before or those that a window keeps.
     Where more are attended to, such as one for each compressed piece of the past, it is not of all of them."""
     if mask.size is None:
         return True
-    of, past = recorder.quantities.value, recorder.past
-    before = add(of(key.shape[2]), negate(of(query.shape[2])))
-    return before in (0, past, minimum(past, add(of(mask.size), -1)))
+    before = add(shape.keys, negate(shape.queries))
+    return before in (0, recorder.past, minimum(recorder.past, add(mask.size, -1)))
 
 
 def _chosen_keys(recorder: Recorder, options: Mapping[str, Any]) -> list[torch.Tensor]:
@@ -133,6 +134,7 @@ def hidden(recorder: Recorder, module: Any, tensor: Any, options: Mapping[str, A
     A mask of which nothing is known hides nothing; that is noted where it may be causal, which a bias is not.
     """
     window = options.get("sliding_window")
+    window = None if window is None else recorder.quantities.value(window)
     mask = recorder.masks.of(tensor)
     if mask is not None:
         return Mask(True, window) if mask.size is None and window is not None and mask.causal else mask
@@ -144,28 +146,49 @@ def hidden(recorder: Recorder, module: Any, tensor: Any, options: Mapping[str, A
     return Mask(False)
 
 
-def arguments(recorder: Recorder, query: Any, key: Any, value: Any, mask: Mask, is_fused: bool) -> dict[str, Value]:
-    """The arguments of the `sdpa` formula for these tensors, (batch, heads, length, width) each."""
-    of = recorder.quantities.value
-    q_len, keys = of(query.shape[2]), of(key.shape[2])
+@dataclass(frozen=True)
+class Shape:
+    """What an attention is of: queries and keys of each sequence, heads and their widths."""
+
+    batch: Value
+    queries: Value
+    keys: Value
+    num_heads: Value
+    num_kv_heads: Value
+    head_dim: Value
+    value_dim: Value
+
+
+def shape_of(recorder: Recorder, query: Any, key: Any, value: Any) -> Shape:
+    """Of tensors of (batch, heads, length, width) each."""
+    of = recorder.quantities.shape
+    (batch, heads, queries, width), (_, kv_heads, keys, _) = of(query.shape), of(key.shape)
+    return Shape(batch, queries, keys, heads, kv_heads, width, of(value.shape)[3])
+
+
+def arguments(recorder: Recorder, shape: Shape, mask: Mask, is_fused: bool) -> dict[str, Value]:
+    """The arguments of the `sdpa` formula for an attention."""
+    q_len, keys = shape.queries, shape.keys
     args = {
-        "batch": of(query.shape[0]), "q_len": q_len, "kv_len": keys, "num_heads": of(query.shape[1]),
-        "num_kv_heads": of(key.shape[1]), "head_dim": of(query.shape[3]),
+        "batch": shape.batch, "q_len": q_len, "kv_len": keys, "num_heads": shape.num_heads,
+        "num_kv_heads": shape.num_kv_heads, "head_dim": shape.head_dim,
     }  # fmt: skip
     recorder.limits.divides(args["num_heads"], args["num_kv_heads"])
-    if (width := of(value.shape[3])) != args["head_dim"]:
-        args["value_dim"] = width
+    if shape.value_dim != args["head_dim"]:
+        args["value_dim"] = shape.value_dim
     if not recorder.has_cache:
         args["kv_bytes"] = symbol("dtype_bytes")
     if not mask.causal:
         args["masked"] = 0
     elif mask.size is not None:
-        size, past = of(mask.size), recorder.past if keys != q_len else 0
+        size, past = mask.size, recorder.past if keys != q_len else 0
         args |= {"kv_len": add(q_len, past), "window": size}
         if keys != add(q_len, minimum(past, add(size, -1))):
             args["kv_read"] = keys  # a cache that keeps all of them, or none at all
         if mask.chunked:
             args |= _chunked(q_len, past, keys, size, is_fused)
+    if not is_of_keys(recorder, shape, mask):
+        args["pairs"] = multiply(q_len, keys)
     return args
 
 

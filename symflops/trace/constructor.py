@@ -24,6 +24,7 @@ from transformers.initialization import no_init_weights
 from symflops.errors import SymflopsError, nearest
 from symflops.inputs import Input
 from symflops.trace.configs import Named
+from symflops.trace.masks import triangle_of
 from symflops.tree import NAME
 
 _PLAIN = (bool, int, float, str, list, tuple, dict, type(None), torch.dtype)
@@ -81,6 +82,8 @@ class Copies:
         self.__module__ = type(module).__module__
         self.__qualname__ = type(module).__qualname__
         self.__name__ = type(module).__name__
+        found = {id(b): triangle_of(b) for b in module.buffers()}  # masks, whose values are lost in the copies
+        self.triangles = {of: shaped for of, shaped in found.items() if shaped is not None}
 
     def __call__(self, arguments: Arguments) -> nn.Module:
         tensors = [*self.module.parameters(), *self.module.buffers()]
@@ -91,7 +94,10 @@ class Copies:
             dtype = torch.get_default_dtype() if tensor.dtype == usual else tensor.dtype
             made = torch.empty(tuple(tensor.shape), dtype=dtype)
             is_weight = isinstance(tensor, nn.Parameter)
+            shaped = self.triangles.get(id(tensor))
             memo[id(tensor)] = nn.Parameter(made, requires_grad=False) if is_weight else made
+            if shaped is not None:
+                memo[id(tensor)] = shaped(made)
         return copy.deepcopy(self.module, memo)
 
 

@@ -11,7 +11,7 @@ from symflops.errors import SymflopsError
 from symflops.gradients import BACKWARD, FROZEN
 from symflops.numeric import evaluate
 from symflops.polynomial import Value
-from symflops.trace import combine, interpolation
+from symflops.trace import combine, interpolation, written_attention
 from symflops.trace.architecture import Architecture
 from symflops.trace.assembly import Assembly
 from symflops.trace.backward import Backward
@@ -135,6 +135,7 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
 def _record(work: Work, settings: Settings, merge: bool = False) -> Record:
     result, shape = work.run(settings)
     assert result.recorder is not None
+    written_attention.rewrite(result.recorder, settings.eager, settings.lengths.get("seq_len", 0))
     layers = Assembly(result.recorder, merge, _backward(result) if settings.training else {}).layers()
     return Record(layers, result, shape, work.state, merged=merge, limit=length_limit(result))
 

@@ -12,7 +12,7 @@ from symflops.algebra import free_symbols
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add
 from symflops.trace.internals import tree_flatten
-from symflops.trace.operation import Work
+from symflops.trace.operation import Call, Work
 
 
 class View(NamedTuple):
@@ -58,6 +58,7 @@ class Operation:
     same_shape: bool = False
     is_constant: bool = False  # computed from sizes alone: positions, masks, tables that are made once
     gathered: dict[int, Value] = field(default_factory=dict)  # storages of which only some elements are read
+    aten: Call | None = None  # what PyTorch was asked; None for what was caught above its operations
 
 
 @dataclass(eq=False)

@@ -16,7 +16,7 @@ import torch
 
 from symflops import deadline, progress
 from symflops.errors import SymflopsError
-from symflops.polynomial import Value, multiply, symbol
+from symflops.polynomial import Value, add, multiply, negate, symbol
 from symflops.trace.internals import Sizes, TorchDispatchMode, device, storage_key, tree_map_only
 from symflops.trace.limits import Limits
 from symflops.trace.masks import Masks
@@ -57,7 +57,7 @@ class Recorder(TorchDispatchMode):
         self.storages: dict[int, Storage] = {}
         self.kept: dict[int, Value] = {}  # elements left for the next call, but for keys and values
         self.known = Values(self.storages, sizes, quantities)
-        self.masks = Masks(self.storages)
+        self.masks = Masks(self.storages, quantities)
         self.results = Results(sizes, [] if guards is None else guards)
         self.limits = Limits(quantities, self.known, sizes.run_symbols)
         self.unmasked: dict[str, None] = {}  # classes whose attention has a mask that `causal` does not switch
@@ -194,15 +194,15 @@ class Recorder(TorchDispatchMode):
             found = Work(multiply(found.flops, 6))
         if self.masks.costs_nothing(name, inputs):
             found = Work(0)
-        if shapes and self.masks.is_attention(name, shapes[0]):
-            modules = (type(e.module) for e in reversed(self.stack))
-            self.unmasked.setdefault(next(c.__name__ for c in modules if not c.__module__.startswith("torch.")))
+        if self.masks.is_added_to_product(name, inputs):
+            found = Work(add(found.flops, negate(product(call.outputs[0]))), found.matmul_flops)
         for tensor in outputs:
             key = storage_key(tensor)
             if key not in self.storages or self.storages[key].role == "constant":
                 self.storages[key] = self.storage(tensor, "temporary")
         written = [self.view(t) for t in outputs]
         operation = self.record(name, found, reads, written)
+        operation.aten = call
         self.known.follow(name, inputs, outputs, args)
         self.masks.follow(name, args, inputs, outputs)
         operation.same_shape = len(shapes) > 1 and shapes[0] == shapes[1]

@@ -27,6 +27,7 @@ from symflops.trace.configs import Named
 from symflops.trace.constructor import Arguments
 from symflops.trace.guards import Guard, asked_by, note
 from symflops.trace.internals import Sizes, cheap_parameters, quiet
+from symflops.trace.masks import MasksMade
 from symflops.trace.overrides import assign
 from symflops.trace.patches import (
     no_checks_of_values,
@@ -74,6 +75,7 @@ class Build:
     rhythms: set[tuple[str, str]] = field(default_factory=set)  # of what is done between layers, every few of them
     hints: dict[str, int] = field(default_factory=lambda: dict(RUN_HINTS))  # of the run symbols
     model: Any = None
+    masks: MasksMade | None = None  # those that the model keeps
     error: Exception | None = None
 
     @property
@@ -130,7 +132,8 @@ def build(
         result.reads |= {("", name) for name in vars(original)}  # a constructor takes them all
     with environment(result, result.guards):
         try:
-            with no_init_weights(), nothing_initialised(), cheap_parameters(), built_once(equal):
+            result.masks = MasksMade(result.quantities)
+            with no_init_weights(), nothing_initialised(), cheap_parameters(), built_once(equal), result.masks:
                 model = named.model_class(config)
             if isinstance(model, PreTrainedModel):
                 model.tie_weights()
@@ -160,6 +163,8 @@ def call(built: Build, settings: Settings) -> Run:
         sizes, built.quantities, built.model, built.dtype, settings.allow_unknown, result.guards, settings.training
     )
     result.recorder = recorder
+    if built.masks is not None:
+        recorder.masks.begin_with(built.masks.masks)
     makes_cache = settings.past != "none" and cache.own_class(type(built.model))
     past = symbols["past_len"] if settings.past == "symbol" else 0
     with (
