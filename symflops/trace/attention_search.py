@@ -30,7 +30,7 @@ PER_PAIR = 5  # of a softmax: operations per pair, by the conventions of DESIGN
 
 
 @dataclass
-class Written:
+class WrittenAttention:
     """One attention that was found."""
 
     scores: list[Operation]  # from the product of queries and keys to the softmax, in order
@@ -52,13 +52,13 @@ class Written:
         return multiply(self.matrices, *self.lengths)
 
 
-class Search:
+class AttentionSearch:
     """What is before and after a softmax."""
 
     def __init__(self, storages: Mapping[int, Storage], order: Mapping[Operation, int]) -> None:
         self.storages, self.order = storages, order
 
-    def around(self, softmax: Operation) -> Written | None:
+    def around(self, softmax: Operation) -> WrittenAttention | None:
         """The attention that a softmax is part of, if it is of one."""
         shape, dimension = aten(softmax).inputs[0], aten(softmax).args[1]
         if dimension not in (-1, len(shape) - 1) or len(shape) < 2:
@@ -71,14 +71,14 @@ class Search:
         (*matrices, rows, inner), (*_, columns) = _factors(first)
         if columns != shape[-1] or multiply(*matrices, rows, columns) != product(shape):
             return None
-        at = PRODUCTS[plain(first)]
+        at = PRODUCTS[plain_name(first)]
         probabilities = weights[-2].writes[0] if len(weights) > 1 else softmax.writes[0]
-        (a, b), place = _factors(last), PRODUCTS[plain(last)]
+        (a, b), place = _factors(last), PRODUCTS[plain_name(last)]
         is_left = last.reads[place].storage == probabilities.storage
         values, width = (last.reads[place + 1], b[-1]) if is_left else (last.reads[place], a[-2])
         if product(a if is_left else b) != product(shape):
             return None
-        found = Written(
+        found = WrittenAttention(
             [*scores, softmax], weights, first.reads[at], first.reads[at + 1], values,
             multiply(*matrices), (rows, columns), (inner, width),
         )  # fmt: skip
@@ -92,9 +92,9 @@ class Search:
         maker = max(writers, key=self.order.__getitem__)
         if self._is_read_elsewhere(scores.storage, maker, before):
             return None
-        if plain(maker) in PRODUCTS:
+        if plain_name(maker) in PRODUCTS:
             return [maker] if len(_factors(maker)[0]) == len(_factors(maker)[1]) else None
-        if plain(maker) not in _ON_SCORES:
+        if plain_name(maker) not in _ON_SCORES:
             return None
         for view in maker.reads:
             if found := self._back(view, maker, elements):
@@ -118,12 +118,12 @@ class Search:
                 return None
             (last,) = readers
             found.append(last)
-            if plain(last) in PRODUCTS:
+            if plain_name(last) in PRODUCTS:
                 return found
-            if plain(last) not in _ON_SCORES or last.writes[0].elements != elements:
+            if plain_name(last) not in _ON_SCORES or last.writes[0].elements != elements:
                 return None
 
-    def _costs_the_same_for_every_pair(self, written: Written) -> bool:
+    def _costs_the_same_for_every_pair(self, written: WrittenAttention) -> bool:
         for o in written.operations:
             is_product = o is written.scores[0] or o is written.weights[-1]
             others = add(o.work.flops, negate(o.work.matmul_flops))
@@ -145,11 +145,11 @@ def aten(o: Operation) -> Call:
     return o.aten
 
 
-def plain(o: Operation) -> str:
+def plain_name(o: Operation) -> str:
     return o.name.removesuffix("_")
 
 
 def _factors(o: Operation) -> Sequence[tuple[Value, ...]]:
     """The shapes of the two factors of a product."""
-    place = PRODUCTS[plain(o)]
+    place = PRODUCTS[plain_name(o)]
     return aten(o).inputs[place : place + 2]

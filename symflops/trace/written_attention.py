@@ -16,7 +16,16 @@ from symflops.algebra import free_symbols
 from symflops.formula import load_formula
 from symflops.polynomial import Value, add, divide, multiply, symbol, terms_of
 from symflops.trace.attention import Shape, arguments, is_of_keys
-from symflops.trace.attention_search import COPIES, PER_PAIR, PRODUCTS, SOFTMAXES, Search, Written, aten, plain
+from symflops.trace.attention_search import (
+    COPIES,
+    PER_PAIR,
+    PRODUCTS,
+    SOFTMAXES,
+    AttentionSearch,
+    WrittenAttention,
+    aten,
+    plain_name,
+)
 from symflops.trace.masks import Mask
 from symflops.trace.operation import Work
 from symflops.trace.quantity import product
@@ -29,7 +38,7 @@ def rewrite(recorder: Recorder, eager: bool, length: int = 0) -> None:
     where it is one."""
     order = {o: place for place, o in enumerate(every_operation(recorder.root))}
     for softmax, name in list(_softmaxes(recorder.root, "")):
-        written = None if recorder.tape is not None else Search(recorder.storages, order).around(softmax)
+        written = None if recorder.tape is not None else AttentionSearch(recorder.storages, order).around(softmax)
         if written is None:
             if _is_of_tokens(softmax, length):
                 recorder.unmasked.setdefault(name)
@@ -69,14 +78,14 @@ def _is_of_tokens(softmax: Operation, length: int) -> bool:
 # ------------------------------------------------------------------------------------------------------------ masks
 
 
-def _mask(recorder: Recorder, written: Written) -> tuple[Mask, bool]:
+def _mask(recorder: Recorder, written: WrittenAttention) -> tuple[Mask, bool]:
     """What scores are masked by, and whether that is known: of a mask of which nothing is known all pairs count."""
     found = [m for o in written.scores for v in o.reads if (m := recorder.masks.of_view(v)) is not None]
     causal = [m for m in found if m.causal]
     return (causal or found or [Mask(False)])[0], bool(found)
 
 
-def _switch(written: Written, args: dict[str, Value]) -> None:
+def _switch(written: WrittenAttention, args: dict[str, Value]) -> None:
     """Count the operations for the pairs that the mask leaves."""
     names = ("q_len", "kv_len", "window", "pairs", "kv_read")
     one = {"batch": 1, "num_heads": 1, "num_kv_heads": 1, "head_dim": 1, "value_dim": 0}
@@ -102,7 +111,7 @@ def _split(matrices: Value) -> tuple[Value, Value]:
 class _Fused:
     """A written attention becoming one step."""
 
-    def __init__(self, recorder: Recorder, written: Written) -> None:
+    def __init__(self, recorder: Recorder, written: WrittenAttention) -> None:
         self.recorder, self.storages, self.written = recorder, recorder.storages, written
         self.gone = set(written.operations)
         first, last = written.scores[0], written.weights[-1]
@@ -118,7 +127,7 @@ class _Fused:
         storage = self.storages[view.storage]
         if storage.role == "temporary" and len(storage.writers) == 1 and set(storage.readers) == {user}:
             (maker,) = storage.writers
-            if plain(maker) in COPIES and len(maker.reads) == 1 and not maker.gathered:
+            if plain_name(maker) in COPIES and len(maker.reads) == 1 and not maker.gathered:
                 self.gone.add(maker)
                 return self._read_from(maker.reads[0], maker)
         return view
@@ -195,9 +204,9 @@ class _Fused:
 
 def _is_scale(o: Operation) -> bool:
     """Whether scores are multiplied by a number."""
-    if plain(o) in PRODUCTS:
+    if plain_name(o) in PRODUCTS:
         return bool(aten(o).kwargs.get("alpha", 1) != 1)
-    return plain(o) in ("mul", "div") and len(aten(o).inputs) == 1 and o.work.flops != 0
+    return plain_name(o) in ("mul", "div") and len(aten(o).inputs) == 1 and o.work.flops != 0
 
 
 def _without(view: View, *dimensions: Value) -> Value | None:
