@@ -1,4 +1,4 @@
-.PHONY: test check lint site bench coverage mutants
+.PHONY: test check lint site bench coverage mutants audit
 
 # Everything. Tests of a file that share what was derived stay together (xdist_group), the others go where there is room.
 test: lint site
@@ -16,6 +16,10 @@ lint:
 # The site of docs/, with what is generated from the code; strict: a dead link fails.
 site:
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet --strict --site-dir build/site
+
+# The formulas of public frameworks and papers, verified anew: docs/audit.md.
+audit:
+	python benchmarks/audit.py
 
 bench:
 	python benchmarks/bench.py

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import audit
 import pytest
 from test_verification_sound import brute, constants_as_fractions
 
@@ -208,3 +209,16 @@ def test_of_those_partly_listed_what_has_a_name_is_named() -> None:
     for said in (TABLE, ALL_EXPERTS, NORMS):
         assert any(says(f, said) for f in found["maxtext-prefill DS"]), said
     assert any(says(f, KV) for f in found["megatron-2021 MX"])
+
+
+@pytest.mark.slow
+def test_the_page_says_what_the_verifier_says() -> None:
+    judged = (
+        (case["id"], audit.Judged(case["model"], case["formula"], verdict(i), of_leading(i)))
+        for i, case in enumerate(CASES)
+    )
+    assert (audit.HERE.parent / "docs" / "audit.md").read_text() == audit.made(judged)
+
+
+def of_leading(index: int) -> symflops.Verdict | None:
+    return verdict(index, "leading") if verdict(index).status == "different" else None
