@@ -51,7 +51,8 @@ def mutants(tree: Tree, words: set[str]) -> Iterator[Tree]:
         yield (_SWAPS[operation], *operands)
         for i, operand in enumerate(operands):
             before, after = operands[:i], operands[i + 1 :]
-            yield (operation, *before, *after) if len(operands) > 2 else (*before, *after)[0]
+            others = (*before, *after) or (operand,)  # of a rounding what is rounded is left
+            yield (operation, *others) if len(operands) > 2 else others[0]
             if operation == "+":
                 yield (operation, *before, ("-", operand), *after)
             for changed in mutants(operand, words):

@@ -9,18 +9,24 @@ from typing import Any
 from symflops.errors import SymflopsError, nearest
 
 ALL = "*"
-FORWARD, RECOMPUTED, BACKWARD, STEP = "forward", "recompute", "backward", "optimizer"  # the parts of a step of training
+# The parts of a step of training; what accumulates gradients is further forwards and backwards.
+FORWARD, RECOMPUTED, BACKWARD, ACCUMULATED, STEP = "forward", "recompute", "backward", "accumulation", "optimizer"
+_KINDS = {bool: "true or false", int: "a whole number", str: "a text"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The optimizer, what is recomputed, the patterns of layers that are trained, and whether a step is done on copies
-    of the weights in float32 (`mixed`)."""
+    """The optimizer, what is recomputed, the patterns of layers that are trained, whether a step is done on copies of
+    the weights in float32 (`mixed`), how many batches' gradients it is done with (`accumulate`), and adapters: the rank
+    of LoRA, 0 for none, and the patterns of layers that have one."""
 
     optimizer: str = "adamw"
     recompute: str = "none"
     trainable: str = ALL
     mixed: bool = True
+    accumulate: int = 1
+    lora: int = 0
+    lora_on: str = ""
 
     @staticmethod
     def of(data: Mapping[str, Any], where: str) -> Plan:
@@ -30,7 +36,7 @@ class Plan:
             if key not in plain:
                 raise SymflopsError(f"{where}: unknown key {str(key)[:100]!r}{nearest(str(key), tuple(plain))}")
             if type(value) is not type(plain[key]):
-                raise SymflopsError(f"{where}.{key}: expected {'true or false' if key == 'mixed' else 'a text'}")
+                raise SymflopsError(f"{where}.{key}: expected {_KINDS[type(plain[key])]}")
         return Plan(**data)
 
     def sentence(self) -> str:
@@ -42,4 +48,5 @@ class Plan:
         parts = [f"{self.optimizer} in {'mixed precision' if self.mixed else 'one precision'}"]
         parts += [] if self.recompute == "none" else [f"{self.recompute} recomputed"]
         parts += [] if self.trainable == ALL else [f"trained: {self.trainable}"]
+        parts += [] if self.accumulate == 1 else [f"gradients of {self.accumulate} batches"]
         return ", ".join(parts)

@@ -29,7 +29,8 @@ def weights_of(place: Place) -> Value:
 def amount(model: Model, name: str) -> Value:
     """One of the amounts that people write a letter for: parameters, active_parameters, or the tokens of a call."""
     if name == "tokens":
-        return polynomial.multiply(polynomial.symbol("batch_size"), polynomial.symbol("seq_len"))
+        batches = 1 if model.plan is None else model.plan.accumulate
+        return polynomial.multiply(batches, polynomial.symbol("batch_size"), polynomial.symbol("seq_len"))
     return model.total(symbolic=True).value("parameters") if name == "parameters" else active_parameters(model)
 
 

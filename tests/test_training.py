@@ -156,7 +156,7 @@ def test_a_layer_that_stands_once_beside_repeated_ones_of_its_class_is_recompute
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": "lion"}, "net: no such optimizer 'lion'; valid: adam, adamw, sgd"),
+        ({"optimizer": "lion"}, "net: no such optimizer 'lion'; valid: adafactor, adam, adamw, adamw_8bit, muon, sgd"),
         ({"recompute": "half"}, "net: recompute 'half': valid are none, attention, layers and layers:k"),
         ({"recompute": "layers:0"}, "net: recompute 'layers:0': a group has at least one layer"),
         ({"recompute": "attention"}, "net: there is nothing to recompute: no layer is known as attention"),

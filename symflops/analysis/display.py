@@ -85,7 +85,7 @@ def summary(found: Roofline) -> list[tuple[str, str]]:
     return [
         ("layer after layer", seconds(found.layer_by_layer)),
         ("read and written", moved),
-        ("memory of a step" if found.is_training else "weights and cache", f"{_FITS[found.fits]} {memory}"),
+        ("memory of a step" if found.plan is not None else "weights and cache", f"{_FITS[found.fits]} {memory}"),
     ]
 
 

@@ -43,7 +43,8 @@ class Memory:
     `saved` is kept from the forward to the backward. `working_set` is what the layer in which that is most reads and
     writes beside weights and cache, and with recomputation what the largest recomputed part keeps meanwhile; `where`
     names that layer. `peak` is a bound from below: of inference weights, state and working set; of training weights,
-    the optimizer's state, and the larger of gradients and what is saved, since the one grows while the other goes.
+    the optimizer's state, and the larger of gradients and what is saved, since the one grows while the other goes; both
+    where gradients of several batches are accumulated.
     `peak_eager` is all of it together with the working set: a step that finds gradients in place, as accumulation does.
     """
 
@@ -195,15 +196,18 @@ def _training(model: Model, numbers: Mapping[str, int]) -> Found:
     worked = _most(layers)
     weights, count = (substitute(value, numbers) for value in (weights, count))
     gradient = multiply(symbol("weight_bytes"), count)
-    state = optimizers.named(plan.optimizer).state(count, plan.mixed)
+    owners = [p for p in places(forward) if p.layer.is_basic and p.path in taught]
+    head = optimizers.head(forward.parts, places(forward))
+    state = substitute(optimizers.named(plan.optimizer).state(owners, plan.mixed, head), numbers)
     notes = [_NOT_COUNTED]
     if any(p.layer.is_basic and p.layer.backward is None and p.path != "loss" for p in places(forward)):
         notes.append("at most so much is saved: of a tensor that several layers keep, each formula counts its own")
     if len(taught) < sum(p.layer.is_basic and p.layer.cost.value("parameters") != 0 for p in places(forward)):
         notes.append("at most so much is saved: what frozen layers keep for others is counted as if all were trained")
+    both = add(gradient, saved) if plan.accumulate > 1 else _most([("", gradient), ("", saved)])
     kinds = dict.fromkeys(KINDS, 0) | {
         "weights": weights, "gradients": gradient, "optimizer": state, "saved": saved, "working_set": worked,
-        "peak": add(weights, state, _most([("", gradient), ("", saved)])),
+        "peak": add(weights, state, both),
         "peak_eager": add(weights, gradient, state, saved, worked),
     }  # fmt: skip
     return kinds, layers, tuple(notes)

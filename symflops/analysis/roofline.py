@@ -31,6 +31,7 @@ from symflops.errors import SymflopsError
 from symflops.hardware import Hardware, load_hardware
 from symflops.model import Model
 from symflops.numeric import evaluate
+from symflops.plan import Plan
 from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
 from symflops.source import ModelLike, load
 from symflops.storage import kept_for_next_call
@@ -108,7 +109,7 @@ class Roofline:
     weight_bytes: int
     turnings: tuple[Turning, ...]
     measured: Fraction | None
-    is_training: bool = False
+    plan: Plan | None = None  # of a step of training
 
     @cached_property
     def layer_by_layer(self) -> Fraction:
@@ -130,7 +131,8 @@ class Roofline:
     @property
     def tokens(self) -> Number:
         """Tokens (or sequences) fed in this call."""
-        return self.values["batch_size"] * (self.values["seq_len"] if self.unit == "tokens" else 1)
+        sequences = self.values["batch_size"] * (1 if self.plan is None else self.plan.accumulate)
+        return sequences * (self.values["seq_len"] if self.unit == "tokens" else 1)
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -244,10 +246,7 @@ def _roofline(
     bytes_here = substitute(moved, fixed)
     intensity = None if bytes_here == 0 else Ratio.of(substitute(cost.value("flops"), fixed), bytes_here)
     return Roofline(
-        named.name,
-        machine,
-        chosen,
-        point,
+        named.name, machine, chosen, point,
         "tokens" if "seq_len" in cost.free_symbols else "sequences",
         layers,
         _bound("total", 1, cost, machine, chosen, point, unfused),
@@ -257,8 +256,8 @@ def _roofline(
         int(evaluate(multiply(cost.value("parameters"), point["weight_bytes"]), point)),
         _turnings(named, balance(cost, machine, chosen, unfused), fixed, point),
         speed,
-        named.plan is not None,
-    )
+        named.plan,
+    )  # fmt: skip
 
 
 def _numbers(values: Mapping[str, Value]) -> dict[str, Number]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symflops.calling import such_as
-from symflops.errors import expect
+from symflops.errors import SymflopsError, expect
 from symflops.model import Model
 from symflops.passes import training as passes
 from symflops.plan import ALL
@@ -12,15 +12,25 @@ from symflops.source import ModelLike, load
 
 @such_as('training("llama-2-7b-hf")', 'training(model, optimizer="sgd", recompute="layers")')
 def training(
-    model: ModelLike, optimizer: str = "adamw", recompute: str = "none", trainable: str = ALL, mixed: bool = True
+    model: ModelLike,
+    optimizer: str = "adamw",
+    recompute: str = "none",
+    trainable: str = ALL,
+    mixed: bool = True,
+    accumulate: int = 1,
+    lora: int = 0,
+    lora_on: str = "",
 ) -> Model:
     """A training step of a model, as a model: parts `forward`, `recompute`, `backward` and `optimizer`.
 
-    `model` is what `load` takes; a config is derived in training mode. `optimizer` is adamw, adam or sgd (with
-    momentum). `recompute` is "none", "attention", "layers", or "layers:k" for groups of k layers. `trainable` are
-    patterns of layers, by commas; the weights of the others are frozen. With `mixed`, a step is done on a copy of the
-    weights in float32, beside its moments in float32; the weights themselves and gradients have `weight_bytes`,
-    activations `dtype_bytes`. Where a model ends in a linear layer, the loss is the cross entropy of what that gives.
+    `model` is what `load` takes; a config is derived in training mode. `optimizer` is adamw, adam, sgd (with
+    momentum), adamw_8bit, adafactor or muon. `recompute` is "none", "attention", "layers", or "layers:k" for groups of
+    k layers. `trainable` are patterns of layers, by commas; the weights of the others are frozen. With `mixed`, a step
+    is done on a copy of the weights in float32, beside its moments in float32; the weights themselves and gradients
+    have `weight_bytes`, activations `dtype_bytes`. With `accumulate` a step has so many forwards and backwards, of
+    `batch_size` sequences each. With `lora`, a rank, the linear layers that `lora_on` has patterns for, or all but the
+    last, get adapters, and these alone are trained. Where a model ends in a linear layer, the loss is the cross entropy
+    of what that gives.
 
     >>> step = training("llama-2-7b-hf")
     >>> [part.name for part in step.root.parts]
@@ -31,7 +41,12 @@ def training(
 
     Raises SymflopsError for a layer of which nothing says what its backward costs, and for what is trained already.
     """
-    for name, value in (("optimizer", optimizer), ("recompute", recompute), ("trainable", trainable)):
-        expect(value, str, f"{name} to be a text")
+    texts = {"optimizer": optimizer, "recompute": recompute, "trainable": trainable, "lora_on": lora_on}
+    for name, text in texts.items():
+        expect(text, str, f"{name} to be a text")
     expect(mixed, bool, "mixed to be True or False")
-    return passes.training(load(model, training=True), optimizer, recompute, trainable, mixed)
+    for name, number in (("accumulate", accumulate), ("lora", lora)):
+        if type(number) is not int:
+            raise SymflopsError(f"expected {name} to be a whole number")
+    named = load(model, training=True)
+    return passes.training(named, optimizer, recompute, trainable, mixed, accumulate, lora, lora_on)

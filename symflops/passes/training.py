@@ -19,25 +19,35 @@ from symflops.gradients import KEYS
 from symflops.layer import Interned, Layer, Part
 from symflops.model import Model, Place
 from symflops.passes import optimizers
-from symflops.passes.recompute import Recompute
+from symflops.passes.lora import EVERY, TRAINED, with_adapters
+from symflops.passes.recompute import Recompute, without_weights
 from symflops.place import places
-from symflops.plan import ALL, BACKWARD, FORWARD, RECOMPUTED, STEP, Plan
-from symflops.polynomial import Value, add, multiply
+from symflops.plan import ACCUMULATED, ALL, BACKWARD, FORWARD, RECOMPUTED, STEP, Plan
+from symflops.polynomial import Value
 from symflops.vocabulary.metrics import METRICS
 
 LOSS = "causal_lm_loss"
 
 
 def training(
-    model: Model, optimizer: str = "adamw", recompute: str = "none", trainable: str = ALL, mixed: bool = True
+    model: Model,
+    optimizer: str = "adamw",
+    recompute: str = "none",
+    trainable: str = ALL,
+    mixed: bool = True,
+    accumulate: int = 1,
+    lora: int = 0,
+    lora_on: str = "",
 ) -> Model:
     """A training step of a model, as a model: parts `forward`, `recompute`, `backward` and `optimizer`.
 
-    `optimizer` is adamw, adam or sgd (with momentum). `recompute` is "none", "attention", "layers", or "layers:k" for
-    groups of k layers. `trainable` are patterns of layers, by commas; the weights of the others are frozen. With
-    `mixed`, a step is done on a copy of the weights in float32, beside its moments in float32; the weights themselves
-    and gradients have `weight_bytes`, activations `dtype_bytes`. Where a model ends in a linear layer, the loss is the
-    cross entropy of what that gives.
+    `optimizer` is adamw, adam, sgd (with momentum), adamw_8bit, adafactor or muon. `recompute` is "none", "attention",
+    "layers", or "layers:k" for groups of k layers. `trainable` are patterns of layers, by commas; the weights of the
+    others are frozen. With `mixed`, a step is done on a copy of the weights in float32, beside its moments in float32;
+    the weights themselves and gradients have `weight_bytes`, activations `dtype_bytes`. With `accumulate` a step has so
+    many forwards and backwards, of `batch_size` sequences each. With `lora`, a rank, the linear layers that `lora_on`
+    has patterns for, or all but the last, get adapters, and these alone are trained. Where a model ends in a linear
+    layer, the loss is the cross entropy of what that gives.
 
     >>> from symflops.model import load
     >>> args = {"N": "batch_size*seq_len", "in_features": "h", "out_features": "h"}
@@ -52,22 +62,32 @@ def training(
     """
     if model.plan is not None:
         raise SymflopsError("it is a step of training already", where=model.name)
-    plan = Plan(optimizer.lower(), recompute, trainable, mixed)
     try:
-        return _Training(model, plan).model()
+        if accumulate < 1:
+            raise SymflopsError(f"accumulate {accumulate}: a step has the gradients of at least one batch")
+        if lora_on and not lora:
+            raise SymflopsError("lora_on says where adapters are: give lora, their rank, too")
+        of_last = loss(model)  # before what it is of has an adapter
+        if lora:
+            lora_on = lora_on or EVERY
+            model = with_adapters(model, lora, lora_on, of_last[0])
+            trainable = TRAINED if trainable == ALL else f"{trainable},{TRAINED}"
+        plan = Plan(optimizer.lower(), recompute, trainable, mixed, accumulate, lora, lora_on)
+        return _Training(model, plan, *of_last).model()
     except SymflopsError as error:
         raise error.within(model.name) from None
 
 
 class _Training:
-    def __init__(self, model: Model, plan: Plan) -> None:
+    def __init__(self, model: Model, plan: Plan, logits: str, of_logits: Layer | None) -> None:
         self.plan, self.source = plan, model
         self.optimizer = optimizers.named(plan.optimizer)
         self.recompute = Recompute.of(plan.recompute)
-        self.logits, self.loss = loss(model)
+        self.logits, self.loss = logits, of_logits
         self.own = tuple(without_cache(model.root.parts))
         self.parts = (*self.own, *([Part("loss", self.loss)] if self.loss is not None else []))
         self.trained = trained(self.parts, plan.trainable)
+        self.head = optimizers.head(self.parts, places(Layer(parts=self.parts)))
         self.interned = Interned()
         self.begun = False  # whether a layer before this one is trained
         self.early = ""  # the repeated layers that the first trained one is in
@@ -82,12 +102,15 @@ class _Training:
             Part(FORWARD, forward),
             *([Part(RECOMPUTED, Layer(parts=again))] if again else []),
             Part(BACKWARD, backward),
-            Part(STEP, self._step()),
+            *self._accumulated(Layer(parts=self.parts), again, backward),
+            Part(STEP, self.optimizer.step(self._trained_places(), self.plan.mixed, self.head)),
         ]
         what = (
             "none: the model does not end in a linear layer" if self.loss is None else f"cross entropy of {self.logits}"
         )
         notes = [f"a step of training: {self.plan.sentence()}", f"the loss is {what}"]
+        if others := self.optimizer.unlike_matrices(self._trained_places(), self.head):
+            notes.append(f"{self.plan.optimizer} is for matrices of linear layers; adamw for {', '.join(others)}")
         if again:
             paths = (path for path, _ in self.recompute.units(self.own))
             notes.append(f"run once more: {', '.join(paths)}")
@@ -120,13 +143,18 @@ class _Training:
                 content = (name, *values.values())
                 yield replace(part, layer=self.interned.layer(content, partial(Layer, name, inline=values)))
 
-    def _step(self) -> Layer:
-        weights = add(0, *(multiply(p.runs, p.layer.cost.value("parameters")) for p in self._trained_places()))
-        args = {"n": weights, "master": int(self.plan.mixed)}
-        return Layer(formula=load_formula(self.optimizer.formula), args=tuple(args.items()))
+    def _accumulated(self, forward: Layer, again: tuple[Part, ...], backward: Layer) -> Iterator[Part]:
+        """What a step runs once more for each further batch: the weights are those that were counted."""
+        if self.plan.accumulate > 1:
+            parts = [
+                Part(FORWARD, without_weights(forward)),
+                *([Part(RECOMPUTED, Layer(parts=again))] if again else []),
+                Part(BACKWARD, backward),
+            ]
+            yield Part(ACCUMULATED, Layer(parts=tuple(parts)), self.plan.accumulate - 1)
 
-    def _trained_places(self) -> Iterator[Place]:
-        return (p for p in places(Layer(parts=self.parts)) if p.layer.is_basic and p.path in self.trained)
+    def _trained_places(self) -> list[Place]:
+        return [p for p in places(Layer(parts=self.parts)) if p.layer.is_basic and p.path in self.trained]
 
 
 def gradients(place: Place, trained: frozenset[str]) -> Mapping[str, Value]:
