@@ -252,6 +252,7 @@ def answers() -> dict[str, Any]:
         "hardware": symflops.load_hardware("h100-sxm"),
         "answer": answer,
         "memory": symflops.memory(model),
+        "fit": symflops.fit("gpt2", "h100-sxm"),
         "comparison": symflops.compare("gpt2", "bert-base", batch_size=1),
         "regimes": symflops.regimes("gpt2", batch_size=1),
         "roofline": symflops.roofline("gpt2", "h100-sxm", batch_size=1, seq_len=128),
@@ -357,6 +358,12 @@ def calls(r: random.Random) -> dict[str, list[Callable[[], Any]]]:
             )
         ],
         "memory": [lambda: symflops.memory(which, symbolic=some(True)), lambda: symflops.memory(which, **sizes)],
+        "fit": [
+            lambda: symflops.fit(
+                which, some("h100-sxm", hardware), devices=some(None, 2), reserve=some(0, 10**9), **sizes
+            )
+        ],
+        "Fit": [lambda: (repr(made["fit"]), made["fit"].largest_batch, made["fit"].longest_context)],
         "Memory": [lambda: made["memory"].text(some("weights", "peak")), lambda: repr(made["memory"])],
         "kv_cache": [lambda: symflops.kv_cache(which, symbolic=some(True))],
         "load_formula": [lambda: symflops.load_formula(some("linear", "sdpa"))],

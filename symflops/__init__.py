@@ -20,6 +20,7 @@ What only algebra can answer:
     generation, kv_cache a prompt with all decoding steps; what is kept
     training             a step of training, as a model
     memory               what memory a call or a step of training takes, as a Memory
+    fit                  whether it fits on a machine, the largest batch and the longest context, as a Fit
     roofline             the bounds of a machine (`hardware_names`, `load_hardware`)
     verify               whether a formula is right
 
@@ -40,6 +41,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, compare
     from symflops.analysis.counting import Count, count
+    from symflops.analysis.fit import Fit, fit
     from symflops.analysis.generation import generation, kv_cache
     from symflops.analysis.memory import Memory, memory
     from symflops.analysis.parts import Component, by_component
@@ -78,6 +80,7 @@ _NAMES = {
     "analysis.counting": "Count count",
     "analysis.generation": "generation kv_cache",
     "analysis.memory": "Memory memory",
+    "analysis.fit": "Fit fit",
     "analysis.trained": "training",
     "analysis.comparison": "Comparison compare",
     "hardware": "Hardware hardware_names load_hardware",
@@ -86,9 +89,9 @@ _NAMES = {
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "METRICS", "Answer", "Comparison", "Component", "Cost", "Count", "Formula", "Hardware", "Layer", "Memory",
+    "METRICS", "Answer", "Comparison", "Component", "Cost", "Count", "Fit", "Formula", "Hardware", "Layer", "Memory",
     "Model", "Regimes", "Roofline", "Row", "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "by_component",
-    "compare", "count", "derive", "formula_names", "generation", "hardware_names", "kv_cache", "load",
+    "compare", "count", "derive", "fit", "formula_names", "generation", "hardware_names", "kv_cache", "load",
     "load_formula", "load_hardware", "memory", "model_names", "parse", "regimes", "roofline", "solve", "symbol",
     "training", "unparse", "verify",
 ]  # fmt: skip

@@ -170,6 +170,7 @@ PRINTING: dict[str, tuple[str, ...]] = {
     "compare": ("gpt2", "llama-2-7b-hf"),
     "roofline": ("gpt2", "--hardware", "h100-sxm"),
     "memory": ("gpt2",),
+    "fit": ("gpt2", "--hardware", "h100-sxm"),
     "hardware": (),
     "verify": ("2*seq_len", "--against", "3*seq_len"),
     "derive": ("--help",),

@@ -209,10 +209,11 @@ def solve(
     with named.call("the question"):
         asked = question(named, text, rename)
         check_symbol(named, symbol)
-        return _answer(named, asked, symbol, _in_values(named, symbol, symbolic, free, values))
+        return answered(named, asked, symbol, _in_values(named, symbol, symbolic, free, values))
 
 
-def _answer(named: Model, asked: Question, symbol: str, run: Mapping[str, Value]) -> Answer:
+def answered(named: Model, asked: Question, symbol: str, run: Mapping[str, Value]) -> Answer:
+    """Where a question about a model holds, once values are put in for the other symbols."""
     difference = substitute(asked.difference, run)
     shown = free_symbols(asked.difference)
     used = {name: value for name, value in run.items() if name in shown and name not in named.symbols}

@@ -22,8 +22,8 @@ INVALID = 3  # exit status for input that is wrong
 COMMANDS = {
     "total": "total", "show": "show", "sweep": "sweep", "table": "table", "report": "report", "solve": "solve",
     "regimes": "regimes", "generation": "generation", "compare": "compare", "roofline": "roofline",
-    "memory": "memory", "hardware": "hardware", "verify": "verify", "derive": "derive", "inspect": "inspect",
-    "formulas": "listing", "models": "listing", "cache": "cache",
+    "memory": "memory", "fit": "fit", "hardware": "hardware", "verify": "verify", "derive": "derive",
+    "inspect": "inspect", "formulas": "listing", "models": "listing", "cache": "cache",
 }  # fmt: skip
 _NAMES = (*COMMANDS, "agent")
 

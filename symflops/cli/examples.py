@@ -25,6 +25,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "symflops memory llama-2-7b-hf -B 1 -S 4k --reserve 2GiB",
         "symflops memory Qwen3-8B/config.json --training --recompute layers -B 1 -S 32",
     ),
+    "fit": (
+        "symflops fit llama-3.1-8b --hardware h100-sxm -B 32 -S 8k",
+        "symflops fit llama-3.1-8b --hardware l40s --devices 2 --weight-bytes 1 -S 8k --reserve 2GiB",
+        "symflops fit llama-2-7b-hf --hardware h100-sxm --training --lora 16 -B 1 -S 4k",
+    ),
     "show": (
         "symflops show llama-2-7b-hf --depth 3",
         "symflops show llama-2-7b-hf -B 1 -S 2k --metric flops",
