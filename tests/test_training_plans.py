@@ -280,3 +280,22 @@ def test_on_the_command_line(run: Run, refuse: Run) -> None:
     assert refuse("total", "gpt2", "--training", "--accumulate", "0.5").strip() == message
     message = "--lora-on says how a model is trained: give --training, too"
     assert refuse("total", "gpt2", "--lora-on", "c_attn").strip() == message
+
+
+@pytest.mark.parametrize("name", [n for n in symflops.model_names() if n != "mamba-130m"])
+def test_shipped_models_train(name: str) -> None:
+    """A matrix multiply costs twice itself backward, fused attention 2.5 times itself: five products against two."""
+    model = symflops.load(name)
+    at = {"batch_size": 3, "seq_len": 50} if "seq_len" in model.total().free_symbols else {"batch_size": 3}
+    forward = model.total().at(**at).matmul_flops
+    attention = sum(
+        (row.total for row in model.rows() if row.formula in ("sdpa", "sdpa_eager")), symflops.Cost.of()
+    ).at(**at).matmul_flops  # fmt: skip
+    step = symflops.training(model).total().at(**at).matmul_flops
+    assert 2 * step == 6 * forward + attention
+
+
+def test_a_scan_says_nothing_of_its_backward() -> None:
+    with pytest.raises(SymflopsError) as raised:
+        symflops.training("mamba-130m")
+    assert str(raised.value).startswith("mamba-130m: backbone.residual_to_float32: nothing says what the backward of")
