@@ -207,13 +207,19 @@ def test_a_module_that_is_built_has_the_masks_that_it_holds() -> None:
 
 
 def test_probabilities_that_somebody_reads_stay() -> None:
+    """They are there, so the attention is not one step; its operations are of the pairs that the mask leaves."""
+
     def shown(m: Any, q: Tensor, k: Tensor, v: Tensor, x: Tensor) -> Tensor:
         probabilities = (q @ k.mT + upper(q)).softmax(-1)
         return (probabilities @ v) + probabilities.sum()
 
     model = derived(shown, HEADS)
     assert "sdpa" not in {row.formula for row in model.rows()}
-    assert model.notes == ("causal = 1 changes nothing for the attention of Attention",)
+    assert model.notes == ()
+    matmul, hidden = counted(Attention(shown), torch.randn(B, S, 8))
+    every, causal = (model.total().at(batch_size=B, seq_len=S, causal=c) for c in (0, 1))
+    assert every.matmul_flops == matmul
+    assert every.flops - causal.flops == hidden * (2 * (WIDTH + VALUE_WIDTH) + 5)
 
 
 SIZES: dict[str, Any] = {"vocab_size": 61, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}

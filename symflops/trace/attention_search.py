@@ -41,6 +41,7 @@ class WrittenAttention:
     matrices: Value  # how many: sequences times heads
     lengths: tuple[Value, Value]  # queries and keys of each
     widths: tuple[Value, Value]  # of keys and of values
+    is_shown: bool = False  # somebody else reads the probabilities
     per_pair: dict[Operation, Number] = field(default_factory=dict)  # FLOPs but for the products
 
     @property
@@ -81,6 +82,7 @@ class AttentionSearch:
         found = WrittenAttention(
             [*scores, softmax], weights, first.reads[at], first.reads[at + 1], values,
             multiply(*matrices), (rows, columns), (inner, width),
+            any(len(self._readers(o)) > 1 for o in (softmax, *weights[:-1])),
         )  # fmt: skip
         return found if self._costs_the_same_for_every_pair(found) else None
 
@@ -107,21 +109,20 @@ class AttentionSearch:
             storage not in {v.storage for v in until.writes} and any(o is not until for o in readers)
         )
 
-    def _on(self, softmax: Operation, elements: Value) -> list[Operation] | None:
+    def _on(self, last: Operation, elements: Value) -> list[Operation] | None:
         """What becomes of probabilities, up to their product with the values."""
-        found: list[Operation] = []
-        last = softmax
-        while True:
-            made = last.writes[0].storage
-            readers = [o for o in self.storages[made].readers if self.order[o] > self.order[last]]
-            if len(readers) != 1:
-                return None
-            (last,) = readers
-            found.append(last)
-            if plain_name(last) in PRODUCTS:
-                return found
-            if plain_name(last) not in _ON_SCORES or last.writes[0].elements != elements:
-                return None
+        for reader in self._readers(last):
+            if plain_name(reader) in PRODUCTS:
+                return [reader]
+            if plain_name(reader) in _ON_SCORES and reader.writes[0].elements == elements:
+                found = self._on(reader, elements)
+                if found:
+                    return [reader, *found]
+        return None
+
+    def _readers(self, maker: Operation) -> list[Operation]:
+        """Who reads what an operation made, and not what is written over it later."""
+        return [o for o in self.storages[maker.writes[0].storage].readers if self.order[o] > self.order[maker]]
 
     def _costs_the_same_for_every_pair(self, written: WrittenAttention) -> bool:
         for o in written.operations:

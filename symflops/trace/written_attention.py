@@ -153,7 +153,8 @@ class _Fused:
         result = storages[written.weights[-1].writes[0].storage]
         given = {v.storage for v in self.recorder.root.outputs}
         return (
-            not any(s.role in ("weight", "constant") for s in read)
+            not written.is_shown
+            and not any(s.role in ("weight", "constant") for s in read)
             and {read[0].unit, result.unit} == {symbol("dtype_bytes")}
             and read[1].unit == read[2].unit
             and self.queries.elements == written.queries.elements
