@@ -298,6 +298,7 @@ def test_what_a_limit_around_ends_is_for_whoever_set_it() -> None:
 def test_importing_a_library_takes_nobody_s_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 100.0
     monkeypatch.setattr(deadline, "thread_time", lambda: clock)
+    monkeypatch.setattr(deadline, "monotonic", lambda: clock)
     with deadline.call("the sum", 1):
         with deadline.untimed():
             clock += 10

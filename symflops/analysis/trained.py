@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from symflops.calling import such_as
-from symflops.errors import expect
 from symflops.model import Model
 from symflops.passes import training as passes
 from symflops.plan import ALL
@@ -31,7 +30,4 @@ def training(
 
     Raises SymflopsError for a layer of which nothing says what its backward costs, and for what is trained already.
     """
-    for name, value in (("optimizer", optimizer), ("recompute", recompute), ("trainable", trainable)):
-        expect(value, str, f"{name} to be a text")
-    expect(mixed, bool, "mixed to be True or False")
     return passes.training(load(model, training=True), optimizer, recompute, trainable, mixed)

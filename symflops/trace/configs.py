@@ -67,9 +67,9 @@ def find(what: Any) -> Named:
     if not isinstance(what, str | Path):
         raise SymflopsError(f"expected a config, a class, a path or a name, got {type(what).__name__}")
     path = Path(what)
-    if path.is_dir():
+    if files.is_directory(path):
         path = path / "config.json"
-    if path.is_file():
+    if files.is_file(path):
         name = path.parent.resolve().name if path.name == "config.json" else path.stem
         try:
             return _from_dict(_read(path), name)

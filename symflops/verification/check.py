@@ -71,13 +71,7 @@ def verify(
     Raises SymflopsError for what cannot be read, an unknown metric, name or tolerance, a budget that is not positive.
     """
     _check_options(tolerance, budget, training)
-    for listed, what in ((lengths, "lengths"), (assume, "assume")):
-        expect(listed, Iterable, f"{what} to be a list")
-    for mapped, what in ((rename, "rename"), (set, "set")):
-        expect({} if mapped is None else mapped, Mapping, f"{what} to be values by the names of symbols")
-        for name, value in ({} if mapped is None else mapped).items():
-            if what == "rename":
-                expect(value, str, f"the meaning of {str(name)[:60]} to be a text")
+    expect(lengths, Iterable, "lengths to be a list")
     sizes = tuple(lengths)
     if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
         raise SymflopsError(f"lengths = {str(sizes)[:60]}: must be positive integers")
