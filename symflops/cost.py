@@ -216,8 +216,7 @@ class Cost:
         point = self.with_defaults(values)
         with self._call("the numbers at this point"):
             self.domain.check(point)
-            found = zip(self.by_metric, self._evaluator(point), strict=True)
-            numbers = {metric: numeric.whole(number) for metric, number in found}
+            numbers = {m: numeric.whole(n) for m, n in zip(self.by_metric, self._evaluator(point), strict=True)}
         for metric, number in numbers.items():
             if number < 0:
                 raise negative_error(metric)
@@ -272,8 +271,9 @@ class Cost:
     def _repr_latex_(self) -> str | None:
         if self.evaluated:
             return None
-        lines = [(notation.upright(metric), self.tree(metric)) for metric in METRICS]
-        return f"$\\displaystyle {notation.display(lines, notation.symbols(self.free_symbols), width=60)}$"
+        with self._call("its LaTeX"):
+            lines = [(notation.upright(metric), self.tree(metric)) for metric in METRICS]
+            return f"$\\displaystyle {notation.display(lines, notation.symbols(self.free_symbols), width=60)}$"
 
     def to_pandas(self) -> notebook.DataFrame:
         """One line per metric as a pandas DataFrame: its value, an exact integer or a SymPy expression, and its unit.
