@@ -40,7 +40,6 @@ from symflops.export.javascript import javascript_function
 from symflops.export.numpy import numpy_function
 from symflops.export.python import python_function
 from symflops.formula import data_folder
-from symflops.grouping import grouped
 
 SECONDS = 1.0
 NAMES = ("a", "b", "s", "seq_len", "batch_size", "dtype_bytes", "n1", "hidden_size")
@@ -237,7 +236,7 @@ def uses(text: str, other: str) -> list[Callable[[], Any]]:
 
 WRITERS: dict[str, Callable[[symflops.Cost], Any]] = {
     "latex": lambda cost: cost._repr_latex_(),
-    "mathml": lambda cost: mathml.formula(grouped(cost.value("flops"))),
+    "mathml": lambda cost: mathml.formula(cost.tree("flops")),
     "python": lambda cost: python_function(cost, ["flops"], "f"),
     "numpy": lambda cost: numpy_function(cost, ["flops"], "f"),
     "c": lambda cost: c_function(cost, ["flops"], "f"),
