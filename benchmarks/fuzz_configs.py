@@ -2,9 +2,9 @@
 
     python benchmarks/fuzz_configs.py FOLDER [HOW_MANY [SEED [TIMEOUT]]]
 
-Each config.json below FOLDER is changed in one to three fields, nested ones among them: to another type, a huge, negative
-or fractional number, 0, NaN, a list in a list, or nothing. With a TIMEOUT in seconds of processor time they are
-derived; without one they are only read and their classes named.
+Each config.json below FOLDER is changed in one to three fields, nested ones among them: to another type, a huge,
+negative or fractional number, 0, NaN, a list in a list, or nothing. With a TIMEOUT in seconds of processor time they
+are derived; without one they are only read and their classes named.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def mutated(content: str, r: random.Random) -> tuple[str, str]:
         if kind < 0.3 and isinstance(where[key], int | float):
             value: Any = r.choice((-where[key], where[key] + 1, where[key] * 10**6, str(where[key]), [where[key]]))
         else:
-            value = r.choice(VALUES)
+            value = deepcopy(r.choice(VALUES))  # the next change may be inside of it
         where[key] = value
         said.append(f"{key} = {str(value)[:40]!r}")
         if not data:
@@ -131,6 +132,8 @@ def main(folder: Path, how_many: int, seed: int, timeout: float) -> int:
 
             what = outcome(use)
             longest = max(longest, time.process_time() - begun)
+            if timeout and i % 10 == 9:
+                print(f"{i + 1} tried, {answered} answered", file=sys.stderr, flush=True)
             if what:
                 wrong[what.partition(":")[0]] += 1
                 print(f"{i}: {source.parent.name}: {said}: {what}", flush=True)
