@@ -22,7 +22,8 @@ from typing import Any
 from symflops.errors import SymflopsError
 
 __all__ = [
-    "CALL", "DERIVATION", "PER_LAYER", "OutOfTimeError", "TooLongError", "call", "check", "limit", "now", "untimed",
+    "CALL", "DERIVATION", "PER_LAYER", "OutOfTimeError", "TooLongError", "call", "check",
+    "collection_paused", "limit", "now", "untimed",
 ]  # fmt: skip
 
 CALL = 0.9  # seconds that a call about one formula may compute; with its beginning and end it takes less than one
@@ -71,6 +72,18 @@ def limit(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
+def collection_paused() -> Iterator[None]:
+    """No cyclic garbage collection while many objects are made that all stay: each pass would walk them all again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@contextmanager
 def call(what: str, seconds: float = CALL) -> Iterator[None]:
     """The limit of all that a user's call computes, who is told in one line. Inside of another limit that ends earlier
     it is for whoever set that to say. As a decorator, the limit of each call of the function.
@@ -83,7 +96,7 @@ def call(what: str, seconds: float = CALL) -> Iterator[None]:
     around = _end.get().seconds
     end = now() + min(seconds, _FOREVER)
     try:
-        with limit(seconds):
+        with collection_paused(), limit(seconds):  # a pass over what a program holds may take a fifth of it
             yield
     except OutOfTimeError:
         if around <= end:

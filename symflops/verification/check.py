@@ -11,7 +11,6 @@ from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.budget import TooLargeError
 from symflops.errors import NoValueError, SymflopsError, expect
-from symflops.layer import collection_paused
 from symflops.polynomial import add, negate
 from symflops.verification.decision import Decision, decide
 from symflops.verification.diagnosis import diagnose
@@ -28,7 +27,7 @@ _TRAINING = (0, 3, 4)
 _DIAGNOSIS = 0.1  # of the budget, that is kept for saying what is wrong where nothing could be decided
 
 
-@collection_paused()  # one pass over all of torch may take longer than the budget
+@deadline.collection_paused()  # one pass over all of torch may take longer than the budget
 def verify(
     candidate: Any,
     reference: Any,
