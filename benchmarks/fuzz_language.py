@@ -1,12 +1,13 @@
 """Random texts, calls and broken files put into the public ways of using them: what ends late, or with anything but an
 answer or a SymflopsError, is printed.
 
-    python benchmarks/fuzz_language.py [HOW_MANY [SEED [SECONDS]]]
+    python benchmarks/fuzz_language.py [HOW_MANY [SEED [SECONDS [FIRST]]]]
 
 Most are texts of the grammar, often mutated, that are read, written and read again; some are computed with, printed in
 every language, verified and solved. A call gives a public name arguments of every type; a file (a model, a formula,
 machines) has bytes, keys or values changed and is loaded. Number i of a seed is the same in every run, so a
-long run may be done in pieces, one seed after the other. Seconds are those of the processor.
+long run may be done in pieces, each from its FIRST number on; every thousand is told. Seconds are those of the
+processor.
 
 A TypeError is right where Python itself refuses the call, and a KeyError where a Sweep, which is a Mapping, is asked
 for a column that it does not have. The fields of a result (Answer, Verdict, Layer, ...) are not checked: the library
@@ -39,7 +40,6 @@ from symflops.export.javascript import javascript_function
 from symflops.export.numpy import numpy_function
 from symflops.export.python import python_function
 from symflops.formula import data_folder
-from symflops.grouping import grouped
 
 SECONDS = 1.0
 NAMES = ("a", "b", "s", "seq_len", "batch_size", "dtype_bytes", "n1", "hidden_size")
@@ -218,18 +218,25 @@ def uses(text: str, other: str) -> list[Callable[[], Any]]:
             with suppress(SymflopsError):
                 part(use)
 
-    return [
-        back,
-        cost,
-        *(lambda write=write: write(symflops.Cost.of(flops=text)) for write in WRITERS.values()),
-        lambda: symflops.verify(text, other, budget=0.3),
-        lambda: symflops.solve("gpt2", f"{text} <= {other}", "seq_len", batch_size=2),
-    ]
+    def verify() -> None:
+        symflops.verify(text, other, budget=0.3)
+
+    def solve() -> None:
+        symflops.solve("gpt2", f"{text} <= {other}", "seq_len", batch_size=2)
+
+    def writing(language: str) -> Callable[[], Any]:
+        def use() -> None:
+            WRITERS[language](symflops.Cost.of(flops=text))
+
+        use.__name__ = language
+        return use
+
+    return [back, cost, *map(writing, WRITERS), verify, solve]
 
 
 WRITERS: dict[str, Callable[[symflops.Cost], Any]] = {
     "latex": lambda cost: cost._repr_latex_(),
-    "mathml": lambda cost: mathml.formula(grouped(cost.value("flops"))),
+    "mathml": lambda cost: mathml.formula(cost.tree("flops")),
     "python": lambda cost: python_function(cost, ["flops"], "f"),
     "numpy": lambda cost: numpy_function(cost, ["flops"], "f"),
     "c": lambda cost: c_function(cost, ["flops"], "f"),
@@ -504,7 +511,7 @@ def case(i: int, texts: Texts, files: list[str], folder: Path) -> tuple[list[Cal
     return [load(name, path)], name
 
 
-def main(how_many: int, seed: int, seconds: float) -> int:
+def main(how_many: int, seed: int, seconds: float, first: int) -> int:
     wrong: Counter[str] = Counter()
     files = [
         "hardware.toml",
@@ -521,16 +528,19 @@ def main(how_many: int, seed: int, seconds: float) -> int:
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         while done < how_many and time.process_time() - start < seconds:
-            texts = Texts(seed * 1_000_000 + done)
-            chosen, shown = case(done, texts, files, Path(folder))
+            number = first + done
+            texts = Texts(seed * 1_000_000 + number)
+            chosen, shown = case(number, texts, files, Path(folder))
             for use in chosen:
                 begun = time.process_time()
                 what = tried(use)
                 longest = max(longest, time.process_time() - begun)
                 if what:
                     wrong[what.partition(":")[0] if " s" not in what[-2:] else "slow"] += 1
-                    print(f"{done}: {use.__name__}: {what}: {shown}", flush=True)
+                    print(f"{number}: {use.__name__}: {what}: {shown}", flush=True)
             done += 1
+            if done % 1000 == 0:
+                print(f"{done:,} tried", file=sys.stderr, flush=True)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - loaded) // 1024
     print(
         f"seed {seed}: {done:,} tried, {sum(wrong.values())} failed {dict(wrong)}, the longest took {longest:.2f} s; "
@@ -540,9 +550,6 @@ def main(how_many: int, seed: int, seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    sys.exit(
-        main(
-            int(given[0]) if given else 10_000, int(given[1]) if given[1:] else 1, float(given[2]) if given[2:] else 1e9
-        )
-    )
+    given = [float(text) for text in sys.argv[1:]]
+    given += [10_000, 1, 1e9, 0][len(given) :]
+    sys.exit(main(int(given[0]), int(given[1]), given[2], int(given[3])))

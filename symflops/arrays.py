@@ -165,7 +165,10 @@ def grid(axes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray[Any, Any]]:
 
     arrays = {}
     for position, (name, points) in enumerate(axes.items()):
-        raw = np.asarray(points)
+        try:
+            raw = np.asarray(points)
+        except ValueError:  # lists of several lengths in one another
+            raw = np.empty((0, 0))
         if raw.ndim > 1:
             raise SymflopsError(f"{name}: expected a number or a list of numbers")
         if raw.dtype.kind not in "iu" or (raw.size and raw.dtype.kind == "u" and int(raw.max()) >= 2**63):

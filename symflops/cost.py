@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from symflops import algebra, arrays, deadline, notation, notebook, numeric, polynomial
-from symflops.calling import such_as
+from symflops.calling import checked, such_as
 from symflops.domain import NO_CONDITIONS, Domain
 from symflops.errors import SymflopsError, expect
 from symflops.grid import Sweep as Sweep
@@ -55,9 +55,8 @@ class Cost:
     """What something costs: FLOPs, matmul FLOPs, bytes read, written and materialised in between, and parameters.
 
     Build one with `Cost.of`; every metric is then a SymPy expression, of a Cost made by `at` a Python int. `by_metric`
-    has the canonical value of each one. `domain` is
-    where the closed forms hold: `at`, `sweep` and `bind` refuse numbers outside of it, and sums and products carry it
-    on. `dtype_bytes` are the bytes per element where a call does not give them.
+    has their canonical values. `domain` is where the closed forms hold: `at`, `sweep` and `bind` refuse numbers outside
+    of it, and sums and products carry it on. `dtype_bytes` are the bytes per element where a call does not give them.
 
     >>> linear = Cost.of(flops="2*N*h*h", read_bytes="dtype_bytes*(N*h + h*h)")
     >>> (linear * "L").flops
@@ -144,10 +143,10 @@ class Cost:
     def _expressions(self) -> dict[str, sympy.Expr]:
         return {}
 
+    @checked
     def text(self, metric: str, *, short: bool = False) -> str:
         """The closed form of one metric as text, grouped for reading, with short names on request."""
-        tree = self.tree(metric)
-        return write(renamed(tree, self.legend) if short else tree)
+        return write(renamed(self.tree(metric), self.legend) if short else self.tree(metric))
 
     def tree(self, metric: str) -> Tree:
         """The same as a tree, from which every printer starts."""
@@ -159,6 +158,7 @@ class Cost:
         """The short name of each free symbol."""
         return short_names(self.free_symbols)
 
+    @checked
     def legend_of(self, metrics: Iterable[str]) -> dict[str, str]:
         """The short names that stand in these metrics, of `legend`.
 
@@ -172,8 +172,7 @@ class Cost:
     @cached_property
     def free_symbols(self) -> set[str]:
         """The names of the symbols that the metrics depend on."""
-        found: set[str] = set()
-        return found.union(*(algebra.free_symbols(value) for value in self.by_metric.values()))
+        return set[str]().union(*(algebra.free_symbols(value) for value in self.by_metric.values()))
 
     @such_as("bind(batch_size=1)")
     def bind(self, **values: Any) -> Cost:
@@ -187,6 +186,7 @@ class Cost:
         dtype_bytes = numbers.get(ELEMENT, self.dtype_bytes)  # weights and cache follow what is put in
         return replace(self.substitute(numbers), dtype_bytes=dtype_bytes)
 
+    @checked
     def substitute(self, values: Mapping[str, Value]) -> Cost:
         """The same cost with canonical values in place of some symbols, and so its domain."""
         known = {**self.known, **{name: (value,) for name, value in values.items()}}
@@ -216,8 +216,7 @@ class Cost:
         point = self.with_defaults(values)
         with self._call("the numbers at this point"):
             self.domain.check(point)
-            found = zip(self.by_metric, self._evaluator(point), strict=True)
-            numbers = {metric: numeric.whole(number) for metric, number in found}
+            numbers = {m: numeric.whole(n) for m, n in zip(self.by_metric, self._evaluator(point), strict=True)}
         for metric, number in numbers.items():
             if number < 0:
                 raise negative_error(metric)
@@ -244,6 +243,7 @@ class Cost:
         """Whether these values and the defaults of the run symbols are enough for `at`."""
         return self.free_symbols <= self.with_defaults(values).keys()
 
+    @checked
     def only(self, metrics: Collection[str]) -> Cost:
         """The same with 0 for all other metrics."""
         return replace(self, by_metric={m: value if m in metrics else 0 for m, value in self.by_metric.items()})
@@ -271,9 +271,9 @@ class Cost:
     def _repr_latex_(self) -> str | None:
         if self.evaluated:
             return None
-        names = notation.symbols(self.free_symbols)
-        lines = [(notation.upright(metric), self.tree(metric)) for metric in METRICS]
-        return f"$\\displaystyle {notation.display(lines, names, width=60)}$"
+        with self._call("its LaTeX"):
+            lines = [(notation.upright(metric), self.tree(metric)) for metric in METRICS]
+            return f"$\\displaystyle {notation.display(lines, notation.symbols(self.free_symbols), width=60)}$"
 
     def to_pandas(self) -> notebook.DataFrame:
         """One line per metric as a pandas DataFrame: its value, an exact integer or a SymPy expression, and its unit.
@@ -288,8 +288,8 @@ class Cost:
     def _repr_html_(self) -> str:
         if not self.evaluated:
             formulas = [(m, notebook.formula(self.tree(m), self.legend), UNITS[m]) for m in METRICS]
-            below = notebook.paragraph(notebook.legend(self.legend))
-            return notebook.table(("metric", "closed form", "unit"), formulas, (False, False, False)) + below
+            table = notebook.table(("metric", "closed form", "unit"), formulas, (False, False, False))
+            return table + notebook.paragraph(notebook.legend(self.legend))
         numbers = [(metric, self.number(metric)) for metric in METRICS]
         rows = [(m, exact_number(n), UNITS[m], engineering(n, m)) for m, n in numbers]
         return notebook.table(("metric", "exactly", "unit", ""), rows, (False, True, False, True))

@@ -102,8 +102,8 @@ def _content(what: Any) -> dict[str, Any] | None:
         if not isinstance(what, str | Path):
             return None
         path = Path(what)
-        path = path / "config.json" if path.is_dir() else path
-        if path.is_file():
+        path = path / "config.json" if files.is_directory(path) else path
+        if files.is_file(path):
             content = files.read_bytes(path, _MAX_SOURCE, "a config")
             return {"config": _digest(content), "place": f"{path.parent.resolve().name}/{path.name}"}
         text = str(what)

@@ -21,7 +21,7 @@ _ATOMS = 60  # nor one of so many symbols
 _DEGREE = 12  # nor one in which a symbol has a higher power
 _DIVISORS = 48  # of a coefficient, that are tried in linear factors
 
-STEPS = 300_000  # of divisions and tried roots, for all sums of one formula; a fifth of a second
+STEPS = 300_000  # of looking, dividing and tried roots, for all sums of one formula; a fifth of a second
 
 Vector = tuple[int, ...]
 Dense = dict[Vector, int]
@@ -125,12 +125,13 @@ def _multiplied(m: Monomial, by: Monomial) -> Monomial | None:
 
 def _split(f: Dense, effort: Effort) -> list[Dense]:
     """Factors of a primitive polynomial that no atom divides; those found are split no further."""
-    if _is_irreducible(f):
+    if not effort.takes(_look(f)) or _is_irreducible(f):
         return [f]
     if len(f) < 3:  # two terms: a difference of powers is tried as linear factors
         return _linear(f, effort)
     for place in range(len(next(iter(f)))):
-        deadline.check()
+        if not effort.takes(_look(f)):
+            return [f]
         coefficients = _coefficients(f, place)
         shortest = min(coefficients.values(), key=len)
         if len(coefficients) < 2 or len(shortest) < 2:
@@ -150,10 +151,14 @@ def _is_irreducible(f: Dense) -> bool:
 def _linear(f: Dense, effort: Effort) -> list[Dense]:
     """Linear factors a*x + b in some atom x: a divides the first coefficient in x and b the last."""
     for place in range(len(next(iter(f)))):
+        if not effort.takes(_look(f)):
+            return [f]
         coefficients = _coefficients(f, place)
         degree = max(coefficients)
         if degree < 2 or 0 not in coefficients:
             continue
+        if not effort.takes(_look(f)):
+            return [f]
         numbers = [_at(coefficients.get(power, {}), place) for power in range(degree + 1)]
         if degree == 2 and not _has_root(numbers):
             continue
@@ -173,6 +178,11 @@ def _linear(f: Dense, effort: Effort) -> list[Dense]:
                     if rest is not None:
                         return [factor, *_split(rest, effort)]
     return [f]
+
+
+def _look(f: Dense) -> int:
+    """The steps of one pass over a polynomial."""
+    return len(f) * (2 + len(next(iter(f))) // 4)
 
 
 def _has_root(numbers: list[int]) -> bool:
@@ -214,6 +224,8 @@ def _divisors(f: Dense, effort: Effort) -> Iterator[Dense]:
     primes += _split(rest, effort) if len(rest) > 1 else []
     found: list[Dense] = [{one: d} for d in range(1, min(content, 1000) + 1) if content % d == 0]
     for prime in primes:
+        if not effort.takes(min(len(found), _DIVISORS) * (len(prime) * 4 + len(found))):
+            break
         found += [p for p in (_times(d, prime) for d in found[:_DIVISORS]) if p not in found]
     return islice(found, _DIVISORS)
 

@@ -38,6 +38,16 @@ def exists(path: str | Path) -> bool:
         return False
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file of this name; what cannot be a name is none."""
+    return exists(path) and Path(path).is_file()
+
+
+def is_directory(path: str | Path) -> bool:
+    """Whether there is a directory of this name; what cannot be a name is none."""
+    return exists(path) and Path(path).is_dir()
+
+
 def read_bytes(path: Path, most: int, what: str) -> bytes:
     """All bytes of a file, at most so many; `what` it is stands in messages ("a model file").
 

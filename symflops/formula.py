@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from symflops import algebra, files, gradients
-from symflops.calling import such_as
+from symflops.calling import checked, such_as
 from symflops.cost import Cost, to_value
 from symflops.errors import SymflopsError, expect, nearest, one_line
 from symflops.handles import means
@@ -65,20 +65,21 @@ class Formula:
         """
         return Cost(self.by_metric({name: to_value(value) for name, value in args.items()}))
 
+    @checked
     def by_metric(self, args: Mapping[str, Value]) -> dict[str, Value]:
         """The canonical value of each metric for these arguments."""
         return dict(zip(METRICS, self._template(self._complete(args)), strict=True))
 
+    @checked
     def state_bytes(self, args: Mapping[str, Value]) -> Value:
         """The bytes that a call with these arguments keeps for the next one, as a canonical value."""
         return algebra.substitute(self._state, self._complete(args))
 
+    @checked
     def gradients(self, args: Mapping[str, Value], *, frozen: bool = False) -> dict[str, Value] | None:
         """What the backward of a call with these arguments costs, and the bytes that the forward saves for it, as
-        canonical values by the keys of `[backward]`; with `frozen` weights only the inputs have gradients.
-
-        None where the formula does not say it. Without weights both are the same.
-        """
+        canonical values by the keys of `[backward]`; with `frozen` weights only the inputs have gradients. None where
+        the formula does not say it. Without weights both are the same."""
         template = self._gradients.get(gradients.table_of(frozen))
         return None if template is None else dict(zip(gradients.KEYS, template(self._complete(args)), strict=True))
 
@@ -92,17 +93,16 @@ class Formula:
                 complete[name] = algebra.substitute(self._default_values[name], complete)
         return complete
 
+    @checked
     def check(self, given: AbstractSet[str]) -> None:
         """Raise SymflopsError for an argument that the formula does not have or that is missing."""
         if given <= self.args.keys() and given >= self._required:
             return
-        for name in given:
-            if name not in self.args:
-                hint = nearest(name, tuple(self.args))
-                raise SymflopsError(f"formula {self.name} has no argument {name[:100]!r}{hint}")
-        for name in self.args:
-            if name in self._required and name not in given:
-                raise SymflopsError(f"formula {self.name}: argument {name!r} is missing ({self.args[name]})")
+        for name in sorted(given - self.args.keys()):
+            hint = nearest(name, tuple(self.args))
+            raise SymflopsError(f"formula {self.name} has no argument {name[:100]!r}{hint}")
+        missing = next(name for name in self.args if name in self._required and name not in given)
+        raise SymflopsError(f"formula {self.name}: argument {missing!r} is missing ({self.args[missing]})")
 
     @cached_property
     def _required(self) -> AbstractSet[str]:

@@ -178,7 +178,7 @@ class _Search:
     def product(self, coefficient: Number, monomial: Monomial, sums: list[Tree]) -> Tree:
         size = abs(Fraction(coefficient))
         ordered = sorted(monomial, key=lambda f: _order(f[0]))
-        top = [self.power(n, e) for n, e in ordered if e > 0] + _powers(sums)
+        top = [self.power(n, e) for n, e in ordered if e > 0] + self.powers(sums)
         bottom = [self.power(n, -e) for n, e in ordered if e < 0]
         if size.numerator != 1 or not top:
             top.insert(0, size.numerator)
@@ -188,6 +188,13 @@ class _Search:
         if bottom:
             tree = ("/", tree, bottom[0] if len(bottom) == 1 else ("*", *bottom))
         return ("-", tree) if coefficient < 0 else tree
+
+    def powers(self, sums: list[Tree]) -> list[Tree]:
+        """The factors of a product, those that are equal as a power, the shorter ones first."""
+        written = [write(tree, self.texts) for tree in sums]
+        texts, counts = dict(zip(written, sums, strict=True)), Counter(written)
+        ordered = sorted(counts, key=lambda text: (len(text), text))
+        return [texts[text] if counts[text] == 1 else ("**", texts[text], counts[text]) for text in ordered]
 
     def power(self, name: str, exponent: int) -> Tree:
         base: Tree = name
@@ -201,14 +208,6 @@ def _order(name: str) -> tuple[int, str]:
     if name in _FIRST:
         return (_FIRST.index(name), name)
     return (len(_FIRST) + (2 if name in _LAST else isinstance(name, Call)), name)
-
-
-def _powers(sums: list[Tree]) -> list[Tree]:
-    """The factors of a product, those that are equal as a power, the shorter ones first."""
-    texts = {write(tree): tree for tree in sums}
-    counts = Counter(map(write, sums))
-    ordered = sorted(counts, key=lambda text: (len(text), text))
-    return [texts[text] if counts[text] == 1 else ("**", texts[text], counts[text]) for text in ordered]
 
 
 def _negative(tree: Tree) -> bool:

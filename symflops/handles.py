@@ -10,7 +10,7 @@ from pathlib import Path
 _DOTTED = re.compile(r"([a-z_][A-Za-z0-9_]*\.)+[A-Z_][A-Za-z0-9_]*\Z")
 _AFTER_COLON = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*|.+\.py):[A-Za-z_][A-Za-z0-9_.]*\Z", re.S)
 _SHORT = re.compile(r"[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*\Z")
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+\Z")
+_HUB_ID = re.compile(r"[\w-][\w.-]{0,95}/[\w.-]{1,96}\Z")
 _ENDINGS = (".json", ".py", ".toml", ".txt", ".yaml", ".yml", ".gz", ".md", ".html")  # of files, which are on no hub
 
 

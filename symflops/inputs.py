@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symflops import algebra
-from symflops.errors import SymflopsError, nearest
+from symflops.errors import SymflopsError, expect, nearest
 from symflops.grouping import grouped
 from symflops.polynomial import Value, is_nonnegative, terms_of
 from symflops.tree import NAME, write
@@ -48,6 +48,7 @@ class Input:
 
         Raises SymflopsError for a text of another form, an unknown type, and a dimension that is no polynomial.
         """
+        expect(text, str, "an input to be a text")
         name, colon, form = text.partition(":")
         if not colon:
             raise SymflopsError(f"input {text[:100]!r}: expected name: type[dimensions], such as {EXAMPLE}")
@@ -84,6 +85,7 @@ def read_inputs(inputs: Mapping[str, Any] | Iterable[str]) -> tuple[Input, ...]:
     if isinstance(inputs, Mapping):
         found = [Input.of(str(name), form) for name, form in inputs.items()]
     else:
+        expect(inputs, Iterable, "inputs to be a list of texts")
         found = [Input.read(text) for text in inputs]
     for i, one in enumerate(found):
         if one.name in (other.name for other in found[:i]):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from symflops.calling import checked
 from symflops.cost import Cost
 from symflops.errors import SymflopsError, one_line
 from symflops.formula import Formula
@@ -69,6 +68,7 @@ class Layer:
             values = {m: v if m in OWNED or v == 0 else multiply(v, on) for m, v in values.items()}
         return Cost(none_owned(values, 0) if self.tied else values)
 
+    @checked
     def gradients(self, *, frozen: bool = False) -> Mapping[str, Value]:
         """What the backward of one execution costs, in symbols: FLOPs and bytes by metric, and `saved_bytes`, the bytes
         that the forward keeps for it. The gradients are those of all floating inputs and of the weights, a tied one
@@ -128,15 +128,3 @@ class Interned(dict[Any, Layer]):
         if found is None:
             found = self[key] = make()
         return found
-
-
-@contextmanager
-def collection_paused() -> Iterator[None]:
-    """No cyclic garbage collection while many objects are made that all stay: each pass would walk them all again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -20,7 +20,7 @@ from symflops.files import NoFileError
 from symflops.formula import data_folder, in_order
 from symflops.graph import edges, graph, total
 from symflops.inputs import DECODER_IDS, Input
-from symflops.layer import Layer, collection_paused
+from symflops.layer import Layer
 from symflops.model_file import Reading, dump, layers_of, read_json
 from symflops.place import Place as Place
 from symflops.place import matching, places
@@ -130,7 +130,7 @@ class Model:
 
     @cached_property
     def _symbolic_total(self) -> Cost:
-        with self.call(_TOTAL), collection_paused():
+        with self.call(_TOTAL):
             return self._within_domain(total(self.root))
 
     @cached_property
@@ -309,7 +309,7 @@ def load(model: Any) -> Model:
         raise SymflopsError(f"expected a model's name, path or dict, got {type(model).__name__}")
     try:
         strangers.check_path(Path(model))
-        with collection_paused():
+        with deadline.collection_paused():
             return _model(read_json(Path(model)))
     except NoFileError:
         raise SymflopsError(f"no such model or file{nearest(str(model), model_names())}", where=str(model)) from None

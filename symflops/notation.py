@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
+from symflops import deadline
 from symflops.grouping import SHORT, short_names
 from symflops.tree import Tree
 
@@ -163,6 +164,7 @@ def _lines(parts: Sequence[Piece], width: float) -> list[str]:
 
 
 def _pieces(tree: Tree, names: Mapping[str, str]) -> tuple[list[Piece], int]:
+    deadline.check()
     if isinstance(tree, str):
         return [Piece(names[tree], _name_width(names[tree]))], _ATOM
     if isinstance(tree, Fraction):
@@ -214,7 +216,7 @@ def _power(base: Tree, exponent: Tree, names: Mapping[str, str]) -> tuple[list[P
     above = pieces(exponent, names)
     wide = sum(piece.width for piece in above)
     if wide > 12:  # an exponent cannot break
-        return _function("pow", [base, exponent], names), _ATOM
+        return _called("pow", [pieces(base, names), above]), _ATOM
     below = _bracket(base, names, _ATOM)
     text = "".join(piece.text for piece in above)
     last = below[-1]
@@ -229,12 +231,15 @@ def _function(operation: str, operands: Sequence[Tree], names: Mapping[str, str]
     if operation == "%":
         left, right = (_bracket(operand, names, _POWER) for operand in operands)
         return _enclosed("(", [*left, *_after(r"\bmod ", 2.5, right, _ARGUMENT)], ")")
+    return _called(operation, [pieces(operand, names) for operand in operands])
+
+
+def _called(operation: str, operands: Sequence[list[Piece]]) -> list[Piece]:
     before, after = _BRACKETS.get(operation, (rf"\operatorname{{{operation}}}(", ")"))
     inside: list[Piece] = []
-    for operand in operands:
+    for first, *rest in operands:
         if inside:
             inside[-1] = inside[-1]._replace(text=inside[-1].text + r",\;", width=inside[-1].width + 0.8)
-        first, *rest = pieces(operand, names)
         inside += [first._replace(penalty=_ARGUMENT), *rest]
     return _enclosed(before, inside, after)
 

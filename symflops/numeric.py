@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from math import lcm
 from types import MappingProxyType
@@ -20,6 +21,7 @@ from symflops.vocabulary.symbols import RUN, RunSymbols
 from symflops.vocabulary.symbols import RUN_SYMBOLS as RUN_SYMBOLS
 
 _PRINTABLE = 13_000  # bits
+_DIGITS = 400  # before and after the point, of a number that somebody gives
 _LARGEST = 65_536  # bits of a number that is no fraction, before and after the point
 
 
@@ -45,7 +47,9 @@ def check(name: str, value: Any) -> Number:
 
 
 def _decimal(name: str, value: Any) -> Number:
-    if isinstance(value, float | Fraction) or type(value).__name__ == "Decimal":
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) > _DIGITS:
+        raise SymflopsError(f"{name} = {value:.6g}: has more digits than are computed with")
+    if isinstance(value, float | Fraction | Decimal):
         try:
             return exact(Fraction(str(value)))
         except (ValueError, OverflowError):

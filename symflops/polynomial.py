@@ -150,7 +150,9 @@ def _product(m: Monomial, n: Monomial) -> Monomial:
     exponents = dict(m)
     for name, exponent in n:
         exponents[name] = exponents.get(name, 0) + exponent
-    return tuple(sorted((a, e) for a, e in exponents.items() if e))
+    if 0 in exponents.values():
+        return tuple(sorted((a, e) for a, e in exponents.items() if e))
+    return tuple(sorted(exponents.items()))
 
 
 _remembered = lru_cache(maxsize=65536)(_product)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from symflops import deadline
 from symflops.syntax import FUNCTIONS as FUNCTIONS
 from symflops.syntax import MAX_BITS as MAX_BITS
 from symflops.syntax import MAX_DEPTH as MAX_DEPTH
@@ -27,6 +28,7 @@ Known = dict[int, tuple[Tree, str, int]]
 def fold(tree: Tree, algebra: Mapping[str, Callable[..., Any]], leaf: Callable[[int | Fraction | str], Any]) -> Any:
     """Give a tree its meaning: `algebra` maps each operation to a function of its operands, `leaf` reads the leaves."""
     if isinstance(tree, tuple):
+        deadline.check()
         return algebra[tree[0]](*(fold(operand, algebra, leaf) for operand in tree[1:]))
     return leaf(tree)
 
@@ -104,6 +106,7 @@ def _write(tree: Tree, known: Known | None = None) -> tuple[str, int]:
 
 
 def _write_operation(tree: tuple[Any, ...], known: Known | None) -> tuple[str, int]:
+    deadline.check()
     operation, *operands = tree
     if operation in FUNCTIONS:
         return f"{operation}({', '.join(_write(o, known)[0] for o in operands)})", _ATOM

@@ -162,7 +162,7 @@ def test_the_command_line(say: Any, refuse: Any) -> None:
 
 
 def test_along_what_is_the_name_of_a_symbol() -> None:
-    with pytest.raises(symflops.SymflopsError, match=r"^expected by to be the name of a symbol, got list$"):
+    with pytest.raises(symflops.SymflopsError, match=r"^expected by to be a text, got list$"):
         symflops.compare("gpt2", "bert-base", by=[])  # type: ignore[arg-type]  # what a user may give
-    with pytest.raises(symflops.SymflopsError, match=r"^expected the meaning of a to be a text, got list$"):
+    with pytest.raises(symflops.SymflopsError, match=r"^expected rename\['a'\] to be a text, got list$"):
         symflops.verify("a", "a", rename={"a": []})  # type: ignore[dict-item]  # as above

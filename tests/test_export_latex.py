@@ -227,6 +227,26 @@ def test_a_table_that_cannot_fit_says_so() -> None:
         latex_table(table(models, ("path", "count", "flops")))
 
 
+def test_a_tower_of_powers_is_printed_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exponent that is too wide to be raised is written as a call; it was made anew there, twice at each level."""
+    made = 0
+    printed = notation._pieces
+
+    def counted(tree: Any, names: Any) -> Any:
+        nonlocal made
+        made += 1
+        return printed(tree, names)
+
+    monkeypatch.setattr(notation, "_pieces", counted)
+    text = "a"
+    for _ in range(40):
+        text = f"2**({text} + hidden_size)"
+    shown = Cost.of(flops=text)._repr_latex_()
+    assert shown is not None
+    assert shown.count("pow}(2") > 20
+    assert made < 8 * 40
+
+
 def test_a_formula_too_long_for_its_cell_goes_below() -> None:
     text = latex_table(table([symflops.load("mistral-7b")], FOUR), width=483)
     inside, _, below = text.partition(r"\end{longtable}")

@@ -58,13 +58,16 @@ def test_the_fuzz_sees_what_is_wrong() -> None:
         (lambda: symflops.unparse(int), "expected a formula, got type"),
         (lambda: symflops.load_formula(None), "expected the name of a formula, got NoneType"),
         (lambda: symflops.load("gpt2").matching({}), "expected the name of a part, got dict"),
-        (lambda: symflops.load("gpt2").with_symbols(3), "expected values by the names of symbols, got int"),
+        (
+            lambda: symflops.load("gpt2").with_symbols(3),
+            "expected values to be values by the names of symbols, got int",
+        ),
         (lambda: symflops.load_hardware("h100-sxm").dtype("2"), "expected the bytes of an element, got str"),
         (lambda: symflops.verify("a", "a", set=3), "expected set to be values by the names of symbols, got int"),
         (lambda: symflops.verify("a", "a", lengths=3), "expected lengths to be a list, got int"),
         (
             lambda: symflops.solve("gpt2", "flops <= 1e15", "seq_len", free=[[]]),
-            "expected the name of a symbol, got list",
+            "expected free to be a list of texts, got one with a list in it",
         ),
         (
             lambda: symflops.Cost.of(flops="sqrt(a - 5)").sweep(a=[1, 2])["flops"],

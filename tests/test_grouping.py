@@ -9,13 +9,14 @@ import pytest
 import sympy
 
 import symflops
+from symflops import factoring
 from symflops.algebra import from_text
 from symflops.cli import main
 from symflops.cost import METRICS
 from symflops.factoring import Effort, divided, factors
 from symflops.grouping import grouped
 from symflops.model import model_names
-from symflops.polynomial import Polynomial, Value, add, factored, multiply, symbol
+from symflops.polynomial import Polynomial, Value, add, factored, multiply, power, symbol
 from symflops.tree import write
 
 DATA = Path(__file__).parent / "data"
@@ -154,6 +155,49 @@ def test_what_is_found_within_any_effort_multiplies_to_the_same() -> None:
                 counts[steps] += len(parts)
     assert sorted(counts.values()) == list(counts.values())
     assert counts[0] < counts[100] < counts[10**6]
+
+
+def test_the_search_for_factors_looks_no_further_than_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every pass over a sum is charged, not only the divisions: with many symbols those are most of the work."""
+    passes = 0
+
+    def counted(f: factoring.Dense, place: int) -> dict[int, factoring.Dense]:
+        nonlocal passes
+        passes += len(f)
+        return looked(f, place)
+
+    looked = factoring._coefficients
+    monkeypatch.setattr(factoring, "_coefficients", counted)
+    names = [f"x{i}" for i in range(12)]
+    squares = [multiply(symbol(a), symbol(a), symbol(b)) for a in names for b in names]  # no symbol tells any factor
+    value = add(*squares, 1)
+    assert isinstance(value, Polynomial)
+    found = {}
+    for steps in (0, 5000, 10**6):
+        passes = 0
+        assert factors(value, Effort(steps)) == [value]
+        found[steps] = passes
+    assert found[0] == 0
+    assert 0 < found[5000] <= 5000 < found[10**6]
+
+
+def test_the_divisors_of_a_coefficient_are_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+    products = 0
+
+    def counted(f: factoring.Dense, g: factoring.Dense) -> factoring.Dense:
+        nonlocal products
+        products += len(f) * len(g)
+        return multiplied(f, g)
+
+    multiplied = factoring._times
+    monkeypatch.setattr(factoring, "_times", counted)
+    powers = [power(symbol(name), 12) for name in "abcdef"]
+    value = add(multiply(*powers, power(symbol("x"), 2)), multiply(7, symbol("x")), multiply(*powers))
+    assert isinstance(value, Polynomial)
+    factors(value, Effort())
+    without_limit, products = products, 0
+    factors(value, Effort(200))
+    assert products < 200 < without_limit
 
 
 def test_division_leaves_what_does_not_divide() -> None:

@@ -21,7 +21,7 @@ from symflops.analysis.runs import Run
 from symflops.analysis.signs import pattern
 from symflops.calling import such_as
 from symflops.cost import METRICS, UNITS
-from symflops.errors import SymflopsError, expect, nearest
+from symflops.errors import SymflopsError, nearest
 from symflops.function import maximum
 from symflops.model import Model, model_names
 from symflops.numeric import BYTE_SYMBOLS, check, evaluate, plain
@@ -241,7 +241,6 @@ def _compare(
 ) -> Comparison:
     if metric not in METRICS:
         raise SymflopsError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
-    expect(by, str, "by to be the name of a symbol")
     if by in METRICS:
         raise SymflopsError(f"by={by!r}: a metric, where a symbol is wanted; write metric={by!r}")
     if by not in first.run:

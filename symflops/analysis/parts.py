@@ -10,6 +10,7 @@ from typing import Any
 from symflops import algebra, polynomial
 from symflops.algebra import free_symbols
 from symflops.assumption import Fact
+from symflops.calling import checked
 from symflops.cost import Cost
 from symflops.formula import in_order
 from symflops.graph import total
@@ -64,6 +65,7 @@ def components(model: Model) -> list[Component]:
     return [Component(name, tuple(places), _together(places)) for name, places in by_name.items()]
 
 
+@checked
 def by_component(model: Any, *, symbolic: bool = False) -> list[Component]:
     """The total as a sum that can be read: a term for each component, with the layers that it comes from.
 

@@ -18,7 +18,7 @@ from symflops.analysis.ranges import Ranges
 from symflops.analysis.roots import Root, roots, stretches
 from symflops.analysis.signs import Pattern, pattern
 from symflops.calling import such_as
-from symflops.errors import SymflopsError, expect
+from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS
@@ -253,9 +253,6 @@ def _in_values(
     model: Model, symbol: str, symbolic: bool, free: Iterable[str], values: Mapping[str, Any]
 ) -> dict[str, Value]:
     """What is put in for the other symbols."""
-    expect(free, Iterable, "free to be a list of names")
-    for name in (symbol, *free):
-        expect(name, str, "the name of a symbol")
     kept = {symbol, *free}
     for name in (*free, *values):
         check_symbol(model, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symflops.calling import such_as
-from symflops.errors import SymflopsError, expect
+from symflops.errors import SymflopsError
 from symflops.model import Model
 from symflops.passes import training as passes
 from symflops.plan import ALL
@@ -41,10 +41,6 @@ def training(
 
     Raises SymflopsError for a layer of which nothing says what its backward costs, and for what is trained already.
     """
-    texts = {"optimizer": optimizer, "recompute": recompute, "trainable": trainable, "lora_on": lora_on}
-    for name, text in texts.items():
-        expect(text, str, f"{name} to be a text")
-    expect(mixed, bool, "mixed to be True or False")
     for name, number in (("accumulate", accumulate), ("lora", lora)):
         if type(number) is not int:
             raise SymflopsError(f"expected {name} to be a whole number")

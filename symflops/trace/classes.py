@@ -20,6 +20,7 @@ import transformers
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from symflops import files
 from symflops.errors import SymflopsError, nearest, one_line, reason
 from symflops.handles import file_of
 
@@ -103,7 +104,7 @@ def _imported(name: str) -> ModuleType:
 
 
 def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not files.is_file(path):
         raise SymflopsError("no such file", where=str(path))
     place = path.resolve()
     name = place.stem

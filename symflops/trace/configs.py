@@ -67,9 +67,9 @@ def find(what: Any) -> Named:
     if not isinstance(what, str | Path):
         raise SymflopsError(f"expected a config, a class, a path or a name, got {type(what).__name__}")
     path = Path(what)
-    if path.is_dir():
+    if files.is_directory(path):
         path = path / "config.json"
-    if path.is_file():
+    if files.is_file(path):
         name = path.parent.resolve().name if path.name == "config.json" else path.stem
         try:
             return _from_dict(_read(path), name)
@@ -115,7 +115,7 @@ def _from_dict(data: dict[str, Any], name: str) -> Named:
 def _by_architecture(data: dict[str, Any], name: str) -> Named:
     """A config that does not say its type: that of the class in `architectures`, and it is said."""
     strangers.check_data(data)
-    architectures = [str(a) for a in data["architectures"]] if isinstance(data.get("architectures"), list) else []
+    architectures = _architectures(data.get("architectures"))
     if not architectures:
         raise SymflopsError("not a Hugging Face config: it has no model_type and no architectures")
     for architecture in architectures:
@@ -147,7 +147,7 @@ def _default(kind: str, config_class: type) -> Any:
 
 def _named(config: Any, name: str) -> Named:
     """The model class that the config names, or the causal language model of its type."""
-    named = [str(architecture) for architecture in getattr(config, "architectures", None) or ()]
+    named = _architectures(getattr(config, "architectures", None))
     for architecture in named:
         found = _class(architecture)
         if found is not None:
@@ -165,6 +165,14 @@ def _named(config: Any, name: str) -> Named:
         raise SymflopsError(f"transformers cannot load the model of {config.model_type!r}: {reason(error)}") from None
     model_class = mapped[0] if isinstance(mapped, tuple) else mapped
     return Named(_own_config(config, model_class), model_class, name)
+
+
+def _architectures(given: Any) -> list[str]:
+    """The names of the classes that a config is for."""
+    given = [] if given is None else [given] if isinstance(given, str) else given
+    if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
+        raise SymflopsError(f"architectures: expected a list of names of classes, got {str(given)[:60]!r}")
+    return [*given]
 
 
 def _class(architecture: str) -> type[PreTrainedModel] | None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from symflops.algebra import free_symbols
-from symflops.errors import SymflopsError, nearest
+from symflops.errors import SymflopsError, expect, nearest
 from symflops.inputs import Input, symbols_of
 from symflops.polynomial import Polynomial, Value, terms_of
 from symflops.trace.architecture import RUN_HINTS
@@ -61,7 +61,8 @@ def texts(inputs: Mapping[str, Any], dynamic_shapes: Mapping[str, Any]) -> dict[
     found: dict[str, Any] = {}
     for name, given in inputs.items():
         if isinstance(given, torch.Tensor):
-            named = dynamic_shapes.get(name) or {}
+            named = {} if dynamic_shapes.get(name) is None else dynamic_shapes[name]
+            expect(named, (Mapping, Sequence), f"dynamic_shapes[{name[:60]!r}] to be names by dimension")
             named = named if isinstance(named, Mapping) else dict(enumerate(named))
             sizes = [_dimension(named.get(i)) or str(int(size)) for i, size in enumerate(given.shape)]
             dtype = "float" if given.dtype.is_floating_point else str(given.dtype).removeprefix("torch.")

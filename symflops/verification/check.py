@@ -11,7 +11,6 @@ from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.budget import TooLargeError
 from symflops.errors import NoValueError, SymflopsError, expect
-from symflops.layer import collection_paused
 from symflops.polynomial import add, negate
 from symflops.verification.decision import Decision, decide
 from symflops.verification.diagnosis import diagnose
@@ -28,7 +27,7 @@ _TRAINING = (0, 3, 4)
 _DIAGNOSIS = 0.1  # of the budget, that is kept for saying what is wrong where nothing could be decided
 
 
-@collection_paused()  # one pass over all of torch may take longer than the budget
+@deadline.collection_paused()  # one pass over all of torch may take longer than the budget
 def verify(
     candidate: Any,
     reference: Any,
@@ -71,13 +70,7 @@ def verify(
     Raises SymflopsError for what cannot be read, an unknown metric, name or tolerance, a budget that is not positive.
     """
     _check_options(tolerance, budget, training)
-    for listed, what in ((lengths, "lengths"), (assume, "assume")):
-        expect(listed, Iterable, f"{what} to be a list")
-    for mapped, what in ((rename, "rename"), (set, "set")):
-        expect({} if mapped is None else mapped, Mapping, f"{what} to be values by the names of symbols")
-        for name, value in ({} if mapped is None else mapped).items():
-            if what == "rename":
-                expect(value, str, f"the meaning of {str(name)[:60]} to be a text")
+    expect(lengths, Iterable, "lengths to be a list")
     sizes = tuple(lengths)
     if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
         raise SymflopsError(f"lengths = {str(sizes)[:60]}: must be positive integers")
