@@ -85,7 +85,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         named: dict[str, Any] = {
             name: options[name](name, value) if name in options else value for name, value in kwargs.items()
         }
-        return function(*given, **named)  # type: ignore[call-arg]  # the same arguments
+        return function(*given, **named)
 
     return called
 
