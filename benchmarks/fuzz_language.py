@@ -226,7 +226,8 @@ def uses(text: str, other: str) -> list[Callable[[], Any]]:
 
     def writing(language: str) -> Callable[[], Any]:
         def use() -> None:
-            WRITERS[language](symflops.Cost.of(flops=text))
+            made = part(lambda: symflops.Cost.of(flops=text))
+            part(lambda: WRITERS[language](made))
 
         use.__name__ = language
         return use
