@@ -31,6 +31,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from mutant_tests import SLOW, TESTS
 from mutations import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,38 +39,7 @@ RESULTS = Path(__file__).parent / "mutants.jsonl"
 EQUIVALENT = Path(__file__).parent / "equivalent_mutants.toml"
 SECONDS = 40  # of processor time for one mutant
 MEMORY = 4 << 30
-SLOW = (  # not run: each takes longer than all others together
-    "tests/test_language.py::test_what_is_not_a_formula_gets_one_clear_line[(a+b+c+d+e)**60]",
-    "tests/test_cost.py::test_a_hundred_thousand_distinct_layers_are_added_up_in_seconds",
-)
 LOADED = ("numpy", "sympy", "networkx", "mpmath", "hypothesis", "pytest", "typer", "rich.console", "rich.table")
-_PAIRS = "verification_sound::test_pairs_with_divisions_conditions_and_bytes"
-_OF_SUBJECTS = ("meaning", "verification::test_names_are_taken_by_what_they_mean_and_told")
-# Test files for each part, or single tests of them, the quick ones first.
-TESTS: dict[str, Sequence[str]] = {
-    "polynomial.py": ("algebra", "language"),
-    "function.py": ("algebra", "language"),
-    "algebra.py": ("algebra", "summation", "cost"),
-    "number.py": ("algebra", "number", "cost"),
-    "numeric.py": ("columns", "algebra", "cost"),
-    "arrays.py": ("columns", "cost"),
-    "formula.py": ("formula_files", "cost", "bad_input"),
-    "analysis/summation.py": ("summation",),
-    "analysis/exponential.py": ("exponential", "signs"),
-    "analysis/signs.py": ("signs", "random_questions"),
-    "analysis/solution.py": ("random_questions", "solve"),
-    "analysis/roots.py": ("signs", "random_questions"),
-    "analysis/comparison.py": ("comparison", "random_questions"),
-    "analysis/regimes.py": ("regimes", "random_questions"),
-    "analysis/generation.py": ("generation", "random_questions"),
-    "analysis/balance.py": ("roofline", "random_questions"),
-    "verification/cases.py": ("verification_constraints", _PAIRS, "verification_leading"),
-    "verification/points.py": ("points", "verification_constraints", _PAIRS),
-    "verification/leading.py": ("verification_leading",),
-    "verification/subject.py": _OF_SUBJECTS,
-    "verification/decision.py": ("verification_constraints", _PAIRS),
-    "verification/constraints.py": ("verification_constraints", _PAIRS),
-}  # fmt: skip
 
 
 class _Mutated(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader):

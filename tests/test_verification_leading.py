@@ -71,6 +71,15 @@ import symflops
         ("w*min(s, 64) + 1 + w", "w*min(s, 64) + 1", ["s <= 100"], "different"),
         ("s*s*(s % 2) + s*w + s", "s*w", ["s % 2 == 0"], "equal"),  # what is odd is not there
         ("s*s*(s % 2) + s*w + s", "s*w", ["s % 3 == 0"], "different"),
+        # coefficients in a symbol that does not grow, of either sign and nowhere 0
+        ("(2*causal - 1)*s*t + s", "(2*causal - 1)*s*t", [], "equal"),  # -1 or 1
+        ("(9*s - 8)*w*w + w", "(9*s - 8)*w*w", ["s <= 100"], "equal"),  # -8, then positive
+        ("(2*s - 1)*w*w + w", "(2*s - 1)*w*w", ["s <= 8"], "equal"),
+        ("(2*s - 3)*w*w + w", "(2*s - 3)*w*w", ["s <= 100"], "equal"),  # from 2 on positive
+        ("(2*s - 99)*w*w + w", "(2*s - 99)*w*w", ["s <= 1000000"], "equal"),
+        ("(s - 1)**3*w*w + 1 + w*(s - 1)", "(s - 1)**3*w*w + 1", ["s <= 100"], "equal"),  # nothing differs at 1
+        ("s**3*w*w + 1 + s*w", "s**3*w*w + 1", ["s <= 100"], "equal"),
+        ("s**3*w*w + 1 + s*w + w", "s**3*w*w + 1", ["s <= 100"], "different"),
         # a share that vanishes slowly
         ("s*log2(s) + s", "s*log2(s)", [], "equal"),
         ("s*log2(log2(s)) + s", "s*log2(log2(s))", [], "unproven"),
