@@ -15,6 +15,8 @@ _SAMPLE = "verification_sample::test_every_pair_is_decided"
 _LEADING = ("verification_leading", "verification_sample::test_leading_terms_of_every_pair_are_decided")
 _OF_SUBJECTS = ("meaning", "verification::test_names_are_taken_by_what_they_mean_and_told")
 _OF_POINTS = (
+    "points::test_choices_of_many_names_come_once_each",
+    "points::test_the_smallest_point_above_least_values_is_the_smallest",
     "points::test_points_come_once_and_in_order", "points::test_a_polynomial_is_0_where_no_support_is_raised",
     "points::test_a_counterexample_has_sizes_that_a_model_may_have",
 )  # fmt: skip

@@ -24,7 +24,7 @@ LARGE = 10**30 + 57
         ("min(n - w, w, 7 - n)", 1), ("n**2*ceil(n/64)", 3), ("n**2*floor(n/64) - n", 3),
         ("ceil(n/64)*floor(n/3)", 2), ("floor(n**2/7) + n", 2), ("8*(1 - (7/8)**n)*n", 1), ("n**3*(1/2)**n + 4", 0),
         ("n - floor(n/2)", 1), ("(n + 1)*(n - 1)", 2), ("n**2*(n % 7) + n**4", 4), ("max(n, 2*n, 100)", 1),
-        ("min(max(n, 64), 128)*n", 1), ("min(3, ceil(n/8))*n", 1), ("(w - 1)*n**2 + n", 2),
+        ("max(w, 12 - w, 5 - n)*n", 1), ("min(max(n, 64), 128)*n", 1), ("min(3, ceil(n/8))*n", 1), ("(w - 1)*n**2 + n", 2),
     ],
 )  # fmt: skip
 def test_the_leading_terms_are_what_is_left_at_large_numbers(text: str, degree: int) -> None:
@@ -36,6 +36,10 @@ def test_the_leading_terms_are_what_is_left_at_large_numbers(text: str, degree: 
     assert abs(number / close - 1) < Fraction(1, 10**6), (number, close)
     # A power of one degree: 3 times as large a number multiplies it by 3**degree.
     assert Fraction(evaluate(first, {**point, "n": 3 * LARGE})) == close * Fraction(3) ** degree
+
+
+def test_nothing_has_no_leading_term() -> None:
+    assert leading(from_text("n - n"), "n") == (0, 0)
 
 
 def test_a_power_outgrows_all() -> None:
@@ -60,6 +64,7 @@ def test_a_power_in_another_symbol_is_a_coefficient() -> None:
         ("min(a*n, b*n)", r"cannot tell which of .* is taken for large n"),
         ("max(a*n - b*n, 0)", r"cannot tell whether .* grows with n"),
         ("max(1/n, w)", r"cannot tell"),
+        ("max(5 + 1/n, w)", r"cannot tell"),
     ],
 )
 def test_what_cannot_be_told_is_refused(text: str, message: str) -> None:

@@ -75,6 +75,7 @@ def test_repeating_writes_a_set_in_its_shortest_form() -> None:
     assert repeating([(3, 3), (5, 5)], [(7, 7)], 2) == Ranges((), ((3, 3),), 2)
     assert repeating([(1, 1), (5, 5)], [(7, 7)], 2) == Ranges(((1, 1),), ((5, 5),), 2)
     assert repeating([(1, 6)], [(7, 8)], 4) == Ranges(((1, 8),), ((11, 12),), 4)
+    assert repeating([(1, 1), (5, 6)], [(7, 8)], 4) == Ranges(((1, 1), (5, 8)), ((11, 12),), 4)
     assert repeating([(1, 4), (5, 9)], [], 0) == Ranges(((1, 9),))
     assert joined([(1, 2), (3, 5), (7, None)]) == ((1, 5), (7, None))
 

@@ -126,6 +126,18 @@ def test_what_a_layer_works_on_is_named() -> None:
         assert evaluate(either.kinds["working_set"], at) == 2 * B * (H + 50)
 
 
+def test_what_is_kept_for_the_next_call_is_no_part_of_what_a_layer_works_on() -> None:
+    """Attention reads queries and writes as much, of 2 bytes: 2 * B * S * heads * width each. Keys and values are state."""
+    heads = {"num_kv_heads": "h", "head_dim": "i"}
+    args = {**heads, "batch": "batch_size", "q_len": "seq_len", "kv_len": "seq_len + past_len", "num_heads": "4*h"}
+    cache = {"formula": "kv_cache_append", "args": {**heads, "N": "batch_size*seq_len"}}
+    layers = {"cache": cache, "attention": {"formula": "sdpa", "args": args}}
+    model = symflops.load({"name": "attention", "symbols": {"h": H, "i": I}, "layers": layers})
+    memory = symflops.memory(model, batch_size=B, seq_len=30, past_len=2, cache_bytes=1)
+    assert (memory.working_set, memory.where) == (2 * 2 * B * 30 * 4 * H * I, "attention")
+    assert memory.state == 2 * B * 32 * H * I
+
+
 def test_layers_that_are_recomputed_keep_what_they_pass_on() -> None:
     model = network()
     step = symflops.training(model, recompute="layers")
@@ -137,9 +149,13 @@ def test_layers_that_are_recomputed_keep_what_they_pass_on() -> None:
     inside = 2 * B * (H + I)
     assert memory.working_set >= inside
     assert step.notes[2] == "run once more: layers"
+    two = symflops.memory(symflops.training(model, recompute="layers:2"), batch_size=B)
+    assert two.saved == outside + 2 * 2 * B * H  # three layers are two groups
     groups = symflops.memory(symflops.training(model, recompute="layers:3"), batch_size=B)
     assert groups.saved == outside + 2 * B * H
     assert groups.working_set == max(memory.working_set, 3 * inside)
+    more = symflops.memory(symflops.training(model, recompute="layers:50"), batch_size=B)
+    assert (more.saved, more.working_set) == (groups.saved, groups.working_set)  # there are but three
 
 
 def test_a_layer_that_stands_once_beside_repeated_ones_of_its_class_is_recomputed() -> None:
@@ -150,7 +166,19 @@ def test_a_layer_that_stands_once_beside_repeated_ones_of_its_class_is_recompute
     step = symflops.training(symflops.load(data), recompute="layers")
     assert step.total().at(batch_size=B).matmul_flops == 4 * (2 * B * L * 2 * H * I) + 3 * (2 * B * H * V)
     assert step.notes[2] == "run once more: layers.first, layers.later"
-    assert symflops.memory(step, batch_size=B).saved == 8 * B + 2 * B * H + (4 * B * V + 8 * B + 4) + L * 2 * B * H
+    outside = 8 * B + 2 * B * H + (4 * B * V + 8 * B + 4)
+    assert symflops.memory(step, batch_size=B).saved == outside + L * 2 * B * H
+    groups = symflops.training(symflops.load(data), recompute="layers:2")
+    assert symflops.memory(groups, batch_size=B).saved == outside + 2 * 2 * B * H
+
+
+def test_kinds_of_memory_as_texts() -> None:
+    memory = symflops.memory(network(), batch_size=B)
+    assert memory.text("weights") == f"{2 * WEIGHTS:,} byte, 1.200 kB"
+    assert symflops.memory(network()).text("weights") == f"{WEIGHTS}*weight_bytes"
+    for kind in ("weight", 3):
+        with pytest.raises(SymflopsError, match=r"^no kind of memory '(weight|3)'"):
+            memory.text(kind)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,54 @@ def test_proofs_over_fractions_and_powers(a: str, b: str) -> None:
     assert symflops.verify(a, b).status == "equal"
 
 
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        # one of the two factors is 0, wherever the others are: no region is cut in steps of 1
+        ("max(0, w - 100*t)*max(0, 50*t - w)", "0"),
+        ("max(0, w - 10000*t)*max(0, 10000*t - w)", "0"),
+        ("max(0, 2*s + p - 1000)*max(0, 999 - 2*s - p)", "0"),
+        ("max(0, s + p - 4096)*max(0, s - p - 5000)", "(s + p - 4096)*max(0, s - p - 5000)"),  # s is 5000 or more
+    ],
+)
+def test_proofs_with_large_numbers(a: str, b: str) -> None:
+    assert symflops.verify(a, b).status == "equal"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "conditions", "status", "proof"),
+    [
+        # floor(sqrt(s)) is 0, 1, 1, 1, 2, 2, 2, 2, 2
+        ("floor(sqrt(s))", "min(s, 1) + min(1, s//4)", ["s <= 8"], "equal", "at each point of the domain"),
+        # equal, since (s + 1) + (s - 1) + 2*sqrt(s**2 - 1) is the square of the second; digits of roots do not show that
+        ("sqrt(2*s + 2*sqrt(s*s - 1))", "sqrt(s + 1) + sqrt(s - 1)", ["s >= 1", "s <= 8"], "unproven", "normal forms"),
+        ("6*B*S*h*i", "llama-2-7b-hf:mlp", ["vocab_size == 32000", "vocab_size == 5"], "unproven", EMPTY),
+        ("6*B*S*h*i", "llama-2-7b-hf:mlp", ["vocab_size == 5", "vocab_size < 7"], "equal", "the same"),
+    ],
+)
+def test_what_was_shown_and_how(a: str, b: str, conditions: list[str], status: str, proof: str) -> None:
+    verdict = symflops.verify(a, b, "matmul_flops", assume=conditions)
+    assert verdict.status == status
+    assert verdict.proof.startswith(proof)
+
+
+@pytest.mark.parametrize(
+    ("a", "own"),
+    [
+        # where t and w are that large, only s = 1 differs: min(1, 2) - 2*min(1, 1) is -1
+        ("max(0, t - 100)*max(0, w - 100*t)*(min(s, 2) - 2*min(s, 1))", {"t": 101, "w": 10101, "s": 1}),
+        ("max(0, t - 100)*max(0, w - 100*t)*min(s, 2)*(min(s, 2) - 2)", {"t": 101, "w": 10101, "s": 1}),
+        ("max(0, t - 100)*max(0, w - 100*t)*(1 - min(s, 1))", {"t": 101, "w": 10101, "s": 0}),
+        ("max(0, t + s - 1000)*max(0, w - 100*t - s)*(min(k, 2) - 2*min(k, 1))", None),
+        ("max(0, t - 100)*max(0, w - 100*t)*(min(s, 3) - 3*min(s, 1))", None),
+    ],
+)
+def test_a_difference_far_away_is_found(a: str, own: dict[str, int] | None) -> None:
+    verdict = symflops.verify(a, "0")
+    assert verdict.status == "different"
+    assert own is None or verdict.counterexample == own
+
+
 def test_a_product_of_three_that_is_nought_at_whole_numbers_alone() -> None:
     verdict = symflops.verify("min(dtype_bytes, 1)*(min(dtype_bytes, 1) - 1)", "0")
     assert verdict.counterexample == {"dtype_bytes": Fraction(1, 2)}
