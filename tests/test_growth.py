@@ -24,7 +24,8 @@ LARGE = 10**30 + 57
         ("min(n - w, w, 7 - n)", 1), ("n**2*ceil(n/64)", 3), ("n**2*floor(n/64) - n", 3),
         ("ceil(n/64)*floor(n/3)", 2), ("floor(n**2/7) + n", 2), ("8*(1 - (7/8)**n)*n", 1), ("n**3*(1/2)**n + 4", 0),
         ("n - floor(n/2)", 1), ("(n + 1)*(n - 1)", 2), ("n**2*(n % 7) + n**4", 4), ("max(n, 2*n, 100)", 1),
-        ("max(w, 12 - w, 5 - n)*n", 1), ("min(max(n, 64), 128)*n", 1), ("min(3, ceil(n/8))*n", 1), ("(w - 1)*n**2 + n", 2),
+        ("max(w, 12 - w, 5 - n)*n", 1),
+        ("min(max(n, 64), 128)*n", 1), ("min(3, ceil(n/8))*n", 1), ("(w - 1)*n**2 + n", 2),
     ],
 )  # fmt: skip
 def test_the_leading_terms_are_what_is_left_at_large_numbers(text: str, degree: int) -> None:

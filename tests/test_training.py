@@ -127,7 +127,7 @@ def test_what_a_layer_works_on_is_named() -> None:
 
 
 def test_what_is_kept_for_the_next_call_is_no_part_of_what_a_layer_works_on() -> None:
-    """Attention reads queries and writes as much, of 2 bytes: 2 * B * S * heads * width each. Keys and values are state."""
+    """Attention reads queries and writes as much, 2 bytes * B * S * heads * width each. Keys and values are state."""
     heads = {"num_kv_heads": "h", "head_dim": "i"}
     args = {**heads, "batch": "batch_size", "q_len": "seq_len", "kv_len": "seq_len + past_len", "num_heads": "4*h"}
     cache = {"formula": "kv_cache_append", "args": {**heads, "N": "batch_size*seq_len"}}

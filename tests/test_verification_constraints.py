@@ -152,7 +152,7 @@ def test_proofs_with_large_numbers(a: str, b: str) -> None:
     [
         # floor(sqrt(s)) is 0, 1, 1, 1, 2, 2, 2, 2, 2
         ("floor(sqrt(s))", "min(s, 1) + min(1, s//4)", ["s <= 8"], "equal", "at each point of the domain"),
-        # equal, since (s + 1) + (s - 1) + 2*sqrt(s**2 - 1) is the square of the second; digits of roots do not show that
+        # equal, since 2*s + 2*sqrt(s*s - 1) is the square of the second; digits of roots do not show that
         ("sqrt(2*s + 2*sqrt(s*s - 1))", "sqrt(s + 1) + sqrt(s - 1)", ["s >= 1", "s <= 8"], "unproven", "normal forms"),
         ("6*B*S*h*i", "llama-2-7b-hf:mlp", ["vocab_size == 32000", "vocab_size == 5"], "unproven", EMPTY),
         ("6*B*S*h*i", "llama-2-7b-hf:mlp", ["vocab_size == 5", "vocab_size < 7"], "equal", "the same"),

@@ -81,6 +81,9 @@ import symflops
         ("(s - 1)**3*w*w + 1 + w*(s - 1)", "(s - 1)**3*w*w + 1", ["s <= 100"], "equal"),  # nothing differs at 1
         ("s**3*w*w + 1 + s*w", "s**3*w*w + 1", ["s <= 100"], "equal"),
         ("s**3*w*w + 1 + s*w + w", "s**3*w*w + 1", ["s <= 100"], "different"),
+        # what rounding leaves: w/4 - floor(w/2)/2 is 0 for even w and 1/4 for odd; w/2 - floor(w/2) is 0 and 1/2
+        ("s*floor(w/2)/2 - s*w/4 + s/4 + 1", "s*floor(w/2)/2 - s*w/4 + s/4", [], "different"),  # 0 for odd w
+        ("(s + 1)*(w/2 - floor(w/2)) + 1", "s*(w/2 - floor(w/2)) + 1", [], "equal"),
         # a share that vanishes slowly
         ("s*log2(s) + s", "s*log2(s)", [], "equal"),
         ("s*log2(log2(s)) + s", "s*log2(log2(s))", [], "unproven"),
