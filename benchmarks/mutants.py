@@ -37,7 +37,7 @@ from mutations import Mutant, mutants
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "mutants.jsonl"
 EQUIVALENT = Path(__file__).parent / "equivalent_mutants.toml"
-SECONDS = 40  # of processor time for one mutant
+SECONDS = 40  # of processor time for one mutant, at most; and no more than a few times what its tests take
 MEMORY = 4 << 30
 LOADED = ("numpy", "sympy", "networkx", "mpmath", "hypothesis", "pytest", "typer", "rich.console", "rich.table")
 
@@ -71,13 +71,13 @@ class _First:
         self.pytest_runtest_logreport(report)
 
 
-def attempt(file: str, source: str) -> tuple[str, float]:
+def attempt(file: str, source: str, most: int = SECONDS) -> tuple[str, float]:
     """What a changed file leads to, in a fork: the test that fails, "no end", or "" where all pass; and the seconds."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
         os.close(read)
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
@@ -167,10 +167,11 @@ def try_all(file: str, most: int, seed: int, until: float) -> bool:
         print(f"{file}: SKIPPED, its tests fail without a mutant: {said}", flush=True)
         return False
     print(f"{file}: {len(found)} to try; its tests take {seconds:.1f} s of processor time", flush=True)
+    most = min(SECONDS, 8 + 3 * round(seconds))
     for mutant in found:
         if used() > until:
             break
-        said, seconds = attempt(file, mutant.source)
+        said, seconds = attempt(file, mutant.source, most)
         entry = {"file": file, "name": mutant.name, "line": mutant.line, "by": said, "digest": source, "tests": tests}
         with RESULTS.open("a") as out:
             out.write(json.dumps(entry | {"seconds": round(seconds, 1)}) + "\n")

@@ -49,6 +49,12 @@ def test_a_condition_holds_where_python_says_so(text: str) -> None:
         assert condition.holds({"seq_len": s, "past_len": p}) is CONDITIONS[text](s, p), (s, p)
 
 
+def test_a_condition_without_symbols_holds_or_does_not() -> None:
+    assert Domain.of(["2 == 2", "n >= 2"]).substitute({}) == Domain.of(["n >= 2"])
+    with pytest.raises(SymflopsError, match=r"^assumption broken: 2 == 3$"):
+        Domain.of(["2 == 3"]).substitute({"n": 1})
+
+
 def test_numbers_that_may_be_break_no_condition() -> None:
     """As far as the conditions show: n is open."""
     domain = Domain.of(["past_len == 0", "seq_len <= 5", "seq_len <= n", "n >= 3", 'hidden_act == "silu"'])

@@ -13,10 +13,10 @@ from symflops.algebra import from_text
 from symflops.cli import main
 from symflops.cost import METRICS
 from symflops.factoring import Effort, divided, factors
-from symflops.grouping import grouped
+from symflops.grouping import grouped, renamed, short_names
 from symflops.model import model_names
 from symflops.polynomial import Polynomial, Value, add, factored, multiply, symbol
-from symflops.tree import write
+from symflops.tree import read, write
 
 DATA = Path(__file__).parent / "data"
 
@@ -167,6 +167,15 @@ def test_division_leaves_what_does_not_divide() -> None:
     whole = multiply(symbol("x"), add(symbol("a"), symbol("b")))
     assert isinstance(whole, Polynomial)
     assert divided(whole, add(symbol("a"), symbol("b"))) == (symbol("x"), 0)  # type: ignore[arg-type] # a Polynomial
+
+
+def test_names_in_their_places() -> None:
+    assert write(renamed(read("a*(b + c)**2 - min(a, 3)"), {"a": "x", "c": "a"})) == "x*(b + a)**2 - min(x, 3)"
+    assert short_names({"hidden_size", "h", "n_embd", "x"}) == {
+        "hidden_size": "hidden_size", "h": "h", "n_embd": "n_embd", "x": "x",
+    }  # fmt: skip
+    chosen = short_names({"hidden_size", "n_embd", "batch_size"})
+    assert chosen == {"hidden_size": "h", "n_embd": "n_embd", "batch_size": "B"}
 
 
 def test_a_legend_has_the_symbols_that_occur_and_no_others(capfd: pytest.CaptureFixture[str]) -> None:
