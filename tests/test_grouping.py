@@ -68,6 +68,8 @@ def test_a_formula_is_written_as_an_engineer_would(formula: str) -> None:
         ("2*(2*L*(2*h + 1) + 2*h + 1)", "2*(2*L + 1)*(2*h + 1)"),
         ("d*(4*(S + c) + 7) + 6*(S + c)", "2*(S + c)*(2*d + 3) + 7*d"),
         ("(c - 2)*(-S - P)", "(2 - c)*(P + S)"),
+        ("2*h + 998", "2*(h + 499)"),  # what all terms share is told, though the text is longer
+        ("2*h + 2468", "2*h + 2468"),  # but not of a number that is read as one
         ("x*(a + b) + y*(a + b) + z", "(a + b)*(x + y) + z"),
         ("(a + b)**2*(c + 1)", "(c + 1)*(a + b)**2"),
     ],
@@ -123,6 +125,20 @@ def test_what_is_written_is_the_same_polynomial_and_no_longer_than_the_product_i
             assert from_text(write(grouped(value))) == value
         text = "*".join(f"({write(grouped(s))})" for s in sums)
         assert len(write(grouped(product))) <= len(text), text
+
+
+def test_a_value_is_written_the_same_however_it_came_about() -> None:
+    """Its terms are kept in the order in which they were added."""
+    rng = random.Random(12)
+    for _ in range(150):
+        value = add(*(multiply(random_sum(rng, "abcdef", 3), random_sum(rng, "abcxyz", 2)) for _ in range(2)))
+        if isinstance(value, Polynomial):
+            terms = list(value.terms.items())
+            texts = set()
+            for _ in range(4):
+                rng.shuffle(terms)
+                texts.add(write(grouped(Polynomial(dict(terms)))))
+            assert len(texts) == 1, texts
 
 
 def test_factors_multiply_to_what_they_were_taken_from() -> None:
