@@ -13,7 +13,6 @@ SLOW = (  # not run: each takes longer than all others together
 )
 _SAMPLE = "verification_sample::test_every_pair_is_decided"
 _LEADING = ("verification_leading", "verification_sample::test_leading_terms_of_every_pair_are_decided")
-_OF_SUBJECTS = ("meaning", "verification::test_names_are_taken_by_what_they_mean_and_told")
 _OF_POINTS = (
     "points::test_choices_of_many_names_come_once_each",
     "points::test_the_smallest_point_above_least_values_is_the_smallest",
@@ -86,7 +85,7 @@ TESTS: dict[str, Sequence[str]] = {
     "verification/leading.py": _LEADING,
     "verification/directions.py": _LEADING,
     "verification/growth.py": _LEADING,
-    "verification/subject.py": _OF_SUBJECTS,
+    "verification/subject.py": ("subject", "verify_in_earnest::test_the_kv_cache", "meaning"),
     "verification/decision.py": ("verification_constraints", _SAMPLE),
     "verification/constraints.py": ("verification_constraints", _SAMPLE),
     "verification/region.py": ("verification_constraints", _SAMPLE),

@@ -39,6 +39,7 @@ RESULTS = Path(__file__).parent / "mutants.jsonl"
 EQUIVALENT = Path(__file__).parent / "equivalent_mutants.toml"
 SECONDS = 40  # of processor time for one mutant, at most; and no more than a few times what its tests take
 MEMORY = 4 << 30
+_OPTIONS = "addopts=-q --doctest-modules -p no:cacheprovider"  # markers of plugins that are not loaded are let be
 LOADED = ("numpy", "sympy", "networkx", "mpmath", "hypothesis", "pytest", "typer", "rich.console", "rich.table")
 
 
@@ -107,7 +108,8 @@ def _run(file: str, source: str) -> str:
     try:
         importlib.import_module(module)  # now: pytest would read files that it is given from the disk
         done = pytest.main(
-            ["-x", "-q", *(f"--deselect={t}" for t in SLOW), str(ROOT / "symflops" / file), *tests], plugins=[first]
+            ["-x", "-o", _OPTIONS, *(f"--deselect={t}" for t in SLOW), str(ROOT / "symflops" / file), *tests],
+            plugins=[first],
         )
     except BaseException as error:  # a fault may show in any way, during collection too
         return type(error).__name__

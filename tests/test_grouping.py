@@ -68,6 +68,7 @@ def test_a_formula_is_written_as_an_engineer_would(formula: str) -> None:
         ("2*(2*L*(2*h + 1) + 2*h + 1)", "2*(2*L + 1)*(2*h + 1)"),
         ("d*(4*(S + c) + 7) + 6*(S + c)", "2*(S + c)*(2*d + 3) + 7*d"),
         ("(c - 2)*(-S - P)", "(2 - c)*(P + S)"),
+        ("(a + b - c - d)*(e + f - g - h)", "(a + b - c - d)*(e + f - g - h)"),
         ("2*h + 998", "2*(h + 499)"),  # what all terms share is told, though the text is longer
         ("2*h + 2468", "2*h + 2468"),  # but not of a number that is read as one
         ("x*(a + b) + y*(a + b) + z", "(a + b)*(x + y) + z"),
