@@ -126,6 +126,19 @@ def test_what_a_layer_works_on_is_named() -> None:
         assert evaluate(either.kinds["working_set"], at) == 2 * B * (H + 50)
 
 
+def test_the_largest_layer_is_that_of_the_point_that_is_asked_about() -> None:
+    """Bytes of an element may be less than 1, and nothing cached yet: another layer is the largest one then."""
+    sizes = {"ids": "8*batch_size", "halves": "9*dtype_bytes*batch_size", "earlier": "10*past_len*batch_size"}
+    layers = {name: {"cost": {**TABLE, "parameters": "0", "read_bytes": size}} for name, size in sizes.items()}
+    model = symflops.load({"name": "three", "symbols": {}, "layers": layers})
+    for width in (0.25, 0.5, 0.75, 1, 2):
+        for past in (0, 1, 3):
+            found = symflops.memory(model, batch_size=B, past_len=past, dtype_bytes=width)
+            each = {"ids": 8 * B, "halves": 9 * width * B, "earlier": 10 * past * B}
+            assert found.working_set == round(max(each.values())), (width, past)
+            assert found.where == max(each, key=lambda name: each[name])
+
+
 def test_what_is_kept_for_the_next_call_is_no_part_of_what_a_layer_works_on() -> None:
     """Attention reads queries and writes as much, 2 bytes * B * S * heads * width each. Keys and values are state."""
     heads = {"num_kv_heads": "h", "head_dim": "i"}

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from symflops.algebra import free_symbols, substitute
+from symflops.algebra import substitute
+from symflops.analysis.feasible import is_at_least_zero
 from symflops.calling import such_as
 from symflops.errors import SymflopsError, nearest
 from symflops.function import ceil, maximum, minimum
@@ -25,7 +26,7 @@ from symflops.passes.recompute import Recompute
 from symflops.passes.training import gradients, trained
 from symflops.place import places
 from symflops.plan import BACKWARD, FORWARD
-from symflops.polynomial import Value, add, divide, is_nonnegative, multiply, negate, symbol
+from symflops.polynomial import Value, add, divide, multiply, negate, symbol
 from symflops.source import ModelLike, load
 from symflops.storage import kept_for_next_call
 from symflops.tree import write
@@ -128,19 +129,14 @@ def _largest(sizes: Sizes) -> str:
 
 
 def _candidates(sizes: Sizes) -> list[tuple[str, Value]]:
-    """Those of which no other is larger whatever the symbols are, all of them at least 1."""
+    """Those of which no other is larger at every point of the domain."""
     kept: list[tuple[str, Value]] = []
     for path, size in sizes:
-        if any(_at_least(other, size) for _, other in kept):
+        if any(is_at_least_zero(add(other, negate(size))) for _, other in kept):
             continue
-        kept = [(p, other) for p, other in kept if not _at_least(size, other)]
+        kept = [(p, other) for p, other in kept if not is_at_least_zero(add(size, negate(other)))]
         kept.append((path, size))
     return kept
-
-
-def _at_least(value: Value, other: Value) -> bool:
-    gap = add(value, negate(other))
-    return is_nonnegative(substitute(gap, {name: add(symbol(name), 1) for name in free_symbols(gap)} if gap else {}))
 
 
 def _most(sizes: Sizes) -> Value:
