@@ -171,6 +171,17 @@ def test_layers_that_are_recomputed_keep_what_they_pass_on() -> None:
     assert (more.saved, more.working_set) == (groups.saved, groups.working_set)  # there are but three
 
 
+def test_attention_that_is_recomputed_keeps_what_it_says_that_it_passes_on() -> None:
+    for passed in ({}, {"saved_outputs": "10*batch_size"}):
+        data = network().to_dict()
+        table = {**TABLE, "saved_bytes": "100*batch_size", **passed}
+        attention = {"cost": {**TABLE, "parameters": "0", "flops": "batch_size"}, "backward": table}
+        data["layers"]["layers"]["sub_layers"]["eager_attention_forward"] = attention
+        kept = symflops.memory(symflops.training(symflops.load(data)), batch_size=B).saved
+        again = symflops.memory(symflops.training(symflops.load(data), recompute="attention"), batch_size=B)
+        assert kept - again.saved == L * (100 - (10 if passed else 0)) * B
+
+
 def test_a_layer_that_stands_once_beside_repeated_ones_of_its_class_is_recomputed() -> None:
     data = network().to_dict()
     layer = data["layers"]["layers"]

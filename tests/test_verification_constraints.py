@@ -71,6 +71,8 @@ def test_conditions_that_exclude_every_point_prove_nothing(conditions: list[str]
         (["s != 0"], "0**s", "0"),
         (["s % 2 == 1", "s % 4 == 1"], "s", "s"),
         (["k <= E", "E >= 1"], "min(1, k/E)", "k/E"),
+        (["2*s == t + u"], "t*k + u*k", "2*s*k"),  # no side is a name alone
+        (["s + s*t == 5 + u"], "k*(s + s*t)", "k*(5 + u)"),
         (["s % t == 0"], "max(1, t) + s", "t + s"),  # where t is 0 the condition has no value
         (["dtype_bytes >= 1"], "max(0, dtype_bytes - 1)", "dtype_bytes - 1"),
         (["dtype_bytes > 0", "dtype_bytes < 1"], "min(1, dtype_bytes)", "dtype_bytes"),
