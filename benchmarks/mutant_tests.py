@@ -25,7 +25,8 @@ _OF_FACTORS = (
     "grouping::test_factors_multiply_to_what_they_were_taken_from",
 )  # fmt: skip
 _OF_GROUPS = (
-    "grouping::test_names_in_their_places", "grouping::test_a_value_is_written_the_same_however_it_came_about",
+    "grouping::test_names_in_their_places", "grouping::test_quotients_stay_what_they_are",
+    "grouping::test_a_value_is_written_the_same_however_it_came_about",
     "grouping::test_whole_sums_are_factors", "grouping::test_a_formula_is_written_as_an_engineer_would",
     "grouping::test_what_is_written_is_the_same_polynomial_and_no_longer_than_the_product_it_came_from",
     "grouping::test_no_total_is_longer_than_it_was",

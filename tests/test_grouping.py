@@ -128,6 +128,15 @@ def test_what_is_written_is_the_same_polynomial_and_no_longer_than_the_product_i
         assert len(write(grouped(product))) <= len(text), text
 
 
+@pytest.mark.parametrize(
+    "formula",
+    ["a/n", "a/(n*b**2)", "(a + b)/n + c/b", "1/n", "a/n**3 - 7", "(a + b)/(n + 1)", "1/(n*(n + 1)) + b/n", "3*a/(4*b)",
+     "a/b + a/c", "(a - b)/(2*c) - a/7"],
+)  # fmt: skip
+def test_quotients_stay_what_they_are(formula: str) -> None:
+    assert from_text(text_of(formula)) == from_text(formula)
+
+
 def test_a_value_is_written_the_same_however_it_came_about() -> None:
     """Its terms are kept in the order in which they were added."""
     rng = random.Random(12)

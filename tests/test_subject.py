@@ -107,6 +107,9 @@ def test_one_layer_by_its_place() -> None:
     assert layer_of(llama, "mlp.up_proj").total().at(batch_size=1, seq_len=1).matmul_flops == 2 * 4096 * 11008
     with pytest.raises(SymflopsError):
         layer_of(llama, "no_such_layer")
+    norms = {"norm": {"cost": ZERO | {"flops": "h"}}, "b": {"sub_layers": {"norm": {"cost": ZERO | {"flops": "2*h"}}}}}
+    outer = symflops.load({"name": "outer", "symbols": {"h": 4}, "layers": norms})
+    assert layer_of(outer, "norm").total().at().flops == 4  # of places that end so the one that is just that
     with pytest.raises(SymflopsError, match="'norm' is ambiguous"):
         layer_of(symflops.load({"name": "two", "symbols": {"h": 4}, "layers": {
             "a": {"sub_layers": {"norm": {"cost": ZERO | {"flops": "h"}}}},

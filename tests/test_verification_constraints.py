@@ -89,6 +89,9 @@ def test_conditions_are_known_facts(conditions: list[str], a: str, b: str) -> No
         (["s >= 3", "s != 4"], "s", "min(s, 4)", {"s": 5}, (5, 4)),
         (["s*t == 6", "s > t"], "s", "2", {"s": 3, "t": 2}, (3, 2)),
         (["dtype_bytes > 0", "dtype_bytes < 1"], "2*dtype_bytes", "dtype_bytes", {"dtype_bytes": Fraction(1, 2)}, None),
+        (["s**2 >= 16"], "max(s, 5)", "s", {"s": 4}, (5, 4)),
+        (["s**2 >= 17"], "max(s, 6)", "s", {"s": 5}, (6, 5)),
+        (["2*s**3 >= 16"], "max(s, 3)", "s", {"s": 2}, (3, 2)),
         ([], "ceil(dtype_bytes)", "dtype_bytes", {"dtype_bytes": Fraction(1, 2)}, (1, Fraction(1, 2))),
         # v = floor(x), u = v + 1 where x is whole; s*dtype_bytes = 1/2 is not
         ([], "ceil(s*dtype_bytes)", "s*dtype_bytes", {"dtype_bytes": Fraction(1, 2), "s": 1}, (1, Fraction(1, 2))),
