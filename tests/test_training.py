@@ -235,6 +235,12 @@ def test_a_layer_that_says_nothing_of_its_backward_is_named() -> None:
         symflops.generation(symflops.training(network()))
 
 
+@pytest.mark.parametrize("name", ["optimizer", "recompute", "trainable"])
+def test_what_is_no_text_is_refused(name: str) -> None:
+    with pytest.raises(SymflopsError, match=f"expected {name} to be a text"):
+        symflops.training("gpt2", **{name: 3})
+
+
 def test_groups_of_layers_may_be_a_symbol() -> None:
     assert Recompute.of("layers:k").group == symbol("k")
 
