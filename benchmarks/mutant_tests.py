@@ -62,7 +62,7 @@ TESTS: dict[str, Sequence[str]] = {
     "analysis/isolation.py": ("isolation", "signs"),
     "analysis/roots.py": ("signs", *_asked("symbols", "bytes", "regimes")),
     "analysis/feasible.py": ("solve", *_asked("conditions", "multiples", "regimes")),
-    "analysis/curves.py": ("signs", "solve_in_words", *_asked("curves")),
+    "analysis/curves.py": ("curves", "signs", "solve_in_words", *_asked("curves")),
     "analysis/fractions.py": ("fractions", "bytes", "solve", *_asked("bytes")),
     "analysis/growth.py": ("growth", "roofline"),
     "analysis/ratio.py": ("ratio", "comparison", "roofline"),
