@@ -77,7 +77,7 @@ TESTS: dict[str, Sequence[str]] = {
     "analysis/memory.py": ("training", "answers"),
     "analysis/trained.py": ("training",),
     "analysis/counting.py": ("counting",),
-    "analysis/display.py": ("answers", "regimes", "comparison"),
+    "analysis/display.py": ("roofline", "answers", "regimes", "comparison"),
     "passes/training.py": ("training",),
     "passes/recompute.py": ("training",),
     "passes/optimizers.py": ("training",),

@@ -23,6 +23,7 @@ TEXTS = [
     "a*n**2 - b*n", "b - a*n**2", "n**2 - 2*a*n + a**2", "n**2 - (a + b)*n + a*b", "a*n**2 - b*n - c",
     "n**2 + a*n - c*n",
     "1/(1 - n - a) + b", "1/(n + a) - 1/b", "a/n - b", "a/n**2 - b", "(n - a)/(n + b)", "b/(1 - n - a)**2 - 1/c",
+    "min(a - b, 3)*(n - c)", "min(a - b, 3)**2*(n - c)", "max(a, b - 3)*(c - n)",
     "past_len*(n - a)", "past_len**2*(a - n)", "(n - a)*a*b", "-b*(n - a)", "(2*n - a)*(a + 1)", "a - a*n",
     "b", "-b", "a - b*c",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import symflops
+from symflops.analysis.display import roofline_columns
 
 TOY = """
 [toy]
@@ -216,3 +217,19 @@ def test_the_edge_of_what_is_compute_bound_from_the_start(toy: str) -> None:
     model = costing(flops=flops, matmul_flops=flops, read_bytes="batch_size*(4 + past_len)")
     turning = symflops.roofline(model, toy, seq_len=1).turnings[1]
     assert (turning.symbol, turning.ranges, turning.closed) == ("past_len", ((0, 6),), 6)
+
+
+@pytest.mark.parametrize("machine", symflops.hardware_names()[:3])
+def test_columns_and_html_have_the_bounds_of_each_layer(machine: str) -> None:
+    found = symflops.roofline("gpt2", machine, batch_size=2, seq_len=5)
+    columns = roofline_columns(found)
+    for i, bound in enumerate(found.layers):
+        line = {name: column[i] for name, column in columns.items()}
+        assert (line["path"], line["binds"]) == (bound.path, bound.binds)
+        times = (bound.matmul, bound.vector, bound.memory, bound.memory_unfused, bound.seconds)
+        names = ("matmul_seconds", "vector_seconds", "memory_seconds", "unfused_memory_seconds", "seconds")
+        for name, time in zip(names, times, strict=True):
+            assert line[name] == (None if time is None else float(time))
+    assert "measured" not in found._repr_html_()
+    measured = symflops.roofline("gpt2", machine, batch_size=2, seq_len=5, measured=100)
+    assert "measured" in measured._repr_html_()

@@ -210,6 +210,8 @@ def test_kinds_of_memory_as_texts() -> None:
     [
         ({"optimizer": "lion"}, "net: no such optimizer 'lion'; valid: adam, adamw, sgd"),
         ({"recompute": "half"}, "net: recompute 'half': valid are none, attention, layers and layers:k"),
+        ({"recompute": "attention:2"}, "net: recompute 'attention:2': valid are none, attention, layers and layers:k"),
+        ({"recompute": "layers:"}, "net: recompute 'layers:': valid are none, attention, layers and layers:k"),
         ({"recompute": "layers:0"}, "net: recompute 'layers:0': a group has at least one layer"),
         ({"recompute": "attention"}, "net: there is nothing to recompute: no layer is known as attention"),
         ({"trainable": "*.q_proj"}, "net: trainable '*.q_proj': no layer with weights has such a path"),
