@@ -110,6 +110,9 @@ def test_memory_of_a_step() -> None:
     assert (memory.saved, memory.state) == (saved, 0)
     assert memory.peak == 14 * WEIGHTS + max(saved, 2 * WEIGHTS)
     assert memory.peak_eager == 16 * WEIGHTS + saved + memory.working_set
+    for optimizer, mixed, each in (("adam", True, 12), ("adam", False, 8), ("sgd", True, 8), ("AdamW", False, 8)):
+        step = symflops.training(network(), mixed=mixed, optimizer=optimizer)
+        assert symflops.memory(step, batch_size=B).optimizer == each * WEIGHTS
     one = symflops.memory(symflops.training(network(), mixed=False, optimizer="sgd"), batch_size=B)
     assert one.optimizer == 4 * WEIGHTS
 
@@ -180,6 +183,14 @@ def test_attention_that_is_recomputed_keeps_what_it_says_that_it_passes_on() -> 
         kept = symflops.memory(symflops.training(symflops.load(data)), batch_size=B).saved
         again = symflops.memory(symflops.training(symflops.load(data), recompute="attention"), batch_size=B)
         assert kept - again.saved == L * (100 - (10 if passed else 0)) * B
+
+
+def test_a_group_around_the_layers_is_no_layer() -> None:
+    data = network().to_dict()
+    layers = data["layers"]
+    layers["layers"] = {"class": "Body", "sub_layers": {"block": {"class": "Block", **layers["layers"]}}}
+    step = symflops.training(symflops.load(data), recompute="layers")
+    assert step.notes[2] == "run once more: layers.block"
 
 
 def test_a_layer_that_stands_once_beside_repeated_ones_of_its_class_is_recomputed() -> None:
