@@ -24,6 +24,7 @@ TEXTS = [
     "n**2 + a*n - c*n",
     "1/(1 - n - a) + b", "1/(n + a) - 1/b", "a/n - b", "a/n**2 - b", "(n - a)/(n + b)", "b/(1 - n - a)**2 - 1/c",
     "min(a - b, 3)*(n - c)", "min(a - b, 3)**2*(n - c)", "max(a, b - 3)*(c - n)",
+    "b - past_len*n**2", "b + n - past_len*n**2", "past_len*n**2 - b - n",
     "past_len*(n - a)", "past_len**2*(a - n)", "(n - a)*a*b", "-b*(n - a)", "(2*n - a)*(a + 1)", "a - a*n",
     "b", "-b", "a - b*c",
 ]  # fmt: skip

@@ -171,3 +171,4 @@ def test_a_sum_whose_largest_terms_nearly_cancel(bits: int, sign: int) -> None:
     terms = [Scaled(sign * 2**bits, x), Scaled(-sign * (2**bits + 1), x), Scaled(sign, y)]
     assert sign_of_sum(terms) == -sign
     assert sign_of_sum(terms[::-1]) == -sign
+    assert sign_of_sum([Scaled(sign * Fraction(-3, 4), x), Scaled(sign * Fraction(1, 2), x)]) == -sign

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import symflops
+from symflops.algebra import from_text
 from symflops.analysis.display import roofline_columns
+from symflops.analysis.roofline import traffic
 
 TOY = """
 [toy]
@@ -230,6 +232,18 @@ def test_columns_and_html_have_the_bounds_of_each_layer(machine: str) -> None:
         names = ("matmul_seconds", "vector_seconds", "memory_seconds", "unfused_memory_seconds", "seconds")
         for name, time in zip(names, times, strict=True):
             assert line[name] == (None if time is None else float(time))
-    assert "measured" not in found._repr_html_()
+        html = found._repr_html_()
+        assert (f"×{bound.repeat}<" in html) is (bound.repeat != 1)
+        assert bound.intensity is None or f"{bound.intensity:,.4g}" in html
+    assert (found.total.repeat, "batch_size = 2" in html) == (1, True)
+    assert "measured" not in html
     measured = symflops.roofline("gpt2", machine, batch_size=2, seq_len=5, measured=100)
     assert "measured" in measured._repr_html_()
+
+
+def test_bytes_by_what_they_are_of() -> None:
+    moved = from_text("weight_bytes*h + 3*cache_bytes*s*min(s, 4) + dtype_bytes*s + 8*s + 5")
+    assert traffic(moved) == {
+        "weights": from_text("weight_bytes*h"), "cache": from_text("3*cache_bytes*s*min(s, 4)"),
+        "activations": from_text("dtype_bytes*s + 8*s + 5"),
+    }  # fmt: skip

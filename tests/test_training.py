@@ -252,6 +252,8 @@ def test_a_layer_that_says_nothing_of_its_backward_is_named() -> None:
 def test_what_is_no_text_is_refused(name: str) -> None:
     with pytest.raises(SymflopsError, match=f"expected {name} to be a text"):
         symflops.training("gpt2", **{name: 3})
+    with pytest.raises(SymflopsError, match="expected mixed to be True or False"):
+        symflops.training("gpt2", mixed=1)  # type: ignore[arg-type]
 
 
 def test_groups_of_layers_may_be_a_symbol() -> None:
