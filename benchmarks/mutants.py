@@ -31,45 +31,16 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from mutant_tests import SLOW, TESTS
 from mutations import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "mutants.jsonl"
 EQUIVALENT = Path(__file__).parent / "equivalent_mutants.toml"
-SECONDS = 40  # of processor time for one mutant
+SECONDS = 40  # of processor time for one mutant, at most; and no more than a few times what its tests take
 MEMORY = 4 << 30
-SLOW = (  # not run: each takes longer than all others together
-    "tests/test_language.py::test_what_is_not_a_formula_gets_one_clear_line[(a+b+c+d+e)**60]",
-    "tests/test_cost.py::test_a_hundred_thousand_distinct_layers_are_added_up_in_seconds",
-)
+_OPTIONS = "addopts=-q --doctest-modules -p no:cacheprovider"  # markers of plugins that are not loaded are let be
 LOADED = ("numpy", "sympy", "networkx", "mpmath", "hypothesis", "pytest", "typer", "rich.console", "rich.table")
-_PAIRS = "verification_sound::test_pairs_with_divisions_conditions_and_bytes"
-_OF_SUBJECTS = ("meaning", "verification::test_names_are_taken_by_what_they_mean_and_told")
-# Test files for each part, or single tests of them, the quick ones first.
-TESTS: dict[str, Sequence[str]] = {
-    "polynomial.py": ("algebra", "language"),
-    "function.py": ("algebra", "language"),
-    "algebra.py": ("algebra", "summation", "cost"),
-    "number.py": ("algebra", "number", "cost"),
-    "numeric.py": ("columns", "algebra", "cost"),
-    "arrays.py": ("columns", "cost"),
-    "formula.py": ("formula_files", "cost", "bad_input"),
-    "analysis/summation.py": ("summation",),
-    "analysis/exponential.py": ("exponential", "signs"),
-    "analysis/signs.py": ("signs", "random_questions"),
-    "analysis/solution.py": ("random_questions", "solve"),
-    "analysis/roots.py": ("signs", "random_questions"),
-    "analysis/comparison.py": ("comparison", "random_questions"),
-    "analysis/regimes.py": ("regimes", "random_questions"),
-    "analysis/generation.py": ("generation", "random_questions"),
-    "analysis/balance.py": ("roofline", "random_questions"),
-    "verification/cases.py": ("verification_constraints", _PAIRS, "verification_leading"),
-    "verification/points.py": ("points", "verification_constraints", _PAIRS),
-    "verification/leading.py": ("verification_leading",),
-    "verification/subject.py": _OF_SUBJECTS,
-    "verification/decision.py": ("verification_constraints", _PAIRS),
-    "verification/constraints.py": ("verification_constraints", _PAIRS),
-}  # fmt: skip
 
 
 class _Mutated(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader):
@@ -101,13 +72,13 @@ class _First:
         self.pytest_runtest_logreport(report)
 
 
-def attempt(file: str, source: str) -> tuple[str, float]:
+def attempt(file: str, source: str, most: int = SECONDS) -> tuple[str, float]:
     """What a changed file leads to, in a fork: the test that fails, "no end", or "" where all pass; and the seconds."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
         os.close(read)
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
@@ -137,7 +108,8 @@ def _run(file: str, source: str) -> str:
     try:
         importlib.import_module(module)  # now: pytest would read files that it is given from the disk
         done = pytest.main(
-            ["-x", "-q", *(f"--deselect={t}" for t in SLOW), str(ROOT / "symflops" / file), *tests], plugins=[first]
+            ["-x", "-o", _OPTIONS, *(f"--deselect={t}" for t in SLOW), str(ROOT / "symflops" / file), *tests],
+            plugins=[first],
         )
     except BaseException as error:  # a fault may show in any way, during collection too
         return type(error).__name__
@@ -197,10 +169,11 @@ def try_all(file: str, most: int, seed: int, until: float) -> bool:
         print(f"{file}: SKIPPED, its tests fail without a mutant: {said}", flush=True)
         return False
     print(f"{file}: {len(found)} to try; its tests take {seconds:.1f} s of processor time", flush=True)
+    most = min(SECONDS, 8 + 3 * round(seconds))
     for mutant in found:
         if used() > until:
             break
-        said, seconds = attempt(file, mutant.source)
+        said, seconds = attempt(file, mutant.source, most)
         entry = {"file": file, "name": mutant.name, "line": mutant.line, "by": said, "digest": source, "tests": tests}
         with RESULTS.open("a") as out:
             out.write(json.dumps(entry | {"seconds": round(seconds, 1)}) + "\n")

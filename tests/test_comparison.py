@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import symflops
+from symflops.analysis.display import comparison_columns
 
 LLAMA = "llama-2-7b-hf"
 PARAMETERS = 6_738_415_616
@@ -166,3 +167,17 @@ def test_along_what_is_the_name_of_a_symbol() -> None:
         symflops.compare("gpt2", "bert-base", by=[])  # type: ignore[arg-type]  # what a user may give
     with pytest.raises(symflops.SymflopsError, match=r"^expected rename\['a'\] to be a text, got list$"):
         symflops.verify("a", "a", rename={"a": []})  # type: ignore[dict-item]  # as above
+
+
+def test_html_and_columns_have_a_line_for_each_component() -> None:
+    found = symflops.compare("gpt2", "llama-2-7b-hf", by="seq_len", batch_size=1)
+    table = found._repr_html_().partition("<table")[2]
+    names = [c.name for c in found.components if c.a != 0 or c.b != 0]
+    assert len(names) > 5
+    for name in (*names, "total"):
+        assert table.count(f">{name}<") == 1, name
+    columns = comparison_columns(found, {"seq_len": 5})
+    assert columns["component"] == names
+    for a, b, difference, ratio in zip(*(columns[n] for n in ("a", "b", "difference", "ratio")), strict=True):
+        assert difference == a - b
+        assert ratio == (a / b if b else None)

@@ -49,6 +49,22 @@ def test_a_condition_holds_where_python_says_so(text: str) -> None:
         assert condition.holds({"seq_len": s, "past_len": p}) is CONDITIONS[text](s, p), (s, p)
 
 
+def test_a_condition_without_symbols_holds_or_does_not() -> None:
+    assert Domain.of(["2 == 2", "n >= 2"]).substitute({}) == Domain.of(["n >= 2"])
+    with pytest.raises(SymflopsError, match=r"^assumption broken: 2 == 3$"):
+        Domain.of(["2 == 3"]).substitute({"n": 1})
+
+
+def test_numbers_that_may_be_break_no_condition() -> None:
+    """As far as the conditions show: n is open."""
+    domain = Domain.of(["past_len == 0", "seq_len <= 5", "seq_len <= n", "n >= 3", 'hidden_act == "silu"'])
+    for s, p in product(range(1, 9), range(3)):
+        assert domain.allows(seq_len=s, past_len=p) is (p == 0 and s <= 5)
+        assert domain.allows(seq_len=s, past_len=p, n=4) is (p == 0 and s <= 4)
+    assert not domain.allows(n=2)
+    assert Domain().allows(n=2)
+
+
 @pytest.mark.parametrize("text", CONDITIONS)
 def test_one_point_a_grid_and_a_bound_cost_refuse_the_same(text: str) -> None:
     cost = model(text).total()

@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 
 from symflops.algebra import from_text
+from symflops.analysis.enclosure import Scaled, sign_of_sum
 from symflops.analysis.exponential import (
     Exponential,
     exponential,
@@ -159,3 +160,15 @@ def test_a_change_of_sign_far_away() -> None:
     assert 10**40 in marks(far, 1, None)
     with pytest.raises(SymflopsError, match="the sign changes beyond 512 bits"):
         marks(Exponential({Fraction(1): [-(2**700), 1]}), 1, None)
+
+
+@pytest.mark.parametrize("bits", range(70, 310, 30))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sum_whose_largest_terms_nearly_cancel(bits: int, sign: int) -> None:
+    """2**bits*x - (2**bits + 1)*x + y is y - x, and x = 2**-10**6 is more than y = 2**-10**9."""
+    half = Fraction(1, 2)
+    x, y = ((half, 10**6),), ((half, 10**9),)
+    terms = [Scaled(sign * 2**bits, x), Scaled(-sign * (2**bits + 1), x), Scaled(sign, y)]
+    assert sign_of_sum(terms) == -sign
+    assert sign_of_sum(terms[::-1]) == -sign
+    assert sign_of_sum([Scaled(sign * Fraction(-3, 4), x), Scaled(sign * Fraction(1, 2), x)]) == -sign

@@ -14,10 +14,10 @@ from symflops.algebra import from_text
 from symflops.cli import main
 from symflops.cost import METRICS
 from symflops.factoring import Effort, divided, factors
-from symflops.grouping import grouped
+from symflops.grouping import grouped, renamed, short_names
 from symflops.model import model_names
 from symflops.polynomial import Polynomial, Value, add, factored, multiply, power, symbol
-from symflops.tree import write
+from symflops.tree import read, write
 
 DATA = Path(__file__).parent / "data"
 
@@ -69,6 +69,9 @@ def test_a_formula_is_written_as_an_engineer_would(formula: str) -> None:
         ("2*(2*L*(2*h + 1) + 2*h + 1)", "2*(2*L + 1)*(2*h + 1)"),
         ("d*(4*(S + c) + 7) + 6*(S + c)", "2*(S + c)*(2*d + 3) + 7*d"),
         ("(c - 2)*(-S - P)", "(2 - c)*(P + S)"),
+        ("(a + b - c - d)*(e + f - g - h)", "(a + b - c - d)*(e + f - g - h)"),
+        ("2*h + 998", "2*(h + 499)"),  # what all terms share is told, though the text is longer
+        ("2*h + 2468", "2*h + 2468"),  # but not of a number that is read as one
         ("x*(a + b) + y*(a + b) + z", "(a + b)*(x + y) + z"),
         ("(a + b)**2*(c + 1)", "(c + 1)*(a + b)**2"),
     ],
@@ -124,6 +127,29 @@ def test_what_is_written_is_the_same_polynomial_and_no_longer_than_the_product_i
             assert from_text(write(grouped(value))) == value
         text = "*".join(f"({write(grouped(s))})" for s in sums)
         assert len(write(grouped(product))) <= len(text), text
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["a/n", "a/(n*b**2)", "(a + b)/n + c/b", "1/n", "a/n**3 - 7", "(a + b)/(n + 1)", "1/(n*(n + 1)) + b/n", "3*a/(4*b)",
+     "a/b + a/c", "(a - b)/(2*c) - a/7"],
+)  # fmt: skip
+def test_quotients_stay_what_they_are(formula: str) -> None:
+    assert from_text(text_of(formula)) == from_text(formula)
+
+
+def test_a_value_is_written_the_same_however_it_came_about() -> None:
+    """Its terms are kept in the order in which they were added."""
+    rng = random.Random(12)
+    for _ in range(150):
+        value = add(*(multiply(random_sum(rng, "abcdef", 3), random_sum(rng, "abcxyz", 2)) for _ in range(2)))
+        if isinstance(value, Polynomial):
+            terms = list(value.terms.items())
+            texts = set()
+            for _ in range(4):
+                rng.shuffle(terms)
+                texts.add(write(grouped(Polynomial(dict(terms)))))
+            assert len(texts) == 1, texts
 
 
 def test_factors_multiply_to_what_they_were_taken_from() -> None:
@@ -211,6 +237,15 @@ def test_division_leaves_what_does_not_divide() -> None:
     whole = multiply(symbol("x"), add(symbol("a"), symbol("b")))
     assert isinstance(whole, Polynomial)
     assert divided(whole, add(symbol("a"), symbol("b"))) == (symbol("x"), 0)  # type: ignore[arg-type] # a Polynomial
+
+
+def test_names_in_their_places() -> None:
+    assert write(renamed(read("a*(b + c)**2 - min(a, 3)"), {"a": "x", "c": "a"})) == "x*(b + a)**2 - min(x, 3)"
+    assert short_names({"hidden_size", "h", "n_embd", "x"}) == {
+        "hidden_size": "hidden_size", "h": "h", "n_embd": "n_embd", "x": "x",
+    }  # fmt: skip
+    chosen = short_names({"hidden_size", "n_embd", "batch_size"})
+    assert chosen == {"hidden_size": "h", "n_embd": "n_embd", "batch_size": "B"}
 
 
 def test_a_legend_has_the_symbols_that_occur_and_no_others(capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from fractions import Fraction
 
@@ -40,6 +41,30 @@ def test_as_many_roots_as_sympy_finds_and_where(seed: int) -> None:
 
 def _at(p: list[int], x: Fraction) -> Fraction:
     return sum((c * x**k for k, c in enumerate(p)), start=Fraction(0))
+
+
+def test_small_polynomials() -> None:
+    """All quadratics with small coefficients times some linear ones: as many roots as the discriminant says, each where
+    the sign changes."""
+    for a, b, c in itertools.product(range(-3, 4), range(-3, 4), range(-3, 4)):
+        for d, e in ((0, 1), (1, 1), (2, -3)):
+            whole = [c * e, c * d + b * e, b * d + a * e, a * d]
+            while whole and not whole[-1]:
+                whole.pop()
+            if len(whole) < 2:
+                continue
+            surd = b * b - 4 * a * c
+            own = {Fraction(-e, d)} if d else set()
+            quadratic = 1 if a == 0 and b else 0 if a == 0 or surd < 0 else 1 if surd == 0 else 2
+            if quadratic and own and a * Fraction(-e, d) ** 2 + b * Fraction(-e, d) + c == 0:
+                own = set()
+            found = intervals(square_free(whole), 12)
+            assert len(found) == quadratic + len(own), whole
+            assert all(b < c or b == c for (_, b), (c, _) in itertools.pairwise(found))
+            for low, high in found:
+                assert high - low <= Fraction(1, 2**12)
+                at = [_at(square_free(whole), x) for x in (low, high)]
+                assert at == [0, 0] if low == high else at[0] * at[1] < 0, whole
 
 
 def test_roots_that_are_close_are_told_apart() -> None:

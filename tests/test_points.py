@@ -16,7 +16,7 @@ from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
 from symflops.polynomial import terms_of
 from symflops.verification.interval import interval
-from symflops.verification.points import in_order_of, least_supports
+from symflops.verification.points import _supersets, in_order_of, least_supports
 
 FOUND = [*texts(250, 2, 21)[0], *texts(250, 3, 22)[0]]
 
@@ -87,6 +87,24 @@ def test_points_come_once_and_in_order(upper: dict[str, int], supports: list[tup
     assert keys == sorted(keys)  # by sum, then by how many are raised
     later = [p for p in itertools.islice(in_order_of(names, upper, supports, 2), 400) if sum(p.values()) <= reach]
     assert later == [p for p in found if sum(p.values()) >= 2]
+
+
+def test_choices_of_many_names_come_once_each() -> None:
+    names = [f"n{i:02}" for i in range(14)]
+    sets = [frozenset(names[:2]), frozenset(names[3:6]), frozenset(names[:3:2])]
+    for size in (0, 2, 3, 7):  # of 7 there are 3,432, which are not put in order any more
+        wanted = [c for c in itertools.combinations(names, size) if any(s <= set(c) for s in sets)]
+        found = list(_supersets(names, sets, size))
+        assert sorted(found) == wanted
+        assert all(list(c) == sorted(c) for c in found)
+
+
+def test_the_smallest_point_above_least_values_is_the_smallest() -> None:
+    """Beyond the first hundred points, and few enough that all smaller ones are looked at."""
+    verdict = symflops.verify("min(s + t, 1151)", "min(s + t, 1152)", assume=["s >= 500", "t >= 500"])
+    assert (verdict.status, verdict.smallest) == ("different", True)
+    assert verdict.counterexample is not None
+    assert sum(verdict.counterexample.values()) == 1152
 
 
 def test_a_polynomial_is_0_where_no_support_is_raised() -> None:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 import symflops
+from symflops.algebra import from_text
+from symflops.analysis.display import roofline_columns
+from symflops.analysis.roofline import traffic
 
 TOY = """
 [toy]
@@ -216,3 +219,31 @@ def test_the_edge_of_what_is_compute_bound_from_the_start(toy: str) -> None:
     model = costing(flops=flops, matmul_flops=flops, read_bytes="batch_size*(4 + past_len)")
     turning = symflops.roofline(model, toy, seq_len=1).turnings[1]
     assert (turning.symbol, turning.ranges, turning.closed) == ("past_len", ((0, 6),), 6)
+
+
+@pytest.mark.parametrize("machine", symflops.hardware_names()[:3])
+def test_columns_and_html_have_the_bounds_of_each_layer(machine: str) -> None:
+    found = symflops.roofline("gpt2", machine, batch_size=2, seq_len=5)
+    columns = roofline_columns(found)
+    for i, bound in enumerate(found.layers):
+        line = {name: column[i] for name, column in columns.items()}
+        assert (line["path"], line["binds"]) == (bound.path, bound.binds)
+        times = (bound.matmul, bound.vector, bound.memory, bound.memory_unfused, bound.seconds)
+        names = ("matmul_seconds", "vector_seconds", "memory_seconds", "unfused_memory_seconds", "seconds")
+        for name, time in zip(names, times, strict=True):
+            assert line[name] == (None if time is None else float(time))
+        html = found._repr_html_()
+        assert (f"×{bound.repeat}<" in html) is (bound.repeat != 1)
+        assert bound.intensity is None or f"{bound.intensity:,.4g}" in html
+    assert (found.total.repeat, "batch_size = 2" in html) == (1, True)
+    assert "measured" not in html
+    measured = symflops.roofline("gpt2", machine, batch_size=2, seq_len=5, measured=100)
+    assert "measured" in measured._repr_html_()
+
+
+def test_bytes_by_what_they_are_of() -> None:
+    moved = from_text("weight_bytes*h + 3*cache_bytes*s*min(s, 4) + dtype_bytes*s + 8*s + 5")
+    assert traffic(moved) == {
+        "weights": from_text("weight_bytes*h"), "cache": from_text("3*cache_bytes*s*min(s, 4)"),
+        "activations": from_text("dtype_bytes*s + 8*s + 5"),
+    }  # fmt: skip

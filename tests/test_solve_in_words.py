@@ -135,3 +135,8 @@ def test_an_equation_whose_leading_coefficient_may_have_any_sign() -> None:
         claimed = {s.expression.subs(put_in) for s in answer}
         expected = {n for n in range(1, 50) if (past - seq) * n * n + n == 6}
         assert {n for n in claimed if n.is_Integer and n >= 1} == expected, (past, seq)
+
+
+def test_names_that_are_made_inside_are_not_taken() -> None:
+    with pytest.raises(symflops.SymflopsError, match="names may not begin with _ and a digit here: '_0'"):
+        symflops.solve("gpt2", "_0 > 3", "seq_len")

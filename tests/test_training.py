@@ -110,6 +110,9 @@ def test_memory_of_a_step() -> None:
     assert (memory.saved, memory.state) == (saved, 0)
     assert memory.peak == 14 * WEIGHTS + max(saved, 2 * WEIGHTS)
     assert memory.peak_eager == 16 * WEIGHTS + saved + memory.working_set
+    for optimizer, mixed, each in (("adam", True, 12), ("adam", False, 8), ("sgd", True, 8), ("AdamW", False, 8)):
+        step = symflops.training(network(), mixed=mixed, optimizer=optimizer)
+        assert symflops.memory(step, batch_size=B).optimizer == each * WEIGHTS
     one = symflops.memory(symflops.training(network(), mixed=False, optimizer="sgd"), batch_size=B)
     assert one.optimizer == 4 * WEIGHTS
 
@@ -126,6 +129,31 @@ def test_what_a_layer_works_on_is_named() -> None:
         assert evaluate(either.kinds["working_set"], at) == 2 * B * (H + 50)
 
 
+def test_the_largest_layer_is_that_of_the_point_that_is_asked_about() -> None:
+    """Bytes of an element may be less than 1, and nothing cached yet: another layer is the largest one then."""
+    sizes = {"ids": "8*batch_size", "halves": "9*dtype_bytes*batch_size", "earlier": "10*past_len*batch_size"}
+    layers = {name: {"cost": {**TABLE, "parameters": "0", "read_bytes": size}} for name, size in sizes.items()}
+    model = symflops.load({"name": "three", "symbols": {}, "layers": layers})
+    for width in (0.25, 0.5, 0.75, 1, 2):
+        for past in (0, 1, 3):
+            found = symflops.memory(model, batch_size=B, past_len=past, dtype_bytes=width)
+            each = {"ids": 8 * B, "halves": 9 * width * B, "earlier": 10 * past * B}
+            assert found.working_set == round(max(each.values())), (width, past)
+            assert found.where == max(each, key=lambda name: each[name])
+
+
+def test_what_is_kept_for_the_next_call_is_no_part_of_what_a_layer_works_on() -> None:
+    """Attention reads queries and writes as much, 2 bytes * B * S * heads * width each. Keys and values are state."""
+    heads = {"num_kv_heads": "h", "head_dim": "i"}
+    args = {**heads, "batch": "batch_size", "q_len": "seq_len", "kv_len": "seq_len + past_len", "num_heads": "4*h"}
+    cache = {"formula": "kv_cache_append", "args": {**heads, "N": "batch_size*seq_len"}}
+    layers = {"cache": cache, "attention": {"formula": "sdpa", "args": args}}
+    model = symflops.load({"name": "attention", "symbols": {"h": H, "i": I}, "layers": layers})
+    memory = symflops.memory(model, batch_size=B, seq_len=30, past_len=2, cache_bytes=1)
+    assert (memory.working_set, memory.where) == (2 * 2 * B * 30 * 4 * H * I, "attention")
+    assert memory.state == 2 * B * 32 * H * I
+
+
 def test_layers_that_are_recomputed_keep_what_they_pass_on() -> None:
     model = network()
     step = symflops.training(model, recompute="layers")
@@ -137,9 +165,32 @@ def test_layers_that_are_recomputed_keep_what_they_pass_on() -> None:
     inside = 2 * B * (H + I)
     assert memory.working_set >= inside
     assert step.notes[2] == "run once more: layers"
+    two = symflops.memory(symflops.training(model, recompute="layers:2"), batch_size=B)
+    assert two.saved == outside + 2 * 2 * B * H  # three layers are two groups
     groups = symflops.memory(symflops.training(model, recompute="layers:3"), batch_size=B)
     assert groups.saved == outside + 2 * B * H
     assert groups.working_set == max(memory.working_set, 3 * inside)
+    more = symflops.memory(symflops.training(model, recompute="layers:50"), batch_size=B)
+    assert (more.saved, more.working_set) == (groups.saved, groups.working_set)  # there are but three
+
+
+def test_attention_that_is_recomputed_keeps_what_it_says_that_it_passes_on() -> None:
+    for passed in ({}, {"saved_outputs": "10*batch_size"}):
+        data = network().to_dict()
+        table = {**TABLE, "saved_bytes": "100*batch_size", **passed}
+        attention = {"cost": {**TABLE, "parameters": "0", "flops": "batch_size"}, "backward": table}
+        data["layers"]["layers"]["sub_layers"]["eager_attention_forward"] = attention
+        kept = symflops.memory(symflops.training(symflops.load(data)), batch_size=B).saved
+        again = symflops.memory(symflops.training(symflops.load(data), recompute="attention"), batch_size=B)
+        assert kept - again.saved == L * (100 - (10 if passed else 0)) * B
+
+
+def test_a_group_around_the_layers_is_no_layer() -> None:
+    data = network().to_dict()
+    layers = data["layers"]
+    layers["layers"] = {"class": "Body", "sub_layers": {"block": {"class": "Block", **layers["layers"]}}}
+    step = symflops.training(symflops.load(data), recompute="layers")
+    assert step.notes[2] == "run once more: layers.block"
 
 
 def test_a_layer_that_stands_once_beside_repeated_ones_of_its_class_is_recomputed() -> None:
@@ -150,7 +201,19 @@ def test_a_layer_that_stands_once_beside_repeated_ones_of_its_class_is_recompute
     step = symflops.training(symflops.load(data), recompute="layers")
     assert step.total().at(batch_size=B).matmul_flops == 4 * (2 * B * L * 2 * H * I) + 3 * (2 * B * H * V)
     assert step.notes[2] == "run once more: layers.first, layers.later"
-    assert symflops.memory(step, batch_size=B).saved == 8 * B + 2 * B * H + (4 * B * V + 8 * B + 4) + L * 2 * B * H
+    outside = 8 * B + 2 * B * H + (4 * B * V + 8 * B + 4)
+    assert symflops.memory(step, batch_size=B).saved == outside + L * 2 * B * H
+    groups = symflops.training(symflops.load(data), recompute="layers:2")
+    assert symflops.memory(groups, batch_size=B).saved == outside + 2 * 2 * B * H
+
+
+def test_kinds_of_memory_as_texts() -> None:
+    memory = symflops.memory(network(), batch_size=B)
+    assert memory.text("weights") == f"{2 * WEIGHTS:,} byte, 1.200 kB"
+    assert symflops.memory(network()).text("weights") == f"{WEIGHTS}*weight_bytes"
+    for kind in ("weight", 3):
+        with pytest.raises(SymflopsError, match=r"^no kind of memory '(weight|3)'"):
+            memory.text(kind)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +221,8 @@ def test_a_layer_that_stands_once_beside_repeated_ones_of_its_class_is_recompute
     [
         ({"optimizer": "lion"}, "net: no such optimizer 'lion'; valid: adafactor, adam, adamw, adamw_8bit, muon, sgd"),
         ({"recompute": "half"}, "net: recompute 'half': valid are none, attention, layers and layers:k"),
+        ({"recompute": "attention:2"}, "net: recompute 'attention:2': valid are none, attention, layers and layers:k"),
+        ({"recompute": "layers:"}, "net: recompute 'layers:': valid are none, attention, layers and layers:k"),
         ({"recompute": "layers:0"}, "net: recompute 'layers:0': a group has at least one layer"),
         ({"recompute": "attention"}, "net: there is nothing to recompute: no layer is known as attention"),
         ({"trainable": "*.q_proj"}, "net: trainable '*.q_proj': no layer with weights has such a path"),
@@ -181,6 +246,14 @@ def test_a_layer_that_says_nothing_of_its_backward_is_named() -> None:
         symflops.training(symflops.training(network()))
     with pytest.raises(SymflopsError, match="a step of training does not generate"):
         symflops.generation(symflops.training(network()))
+
+
+@pytest.mark.parametrize("name", ["optimizer", "recompute", "trainable"])
+def test_what_is_no_text_is_refused(name: str) -> None:
+    with pytest.raises(SymflopsError, match=f"expected {name} to be a text"):
+        symflops.training("gpt2", **{name: 3})
+    with pytest.raises(SymflopsError, match="expected mixed to be True or False"):
+        symflops.training("gpt2", mixed=1)  # type: ignore[arg-type]
 
 
 def test_groups_of_layers_may_be_a_symbol() -> None:

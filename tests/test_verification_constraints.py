@@ -42,6 +42,7 @@ CONTRADICTIONS = [
     ["dtype_bytes < 0"],
     ["s == 5 % t", "t == 0"],  # no value
     ["1 == 2"],
+    ["1/(s - s) <= 3"],  # no value anywhere
     ["x == 5", "x == 6"],  # of a symbol that no formula has
 ]
 
@@ -70,6 +71,9 @@ def test_conditions_that_exclude_every_point_prove_nothing(conditions: list[str]
         (["s != 0"], "0**s", "0"),
         (["s % 2 == 1", "s % 4 == 1"], "s", "s"),
         (["k <= E", "E >= 1"], "min(1, k/E)", "k/E"),
+        (["2*s == t + u"], "t*k + u*k", "2*s*k"),  # no side is a name alone
+        (["s + s*t == 5 + u"], "k*(s + s*t)", "k*(5 + u)"),
+        (["s % t == 0"], "max(1, t) + s", "t + s"),  # where t is 0 the condition has no value
         (["dtype_bytes >= 1"], "max(0, dtype_bytes - 1)", "dtype_bytes - 1"),
         (["dtype_bytes > 0", "dtype_bytes < 1"], "min(1, dtype_bytes)", "dtype_bytes"),
     ],
@@ -85,6 +89,9 @@ def test_conditions_are_known_facts(conditions: list[str], a: str, b: str) -> No
         (["s >= 3", "s != 4"], "s", "min(s, 4)", {"s": 5}, (5, 4)),
         (["s*t == 6", "s > t"], "s", "2", {"s": 3, "t": 2}, (3, 2)),
         (["dtype_bytes > 0", "dtype_bytes < 1"], "2*dtype_bytes", "dtype_bytes", {"dtype_bytes": Fraction(1, 2)}, None),
+        (["s**2 >= 16"], "max(s, 5)", "s", {"s": 4}, (5, 4)),
+        (["s**2 >= 17"], "max(s, 6)", "s", {"s": 5}, (6, 5)),
+        (["2*s**3 >= 16"], "max(s, 3)", "s", {"s": 2}, (3, 2)),
         ([], "ceil(dtype_bytes)", "dtype_bytes", {"dtype_bytes": Fraction(1, 2)}, (1, Fraction(1, 2))),
         # v = floor(x), u = v + 1 where x is whole; s*dtype_bytes = 1/2 is not
         ([], "ceil(s*dtype_bytes)", "s*dtype_bytes", {"dtype_bytes": Fraction(1, 2), "s": 1}, (1, Fraction(1, 2))),
@@ -130,6 +137,54 @@ def test_a_fraction_may_lie_between_minus_one_and_nought() -> None:
 )
 def test_proofs_over_fractions_and_powers(a: str, b: str) -> None:
     assert symflops.verify(a, b).status == "equal"
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        # one of the two factors is 0, wherever the others are: no region is cut in steps of 1
+        ("max(0, w - 100*t)*max(0, 50*t - w)", "0"),
+        ("max(0, w - 10000*t)*max(0, 10000*t - w)", "0"),
+        ("max(0, 2*s + p - 1000)*max(0, 999 - 2*s - p)", "0"),
+        ("max(0, s + p - 4096)*max(0, s - p - 5000)", "(s + p - 4096)*max(0, s - p - 5000)"),  # s is 5000 or more
+    ],
+)
+def test_proofs_with_large_numbers(a: str, b: str) -> None:
+    assert symflops.verify(a, b).status == "equal"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "conditions", "status", "proof"),
+    [
+        # floor(sqrt(s)) is 0, 1, 1, 1, 2, 2, 2, 2, 2
+        ("floor(sqrt(s))", "min(s, 1) + min(1, s//4)", ["s <= 8"], "equal", "at each point of the domain"),
+        # equal, since 2*s + 2*sqrt(s*s - 1) is the square of the second; digits of roots do not show that
+        ("sqrt(2*s + 2*sqrt(s*s - 1))", "sqrt(s + 1) + sqrt(s - 1)", ["s >= 1", "s <= 8"], "unproven", "normal forms"),
+        ("6*B*S*h*i", "llama-2-7b-hf:mlp", ["vocab_size == 32000", "vocab_size == 5"], "unproven", EMPTY),
+        ("6*B*S*h*i", "llama-2-7b-hf:mlp", ["vocab_size == 5", "vocab_size < 7"], "equal", "the same"),
+    ],
+)
+def test_what_was_shown_and_how(a: str, b: str, conditions: list[str], status: str, proof: str) -> None:
+    verdict = symflops.verify(a, b, "matmul_flops", assume=conditions)
+    assert verdict.status == status
+    assert verdict.proof.startswith(proof)
+
+
+@pytest.mark.parametrize(
+    ("a", "own"),
+    [
+        # where t and w are that large, only s = 1 differs: min(1, 2) - 2*min(1, 1) is -1
+        ("max(0, t - 100)*max(0, w - 100*t)*(min(s, 2) - 2*min(s, 1))", {"t": 101, "w": 10101, "s": 1}),
+        ("max(0, t - 100)*max(0, w - 100*t)*min(s, 2)*(min(s, 2) - 2)", {"t": 101, "w": 10101, "s": 1}),
+        ("max(0, t - 100)*max(0, w - 100*t)*(1 - min(s, 1))", {"t": 101, "w": 10101, "s": 0}),
+        ("max(0, t + s - 1000)*max(0, w - 100*t - s)*(min(k, 2) - 2*min(k, 1))", None),
+        ("max(0, t - 100)*max(0, w - 100*t)*(min(s, 3) - 3*min(s, 1))", None),
+    ],
+)
+def test_a_difference_far_away_is_found(a: str, own: dict[str, int] | None) -> None:
+    verdict = symflops.verify(a, "0")
+    assert verdict.status == "different"
+    assert own is None or verdict.counterexample == own
 
 
 def test_a_product_of_three_that_is_nought_at_whole_numbers_alone() -> None:

@@ -71,13 +71,36 @@ import symflops
         ("w*min(s, 64) + 1 + w", "w*min(s, 64) + 1", ["s <= 100"], "different"),
         ("s*s*(s % 2) + s*w + s", "s*w", ["s % 2 == 0"], "equal"),  # what is odd is not there
         ("s*s*(s % 2) + s*w + s", "s*w", ["s % 3 == 0"], "different"),
+        # coefficients in a symbol that does not grow, of either sign and nowhere 0
+        ("(2*causal - 1)*s*t + s", "(2*causal - 1)*s*t", [], "equal"),  # -1 or 1
+        ("(9*s - 8)*w*w + w", "(9*s - 8)*w*w", ["s <= 100"], "equal"),  # -8, then positive
+        ("(2*s - 1)*w*w + w", "(2*s - 1)*w*w", ["s <= 8"], "equal"),
+        ("(k - 1)*s*s + s", "(k - 1)*s*s", ["k <= 8"], "different"),  # 0 at 1
+        ("(2*s - 3)*w*w + w", "(2*s - 3)*w*w", ["s <= 100"], "equal"),  # from 2 on positive
+        ("(2*s - 99)*w*w + w", "(2*s - 99)*w*w", ["s <= 1000000"], "equal"),
+        ("(s - 1)**3*w*w + 1 + w*(s - 1)", "(s - 1)**3*w*w + 1", ["s <= 100"], "equal"),  # nothing differs at 1
+        ("s**3*w*w + 1 + s*w", "s**3*w*w + 1", ["s <= 100"], "equal"),
+        ("s**3*w*w + 1 + s*w + w", "s**3*w*w + 1", ["s <= 100"], "different"),
+        # what rounding leaves: w/4 - floor(w/2)/2 is 0 for even w and 1/4 for odd; w/2 - floor(w/2) is 0 and 1/2
+        ("s*floor(w/2)/2 - s*w/4 + s/4 + 1", "s*floor(w/2)/2 - s*w/4 + s/4", [], "different"),  # 0 for odd w
+        ("(s + 1)*(w/2 - floor(w/2)) + 1", "s*(w/2 - floor(w/2)) + 1", [], "equal"),
         # a share that vanishes slowly
         ("s*log2(s) + s", "s*log2(s)", [], "equal"),
         ("s*log2(log2(s)) + s", "s*log2(log2(s))", [], "unproven"),
+        ("s*log2(log2(s)) + s*(s % 2)", "s*log2(log2(s))", [], "unproven"),  # 0 for even s, and small for odd
     ],
 )
 def test_growing(candidate: str, reference: str, conditions: list[str], status: str) -> None:
     assert symflops.verify(candidate, reference, tolerance="leading", assume=conditions).status == status
+
+
+def test_the_terms_that_were_dropped() -> None:
+    def dropped(a: str, b: str) -> tuple[str, ...]:
+        return symflops.verify(a, b, tolerance="leading").dropped
+
+    assert dropped("s*s + 3*s", "s*s + 5*s") == ("2*s",)
+    assert dropped("s*s + 3*s", "s*s") == ("only in the candidate: 3*s",)
+    assert dropped("s*s", "s*s + 3*s") == ("3*s",)
 
 
 @pytest.mark.slow

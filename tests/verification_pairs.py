@@ -340,9 +340,9 @@ def _share(pair: Pair, point: Point) -> Fraction | None:
     return abs((x - y) / y) if y else Fraction(x != y) * 10**9
 
 
-def judged_leading(pair: Pair, verdict: symflops.Verdict, draw: random.Random) -> str:
+def judged_leading(pair: Pair, verdict: symflops.Verdict, draw: random.Random, directions: int = 60) -> str:
     """What is wrong with a verdict on leading terms, as far as random directions show; empty where nothing is."""
-    found = shares(pair, draw, 60)
+    found = shares(pair, draw, directions)
     if verdict.status == "equal" and verdict.dropped:
         for point, _, after in found:
             if after > Fraction(1, 100):

@@ -7,7 +7,7 @@ from symflops.analysis.feasible import is_at_least_zero, is_positive
 from symflops.analysis.signs import pieces
 from symflops.analysis.summation import coefficients
 from symflops.errors import SymflopsError
-from symflops.polynomial import Call, Value, add, multiply, negate, symbol, terms_of, value_of
+from symflops.polynomial import Call, Value, add, multiply, negate, power, symbol, terms_of, value_of
 
 
 def leading(value: Value, by: str) -> tuple[Value, int | None]:
@@ -29,7 +29,7 @@ def leading(value: Value, by: str) -> tuple[Value, int | None]:
     degree = max(by_degree, default=0)
     if rounded is not None and degree <= rounded:
         raise SymflopsError(f"{str(value)[:100]} has no leading term in {by}: rounding decides")
-    return multiply(by_degree.get(degree, 0), *[symbol(by)] * degree), degree
+    return multiply(by_degree.get(degree, 0), power(symbol(by), degree)), degree
 
 
 def _far_out(value: Value, by: str) -> tuple[Value, int | None]:
@@ -86,8 +86,9 @@ def _direction(value: Value, by: str) -> int:
     if by not in free_symbols(value):
         return 0
     first, degree = leading(value, by)
-    if degree != 0 and is_positive(first):
-        return 1
-    if degree != 0 and is_positive(negate(first)):
-        return -1
+    if degree is None or degree > 0:  # what falls to 0, as 1/n does, does not grow
+        if is_positive(first):
+            return 1
+        if is_positive(negate(first)):
+            return -1
     raise SymflopsError(f"cannot tell whether {str(value)[:100]} grows with {by}")

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from symflops.algebra import free_symbols, substitute
+from symflops.algebra import substitute
+from symflops.analysis.feasible import is_at_least_zero
 from symflops.calling import such_as
 from symflops.errors import SymflopsError, nearest
-from symflops.function import maximum
+from symflops.function import ceil, maximum, minimum
 from symflops.gradients import PASSED_ON, SAVED
 from symflops.grouping import grouped
 from symflops.layer import Layer, Part
@@ -25,7 +26,7 @@ from symflops.passes.recompute import Recompute
 from symflops.passes.training import gradients, trained
 from symflops.place import places
 from symflops.plan import BACKWARD, FORWARD
-from symflops.polynomial import Value, add, divide, is_nonnegative, multiply, negate, symbol
+from symflops.polynomial import Value, add, divide, multiply, negate, symbol
 from symflops.source import ModelLike, load
 from symflops.storage import kept_for_next_call
 from symflops.tree import write
@@ -129,19 +130,14 @@ def _largest(sizes: Sizes) -> str:
 
 
 def _candidates(sizes: Sizes) -> list[tuple[str, Value]]:
-    """Those of which no other is larger whatever the symbols are, all of them at least 1."""
+    """Those of which no other is larger at every point of the domain."""
     kept: list[tuple[str, Value]] = []
     for path, size in sizes:
-        if any(_at_least(other, size) for _, other in kept):
+        if any(is_at_least_zero(add(other, negate(size))) for _, other in kept):
             continue
-        kept = [(p, other) for p, other in kept if not _at_least(size, other)]
+        kept = [(p, other) for p, other in kept if not is_at_least_zero(add(size, negate(other)))]
         kept.append((path, size))
     return kept
-
-
-def _at_least(value: Value, other: Value) -> bool:
-    gap = add(value, negate(other))
-    return is_nonnegative(substitute(gap, {name: add(symbol(name), 1) for name in free_symbols(gap)} if gap else {}))
 
 
 def _most(sizes: Sizes) -> Value:
@@ -223,32 +219,36 @@ class _Kept:
 
     def of(self, parts: tuple[Part, ...], path: str = "") -> Value:
         total: Value = 0
+        units: dict[Value, Value] = {}  # how many pass on so much
+        inside: list[tuple[str, Value, Value]] = []  # what each keeps while its own backward runs
         for part in parts:
             where = f"{path}.{part.name}" if path else part.name
             if self.recompute.is_unit(part, parts):
-                total = add(total, multiply(part.repeat, self._unit(part, where)))
+                passed, own = self._unit(part, where)
+                units[passed] = add(units.get(passed, 0), part.repeat)
+                inside.append((where, passed, own))
             elif part.layer.is_basic:
                 total = add(total, multiply(part.repeat, self._leaf(part.layer, where)[SAVED]))
             else:
                 total = add(total, multiply(part.repeat, self.of(part.layer.parts, where)))
-        return total
+        group = self.recompute.group
+        self.again += [(where, multiply(minimum(group, units[passed]), own)) for where, passed, own in inside]
+        # The last group may be smaller; what goes into it is kept all the same.
+        return add(total, *(multiply(ceil(divide(count, group)), passed) for passed, count in units.items()))
 
     def _leaf(self, layer: Layer, where: str) -> Mapping[str, Value]:
         # A table of its own counts what others keep of a layer's results, so of a frozen one all of that is taken.
         taught = self.taught if layer.backward is None else frozenset({where})
         return gradients(Place(where, layer, 1), taught)
 
-    def _unit(self, part: Part, where: str) -> Value:
-        """What is kept of one part that is recomputed: what it passes on, of a group of layers the last one's."""
+    def _unit(self, part: Part, where: str) -> tuple[Value, Value]:
+        """What one part that is recomputed passes on, and what it keeps inside."""
         if part.layer.is_basic:
             costs = self._leaf(part.layer, where)
             if part.layer.backward is None:
                 raise SymflopsError(f"{where}: nothing says what it passes on; derive the model with --training")
             passed = costs.get(PASSED_ON, 0)
-            self.again.append((where, add(costs[SAVED], negate(passed))))
-            return passed
+            return passed, add(costs[SAVED], negate(passed))
         if part.layer.output_bytes is None:
             raise SymflopsError(f"{where}: nothing says how large its results are; derive the model with --training")
-        inside = _Kept(self.taught, Recompute()).of(part.layer.parts, where)
-        self.again.append((where, multiply(self.recompute.group, inside)))
-        return divide(part.layer.output_bytes, self.recompute.group)
+        return part.layer.output_bytes, _Kept(self.taught, Recompute()).of(part.layer.parts, where)

@@ -184,10 +184,15 @@ class Cases:
             if any(isinstance(x, Call) for x in (*up, *down)):
                 continue
             if up and down:
+                if abs(terms_of(rest)[p]) != abs(terms_of(rest)[n]):
+                    continue  # s - 100*t in steps of t would take 100 of them
                 return self.compare(region, up[0], down[0])
             names = up or down
             if names:
-                return self.threshold(region, names[0], _threshold(rest, names[0]))
+                at = _threshold(rest, names[0])
+                if len(terms_of(rest)) > 2 and region.upper.get(names[0], at) < at:
+                    continue
+                return self.threshold(region, names[0], at)
         return []
 
     def compare(self, region: Region, x: str, y: str) -> list[Region]:
@@ -284,10 +289,10 @@ def numerator(value: Value) -> Value:
 
 
 def _threshold(rest: Value, name: str) -> Number:
-    """From where on `name` decides the sign of rest = c*name - constant; 1 where the rest is not of that form."""
+    """From where on `name` is more than the constant in a rest such as c*name - constant; 1 where there is none."""
     terms = terms_of(rest)
     alone: Monomial = ((name, 1),)
-    if set(terms) == {(), alone}:
+    if () in terms and alone in terms:
         at = abs(Fraction(terms[()]) / Fraction(terms[alone]))
         return exact(at) if not is_whole(name) else max(1, ceil(at))
     return 1

@@ -113,7 +113,7 @@ def _decide(left: Tree, right: Tree, where: Constraints, seconds: float, tried: 
         tried.append(f"{search.tried:,} points that agree")
         return Decision("unproven", ", ".join(tried))
     if search.covers_everything:
-        return _equal(search, f"at all {search.tried:,} points of the domain", end)
+        return _equal(search, "at each point of the domain", end)
     return Decision("unproven", ", ".join([*tried, f"{search.tried:,} points that agree"]))
 
 

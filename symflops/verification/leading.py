@@ -107,10 +107,8 @@ def _is_lower(difference: Value, reference: Value, search: Search, start: Region
     """Whether the difference is shown to be of lower order, and there are points where all symbols grow."""
     both = add(multiply(symbol(_DIFFERENCE), difference), reference)
     cases = Cases(search, search.differs)
-    regions = [replace(start, value=substitute(both, start.names))]
-    for name in [n for n, high in start.upper.items() if high >= _FEW and is_whole(n)]:
-        regions = [part for region in regions for part in cases.threshold(region, name, 1)]
-    return _is_lower_in([part for r in regions for part in _unrounded_regions(r, cases)], cases, growing)
+    regions = _unrounded_regions(replace(start, value=substitute(both, start.names)), cases)
+    return _is_lower_in(regions, cases, growing)
 
 
 def _is_lower_in(todo: list[Region], cases: Cases, growing: list[str]) -> bool:
@@ -130,7 +128,7 @@ def _is_lower_in(todo: list[Region], cases: Cases, growing: list[str]) -> bool:
         if few:
             todo += [region.put({few: i}) for i in range(int(region.upper[few]) + 1)]
             continue
-        parts = cases.split(region) if _calls(region.value) else []
+        parts = (cases.split(region) if _calls(region.value) else []) or _halves(region, cases)
         if growth.covers(*_apart(region.value)):
             reached = reached or any(
                 min(point[n] for n in growing) >= _LARGE and search.completion.of(point) is not None
@@ -198,6 +196,13 @@ def _few(region: Region) -> str | None:
     """A symbol of the value with so few values that each is looked at by itself."""
     used = free_symbols(region.value)
     return min((n for n, high in region.upper.items() if high < _FEW and is_whole(n) and n in used), default=None)
+
+
+def _halves(region: Region, cases: Cases) -> list[Region]:
+    """The region cut in the middle of a symbol that does not grow: (s - 9)*w is negative, 0 and positive."""
+    used = free_symbols(region.value)
+    high, name = max(((h, n) for n, h in region.upper.items() if is_whole(n) and n in used), default=(0, ""))
+    return cases.threshold(region, name, int(high) // 2 + 1) if name else []
 
 
 def _calls(value: Value) -> bool:
