@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,14 @@ def test_no_module_hides_a_public_function() -> None:
     import symflops
 
     assert not {path.stem for path in PACKAGE.iterdir()} & set(symflops.__all__)
+
+
+def test_the_changelog_is_dated_newest_first() -> None:
+    text = (PACKAGE.parent / "CHANGELOG.md").read_text("utf-8")
+    sections = [line for line in text.splitlines() if line.startswith("#")]
+    dates = [date.fromisoformat(line[4:]) for line in sections if line.startswith("### ")]
+    assert dates == sorted(set(dates), reverse=True)
+    kinds = {line[5:] for line in sections if line.startswith("#### ")}
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    first = text.index("### ")
+    assert "\n- " not in text[:first]  # nothing is outside of them
