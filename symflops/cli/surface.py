@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from enum import Enum
@@ -60,7 +61,8 @@ def command(function: Command) -> Command:
             if draws and file is not None and file.lower().endswith(_PICTURES) and given["output"] is None:
                 given["plot"], file = given["plot"] or file, None
             if given["output"] is None:
-                given["output"] = next(c for c in formats if c.value == _format(file, default, formats))
+                wanted = _format(file, _on_a_terminal(formats, default) if file is None else default, formats)
+                given["output"] = next(c for c in formats if c.value == wanted)
             if file is not None:
                 return _into_file(file, function, given)
             with terminal.answering(given["output"].value):
@@ -103,7 +105,9 @@ def _in_plain_words(annotation: Any, default: Any) -> Any:
     info = copy.copy(info)
     info.metavar, info.case_sensitive = "|".join(str(c.value) for c in choices), False
     if isinstance(default, Enum):
-        info.help = f"{info.help} (default: {default.value})"
+        else_ = f"text on a terminal, else {default.value}"
+        also = any(c.value == "text" for c in choices) and default.value != "text"
+        info.help = f"{info.help} (default: {else_ if also else default.value})"
     return Annotated[kind | None, info]
 
 
@@ -113,6 +117,12 @@ def _file_option(formats: list[str], default: str, draws: bool) -> Any:
     return Annotated[
         str | None, typer.Option("-o", "--output", metavar="FILE", help=f"write there; the ending says how: {said}")
     ]
+
+
+def _on_a_terminal(formats: Sequence[Enum], default: str) -> str:
+    """The format where neither an option nor a file's ending says one: on a terminal, what fits it."""
+    has_text = any(c.value == "text" for c in formats)
+    return "text" if has_text and sys.stdout.isatty() else default
 
 
 def _format(file: str | None, default: str, formats: Sequence[Enum]) -> str:
