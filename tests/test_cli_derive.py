@@ -259,7 +259,7 @@ for arguments in (["derive", sys.argv[1]], ["total", sys.argv[1]], ["inspect", s
     path = write(tmp_path / "config.json", LLAMA)
     done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
     line = (
-        "symflops: error: reading a config needs PyTorch and transformers "
+        "symflops: error: deriving a model needs PyTorch and transformers "
         f"(No module named {missing!r}): pip install 'symflops[hf]'\n"
     )
     assert done.stderr == 3 * line
@@ -320,7 +320,7 @@ class Failing(Tiny):
 @pytest.mark.parametrize(
     ("model", "parts"),
     [
-        (Tiny, ("Tiny: block: nothing knows the cost of the operation '_linalg_svd'", "--allow-unknown")),
+        (Tiny, ("Tiny: block: no cost is known for the operation '_linalg_svd'", "--allow-unknown")),
         (Branching, ("Branching: the control flow depends on the values of tensors",)),
         (Selecting, ("Selecting: ", "depends on the values of a tensor")),
         (Failing, ("Failing: the model's own source fails", "RuntimeError: no such")),
@@ -481,7 +481,7 @@ BROKEN = {
     "no layer of a type": (
         "gemma",
         {"layer_types": ["full_attention"] * 4},
-        "the config does not fit: it says nothing of num_sliding_attention_layers; derive from it instead",
+        "the config does not fit: it does not state num_sliding_attention_layers; derive from it instead",
     ),
     "another type of layer": (
         "gemma",
@@ -571,7 +571,9 @@ def test_layers_that_were_one_kind_where_a_model_was_derived_may_not_be_two_else
     three, four = (ModernBertDecoderConfig(num_hidden_layers=n, **sizes) for n in (3, 4))
     model = symflops.derive(three)
     assert 'layer_types[i] in ["full_attention", "sliding_attention"]' in model.assumes
-    with pytest.raises(SymflopsError, match="its ModernBertDecoderLayers differ in what no list of it says"):
+    with pytest.raises(
+        SymflopsError, match="its ModernBertDecoderLayer modules are not all alike, and no per-layer list"
+    ):
         bind(model, four)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("number",),
     ("value",),
     ("polynomial",),
+    ("given",),
     ("function",),
     ("algebra",),
     ("factoring",),
@@ -160,3 +162,13 @@ def test_the_changelog_is_dated_newest_first() -> None:
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
     first = text.index("### ")
     assert "\n- " not in text[:first]  # nothing is outside of them
+
+
+def test_what_is_excused_says_why() -> None:
+    """`type: ignore` and `noqa` have a reason beside them."""
+    excuse = re.compile(r"# (?:type: ignore(?:\[[^\]]*\])?|noqa(?:: [A-Z0-9, ]+)?)(?P<rest>.*)")
+    for folder in ("symflops", "tests", "benchmarks", "examples"):
+        for path in (PACKAGE.parent / folder).rglob("*.py"):
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+                found = excuse.search(line)
+                assert not found or len(found["rest"].strip(" -#")) > 2, f"{path}:{number}"

@@ -216,3 +216,10 @@ def test_the_edge_of_what_is_compute_bound_from_the_start(toy: str) -> None:
     model = costing(flops=flops, matmul_flops=flops, read_bytes="batch_size*(4 + past_len)")
     turning = symflops.roofline(model, toy, seq_len=1).turnings[1]
     assert (turning.symbol, turning.ranges, turning.closed) == ("past_len", ((0, 6),), 6)
+
+
+def test_a_high_throughput_has_all_digits_before_the_point() -> None:
+    found = symflops.roofline("gpt2", "h100-sxm", batch_size=1, seq_len=1000)
+    # Bytes read and written, as `total` has them, by 3.35 TB/s.
+    speed = 1000 * 3.35e12 / (662_042_752 + 475_298_000)
+    assert found.sentence == f"gpt2 on h100-sxm: memory-bound, at most {speed:,.0f} tokens/s"

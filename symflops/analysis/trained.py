@@ -29,7 +29,7 @@ def training(
     >>> round(step.total().at(batch_size=1, seq_len=2048).matmul_flops / forward, 3)  # scores are made once more
     3.038
 
-    Raises SymflopsError for a layer of which nothing says what its backward costs, and for what is trained already.
+    Raises SymflopsError for a layer whose backward cost is not stated, and for a model that is a training step already.
     """
     for name, value in (("optimizer", optimizer), ("recompute", recompute), ("trainable", trainable)):
         expect(value, str, f"{name} to be a text")

@@ -35,7 +35,11 @@ LibraryFolder = Annotated[
     str | None, typer.Option("--library", metavar="DIR", help="your library (default: $SYMFLOPS_LIBRARY)")
 ]
 AcceptUnproven = Annotated[
-    bool, typer.Option("--accept-unproven", help="take what is not shown to be wrong; it is marked for ever")
+    bool,
+    typer.Option(
+        "--accept-unproven",
+        help="accept what is not proved, unless it is shown to be wrong; it stays marked as unproven",
+    ),
 ]
 Timeout = Annotated[str, typer.Option("--timeout", metavar="SECONDS", help="how long to wait for an answer")]
 

@@ -27,6 +27,8 @@ _ENDINGS = {
 }  # fmt: skip
 _TEXT = ".txt"  # the command's default
 _PICTURES = (".pdf", ".svg", ".png")
+# Endings that say something else than any answer is: a text under such a name would be taken for what it is not.
+_OTHERS = (*_PICTURES, ".html", ".htm", ".xlsx", ".xls", ".docx", ".tsv", ".toml", ".yaml", ".yml", ".ipynb")
 
 _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="no notes and no progress: the answer and errors alone")]
 
@@ -128,6 +130,10 @@ def _on_a_terminal(formats: Sequence[Enum], default: str) -> str:
 def _format(file: str | None, default: str, formats: Sequence[Enum]) -> str:
     """The format that a file's ending says; the default where it says none."""
     ending = Path(file).suffix.lower() if file else ""
+    if ending in _OTHERS:
+        names = [c.value for c in formats]
+        valid = ", ".join([_TEXT, *(e for e, name in _ENDINGS.items() if name in names and name != default)])
+        raise SymflopsError(f"-o {file!r}: nothing here is written as {ending}; the endings that say how: {valid}")
     found = _ENDINGS.get(ending, default)
     if found not in [c.value for c in formats]:
         raise SymflopsError(f"-o {file!r}: {found} is none of the formats: {', '.join(str(c.value) for c in formats)}")

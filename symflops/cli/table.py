@@ -76,13 +76,13 @@ def table(
     short: Annotated[bool | None, typer.Option("--short/--long", help="B or batch_size in formulas")] = None,
     standalone: Annotated[bool, typer.Option("--standalone", help="a LaTeX document that compiles as it is")] = False,
     environment: Annotated[
-        Environment, typer.Option("--environment", help="LaTeX: longtable goes over pages, the others float")
+        Environment, typer.Option("--environment", help="LaTeX: longtable breaks across pages, the others float")
     ] = Environment.longtable,
     width: Annotated[
         float | None,
-        typer.Option("--width", metavar="CM", min=5, max=200, help="LaTeX: cm of the text that the table goes into"),
+        typer.Option("--width", metavar="CM", min=5, max=200, help="LaTeX: width of the text in cm"),
     ] = None,
-    caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="LaTeX: in place of ours")] = "",
+    caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="LaTeX: your own caption")] = "",
     label: Annotated[str, typer.Option("--label", metavar="NAME", help="LaTeX: what \\ref names, as tab:cost")] = "",
     name_row: Annotated[
         list[str] | None,
