@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
@@ -70,6 +71,11 @@ def answers(model: Any) -> dict[str, Any]:
         "memory": symflops.memory(model),
         "bytes": symflops.memory(model, batch_size=1, seq_len=4),
     }
+
+
+@cache
+def of_llama() -> dict[str, Any]:
+    return answers(symflops.load(LLAMA))
 
 
 ANSWERS = {  # what each of them is
@@ -241,4 +247,4 @@ def test_large_and_missing_numbers_stay_whole() -> None:
 def test_without_pandas_the_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(SymflopsError, match=r"a DataFrame needs pandas \(.*\): pip install 'symflops\[pandas\]'"):
-        answers(symflops.load(LLAMA))[name].to_pandas()
+        of_llama()[name].to_pandas()
