@@ -40,7 +40,7 @@ class ConfigLike(Protocol):
 # What may be derived: a name or a path, a config or its class, a module, its class or a function that returns one.
 Derivable = str | Path | Mapping[str, object] | ConfigLike | Callable[..., object]
 
-_TYPE = re.compile(r"[a-z][a-z0-9_]*\Z")  # how transformers writes the types of its models
+_TYPE = re.compile(r"[a-z][a-z0-9_]{1,40}\Z")  # how transformers writes the types of its models
 MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
