@@ -1,7 +1,11 @@
-.PHONY: test check lint site bench coverage mutants audit
+.PHONY: test tests check lint site bench coverage mutants audit
 
 # Everything. Tests of a file that share what was derived stay together (xdist_group), the others go where there is room.
-test: lint site
+# Types, the site and the tests at the same time: neither of the first two keeps two cores busy.
+test:
+	$(MAKE) -j 3 lint site tests
+
+tests:
 	HF_HUB_OFFLINE=1 python -m pytest -n 2 --dist loadgroup
 
 # A minute on two cores: what needs no PyTorch, no browser and no LaTeX, as if PyTorch were not installed.

@@ -40,7 +40,7 @@ def main() -> int:
     kinds = [given.kind] if given.kind else list(SHARES)
     order = [kind for kind in kinds for _ in range(1 if given.kind else SHARES[kind])]
     random.Random(0).shuffle(order)
-    tried, failed, refused, reasons = Counter(), Counter(), Counter(), Counter()  # type: ignore[var-annotated]
+    tried, failed, refused, reasons = Counter(), Counter(), Counter(), Counter()
     try:
         for i in range(given.count):
             kind = order[i % len(order)]

@@ -75,7 +75,7 @@ def count(run: Callable[[], torch.Tensor], weights: Any) -> Count:
     return Count(forward.get_total_flops(), backward.get_total_flops(), every.flops, saved)
 
 
-def dropout(input: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:  # noqa: A002
+def dropout(input: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:  # noqa: A002 - torch's name
     """As a GPU does it, with a mask of one byte an element; on the CPU torch keeps one as large as the tensor."""
     return torch.native_dropout(input, p, True)[0] if training and p > 0 else input
 

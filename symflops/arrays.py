@@ -4,7 +4,7 @@ float64, and the dtype of a column says which."""
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import reduce
 from math import lcm
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError
+from symflops.given import Axis
 from symflops.grouping import grouped
 from symflops.numeric import check
 from symflops.polynomial import Call, Value, terms_of
@@ -159,7 +160,7 @@ def _bound(value: Value, highest: Mapping[str, int]) -> int:
     return total
 
 
-def grid(axes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray[Any, Any]]:
+def grid(axes: Mapping[str, Axis]) -> dict[str, np.ndarray[Any, Any]]:
     """One array per axis, shaped so that together they broadcast to the full grid, the first axis slowest."""
     import numpy as np
 

@@ -28,7 +28,7 @@ def such_as(*examples: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     ... def total(*, symbolic=False): ...
     >>> total("flops")
     Traceback (most recent call last):
-    symflops.errors.SymflopsError: total('flops'): total takes no arguments without a name; write total().flops or \
+    symflops.errors.SymflopsError: total('flops'): total takes no positional arguments; write total().flops or \
 total().at(batch_size=1, seq_len=2048)
     >>> total(symbolc=True)
     Traceback (most recent call last):
@@ -173,7 +173,7 @@ def _refused(name: str, kind: str, value: Any) -> SymflopsError:
 def _surplus(function: str, given: Any, taken: int, examples: tuple[str, ...]) -> SymflopsError:
     shown = one_line(repr(given) if isinstance(given, str | int | float) else f"a {type(given).__name__}", 60)
     call = f"{function}({'…, ' if taken else ''}{shown})"
-    what = f"takes {taken or 'no'} argument{'s' * (taken != 1)} without a name"
+    what = f"takes {taken or 'no'} positional argument{'s' * (taken != 1)}"
     if isinstance(given, str) and given in METRICS:
         examples = tuple(example.replace("flops", given) for example in examples)
     return SymflopsError(f"{call}: {function} {what}{_written(examples)}")

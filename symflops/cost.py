@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from symflops import algebra, arrays, deadline, notation, notebook, numeric, polynomial
 from symflops.calling import checked, such_as
 from symflops.domain import NO_CONDITIONS, Domain
-from symflops.errors import SymflopsError, expect
+from symflops.errors import SymflopsError, expect, nearest
+from symflops.given import Axis, Formulaic, Numeric
 from symflops.grid import Sweep as Sweep
 from symflops.grid import is_number, negative_error
 from symflops.grouping import grouped, renamed, short_names
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import sympy
 
 
-def to_value(quantity: Any) -> Value:
+def to_value(quantity: Formulaic) -> Value:
     """The canonical value of a text, a number, a SymPy expression or a value."""
     if isinstance(quantity, str):
         with deadline.call("the formula"):
@@ -39,15 +40,6 @@ def to_value(quantity: Any) -> Value:
     from symflops import expr
 
     return expr.from_sympy(quantity)
-
-
-def number_or_formula(value: Value) -> int | sympy.Expr:
-    """A value as somebody computes on with it: an int, or a SymPy expression."""
-    if isinstance(value, int):
-        return value
-    from symflops import expr
-
-    return expr.to_sympy(value)
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,11 +69,11 @@ class Cost:
 
     @staticmethod
     @such_as('of(flops="2*N*h")')
-    def of(**metrics: Any) -> Cost:
+    def of(**metrics: Formulaic) -> Cost:
         """A Cost from texts, numbers or SymPy expressions by metric; a metric that is not given is 0."""
         for name in metrics:
             if name not in METRICS:
-                raise SymflopsError(f"unknown metric {name!r}; valid: {', '.join(METRICS)}")
+                raise SymflopsError(f"unknown metric {name!r}{nearest(name, METRICS)}")
         return Cost(of_each(lambda name: to_value(metrics.get(name, 0))))
 
     def _call(self, what: str) -> AbstractContextManager[None]:
@@ -102,7 +94,7 @@ class Cost:
         mine, theirs = (cost.defaults[ELEMENT] if cost.has_bytes else None for cost in (self, other))
         if None not in (mine, theirs) and mine != theirs:
             shown = " and ".join(str(numeric.plain(n)) for n in (mine, theirs) if n is not None)
-            raise SymflopsError(f"two costs with other dtype_bytes by default, {shown}: bind all bytes before adding")
+            raise SymflopsError(f"different defaults of dtype_bytes, {shown}: bind all bytes before adding")
         return self.dtype_bytes if mine is not None else other.dtype_bytes
 
     @cached_property
@@ -110,7 +102,7 @@ class Cost:
         """Whether bytes per element are still open."""
         return not self.free_symbols.isdisjoint(numeric.BYTE_SYMBOLS)
 
-    def __mul__(self, repeat: Any) -> Cost:
+    def __mul__(self, repeat: Formulaic) -> Cost:
         """The cost of doing it `repeat` times; parameters are multiplied too (repeated layers own their weights)."""
         times = to_value(repeat)
         with self._call("the product"):
@@ -121,14 +113,14 @@ class Cost:
     def value(self, metric: str) -> Value:
         """The canonical value of one metric."""
         if metric not in METRICS:
-            raise SymflopsError(f"unknown metric {metric!r}; valid: {', '.join(METRICS)}")
+            raise SymflopsError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
         return self.by_metric[metric]
 
     if TYPE_CHECKING:  # each metric is an attribute, made below
 
-        def __getattr__(self, metric: str) -> Any: ...
+        def __getattr__(self, metric: str) -> int | sympy.Expr: ...
 
-    def _expression(self, metric: str) -> Any:
+    def _expression(self, metric: str) -> int | sympy.Expr:
         value = self.value(metric)
         if self.evaluated:
             return value
@@ -175,7 +167,7 @@ class Cost:
         return set[str]().union(*(algebra.free_symbols(value) for value in self.by_metric.values()))
 
     @such_as("bind(batch_size=1)")
-    def bind(self, **values: Any) -> Cost:
+    def bind(self, **values: Numeric) -> Cost:
         """The same cost with numbers in place of some symbols, still a closed form in the others.
 
         Raises SymflopsError as `at` does, and for numbers with which a condition of the domain cannot hold any more.
@@ -204,7 +196,7 @@ class Cost:
                 raise SymflopsError(f"{name} = {str(given[name])[:60]}: {name} has a value already, {there}")
 
     @such_as("at(batch_size=1, seq_len=2048).flops")
-    def at(self, **values: Any) -> Cost:
+    def at(self, **values: Numeric) -> Cost:
         """The exact Python ints at one point.
 
         past_len and causal default to 0, dtype_bytes to its own (or 2), weight_bytes and cache_bytes to it; every other
@@ -222,7 +214,7 @@ class Cost:
                 raise negative_error(metric)
         return Cost(numbers, evaluated=True)
 
-    def with_defaults(self, values: Mapping[str, Any]) -> dict[str, Number]:
+    def with_defaults(self, values: Mapping[str, Numeric]) -> dict[str, Number]:
         """Checked numbers for symbols, completed by the defaults of the run symbols."""
         return numeric.with_defaults(values, self._own_defaults, self.run)
 
@@ -239,7 +231,7 @@ class Cost:
     def _evaluator(self) -> numeric.Evaluator:
         return numeric.compiled([*self.by_metric.values()])
 
-    def is_complete(self, values: Mapping[str, Any]) -> bool:
+    def is_complete(self, values: Mapping[str, Numeric]) -> bool:
         """Whether these values and the defaults of the run symbols are enough for `at`."""
         return self.free_symbols <= self.with_defaults(values).keys()
 
@@ -295,7 +287,7 @@ class Cost:
         return notebook.table(("metric", "exactly", "unit", ""), rows, (False, True, False, True))
 
     @such_as('sweep(batch_size=[1, 8], seq_len=[1024, 2048])["flops"]')
-    def sweep(self, **axes: Any) -> Sweep:
+    def sweep(self, **axes: Axis) -> Sweep:
         """The cost over a grid: columns of NumPy arrays, computed when asked for.
 
         Each keyword is a number or a sequence of numbers; the grid is their product, the first keyword slowest. A
@@ -307,8 +299,9 @@ class Cost:
         ([2, 8, 18], 'int64')
         """
         self._check_names(axes)
-        points = {name: axis for name, axis in axes.items() if not is_number(axis)}
-        numbers = self.with_defaults({name: axis for name, axis in axes.items() if name not in points})
+        single = {name: axis for name, axis in axes.items() if is_number(axis)}
+        points = {name: axis for name, axis in axes.items() if name not in single}
+        numbers = self.with_defaults(single)
         swept = {name: number for name, number in numbers.items() if name not in points}
         # What follows a swept symbol follows it here, as it does in `at`.
         follow = {n: to for n, row in self.run.items() if (to := row.follows) in points and n not in axes}
@@ -323,7 +316,11 @@ class Cost:
 def _property(metric: metrics.Metric) -> property:
     """One metric as an attribute of a Cost: `cost.flops`."""
     about = f"{metric.meaning[0].upper()}{metric.meaning[1:]}; {metric.unit}."
-    return property(lambda cost: cost._expression(metric.name), doc=about)
+
+    def given(cost: Cost) -> int | sympy.Expr:
+        return cost._expression(metric.name)
+
+    return property(given, doc=about)
 
 
 for _metric in metrics.TABLE:

@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_PART = 3  # letters of a part of a name that is recognised
+_NEAR = 3  # names that a hint lists
+
+
 class SymflopsError(Exception):
     """Something the user gave is wrong; the message is one line that names the place and the culprit.
 
@@ -30,7 +34,7 @@ class SymflopsError(Exception):
         return kind(message, where=self.where)
 
     def within(self, place: str) -> SymflopsError:
-        """The same error, told from one level further out (a file, a layer, a key)."""
+        """The same error, prefixed with where it was raised (a file, a layer, a key)."""
         kind = NoValueError if isinstance(self, NoValueError) else SymflopsError
         return kind(self.message, where=f"{place}: {self.where}" if self.where else place)
 
@@ -71,12 +75,19 @@ def expect(value: object, kind: type | tuple[type, ...], what: str) -> None:
 
 
 def nearest(name: object, valid: list[str] | tuple[str, ...]) -> str:
-    """A hint for a name that does not exist: `; did you mean 'x'?`, or the valid names when they are few."""
+    """A hint for a name that does not exist: `; did you mean 'x'?`, or the valid names when they are few.
+
+    >>> nearest("llama", ["gpt2", "llama-2-7b-hf", "llama-3.1-8b"])
+    "; did you mean 'llama-2-7b-hf' or 'llama-3.1-8b'?"
+    """
     from difflib import get_close_matches
 
-    close = get_close_matches(str(name)[:100], valid, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]!r}?"
+    text = str(name)[:100]
+    close = get_close_matches(text, valid, n=1, cutoff=0.6)
+    if not close and len(text) >= _PART:
+        close = [one for one in valid if text.lower() in one.lower()]
+    if 0 < len(close) <= _NEAR:
+        return f"; did you mean {' or '.join(map(repr, close))}?"
     if 0 < len(valid) <= 12:
         return f"; valid: {', '.join(sorted(valid))}"
     return ""

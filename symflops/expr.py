@@ -14,6 +14,7 @@ import sympy
 
 from symflops import algebra, budget, deadline, polynomial
 from symflops.errors import SymflopsError
+from symflops.given import Formulaic
 from symflops.grouping import grouped
 from symflops.polynomial import Value
 from symflops.sympy_form import Builder
@@ -74,7 +75,7 @@ def _built(tree: Tree) -> sympy.Expr:
     return expression
 
 
-def unparse(expression: Any) -> str:
+def unparse(expression: Formulaic) -> str:
     """The text of a SymPy expression, number or value; `parse` reads it back to the same expression.
 
     >>> unparse(parse("N*h*2 + 3/4*N"))

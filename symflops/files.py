@@ -82,7 +82,7 @@ def _content(descriptor: int, most: int) -> bytes:
             chunk = os.read(descriptor, min(_CHUNK, missing))
         except BlockingIOError:  # somebody has it open and has not written yet
             if not _is_ready(descriptor, _WAIT_SECONDS):
-                raise SymflopsError(f"cannot read: nothing has come for {_WAIT_SECONDS} s") from None
+                raise SymflopsError(f"cannot read: no data for {_WAIT_SECONDS} s") from None
             continue
         if not chunk:
             if not is_ready:
@@ -137,7 +137,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) != len(pairs):
         seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # None is false
         raise SymflopsError(f"key {twice!r} occurs twice")
     return data
 

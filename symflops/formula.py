@@ -15,6 +15,7 @@ from symflops import algebra, files, gradients
 from symflops.calling import checked, such_as
 from symflops.cost import Cost, to_value
 from symflops.errors import SymflopsError, expect, nearest, one_line
+from symflops.given import Formulaic
 from symflops.handles import means
 from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value
@@ -49,7 +50,7 @@ class Formula:
     args: Mapping[str, str]
     defaults: Mapping[str, str]
     texts: Mapping[str, str]
-    cases: tuple[Mapping[str, Any], ...]
+    cases: tuple[Mapping[str, object], ...]
     state: str = "0"  # bytes kept for the next call: what it appends to a cache, or a recurrent state
     unproven: str = ""
     backwards: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # the tables of `gradients` that it has
@@ -58,7 +59,7 @@ class Formula:
         return one_line(f"Formula({self.name}({', '.join(self.args)}): {self.about})")
 
     @such_as("cost(N=21, in_features=5, out_features=3), with the formula's own arguments")
-    def cost(self, **args: Any) -> Cost:
+    def cost(self, **args: Formulaic) -> Cost:
         """The cost for these arguments: numbers, texts or SymPy expressions; missing ones take their default.
 
         Raises SymflopsError for an unknown or a missing argument.

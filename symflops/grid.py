@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 from symflops import arrays, deadline, notebook, polynomial
 from symflops.domain import Domain
 from symflops.errors import SymflopsError
+from symflops.given import Axis, Numeric
 from symflops.polynomial import Value
 from symflops.vocabulary.metrics import METRICS
 
 if TYPE_CHECKING:
     import numpy as np
+
+    Column: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.int64 | np.float64]]
 
 _PER_POINT = 1e-5  # seconds more for a column, for each of its points
 
@@ -22,28 +25,28 @@ def negative_error(metric: str) -> SymflopsError:
     return SymflopsError(f"{metric} is negative at this point: the formula or a repeat does not hold here")
 
 
-def is_number(axis: Any) -> bool:
+def is_number(axis: Axis) -> TypeGuard[Numeric]:
     return not isinstance(axis, Sequence | range) and getattr(axis, "ndim", 0) == 0 and not hasattr(axis, "__iter__")
 
 
-class Sweep(Mapping[str, "np.ndarray[Any, Any]"]):
+class Sweep(Mapping[str, "Column"]):
     """Columns over a grid of points: the swept symbols first, then the metrics. A mapping from name to array."""
 
     def __init__(
         self,
         values: Mapping[str, Value],
         domain: Domain,
-        axes: dict[str, np.ndarray[Any, Any]],
+        axes: dict[str, Column],
     ) -> None:
         self._values = values
         self._axes = axes
-        self._columns: dict[str, np.ndarray[Any, Any]] = {}
+        self._columns: dict[str, Column] = {}
         domain.check_grid(axes)
         for metric in METRICS:  # where one is negative its formula does not hold, and so no other does
             if not polynomial.is_nonnegative(self._values[metric]) and (self[metric] < 0).any():
                 raise negative_error(metric)
 
-    def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
+    def __getitem__(self, name: str) -> Column:
         import numpy as np
 
         if not isinstance(name, str):

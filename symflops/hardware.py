@@ -14,6 +14,7 @@ from typing import Any
 from symflops import files
 from symflops.errors import SymflopsError, expect, nearest, one_line
 from symflops.formula import data_folder
+from symflops.polynomial import Number
 
 # Data types by the bytes of an element, the usual one first. A machine without one computes in the next wider one.
 DTYPES: Mapping[str, Fraction] = {
@@ -63,13 +64,13 @@ class Hardware:
         expect(key, str, "a key of the file")
         return self.sources.get(key, self.source)
 
-    def with_devices(self, count: Any) -> Hardware:
+    def with_devices(self, count: int) -> Hardware:
         """The same machine with so many devices."""
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 10**9:
             raise SymflopsError(f"devices = {str(count)[:60]!r}: expected a positive integer")
         return replace(self, devices=count)
 
-    def dtype(self, element_bytes: Any, wanted: str | None = None) -> str:
+    def dtype(self, element_bytes: Number, wanted: str | None = None) -> str:
         """The data type that matrices are multiplied in: the wanted one, or by the bytes of an element the narrowest
         that the machine has and that holds it. Raises SymflopsError for one that it does not have."""
         if wanted is not None:
@@ -94,7 +95,7 @@ def hardware_names() -> tuple[str, ...]:
     return tuple(_shipped())
 
 
-def load_hardware(name: Any) -> Hardware:
+def load_hardware(name: str | Path | Hardware) -> Hardware:
     """A machine: by the name of a shipped one, or a part of it that no other has, or from a TOML file of the same form,
     `file.toml` or `file.toml:name`.
 

@@ -98,7 +98,7 @@ class Layer:
             weights = " with frozen weights" if frozen else ""
             where = "" if self.formula is None else f", or its formula {self.formula.name} a table [{table}]"
             raise SymflopsError(
-                f'nothing says what the backward of {name}{weights} costs; give the layer "{table}"{where}'
+                f'the cost of the backward of {name}{weights} is not stated; give the layer "{table}"{where}'
             )
         return stated
 

@@ -8,7 +8,7 @@ stays ambiguous is asked back, and what is taken for what is part of every answe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import islice
@@ -197,8 +197,8 @@ def _assignments(names: list[tuple[str, list[str]]], taken: dict[str, str]) -> I
     yield from _assignments(rest, taken)
 
 
-def _free(target: str, taken: object) -> bool:
-    slots = {_SLOT.get(t, t) for t in taken}  # type: ignore[attr-defined]
+def _free(target: str, taken: Iterable[str]) -> bool:
+    slots = {_SLOT.get(t, t) for t in taken}
     return _SLOT.get(target, target) not in slots
 
 

@@ -18,6 +18,7 @@ from symflops.domain import NO_CONDITIONS, Domain
 from symflops.errors import SymflopsError, nearest, one_line
 from symflops.files import NoFileError
 from symflops.formula import data_folder, in_order
+from symflops.given import Numeric
 from symflops.graph import edges, graph, total
 from symflops.inputs import DECODER_IDS, Input
 from symflops.layer import Layer
@@ -179,7 +180,7 @@ class Model:
         return matching(self.root, pattern, self.name)
 
     @such_as('with_symbols({"hidden_size": 4096})')
-    def with_symbols(self, values: Mapping[str, Any]) -> Model:
+    def with_symbols(self, values: Mapping[str, Numeric]) -> Model:
         """The same model with other values for some architecture symbols; the graph is not built again.
 
         Raises SymflopsError for a symbol that the model does not have and for values that break an assumption.
@@ -221,9 +222,9 @@ class Model:
         """Notes on the values of a run that are beyond what the model was made for, such as its longest sequence."""
         known = {**self.symbols, **_checked(run)}
         broken = [c.with_numbers(known) for c in self.usual.conditions if not c.holds(known)]
-        return [f"beyond what it was made for, though the formulas hold: {said}" for said in broken]
+        return [f"beyond what the config allows for, though the formulas hold: {said}" for said in broken]
 
-    def usual_length(self, run: Mapping[str, Any]) -> int:
+    def usual_length(self, run: Mapping[str, Numeric]) -> int:
         """The length that is taken where none is given: 2,048 tokens or the largest power of two below that the model
         can run with these values of other run symbols; 1 where it can run none of them."""
         numeric.mapping(run)
@@ -233,7 +234,7 @@ class Model:
                 return length
         return 1
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The model as the data of its JSON file."""
         data: dict[str, Any] = {"name": self.name}
         optional = {
@@ -312,7 +313,9 @@ def load(model: Any) -> Model:
         with deadline.collection_paused():
             return _model(read_json(Path(model)))
     except NoFileError:
-        raise SymflopsError(f"no such model or file{nearest(str(model), model_names())}", where=str(model)) from None
+        near = nearest(str(model), model_names())
+        said = "no such file" if "/" in str(model) and "mean" not in near else f"no such model or file{near}"
+        raise SymflopsError(said, where=str(model)) from None
     except SymflopsError as error:
         raise error.within(str(model)) from None
 

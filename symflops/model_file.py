@@ -89,7 +89,7 @@ class Reading:
             strangers.check_data(data)
         if data and not set(data).intersection(_MODEL_KEYS):
             raise SymflopsError(
-                "no model file, which has layers, and no config, which has a model_type or architectures"
+                "neither a model file (which has layers) nor a config (which has model_type or architectures)"
             )
         _check_keys(data, _MODEL_KEYS, "")
         inputs = read_inputs(_expect(data.get("inputs", {}), dict, "inputs"))

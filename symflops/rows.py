@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symflops import notebook
 from symflops.calling import such_as
-from symflops.cost import METRICS, Cost, number_or_formula
+from symflops.cost import METRICS, Cost
 from symflops.errors import one_line
+from symflops.given import Numeric
 from symflops.grouping import grouped, short_names
 from symflops.polynomial import Value
 from symflops.tree import write
+
+if TYPE_CHECKING:
+    import sympy
+
+
+def number_or_formula(value: Value) -> int | sympy.Expr:
+    """A value as somebody computes on with it: an int, or a SymPy expression."""
+    if isinstance(value, int):
+        return value
+    from symflops import expr
+
+    return expr.to_sympy(value)
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,7 +49,7 @@ class Rows(list[Row]):
     """The rows of a model: a list that notebooks show as a table."""
 
     @such_as("to_pandas(batch_size=1, seq_len=2048)")
-    def to_pandas(self, **values: Any) -> notebook.DataFrame:
+    def to_pandas(self, **values: Numeric) -> notebook.DataFrame:
         """One line per row as a pandas DataFrame, costs with all repeats. Needs the extra `symflops[pandas]`.
 
         With values for the symbols (as in `Cost.at`) the metrics are exact integers, without any they are

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from symflops import derived_cache, files, progress
 from symflops import model as models
@@ -25,8 +25,22 @@ from symflops.model import Model
 from symflops.vocabulary.symbols import BATCH
 
 ModelLike = Model | str | Path | Mapping[str, object]  # what a model may be named by
-Inputs = Mapping[str, Any] | Iterable[str]  # what a module is fed, by argument or each as a text with its name
+Inputs = Mapping[str, object] | Iterable[str]  # what a module is fed, by argument or each as a text with its name
 
+
+class ConfigLike(Protocol):
+    """A config object of transformers."""
+
+    model_type: str
+
+    def to_dict(self) -> dict[str, object]:
+        """Its data."""
+
+
+# What may be derived: a name or a path, a config or its class, a module, its class or a function that returns one.
+Derivable = str | Path | Mapping[str, object] | ConfigLike | Callable[..., object]
+
+_TYPE = re.compile(r"[a-z][a-z0-9_]{1,40}\Z")  # how transformers writes the types of its models
 MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
@@ -47,6 +61,12 @@ def load(model: ModelLike, *, training: bool = False, timeout: float = DERIVATIO
     if isinstance(model, str) and model.lower() in models.model_names():
         return models.load(model.lower())
     what = _derivable(model)
+    if what is None and not _known_types() and _TYPE.match(str(model)) and not files.exists(Path(model)):
+        try:
+            return models.load(model)
+        except SymflopsError as error:
+            hint = "; a model type of transformers needs pip install 'symflops[hf]'"
+            raise SymflopsError(f"{error.message}{hint}", where=error.where) from None
     return models.load(model) if what is None else derived(what, training=training, timeout=timeout)
 
 
@@ -82,16 +102,16 @@ def derived(
 
 @such_as('derive("llama")', 'derive("config.json", attention="eager")')
 def derive(
-    what: Any,
+    what: Derivable,
     *,
     inputs: Inputs = (),
     fix: Collection[str] = (),
-    dynamic_shapes: Mapping[str, Any] = MappingProxyType({}),
+    dynamic_shapes: Mapping[str, object] = MappingProxyType({}),
     attention: str = "fused",
     allow_unknown: bool = False,
     training: bool = False,
     timeout: float = DERIVATION,
-    **constructor: Any,
+    **constructor: object,
 ) -> Model:
     """The closed-form model of a transformers config, or of a module of the user's own, derived from its source.
 
@@ -107,7 +127,7 @@ def derive(
     numbers but for those that `dynamic_shapes` names, as torch.export takes them: `{"x": {0: "batch_size"}}`.
 
     `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised). With
-    `allow_unknown`, an operation that nothing knows stays in the total as a symbol `unknown_<operation>`; otherwise it
+    `allow_unknown`, an operation of unknown cost stays in the total as a symbol `unknown_<operation>`; otherwise it
     is an error that names it. With `training` the model is called in training mode, with dropout and without a cache,
     and each layer says what its backward costs and what its forward keeps for it. `timeout` is in seconds of processor
     time. Needs the extra `symflops[hf]`.
@@ -121,8 +141,7 @@ def derive(
             from symflops.trace import alone, classes, feeds
             from symflops.trace import constructor as constructors
             from symflops.trace import derive as trace
-        named = isinstance(what, str) and is_class_name(what) and not files.exists(what)
-        if named and not is_model_type(what):
+        if isinstance(what, str) and is_class_name(what) and not files.exists(what) and not is_model_type(what):
             what = classes.find_source(what)
         is_own = constructors.is_own(what)
         if isinstance(what, type) and is_own and not (inputs or fix or constructor or training):
@@ -180,7 +199,7 @@ def extra() -> Iterator[None]:
         yield
     except ImportError as error:
         raise SymflopsError(
-            f"reading a config needs PyTorch and transformers ({error}): pip install 'symflops[hf]'"
+            f"deriving a model needs PyTorch and transformers ({error}): pip install 'symflops[hf]'"
         ) from None
 
 

@@ -74,7 +74,7 @@ def cache(model: Model, pattern: str = "") -> Value:
     if not kept:
         said = "no layer keeps a KV cache or a state"
         if not model.domain.allows(past_len=1):
-            said = "its costs are of a first call (past_len == 0), and no layer says what that leaves for the next one"
+            said = "it was derived for a first call alone (past_len == 0), and no layer states what it keeps"
         raise SymflopsError(said, where=f"{model.name}{pattern and f': {pattern}'}")
     return polynomial.add(0, *(value for _, value in kept))
 

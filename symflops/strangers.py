@@ -24,9 +24,9 @@ _KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("image_processor_type",), f"a processor's config; {_BESIDE}"),
     (("feature_extractor_type",), f"a processor's config; {_BESIDE}"),
     (("processor_class",), f"a processor's config; {_BESIDE}"),
-    (("_from_model_config",), f"a config of generating; {_BESIDE}"),
-    (("do_sample",), f"a config of generating; {_BESIDE}"),
-    (("dim", "n_layers"), "the params.json of an original release; its config.json for transformers is wanted"),
+    (("_from_model_config",), f"a generation config; {_BESIDE}"),
+    (("do_sample",), f"a generation config; {_BESIDE}"),
+    (("dim", "n_layers"), "the params.json of an original release; give the config.json that is made for transformers"),
     (("cells", "nbformat"), "a notebook; put the class into a Python file and name it, model.py:GPT"),
 )  # fmt: skip
 
@@ -35,7 +35,7 @@ def check_data(data: Mapping[str, Any]) -> None:
     """Raise SymflopsError for the data of a file that is neither a model nor a config, in words for what it is."""
     if "_class_name" in data or "_diffusers_version" in data:
         of = f" of {one_line(str(data['_class_name']), 80)}" if "_class_name" in data else ""
-        raise SymflopsError(f"a diffusers config{of}; the models that are derived by config are those of transformers")
+        raise SymflopsError(f"a diffusers config{of}; only configs of transformers can be derived")
     if "peft_type" in data or "base_model_name_or_path" in data:
         base = data.get("base_model_name_or_path")
         named = f", {one_line(base, 100)}" if isinstance(base, str) and base else ""

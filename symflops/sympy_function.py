@@ -34,7 +34,7 @@ class log2(sympy.Function):  # type: ignore[misc]  # SymPy has no stubs; functio
         return rf"\log_{{2}}{power}\left({printer._print(self.args[0])}\right)"
 
 
-class LongPower(sympy.UnevaluatedExpr):  # type: ignore[misc]
+class LongPower(sympy.UnevaluatedExpr):  # type: ignore[misc]  # SymPy has no types
     """A power of numbers as it is, (7/8)**4096: SymPy would write out the digits, and could not print so many."""
 
     def _eval_evalf(self, prec: int) -> sympy.Expr:

@@ -101,6 +101,15 @@ def seconds(time: Fraction | float | None) -> str:
     return f"{number / 1e-9:.4g} ns"
 
 
+def separated(number: float, digits: int) -> str:
+    """So many significant digits, and all of those before the point.
+
+    >>> separated(12788.3219, 6), separated(2945467.7, 6)
+    ('12,788.3', '2,945,468')
+    """
+    return f"{number:,.{digits}g}" if number < 10**digits - 0.5 else f"{number:,.0f}"
+
+
 def engineering(number: int, metric: str, digits: int = 4, *, zeros: bool = False) -> str:
     """So many significant digits with a decimal prefix; zeros at their end are left out unless asked for.
 

@@ -119,7 +119,7 @@ def convolution(dims: int, transposed: bool) -> Callable[[Args], Call]:
 
 def causal_conv1d(a: Args) -> Call:
     options = {"groups": a.channels, "padding": a.kernel_size - 1, "bias": bool(a.bias)}
-    module = nn.Conv1d(a.channels, a.channels, a.kernel_size, **options)  # type: ignore[arg-type]
+    module = nn.Conv1d(a.channels, a.channels, a.kernel_size, **options)
     module = module.to(torch.bfloat16)
     x = on(a.batch, a.channels, a.length)
     return Call(lambda: module(x)[..., : a.length], [x], list(module.parameters()))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsed import browser, opened  # noqa: F401 (fixtures of the tests of the page)
+from browsed import browser, opened  # noqa: F401 - (fixtures of the tests of the page)
 from messages_api import Played, served
 
 from symflops.cli import main

@@ -40,12 +40,12 @@ def add(table: str, row: str, before: str) -> None:
 add("symbols", SYMBOL, "\nRUN_SYMBOLS = ")
 add("metrics", METRIC, "\nMETRICS = ")
 
-import symflops  # noqa: E402
-from symflops.cli import main as command  # noqa: E402
-from symflops.export import html, page_data  # noqa: E402
-from symflops.export.latex import equations  # noqa: E402
-from symflops.export.numpy import numpy_function  # noqa: E402
-from symflops.export.python import python_function  # noqa: E402
+import symflops  # noqa: E402 - after the rows above, here and below
+from symflops.cli import main as command  # noqa: E402 - the same
+from symflops.export import html, page_data  # noqa: E402 - the same
+from symflops.export.latex import equations  # noqa: E402 - the same
+from symflops.export.numpy import numpy_function  # noqa: E402 - the same
+from symflops.export.python import python_function  # noqa: E402 - the same
 
 COST = {
     "flops": "2*batch_size*seq_len*target_len*h", "matmul_flops": 0, "read_bytes": 0, "write_bytes": 0,

@@ -356,8 +356,7 @@ def condition_holds(text: str, point: Point, closed: Any) -> bool:
     left, relation, right = next(
         (a, r, b) for r in ("<=", ">=", "!=", "<", ">") for a, s, b in [text.partition(f" {r} ")] if s
     )
-    # A point of the generator has no other numbers than those that `evaluate` takes.
-    values = [evaluate(symflops.cost.to_value(side), point) for side in (left, right)]  # type: ignore[arg-type]
+    values = [evaluate(symflops.cost.to_value(side), point) for side in (left, right)]
     return values[0] != values[1] if relation == "!=" else HOLDS[relation](*values)
 
 

@@ -19,7 +19,7 @@ def test_the_one_class_of_the_task_stands_for_another_spelling() -> None:
     named = find({"model_type": "llama", "architectures": ["LLaMAForCausalLM"], **SIZES})
     assert named.model_class.__name__ == "LlamaForCausalLM"
     assert named.notes == (
-        "architectures names LLaMAForCausalLM, which transformers does not have: LlamaForCausalLM stands for it",
+        "architectures names LLaMAForCausalLM, which transformers does not have: LlamaForCausalLM is used for it",
     )
     assert symflops.derive({"model_type": "llama", "architectures": ["LLaMAForCausalLM"], **SIZES}).notes[-1:] == (
         named.notes
@@ -46,7 +46,7 @@ def test_the_one_class_of_the_task_stands_for_another_spelling() -> None:
             "unknown model_type 'kimi_k2'; its code is not part of transformers, and remote code is never run; its "
             "architecture, DeepseekV3ForCausalLM, is of the type 'deepseek_v3': with that model_type it is derived",
         ),
-        ({"model_type": "mimo"}, "unknown model_type 'mimo'"),
+        ({"model_type": "mimo"}, "unknown model_type 'mimo'; did you mean 'mimo_v2_flash'?"),
     ],
 )
 def test_what_is_not_certain_is_refused(config: dict[str, Any], message: str) -> None:

@@ -169,7 +169,7 @@ def test_a_file_of_100_megabytes(refused: Callable[..., str], tmp_path: Path) ->
 
 def test_what_is_no_file(refused: Callable[..., str], tmp_path: Path) -> None:
     assert f"{tmp_path}: a directory without a config.json" in refused("total", str(tmp_path))
-    assert "no such model or file" in refused("total", str(tmp_path / "none.json"))
+    assert "no such file" in refused("total", str(tmp_path / "none.json"))
     assert "no such model or file" in refused("total", "a\0b")
     assert "cannot read" in refused("total", "a" * 5000)
     assert "/dev/zero: larger than" in refused("total", "/dev/zero")

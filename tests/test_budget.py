@@ -283,7 +283,7 @@ def test_a_model_file_as_a_whole_has_a_limit(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SymflopsError, match=r"^reading it takes more than 0\.101 s of processor time$"):
         symflops.load(data)
     assert layers_of({"layers": {"a": {"sub_layers": {"b": {}, "c": {"sub_layers": {"d": {}}}}}, "e": 3}}) == 5
-    data["layers"]["again"] = {"sub_layers": data["layers"]}  # type: ignore[index]
+    data["layers"]["again"] = {"sub_layers": data["layers"]}
     assert layers_of(data) >= 2  # and it ends
 
 

@@ -383,7 +383,7 @@ def test_what_the_shipped_models_cannot_run_is_refused(arguments: list[str], mes
         (["total", LLAMA, "-S", "nan"], "seq_len: 'nan' is not a number"),
         (["total", LLAMA, "-B", "1.0005k"], "batch_size = 1000.5: must be a nonnegative integer"),
         (["total", LLAMA, "-B", "1" + "0" * 9999], "batch_size"),
-        (["total", LLAMA, "--metric", "flop"], "unknown metric 'flop'; valid: flops, matmul_flops"),
+        (["total", LLAMA, "--metric", "flop"], "unknown metric 'flop'; did you mean 'flops'?"),
         (["total", LLAMA, "--set", "hidden_siz=1"], "unknown symbol 'hidden_siz'; did you mean 'hidden_size'?"),
         (["total", LLAMA, "--set", "hidden_size"], "--set 'hidden_size': expected name=value"),
         (

@@ -153,7 +153,7 @@ def test_leading_terms(verify: Run) -> None:
         pytest.param(
             ("x", "--against", "torch.nn.NoSuchClass"), "torch.nn: no class 'NoSuchClass'", marks=pytest.mark.torch
         ),
-        (("x", "--against", "x", "--metric", "flop"), "unknown metric 'flop'; valid: flops,"),
+        (("x", "--against", "x", "--metric", "flop"), "unknown metric 'flop'; did you mean 'flops'?"),
         (("x", "--against", "x", "--rename", "y"), "--rename 'y': expected name=value"),
         (("x", "--against", "x", "--rename", "y=z"), "rename: the candidate has no name 'y'; valid: x"),
         (("x", "--against", "x", "--set", "=3"), "--set '=3': expected name=value"),

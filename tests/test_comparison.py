@@ -113,7 +113,7 @@ def test_a_papers_formula_in_the_models_symbols() -> None:
         (LLAMA, "lama", {}, "lama: no such model or file"),
         (LLAMA, "2*N*D", {"metric": "flop"}, "unknown metric 'flop'; did you mean 'flops'?"),
         (LLAMA, "2*N*D", {"by": "seq_le"}, "cannot compare along 'seq_le'; did you mean 'seq_len'?"),
-        (LLAMA, "2*N*D", {"seq_len": 3}, "seq_len has a value and is to vary"),
+        (LLAMA, "2*N*D", {"seq_len": 3}, "seq_len is given a value and is also the symbol that varies"),
     ],
 )
 def test_bad_comparisons_get_one_line(a: str, b: str, options: Any, message: str) -> None:

@@ -98,6 +98,12 @@ def table_markdown(say: Say, _: Path) -> list[int]:
     return [int(cell.replace(",", "")) for cell in row.split("|")[2:-1]]
 
 
+def table_text(say: Say, _: Path) -> list[int]:
+    lines = say("table", MODEL, *OPTIONS, *EVERY, "--units", "exact", "--format", "text").splitlines()
+    (row,) = (line for line in lines if line.startswith("total "))
+    return [int(cell.replace(",", "")) for cell in row.split()[1:]]
+
+
 def table_latex(say: Say, _: Path) -> list[int]:
     text = say("table", MODEL, *OPTIONS, *EVERY, "--units", "exact", "--format", "latex", "--width", "25")
     (row,) = (line for line in text.splitlines() if line.startswith(r"\textbf{total}"))
@@ -139,6 +145,7 @@ SURFACES: dict[str, Callable[[Say, Path], list[int]]] = {
     "table csv": table_csv,
     "table json": table_json,
     "table markdown": table_markdown,
+    "table text": table_text,
     "table latex": table_latex,
     "sweep csv": sweep_csv,
     "sweep pandas": sweep_pandas,

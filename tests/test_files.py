@@ -146,8 +146,7 @@ with streams.printing():
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, str(ROOT / "cli.py"), *arguments]
-    # Which of its overloads it is depends on the options.
-    return subprocess.run(command, stderr=subprocess.PIPE, check=False, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(command, stderr=subprocess.PIPE, check=False, **options)
 
 
 def test_a_full_disk_behind_the_output_is_one_line() -> None:

@@ -23,7 +23,7 @@ def test_sizes_beside_a_text_config_are_named() -> None:
         "text_config": SMALL | {"model_type": "llama", "hidden_size": 32, "vocab_size": 100},
         "vision_config": SMALL | vision,
     })  # fmt: skip
-    note = "nothing reads these fields of the config, of which its parts say otherwise: hidden_size = 48"
+    note = "nothing reads these fields of the config, whose values differ in the configs of its parts: hidden_size = 48"
     assert note in model.notes
     assert (
         "nothing reads these fields of the config, which LlavaConfig does not know: mm_hidden_size = 40" in model.notes

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("number",),
     ("value",),
     ("polynomial",),
+    ("given",),
     ("function",),
     ("algebra",),
     ("factoring",),
@@ -148,3 +151,24 @@ def test_no_module_hides_a_public_function() -> None:
     import symflops
 
     assert not {path.stem for path in PACKAGE.iterdir()} & set(symflops.__all__)
+
+
+def test_the_changelog_is_dated_newest_first() -> None:
+    text = (PACKAGE.parent / "CHANGELOG.md").read_text("utf-8")
+    sections = [line for line in text.splitlines() if line.startswith("#")]
+    dates = [date.fromisoformat(line[4:]) for line in sections if line.startswith("### ")]
+    assert dates == sorted(set(dates), reverse=True)
+    kinds = {line[5:] for line in sections if line.startswith("#### ")}
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    first = text.index("### ")
+    assert "\n- " not in text[:first]  # nothing is outside of them
+
+
+def test_what_is_excused_says_why() -> None:
+    """`type: ignore` and `noqa` have a reason beside them."""
+    excuse = re.compile(r"# (?:type: ignore(?:\[[^\]]*\])?|noqa(?:: [A-Z0-9, ]+)?)(?P<rest>.*)")
+    for folder in ("symflops", "tests", "benchmarks", "examples"):
+        for path in (PACKAGE.parent / folder).rglob("*.py"):
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+                found = excuse.search(line)
+                assert not found or len(found["rest"].strip(" -#")) > 2, f"{path}:{number}"

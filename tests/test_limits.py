@@ -113,7 +113,7 @@ def test_heads_that_groups_do_not_divide() -> None:
         with pytest.raises(SymflopsError) as refused:
             symflops.derive(config)
         assert str(refused.value) == (
-            "llama: no call of this model works: num_attention_heads % num_key_value_heads == 0 is not so "
+            "llama: no call of this model works: it needs num_attention_heads % num_key_value_heads == 0 "
             f"(num_attention_heads = {heads}, num_key_value_heads = {groups})"
         )
         assert not runs(real(transformers.LlamaConfig(**{k: v for k, v in config.items() if k != "model_type"})), 3)
@@ -219,9 +219,8 @@ def test_beyond_what_a_model_with_rotated_positions_was_made_for_is_a_note(run: 
     path = tmp_path / "m.json"
     path.write_text(symflops.derive(LLAMA | {"max_position_embeddings": 100}).dumps())
     assert runs(real(transformers.LlamaConfig(**{**LLAMA, "max_position_embeddings": 100})), 101)
-    note = (
-        "note: llama: beyond what it was made for, though the formulas hold: seq_len + past_len <= 100 (with past_len="
-    )
+    note = "note: llama: beyond what the config allows for, though the formulas hold: "
+    note += "seq_len + past_len <= 100 (with past_len="
     at = ("-B", "1", "--metric", "flops")
     for options, past, tokens in (
         (("total", *at, "-S", "101"), 0, 101), (("total", *at, "-S", "60", "-P", "41"), 41, 60),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
@@ -65,20 +66,47 @@ def answers(model: Any) -> dict[str, Any]:
         "numbers": model.total().at(batch_size=1, seq_len=4),
         "model": model,
         "sweep": model.total().sweep(batch_size=[1, 2], seq_len=4),
+        "rows": model.rows(),
+        "answer": symflops.solve(model, "flops <= 1e9", "seq_len", batch_size=1),
+        "memory": symflops.memory(model),
+        "bytes": symflops.memory(model, batch_size=1, seq_len=4),
     }
 
 
+@cache
+def of_llama() -> dict[str, Any]:
+    return answers(symflops.load(LLAMA))
+
+
+ANSWERS = {  # what each of them is
+    "roofline": "Roofline", "comparison": "Comparison", "rule": "Comparison", "regimes": "Regimes",
+    "verdict": "Verdict", "total": "Cost", "numbers": "Cost", "model": "Model", "sweep": "Sweep", "rows": "Rows",
+    "answer": "Answer", "memory": "Memory", "bytes": "Memory",
+}  # fmt: skip
+# What is not an answer by itself: what goes in, and the parts of answers. A Count: tests/test_counting.py.
+OTHERS = {"Component", "Count", "Formula", "Hardware", "Layer", "Row", "Solution", "SymflopsError"}
 HOSTILE = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "&amp;</td><td>"]
 
 
-@pytest.mark.parametrize("name", ["roofline", "comparison", "rule", "regimes", "verdict", "total", "model", "sweep"])
+@pytest.mark.parametrize("name", [*ANSWERS])
 def test_names_of_strangers_are_text(name: str) -> None:
     cost = dict.fromkeys(METRICS, "0") | {"flops": "2*seq_len*batch_size", "read_bytes": "seq_len*dtype_bytes"}
     layers = {path: {"cost": cost, "class": path} for path in HOSTILE}
     shown = page(answers(symflops.load({"name": HOSTILE[0], "about": HOSTILE[1], "layers": layers}))[name])
     assert shown.attributes <= {"style", "stretchy", "form", "mathvariant"}
-    if name in ("roofline", "comparison", "model"):
+    if name in ("roofline", "comparison", "model", "rows"):
         assert {row[0] for row in shown.rows} >= set(HOSTILE)
+
+
+def test_every_answer_is_shown_and_is_a_frame() -> None:
+    classes = {name for name in symflops.__all__ if isinstance(getattr(symflops, name), type)}
+    assert classes == {*ANSWERS.values(), *OTHERS}
+    made = answers(symflops.load("gpt2"))
+    for name, kind in ANSWERS.items():
+        assert type(made[name]).__name__ == kind
+        assert page(made[name]).text
+        if kind != "Model":  # whose rows are one
+            assert len(made[name].to_pandas()) > 0
 
 
 # ------------------------------------------------------------------------------------------------- what the pages say
@@ -105,6 +133,26 @@ def test_regimes_and_comparisons_show_their_formulas() -> None:
     pair = page(symflops.compare("llama-3.1-8b", LLAMA, "parameters"))
     assert pair.rows[0] == ["parameters", "llama-3.1-8b", LLAMA, "difference", "ratio"]
     assert pair.rows[-1][:4] == ["total", "8030261248", "6738415616", "1291845632"]
+
+
+def test_an_answer_shows_its_solutions() -> None:
+    shown = page(symflops.solve(LLAMA, "flops(self_attn) == flops(mlp)", "seq_len"))
+    assert shown.rows == [["seq_len =", "2130332259"]]  # 2130332/259
+    assert "seq_len = 2130332/259" in shown.text
+    curve = page(symflops.solve(LLAMA, "weights + cache <= 80 GiB", "batch_size", free=["seq_len"]))
+    assert curve.rows[0][0] == "batch_size <="
+    assert "S = seq_len" in curve.text
+    assert page(symflops.solve(LLAMA, "flops == 0", "seq_len", batch_size=1)).rows == []
+
+
+def test_memory_shows_each_kind() -> None:
+    shown = page(symflops.memory(LLAMA, batch_size=1, seq_len=4096))
+    assert ["state", "2,147,483,648 byte, 2.147 GB"] in shown.rows  # 32 layers, 2 of 32*128 of 2 bytes, 4,096 tokens
+    assert ["largest working set", "lm_head"] in shown.rows
+    assert not any(row[0] == "saved" for row in shown.rows)
+    forms = page(symflops.memory(LLAMA))
+    assert "math" in forms.tags
+    assert "b_kv = cache_bytes" in forms.text
 
 
 def test_a_verdict_shows_its_counterexample_and_what_is_wrong() -> None:
@@ -159,6 +207,17 @@ def test_regimes_as_a_frame_have_an_open_end() -> None:
     assert frame["last"][0] == 8225
 
 
+def test_memory_and_answers_as_frames() -> None:
+    frame = symflops.memory(LLAMA, batch_size=1, seq_len=4096).to_pandas().set_index("kind")["bytes"]
+    assert frame["weights"] + frame["state"] + frame["working_set"] == frame["peak"]
+    form = symflops.memory(LLAMA).to_pandas().set_index("kind")["bytes"]["weights"]
+    assert form.subs(symflops.symbol("weight_bytes"), 2) == frame["weights"]
+    ranges = symflops.solve(LLAMA, "flops <= 1e15", "seq_len", batch_size=1)
+    (last,) = ranges.to_pandas()["last"].tolist()
+    assert last == ranges[0].last
+    assert symflops.load(LLAMA).total().at(batch_size=1, seq_len=last + 1).flops > 10**15
+
+
 def test_verdicts_go_below_each_other() -> None:
     import pandas
 
@@ -188,4 +247,4 @@ def test_large_and_missing_numbers_stay_whole() -> None:
 def test_without_pandas_the_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(SymflopsError, match=r"a DataFrame needs pandas \(.*\): pip install 'symflops\[pandas\]'"):
-        answers(symflops.load(LLAMA))[name].to_pandas()
+        of_llama()[name].to_pandas()

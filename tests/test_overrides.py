@@ -1,4 +1,4 @@
-"""What a config says otherwise of single layers, and widths that depend on the number of layers.
+"""Per-layer overrides of a config, and widths that depend on the number of layers.
 
 Expected are counts of PyTorch's own: the parameters of the model that transformers builds from each config.
 """

@@ -77,7 +77,9 @@ def test_the_command_line(say: Any, refuse: Any) -> None:
     assert r"C &\sim 530432 \mathrm{seq\_len}^{2}" in say("regimes", "llama-2-7b-hf", "--format", "latex")
     assert "num_hidden_layers" in say("regimes", "llama-2-7b-hf", "--symbolic")
     assert refuse("regimes", "llama-2-7b-hf", "--by", "length").startswith("llama-2-7b-hf has no symbol 'length'")
-    assert refuse("regimes", "llama-2-7b-hf", "-S", "4").startswith("seq_len has a value and is to vary")
+    assert refuse("regimes", "llama-2-7b-hf", "-S", "4").startswith(
+        "seq_len is given a value and is also the symbol that varies"
+    )
     assert refuse("regimes", "llama-2-7b-hf", "--metric", "flop").startswith("unknown metric 'flop'")
 
 

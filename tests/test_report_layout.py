@@ -173,9 +173,23 @@ def test_the_tree_of_several_models_has_each_layer_once() -> None:
         ("head", 8, None),
     ]
     assert [line["parent"] for line in lines] == [-1, -1, 1, 2, 2, 2, 1, 6, 6, 1, -1, -1]
+    lines = merged([model("first", embed={}, block={}, head={}), model("other", wte={}, stack={"q": {}}, head={})])
+    assert [line["name"] for line in lines] == ["embed", "block", "wte", "stack", "q", "head"]
+    lines = merged([model("first", embed={}), model("other", wte={}, stack={})])
+    assert [line["name"] for line in lines] == ["embed", "wte", "stack"]
 
 
 # ------------------------------------------------------------------------------------------------------------- contents
+
+
+@in_a_browser
+def test_a_narrow_page_does_not_move_sideways(opened: Any) -> None:
+    """Formulas with long names, tables of several models: what does not fit scrolls by itself."""
+    names = ("llama-2-7b-hf", "mixtral-8x7b", "gpt2")
+    page = opened(*names, hardware=symflops.load_hardware("h100-sxm"), batch_size=1, seq_len=1000)
+    page.emulate(width=390)
+    assert page.run("return document.documentElement.scrollWidth") == 390
+    page.emulate()
 
 
 @in_a_browser

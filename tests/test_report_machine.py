@@ -15,7 +15,7 @@ import symflops
 from symflops.analysis.roofline import Roofline
 from symflops.cli.quantities import engineering
 from symflops.numeric import evaluate, whole
-from symflops.units import seconds
+from symflops.units import seconds, separated
 
 LLAMA, MIXTRAL = "llama-2-7b-hf", "mixtral-8x7b"
 
@@ -28,8 +28,9 @@ def words(found: Roofline) -> dict[str, str]:
     held = found.weight_bytes + evaluate(kept, found.values)
     room = found.hardware.memory * found.hardware.devices
     verdict = "fit into" if found.fits else "do not fit into"
+    part = f"({float(held / room) * 100:.3g}\N{NO-BREAK SPACE}%)"
     return {
-        "speed": f"{found.tokens_per_second:,.6g} {found.unit}/s",
+        "speed": f"{separated(found.tokens_per_second, 6)} {found.unit}/s",
         "least": seconds(total.seconds),
         "binds": total.binds,
         "matmul": seconds(total.matmul),
@@ -39,7 +40,7 @@ def words(found: Roofline) -> dict[str, str]:
         "intensity": f"{total.intensity:.4g} FLOP/B",
         "weights": engineering(found.weight_bytes, "read_bytes"),
         "kept": engineering(whole(evaluate(kept, found.values)), "read_bytes"),
-        "fit": f"{verdict} {engineering(whole(room), 'read_bytes')} ({float(held / room) * 100:.3g} %)",
+        "fit": f"{verdict} {engineering(whole(room), 'read_bytes')} {part}",
     }
 
 
@@ -68,6 +69,13 @@ def test_a_machine_is_chosen_and_all_bounds_are_those_of_roofline(opened: Any) -
             numbers = {name: Fraction(value) for name, value in point.items()}
             given = {name: int(n) if n.denominator == 1 else n for name, n in numbers.items()}
             assert shown(page, i) == words(symflops.roofline(model, machine, **given))
+
+
+@in_a_browser
+def test_a_high_throughput_has_all_digits_before_the_point(opened: Any) -> None:
+    page = opened("gpt2", batch_size=1, seq_len=1000, hardware=symflops.load_hardware("h100-sxm"))
+    # Bytes read and written, as the totals have them, by 3.35 TB/s.
+    assert shown(page)["speed"] == f"{1000 * 3.35e12 / (662_042_752 + 475_298_000):,.0f} tokens/s"
 
 
 VALUES = """[...document.querySelectorAll("#fields input:is([type=text], [type=checkbox])")].map((field) => (

@@ -247,3 +247,10 @@ def test_bytes_by_what_they_are_of() -> None:
         "weights": from_text("weight_bytes*h"), "cache": from_text("3*cache_bytes*s*min(s, 4)"),
         "activations": from_text("dtype_bytes*s + 8*s + 5"),
     }  # fmt: skip
+
+
+def test_a_high_throughput_has_all_digits_before_the_point() -> None:
+    found = symflops.roofline("gpt2", "h100-sxm", batch_size=1, seq_len=1000)
+    # Bytes read and written, as `total` has them, by 3.35 TB/s.
+    speed = 1000 * 3.35e12 / (662_042_752 + 475_298_000)
+    assert found.sentence == f"gpt2 on h100-sxm: memory-bound, at most {speed:,.0f} tokens/s"

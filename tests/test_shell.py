@@ -214,4 +214,4 @@ def test_a_page_is_not_for_a_terminal(refuse: Any, monkeypatch: pytest.MonkeyPat
     with pytest.raises(SystemExit) as stopped:
         main(["report", LLAMA])
     assert stopped.value.code == 3
-    assert sys.stdout.getvalue() == ""  # type: ignore[attr-defined]
+    assert sys.stdout.getvalue() == ""

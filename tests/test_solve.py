@@ -112,7 +112,7 @@ def test_a_window_keeps_the_cache_from_growing() -> None:
         ("past_len**2 <= 50", "past_len", "past_len from 0 to 7"),
         ("256*ceil(seq_len/256) == 512", "seq_len", "seq_len from 257 to 512"),
         ("256*ceil(seq_len/256) == 500", "seq_len", "no solution: it holds for no seq_len from 1 on; the two sides "
-         "change places between 256 and 257"),
+         "cross between 256 and 257"),
     ],
 )  # fmt: skip
 def test_none_always_and_more_than_one_are_said(text: str, symbol: str, sentence: str) -> None:
@@ -152,11 +152,11 @@ def test_a_bad_question_gets_one_line(text: str, message: str) -> None:
 def test_bad_symbols_and_values() -> None:
     with pytest.raises(symflops.SymflopsError, match="has no symbol 'seq_le'; did you mean 'seq_len'"):
         symflops.solve(LLAMA, "flops == 3", "seq_le")
-    with pytest.raises(symflops.SymflopsError, match="seq_len is given a value and is also to be found"):
+    with pytest.raises(symflops.SymflopsError, match="seq_len is given a value and is also what is solved for"):
         symflops.solve(LLAMA, "flops == 3", "seq_len", seq_len=4)
     with pytest.raises(symflops.SymflopsError, match="does not depend on past_len, only on seq_len"):
         symflops.solve(LLAMA, "flops(mlp) == batch_size*seq_len**2", "past_len")
-    with pytest.raises(symflops.SymflopsError, match="bert-base: its costs are of a first call"):
+    with pytest.raises(symflops.SymflopsError, match="bert-base: it was derived for a first call alone"):
         symflops.solve("bert-base", "cache == 1 GB", "batch_size")
 
 

@@ -58,7 +58,7 @@ def test_a_question_says_what_its_names_mean() -> None:
         (
             "100*seq_len//7*7",
             "flops == 102",
-            "no solution: it holds for no seq_len from 1 on; the two sides change places between 1 and 2",
+            "no solution: it holds for no seq_len from 1 on; the two sides cross between 1 and 2",
         ),
     ],
 )

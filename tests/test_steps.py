@@ -1,4 +1,4 @@
-"""Whose turn it was when a composite module computed something between the layers that it calls, by hand."""
+"""Which layer each operation belongs to that a composite module computes between the layers it calls, by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from symflops.trace.operation import Work
 from symflops.trace.quantity import Quantities
 from symflops.trace.record import Execution, Operation
 from symflops.trace.recorder import Recorder
-from symflops.trace.steps import turns
+from symflops.trace.steps import layer_of_each_operation
 
 pytestmark = pytest.mark.torch
 
@@ -23,7 +23,7 @@ def turns_in(*parts: str) -> list[int | None]:
             owner.parts.append(Operation(name, Work(1), [], [], "forward", 0, owner))
         else:
             owner.parts.append(Execution(nn.Module(), f"decoder.{name}"))
-    found = turns(owner)
+    found = layer_of_each_operation(owner)
     return [found.get(id(part)) for part in owner.parts if isinstance(part, Operation)]
 
 

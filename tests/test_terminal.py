@@ -12,29 +12,57 @@ from typing import Any
 
 import pytest
 
+import symflops
+from symflops import progress
+from symflops.cli import COMMANDS as NAMES
 from symflops.cli import main
 from symflops.cli.terminal import broken
 
+BLOCK = Path(__file__).parent.parent / "examples" / "own_module.py"
 COMMANDS = [
     ("total", "llama-2-7b-hf"),
     ("total", "llama-2-7b-hf", "-B", "1", "-S", "2048"),
     ("total", "mixtral-8x7b", "--symbolic", "--short"),
+    ("total", "llama-2-7b-hf", "--by", "component"),
     ("show", "llama-2-7b-hf"),
     ("show", "llama-2-7b-hf", "-B", "1", "-S", "2048"),
     ("sweep", "gpt2", "-S", "1:8"),
+    ("table", "llama-2-7b-hf", "--format", "text"),
+    ("table", "llama-2-7b-hf", "gpt2", "-B", "1", "-S", "4", "--format", "text"),
+    ("report", "gpt2"),
     ("solve", "llama-2-7b-hf", "weights + cache <= 80 GiB", "--for", "batch_size"),
     ("regimes", "llama-2-7b-hf", "--at", "10,20"),
     ("generation", "gpt2", "-p", "2", "-n", "2"),
     ("generation", "gpt2"),
     ("compare", "gpt2", "llama-2-7b-hf"),
+    ("compare", "llama-2-7b-hf", "2*N*D"),
     ("roofline", "gpt2", "--hardware", "h100-sxm"),
+    ("roofline", "mixtral-8x7b", "--hardware", "h100-sxm", "-B", "1", "-S", "1", "-P", "100"),
+    ("memory", "llama-2-7b-hf"),
+    ("memory", "llama-2-7b-hf", "--training", "-B", "1", "-S", "2k"),
     ("hardware",),
     ("hardware", "h100-sxm"),
     ("verify", "2*N*D", "--against", "gpt2", "--set", "past_len=0"),
     ("formulas",),
     ("formulas", "sdpa"),
     ("models",),
-]
+    ("cache",),
+    *((name, "--help") for name in (*NAMES, "agent")),
+    ("agent", "formula", "--help"),
+    # Messages.
+    ("total", "gpt3"),
+    ("total", "gpt2", "-S", "a"),
+    ("total", "gpt2", "--metrc", "flops"),
+    ("solve", "gpt2", "flops ^ 2 == 1e15", "--for", "seq_len"),
+    # What derives, or has PyTorch.
+    pytest.param(("inspect", "gpt2"), marks=pytest.mark.torch),
+    pytest.param(("inspect", f"{BLOCK}:Block"), marks=pytest.mark.torch),
+    pytest.param(("agent", "formula", "torch.nn.Linear"), marks=pytest.mark.torch),
+    pytest.param(
+        ("derive", f"{BLOCK}:Block", "--input", "x: float[batch_size, seq_len, width]", "--set", "width=64", "--set",
+         "heads=4", "--set", "groups=2", "-o", "m.json"), marks=pytest.mark.torch
+    ),
+]  # fmt: skip
 
 
 class Terminal(io.StringIO):
@@ -51,22 +79,71 @@ def _printed(stream: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> s
     return str(stream.getvalue())
 
 
+def _both(kind: type[io.StringIO], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[str, str]:
+    """What is said on stdout and on stderr."""
+    errors = kind()
+    monkeypatch.setattr(sys, "stderr", errors)
+    return _printed(kind(), monkeypatch, *arguments), errors.getvalue()
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("columns", [60, 100])
 def test_an_answer_fits_and_says_the_same(
-    command: tuple[str, ...], columns: int, monkeypatch: pytest.MonkeyPatch
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    piped = _printed(io.StringIO(), monkeypatch, *command)
-    monkeypatch.setenv("COLUMNS", str(columns))
-    shown = _printed(Terminal(), monkeypatch, *command)
-    assert max(map(len, shown.splitlines())) <= columns
-    if max(map(len, piped.splitlines())) <= columns:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SYMFLOPS_LIBRARY", str(tmp_path))
+    monkeypatch.setattr(progress, "_AFTER", 3600.0)  # seconds: the line that a busy machine shows is not looked at
+    in_a_pipe = _both(io.StringIO, monkeypatch, *command)
+    for columns in (60, 80):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        _check(command, columns, in_a_pipe, _both(Terminal, monkeypatch, *command))
+
+
+def _check(command: tuple[str, ...], columns: int, in_a_pipe: tuple[str, str], on_a_terminal: tuple[str, str]) -> None:
+    (piped, told), (shown, said) = in_a_pipe, on_a_terminal
+    assert max(map(len, shown.splitlines()), default=0) <= columns
+    for line in said.splitlines():  # but a path or a name, which somebody may copy, is whole
+        assert len(line) <= columns or len(line.split()) == 1
+    if not shown and not piped:
+        assert said
+    if command[0] not in ("report", "derive"):  # a page is for no terminal; a derivation says how long it took
+        assert said.split() == told.split()
+    if command[0] == "report" or "--help" in command:  # laid out for the width in other ways
+        return
+    if max(map(len, piped.splitlines()), default=0) <= columns:
         assert shown == piped
     # Every character is there; where columns go below each other, the first is there again.
     missing = Counter("".join(piped.split())) - Counter("".join(shown.split()))
     assert not missing
     if "\n\n" not in shown:
         assert "".join(piped.split()) == "".join(shown.split()) or len(piped.splitlines()[0].split("  ")) > 1
+
+
+def test_no_command_is_left_out() -> None:
+    tried = {getattr(c, "values", [c])[0][0] for c in COMMANDS if "--help" not in getattr(c, "values", [c])[0]}
+    assert tried == {*NAMES, "agent"}
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+@pytest.mark.parametrize("model", symflops.model_names())
+def test_a_broken_formula_can_be_pasted_back(model: str, columns: int) -> None:
+    total = symflops.load(model).total(symbolic=True)
+    for metric in symflops.METRICS:
+        text = total.text(metric)
+        lines = broken(f"{metric} = {text}", columns)
+        shown = "\n".join(lines).partition("=")[2]
+        assert symflops.parse(shown) == symflops.parse(text)
+
+
+def test_a_table_on_a_terminal_is_text_and_elsewhere_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    command = ("table", "gpt2", "-B", "1", "-S", "4", "--metric", "flops,parameters")
+    header, *rows = _printed(Terminal(), monkeypatch, *command).splitlines()
+    assert header.split() == ["path", "count", "flops", "parameters"]
+    assert rows[0].split() == ["transformer.wte", "1", "0", "FLOP", "38.60", "M"]  # 50,257 of width 768
+    piped = _printed(io.StringIO(), monkeypatch, *command)
+    assert piped.startswith("| path |")
+    assert _printed(Terminal(), monkeypatch, *command, "--format", "markdown") == piped
 
 
 def test_what_is_copied_is_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:

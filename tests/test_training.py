@@ -38,7 +38,7 @@ def network(**more: Any) -> symflops.Model:
     return symflops.load({"name": "net", "symbols": {"h": 6, "i": 10, "L": 3, "V": 20}, "layers": layers, **more})
 
 
-H, I, L, V, B = 6, 10, 3, 20, 7  # noqa: E741
+H, I, L, V, B = 6, 10, 3, 20, 7  # noqa: E741 - as in formulas
 WEIGHTS = V * H + L * 2 * H * I + H * V
 
 
@@ -68,7 +68,7 @@ def test_frozen_weights_have_no_gradient_and_what_comes_before_the_first_trained
     at = {"batch_size": B, "h": H, "i": I, "V": V}
     flops = [evaluate(cost.value("matmul_flops"), at) for cost in costs.values()]
     assert flops == [2 * B * H * I, 4 * B * H * I, 4 * B * H * V, 0]
-    assert step.notes[2] == "all of the first one of layers has a backward, as the others have"
+    assert step.notes[2] == "the whole first layer of layers is counted with a backward, like the others"
     memory = symflops.memory(step, batch_size=B)
     trained = L * H * I + H * V
     assert (memory.gradients, memory.optimizer) == (2 * trained, 12 * trained)
@@ -224,7 +224,7 @@ def test_kinds_of_memory_as_texts() -> None:
         ({"recompute": "attention:2"}, "net: recompute 'attention:2': valid are none, attention, layers and layers:k"),
         ({"recompute": "layers:"}, "net: recompute 'layers:': valid are none, attention, layers and layers:k"),
         ({"recompute": "layers:0"}, "net: recompute 'layers:0': a group has at least one layer"),
-        ({"recompute": "attention"}, "net: there is nothing to recompute: no layer is known as attention"),
+        ({"recompute": "attention"}, "net: there is nothing to recompute: no layer is recognised as attention"),
         ({"trainable": "*.q_proj"}, "net: trainable '*.q_proj': no layer with weights has such a path"),
         ({"trainable": ""}, "net: no layer is trained"),
     ],
@@ -239,7 +239,7 @@ def test_a_layer_that_says_nothing_of_its_backward_is_named() -> None:
     data = network().to_dict()
     del data["layers"]["embed"]["backward"]
     with pytest.raises(
-        SymflopsError, match=r"^net: embed: nothing says what the backward of a layer with a cost costs"
+        SymflopsError, match=r"^net: embed: the cost of the backward of a layer with a cost is not stated"
     ):
         symflops.training(symflops.load(data))
     with pytest.raises(SymflopsError, match=r"^net training: it is a step of training already$"):

@@ -328,7 +328,7 @@ def test_rounding_is_of_lower_order() -> None:
     ("arguments", "message"),
     [
         (("2*", "x"), "not a formula"),
-        (("x", "x", "flop"), "unknown metric 'flop'; valid: flops"),
+        (("x", "x", "flop"), "unknown metric 'flop'; did you mean 'flops'?"),
         ((None, "x"), "expected a formula, got NoneType"),
         (("x", "y/0"), "division by zero"),
     ],

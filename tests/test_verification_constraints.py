@@ -193,7 +193,7 @@ def test_a_product_of_three_that_is_nought_at_whole_numbers_alone() -> None:
     assert verdict.candidate_value == Fraction(-1, 4)
     assert not verdict.smallest
     # The dictionary is one of plain data, of which no type says what is inside.
-    assert verdict.to_dict()["counterexample"]["at"] == {"dtype_bytes": "1/2"}  # type: ignore[index]
+    assert verdict.to_dict()["counterexample"]["at"] == {"dtype_bytes": "1/2"}
 
 
 # ------------------------------------------------------------------------------------------------------------ a model

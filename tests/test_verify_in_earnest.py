@@ -122,7 +122,7 @@ def test_between_two_texts_a_word_that_nobody_has_is_an_error() -> None:
 def test_names_without_a_meaning_are_said() -> None:
     verdict = verify("B*S*h*foo", set=AT)
     assert (verdict.status, verdict.unknown) == ("different", ("foo",))
-    assert "names that nobody else has: foo" in str(verdict)
+    assert "names that the other side does not have: foo" in str(verdict)
 
 
 # ------------------------------------------------------------------------------------------------------ N, D and models

@@ -64,7 +64,9 @@ class Library:
         with self.locked():
             before = self.find(class_name)
             if before is not None and data.get("unproven") and not before.unproven:
-                raise SymflopsError(f"a verified formula of {class_name} is there: no unproven one takes its place")
+                raise SymflopsError(
+                    f"the library has a verified formula of {class_name}, which an unproven one does not replace"
+                )
             name = before.name if before is not None else self._free_name(class_name)
             formula = formula_of(name, data)
             self._write(self.path("formulas", name), tomli_w.dumps(dict(data), multiline_strings=False))

@@ -105,7 +105,7 @@ def judge(given: Any, wanted: Wanted) -> Judgement:
         text = model.total().text("parameters")
         return Judgement("different", f"{text} parameters, and the modules have {wanted.parameters:,}")
     if wanted.derived is None:
-        return Judgement("unproven", "loaded, with as many weights as the modules have; there is no derivation")
+        return Judgement("unproven", "loaded, with as many weights as the modules have; not compared with a derivation")
     verdicts = [compared(model, wanted.derived, metric) for metric in METRICS]
     data = tuple(verdict.to_dict() for verdict in verdicts)
     for status in ("different", "unproven"):

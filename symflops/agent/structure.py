@@ -50,7 +50,9 @@ def _dependences(cost: Cost) -> Iterator[str]:
 def _points(formula: Formula) -> Iterator[dict[str, Number]]:
     run: dict[str, Number] = {**dict.fromkeys(RUN_SYMBOLS, 2), "past_len": 0, "causal": 0}
     for case in formula.cases:
-        numbers: dict[str, Number] = {**dict.fromkeys(formula.defaults, 0), **case.get("args", {})}
+        given = case.get("args", {})
+        assert isinstance(given, dict)
+        numbers: dict[str, Number] = {**dict.fromkeys(formula.defaults, 0), **given}
         if formula.args.keys() <= numbers.keys():
             yield run | numbers
     for size in _SIZES:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from symflops import files, notebook
 from symflops.algebra import free_symbols, substitute
@@ -23,6 +23,7 @@ from symflops.calling import such_as
 from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError, nearest
 from symflops.function import maximum
+from symflops.given import Numeric
 from symflops.model import Model, model_names
 from symflops.numeric import BYTE_SYMBOLS, check, evaluate, plain
 from symflops.polynomial import Number, Value, add, multiply, negate
@@ -131,7 +132,7 @@ class Comparison:
         """What is put in for every symbol but `by`."""
         return {n: v for n, v in {"batch_size": 1, "seq_len": 1, **self.values}.items() if n != self.by}
 
-    def within(self, percent: Any) -> list[tuple[int, int | None]]:
+    def within(self, percent: Numeric | str) -> list[tuple[int, int | None]]:
         """The ranges of whole numbers (None: without end) in which b differs from a by at most so many per cent."""
         share = _percentage(percent)
         with self._call():
@@ -142,11 +143,11 @@ class Comparison:
             signs = pattern(maximum(above, below), self.by, lowest(self.by), self.feasible.last)
             found = self.feasible.narrowed(signs.where((-1, 0)))
         if found.cycle:
-            raise SymflopsError(f"it comes and goes without end, at multiples of {found.period:,}")
+            raise SymflopsError(f"it starts and stops holding again and again, with period {found.period:,}")
         return list(found.ranges)
 
     @such_as("at(seq_len=2048)")
-    def at(self, **values: Any) -> dict[str, int | float]:
+    def at(self, **values: Numeric) -> dict[str, int | float]:
         """Both sides, their difference, ratio and error as plain numbers at one point."""
         numbers = self._point(values)
         a, b = (evaluate(v, numbers) for v in (self.total.a, self.total.b))
@@ -157,7 +158,7 @@ class Comparison:
             result["error"] = float(Fraction(b - a) / Fraction(a))
         return result
 
-    def _point(self, values: Mapping[str, Any]) -> dict[str, Number]:
+    def _point(self, values: Mapping[str, Numeric]) -> dict[str, Number]:
         """Numbers for all symbols, at which the models can run."""
         for name in values:
             there = free_symbols(self.total.difference) | {self.by, "batch_size", "seq_len"}
@@ -166,7 +167,7 @@ class Comparison:
         numbers = {**self.values, **{n: check(n, v) for n, v in values.items()}}
         for model in self.models:
             model.check_assumptions(numbers)  # type: ignore[arg-type]  # every value that was put in is a number
-        return numbers  # type: ignore[return-value]
+        return numbers  # type: ignore[return-value]  # the same
 
     @property
     def sentence(self) -> str:
@@ -189,7 +190,7 @@ class Comparison:
         return f"more {self.metric} by {self.by}: {', then '.join([*parts, names[-1][0]])}{times.replace(':', ';', 1)}"
 
     @such_as("to_pandas()", "to_pandas(seq_len=2048)")
-    def to_pandas(self, **values: Any) -> notebook.DataFrame:
+    def to_pandas(self, **values: Numeric) -> notebook.DataFrame:
         """The components as a pandas DataFrame, a line for each (of a rule of thumb, one for the total): both sides,
         their difference and ratio. They are SymPy expressions, and with values as for `at` numbers. Needs the extra
         `symflops[pandas]`."""
@@ -210,7 +211,7 @@ def compare(
     *,
     by: str = "seq_len",
     rename: Mapping[str, str] | None = None,
-    **values: Any,
+    **values: Numeric,
 ) -> Comparison:
     """A model against another, or against a rule of thumb.
 
@@ -237,7 +238,7 @@ def compare(
 
 
 def _compare(
-    first: Model, b: str | Model, metric: str, by: str, rename: Mapping[str, str] | None, values: Mapping[str, Any]
+    first: Model, b: str | Model, metric: str, by: str, rename: Mapping[str, str] | None, values: Mapping[str, Numeric]
 ) -> Comparison:
     if metric not in METRICS:
         raise SymflopsError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
@@ -248,7 +249,7 @@ def _compare(
     if by in BYTE_SYMBOLS:
         raise SymflopsError(f"cannot compare along {by}, which may be a fraction; give values for it instead")
     if by in values:
-        raise SymflopsError(f"{by} has a value and is to vary")
+        raise SymflopsError(f"{by} is given a value and is also the symbol that varies")
     run = run_values(first, values, {by})
     first.check_assumptions(run)  # type: ignore[arg-type]  # numbers, as they were given
     if isinstance(b, str):
@@ -258,7 +259,7 @@ def _compare(
     second = b
     if rename:
         raise SymflopsError(f"rename: {second.name} is a model; only the names of a rule have meanings")
-    second.check_assumptions(run)  # type: ignore[arg-type]
+    second.check_assumptions(run)  # type: ignore[arg-type]  # the same
     sizes = [bytes_by_default(m) for m in (first, second)]
     if UNITS[metric] == "byte" and sizes[0] != sizes[1] and "dtype_bytes" not in values:
         shown = " and ".join(f"{m.name} {plain(n)}" for m, n in zip((first, second), sizes, strict=True))
@@ -293,7 +294,7 @@ def _rule(model: Model, text: str, metric: str, rename: Mapping[str, str] | None
     return replace(found, value=multiply(found.value, amount(model, "tokens"))) if per_token else found
 
 
-def _percentage(percent: Any) -> Value:
+def _percentage(percent: Numeric | str) -> Value:
     text = str(percent).strip()
     share = Fraction(number(text.removesuffix("%").rstrip(), "a percentage")) / 100
     if share < 0:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 from symflops import notebook
 from symflops.cost import METRICS, Cost
@@ -26,7 +25,7 @@ class Count(Cost):
     """
 
     model: Model = None  # type: ignore[assignment]  # always given; fields before it have defaults
-    point: Mapping[str, int] = None  # type: ignore[assignment]
+    point: Mapping[str, int] = field(default_factory=dict)
     fixed: str = ""
 
     @property
@@ -66,7 +65,7 @@ class Count(Cost):
         return f"fed {fed}; matmul_flops = {self.formula.text('matmul_flops')}{notes}"
 
 
-def count(module: Any, *args: Any, **kwargs: Any) -> Count:
+def count(module: Callable[..., object], *args: object, **kwargs: object) -> Count:
     """The cost of one call `module(*args, **kwargs)` of a torch.nn.Module, exactly and by module.
 
     Nothing is computed: the forward is recorded on tensors without memory. The batch, the first dimension of the first

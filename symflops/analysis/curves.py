@@ -179,7 +179,7 @@ def _quadratic(a: Value, b: Value, c: Value, name: str, relation: str) -> list[C
         return _point(high, name, conditions) if relation == "==" else [_side(high, name, relation, conditions)]
     if relation != "==":
         raise SymflopsError(
-            "the two sides may change places twice: cannot tell on which side of the curve it holds; "
+            "the two sides may cross twice: cannot tell on which side of the curve it holds; "
             "give values for the other symbols"
         )
     return _both(a, b, c, name, conditions)

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 
 from symflops import notebook
 from symflops.algebra import free_symbols
-from symflops.cost import number_or_formula
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped, short_names
 from symflops.notebook import Cell, Column, Html
 from symflops.numeric import evaluate, plain, whole
 from symflops.polynomial import Number, Value
+from symflops.rows import number_or_formula
 from symflops.tree import Tree, write
 from symflops.units import engineering, seconds
 
 if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, Pair
+    from symflops.analysis.memory import Memory
     from symflops.analysis.ratio import Ratio
     from symflops.analysis.regimes import Regimes
     from symflops.analysis.roofline import Bound, Roofline
+    from symflops.analysis.solution import Answer, Solution
 
 BOUNDS = ("layer", "runs", "FLOP/byte", "matmul", "vector", "memory", "unfused", "bound by")
+_SHOWN = 12  # solutions that are listed
 _FITS = {True: "fit into", False: "do not fit into", None: "not known to fit into"}
 
 
@@ -204,3 +207,85 @@ def comparison_columns(found: Comparison, values: Mapping[str, Number]) -> dict[
         else:
             columns["ratio"].append(pair.ratio.expression)
     return dict(columns)
+
+
+# ----------------------------------------------------------------------------------------------------------- solutions
+
+
+def listed(parts: list[str], separator: str) -> str:
+    """The first solutions in words, and how many more there are."""
+    return separator.join(parts[:_SHOWN]) + (f"{separator}{len(parts) - _SHOWN:,} more" if len(parts) > _SHOWN else "")
+
+
+def stretch(solution: Solution) -> str:
+    """The whole numbers of a solution in words."""
+    first, last = solution.first, solution.last
+    if last is None:
+        return f">= {first:,}"
+    repeated = f" and so on every {solution.every:,}" if solution.every else ""
+    return (f"= {last:,}" if first == last else f"from {first:,} to {last:,}") + repeated
+
+
+def solved_point(solution: Solution) -> str:
+    """The number at which an equation holds, in words."""
+    if solution.first is not None:
+        return stretch(solution)
+    if isinstance(solution.value, int):
+        return f"= {solution.value:,}"
+    exactly = f"= {solution.formula} " if solution.formula is not None else ""
+    return f"{exactly}= {solution.value:,.6f}"
+
+
+def edge(solution: Solution) -> str:
+    """A curve, or an edge of bytes per element, in words."""
+    number = "" if solution.value is None or isinstance(solution.value, int) else f" = {solution.value:,.6f}"
+    formula = f"{solution.value:,.6f}" if solution.formula is None else solution.formula + number
+    where = f" where {' and '.join(solution.where)}" if solution.where else ""
+    return f"{solution.side.replace('==', '=')} {formula}{where}"
+
+
+def answer_html(found: Answer) -> str:
+    """The answer to a question, the formulas of its solutions, and what it was taken for."""
+    trees = [(s, grouped(s.closed)) for s in found.solutions[:_SHOWN] if s.closed is not None]
+    formulas = _Formulas([s.closed for s, _ in trees if s.closed is not None])
+    sign = found.sign if found.sign != "==" else "="
+    rows: list[tuple[Cell, ...]] = [
+        (f"{found.symbol} {s.side.replace('==', sign)}", formulas.tree(tree)) for s, tree in trees
+    ]
+    notes = [f"{name} = {meaning}" for name, meaning in found.taken.items()]
+    below = "".join(map(notebook.paragraph, (*([f"names taken: {', '.join(notes)}"] if notes else []), *found.notes)))
+    title = notebook.heading(f"{found.model}: {found.question}") + notebook.paragraph(found.sentence)
+    return title + (notebook.facts(rows) if rows else "") + formulas.below(found.values) + below
+
+
+def answer_columns(found: Answer) -> dict[str, Column]:
+    """A line for each solution."""
+    solutions = found.solutions
+    return {
+        "symbol": [found.symbol for _ in solutions],
+        "side": [s.side for s in solutions],
+        "value": [s.value for s in solutions],
+        "formula": [s.formula for s in solutions],
+        "first": [s.first for s in solutions],
+        "last": [s.last for s in solutions],
+        "every": [s.every for s in solutions],
+        "where": [" and ".join(s.where) for s in solutions],
+    }
+
+
+# --------------------------------------------------------------------------------------------------------------- memory
+
+
+def memory_html(found: Memory) -> str:
+    """The bytes of each kind that there is, in numbers or as closed forms, and what the working set is that of."""
+    kinds = {kind: value for kind, value in found.kinds.items() if value != 0}
+    formulas = _Formulas([] if found.is_evaluated else kinds.values())
+    rows = [(kind, found.text(kind) if found.is_evaluated else formulas.of(value)) for kind, value in kinds.items()]
+    facts: list[tuple[Cell, ...]] = [*rows, ("largest working set", found.where)]
+    below = "".join(map(notebook.paragraph, found.notes))
+    return notebook.heading(f"memory of {found.model}") + notebook.facts(facts) + formulas.below({}) + below
+
+
+def memory_columns(found: Memory) -> dict[str, Column]:
+    """A line for each kind: bytes, as ints or as SymPy expressions."""
+    return {"kind": list(found.kinds), "bytes": [number_or_formula(value) for value in found.kinds.values()]}

@@ -117,7 +117,7 @@ def changes(signs: Pattern, asked: Feasible) -> list[Run]:
     """
     found = [(s, asked.narrowed(signs.where((s,)))) for s in (-1, 1)]
     if any(numbers.cycle for _, numbers in found):
-        raise SymflopsError(f"the two sides change places without end, at multiples of {signs.period:,}")
+        raise SymflopsError(f"the two sides cross again and again without end, with period {signs.period:,}")
     return sorted((Run(a, b, s) for s, numbers in found for a, b in numbers.ranges), key=lambda run: run.first)
 
 

@@ -14,6 +14,7 @@ from symflops.calling import such_as
 from symflops.cost import Cost, Sweep
 from symflops.domain import Domain
 from symflops.errors import SymflopsError
+from symflops.given import Axis, Numeric
 from symflops.model import Model
 from symflops.numeric import check
 from symflops.polynomial import Value, add, symbol
@@ -37,7 +38,7 @@ class Generation(Cost):
     """
 
     @such_as("at(batch_size=1, prompt_len=100, new_tokens=10).flops")
-    def at(self, **values: Any) -> Cost:
+    def at(self, **values: Numeric) -> Cost:
         """The exact Python ints at one point, as `Cost.at` gives them.
 
         Raises SymflopsError, besides, for fewer than one token and for lengths that the model cannot run.
@@ -46,13 +47,13 @@ class Generation(Cost):
         return super().at(**values)
 
     @such_as("bind(new_tokens=10)")
-    def bind(self, **values: Any) -> Cost:
+    def bind(self, **values: Numeric) -> Cost:
         """The same with numbers in place of some symbols, which have to be possible ones, too."""
         _check_lengths(values)
         return super().bind(**values)
 
     @such_as('sweep(batch_size=[1, 8], prompt_len=100, new_tokens=10)["flops"]')
-    def sweep(self, **axes: Any) -> Sweep:
+    def sweep(self, **axes: Axis) -> Sweep:
         """The cost over a grid, as `Cost.sweep` gives it, of points that there are."""
         for name, axis in axes.items():
             for number in axis if hasattr(axis, "__iter__") else (axis,):

@@ -11,11 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from symflops import notebook
 from symflops.algebra import substitute
+from symflops.analysis import display
 from symflops.analysis.feasible import is_at_least_zero
 from symflops.calling import such_as
 from symflops.errors import SymflopsError, nearest
 from symflops.function import ceil, maximum, minimum
+from symflops.given import Numeric
 from symflops.gradients import PASSED_ON, SAVED
 from symflops.grouping import grouped
 from symflops.layer import Layer, Part
@@ -74,13 +77,26 @@ class Memory:
             return f"{value:,} byte, {scaled(value, 'read_bytes')}"
         return write(grouped(value))
 
+    def to_pandas(self) -> notebook.DataFrame:
+        """One line per kind as a pandas DataFrame: its bytes, an int or a SymPy expression. Needs the extra
+        `symflops[pandas]`.
+
+        >>> frame = memory("gpt2", batch_size=1, seq_len=8).to_pandas()
+        >>> int(frame.set_index("kind")["bytes"]["state"])
+        294912
+        """
+        return notebook.frame(display.memory_columns(self))
+
+    def _repr_html_(self) -> str:
+        return display.memory_html(self)
+
     def __repr__(self) -> str:
         shown = [f"{kind} = {self.text(kind)}" for kind in KINDS if self.kinds[kind] != 0]
         return "\n".join([f"memory of {self.model}", *shown, f"the working set is that of {self.where}", *self.notes])
 
 
 @such_as('memory("llama-2-7b-hf", batch_size=1, seq_len=4096)')
-def memory(model: ModelLike, *, symbolic: bool = False, **values: Any) -> Memory:
+def memory(model: ModelLike, *, symbolic: bool = False, **values: Numeric) -> Memory:
     """The memory that a model takes, in bytes: for inference, or for a step of training where it is one (`training`).
 
     With values, which have to give each symbol a number, ints; without closed forms in the run symbols, with `symbolic`
@@ -197,9 +213,9 @@ def _training(model: Model, numbers: Mapping[str, int]) -> Found:
     state = substitute(optimizers.named(plan.optimizer).state(owners, plan.mixed, head), numbers)
     notes = [_NOT_COUNTED]
     if any(p.layer.is_basic and p.layer.backward is None and p.path != "loss" for p in places(forward)):
-        notes.append("at most so much is saved: of a tensor that several layers keep, each formula counts its own")
+        notes.append("saved is an upper bound: a tensor that several layers keep is counted by each of their formulas")
     if len(taught) < sum(p.layer.is_basic and p.layer.cost.value("parameters") != 0 for p in places(forward)):
-        notes.append("at most so much is saved: what frozen layers keep for others is counted as if all were trained")
+        notes.append("saved is an upper bound: what frozen layers keep for others is counted as if all were trained")
     both = add(gradient, saved) if plan.accumulate > 1 else _most([("", gradient), ("", saved)])
     kinds = dict.fromkeys(KINDS, 0) | {
         "weights": weights, "gradients": gradient, "optimizer": state, "saved": saved, "working_set": worked,
@@ -246,9 +262,9 @@ class _Kept:
         if part.layer.is_basic:
             costs = self._leaf(part.layer, where)
             if part.layer.backward is None:
-                raise SymflopsError(f"{where}: nothing says what it passes on; derive the model with --training")
+                raise SymflopsError(f"{where}: what it passes on is not stated; derive the model with --training")
             passed = costs.get(PASSED_ON, 0)
             return passed, add(costs[SAVED], negate(passed))
         if part.layer.output_bytes is None:
-            raise SymflopsError(f"{where}: nothing says how large its results are; derive the model with --training")
+            raise SymflopsError(f"{where}: the size of its results is not stated; derive the model with --training")
         return part.layer.output_bytes, _Kept(self.taught, Recompute()).of(part.layer.parts, where)

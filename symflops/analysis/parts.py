@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from symflops import algebra, polynomial
 from symflops.algebra import free_symbols
@@ -13,12 +12,13 @@ from symflops.assumption import Fact
 from symflops.calling import checked
 from symflops.cost import Cost
 from symflops.formula import in_order
+from symflops.given import Numeric
 from symflops.graph import total
 from symflops.layer import Layer, Part
 from symflops.model import Model, Place
 from symflops.numeric import check
 from symflops.polynomial import Number, Value, terms_of
-from symflops.source import load
+from symflops.source import ModelLike, load
 from symflops.storage import ATTENTION, cache
 from symflops.tree import names, read
 from symflops.vocabulary.symbols import ELEMENT
@@ -66,7 +66,7 @@ def components(model: Model) -> list[Component]:
 
 
 @checked
-def by_component(model: Any, *, symbolic: bool = False) -> list[Component]:
+def by_component(model: ModelLike, *, symbolic: bool = False) -> list[Component]:
     """The total as a sum that can be read: a term for each component, with the layers that it comes from.
 
     Like `components`, but layers of one name that are not alike, such as dense and routed MLPs, are a term each, named
@@ -188,7 +188,7 @@ def bytes_by_default(model: Model) -> Number:
     return model.total(symbolic=True).defaults[ELEMENT]
 
 
-def run_values(model: Model, given: Mapping[str, Any], keep: Iterable[str] = ()) -> dict[str, Value]:
+def run_values(model: Model, given: Mapping[str, Numeric], keep: Iterable[str] = ()) -> dict[str, Value]:
     """The values of run symbols: those given, and the defaults of the others but for those in `keep`."""
     kept = set(keep)
     numbers: dict[str, Value] = {name: check(name, value) for name, value in given.items()}

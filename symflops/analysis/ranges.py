@@ -166,7 +166,7 @@ class Intersection:
             if min(found) == here:
                 return here
             here = min(found)
-        raise SymflopsError("the conditions leave too few numbers to be found")
+        raise SymflopsError("numbers that meet all conditions are too rare to be found")
 
     @property
     def last(self) -> int | None:

@@ -22,6 +22,7 @@ from symflops.analysis.summation import coefficients
 from symflops.calling import such_as
 from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError, expect
+from symflops.given import Numeric
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS, check, evaluate, plain
 from symflops.polynomial import Value, add, negate, symbol
@@ -173,7 +174,7 @@ class Regimes:
 
 @such_as('regimes("llama-2-7b-hf", "seq_len", metric="flops")')
 def regimes(
-    model: ModelLike, by: str = "seq_len", metric: str = "flops", *, symbolic: bool = False, **values: Any
+    model: ModelLike, by: str = "seq_len", metric: str = "flops", *, symbolic: bool = False, **values: Numeric
 ) -> Regimes:
     """How a metric of a model grows with one symbol, and which component dominates from where to where.
 
@@ -195,7 +196,7 @@ def regimes(
         return _regimes(named, by, metric, symbolic, values)
 
 
-def _regimes(named: Model, by: str, metric: str, symbolic: bool, values: Mapping[str, Any]) -> Regimes:
+def _regimes(named: Model, by: str, metric: str, symbolic: bool, values: Mapping[str, Numeric]) -> Regimes:
     check_symbol(named, by)
     if by in BYTE_SYMBOLS:
         raise SymflopsError(f"{by} may be a fraction: there is no cost of one more")
@@ -217,10 +218,10 @@ def _regimes(named: Model, by: str, metric: str, symbolic: bool, values: Mapping
     return Regimes(named.name, metric, by, put_in, forms, degree, tuple(_dominant(parts, asked)), asked)
 
 
-def _values(model: Model, by: str, symbolic: bool, given: Mapping[str, Any]) -> dict[str, Value]:
+def _values(model: Model, by: str, symbolic: bool, given: Mapping[str, Numeric]) -> dict[str, Value]:
     """What is put in for every symbol but one."""
     if by in given:
-        raise SymflopsError(f"{by} has a value and is to vary")
+        raise SymflopsError(f"{by} is given a value and is also the symbol that varies")
     for name in given:
         check_symbol(model, name)
     own = {n: v for n, v in given.items() if n in model.definitions}

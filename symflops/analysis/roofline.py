@@ -3,7 +3,7 @@
 The function is `symflops.roofline`; a module of that name would hide it. Bounds follow S. Williams, A. Waterman and
 D. Patterson, "Roofline: an insightful visual performance model", CACM 52(4), 2009: time is at least operations/peak
 and at least bytes/bandwidth. Bytes are the algorithmic ones of DESIGN.md. Several devices share work and bytes evenly,
-and what they tell each other costs nothing here: the bound stays a bound.
+and communication between them costs nothing here: the bound stays a bound.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from symflops.analysis.ratio import Ratio
 from symflops.calling import such_as
 from symflops.cost import METRICS, Cost
 from symflops.errors import SymflopsError
+from symflops.given import Numeric
 from symflops.hardware import Hardware, load_hardware
 from symflops.model import Model
 from symflops.numeric import evaluate
@@ -35,7 +36,7 @@ from symflops.plan import Plan
 from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
 from symflops.source import ModelLike, load
 from symflops.storage import kept_for_next_call
-from symflops.units import number
+from symflops.units import number, separated
 
 if TYPE_CHECKING:
     import sympy
@@ -169,7 +170,7 @@ class Roofline:
     def sentence(self) -> str:
         """The result in words."""
         speed = self.tokens_per_second
-        rate = f", at most {speed:,.6g} {self.unit}/s" if speed else ""
+        rate = f", at most {separated(speed, 6)} {self.unit}/s" if speed else ""
         return f"{self.model} on {self.hardware.name}: {self.total.binds}-bound{rate}"
 
     def to_pandas(self) -> notebook.DataFrame:
@@ -192,15 +193,14 @@ def roofline(
     dtype: str | None = None,
     devices: int | None = None,
     unfused: bool = False,
-    measured: Any = None,
-    **values: Any,
+    measured: Numeric | str | None = None,
+    **values: Numeric,
 ) -> Roofline:
     """The bounds of a model on a machine: a shipped one (`symflops.hardware_names()`), a TOML file, or a Hardware.
 
     `values` are numbers for run and architecture symbols; without them batch size 1 and 2048 tokens, or the largest
-    power of two below that the model can run. The data type of
-    matrix products follows dtype_bytes unless `dtype` names it. `unfused` counts intermediates as written and read
-    back. `measured` is a throughput in tokens per second, `3120` or "3120tok/s".
+    power of two below that the model can run. The data type of matrix products follows dtype_bytes unless `dtype` names
+    it. `unfused` counts intermediates as written and read back. `measured` is tokens per second, `3120` or "3120tok/s".
 
     >>> found = roofline("llama-2-7b-hf", "h100-sxm", batch_size=1, seq_len=1, past_len=2048)
     >>> found.sentence
@@ -223,8 +223,8 @@ def _roofline(
     dtype: str | None,
     devices: int | None,
     unfused: bool,
-    measured: Any,
-    values: Mapping[str, Any],
+    measured: Numeric | str | None,
+    values: Mapping[str, Numeric],
 ) -> Roofline:
     if devices is not None:
         machine = machine.with_devices(devices)
@@ -317,7 +317,7 @@ def _turnings(
     )
 
 
-def throughput(measured: Any) -> Fraction:
+def throughput(measured: Numeric | str) -> Fraction:
     """Tokens per second of a number or a text such as `3120tok/s`.
 
     >>> throughput("3120 tokens/s"), throughput("3.12k tok/s")

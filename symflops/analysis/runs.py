@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from symflops import deadline
 from symflops.algebra import free_symbols, substitute
@@ -86,7 +87,7 @@ def _elementary(value: Value, name: str, first: int, last: int | None) -> list[R
     found = _between(marks(function, first, last), last, lambda n: sign_at(function, n))
     for divisor, exponent in below:
         signs = runs(divisor, name, first, last)
-        found = combined(found, signs, lambda a, b, e=exponent: a * b**e if a is not None and b else None)  # type: ignore[misc]
+        found = combined(found, signs, partial(_quotient, exponent))
     return found
 
 
@@ -100,6 +101,11 @@ def _between(places: list[int], last: int | None, sign_of: Callable[[int], int])
         elif following is not None and following > here + 1:
             found.append(Run(here + 1, following - 1, sign_of(here + 1)))
     return found
+
+
+def _quotient(exponent: int, sign: int | None, divisor: int | None) -> int | None:
+    """The sign of a quotient by a power; None where it has no value."""
+    return sign * int(divisor**exponent) if sign is not None and divisor else None
 
 
 def combined(

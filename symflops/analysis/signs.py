@@ -47,7 +47,7 @@ def signs(value: Value, name: str, first: int = 1, last: int | None = None) -> l
     """
     found = pattern(value, name, first, last)
     if found.cycle:
-        raise SymflopsError(f"the two sides change places without end, at multiples of {found.period:,}")
+        raise SymflopsError(f"the two sides cross again and again without end, with period {found.period:,}")
     return list(found.runs)
 
 
@@ -147,7 +147,7 @@ def _interleaved(classes: Sequence[Sequence[Run]], first: int, last: int | None)
             else:
                 written += len(numbers)
                 if written > MAX_RANGES:
-                    raise SymflopsError(f"the two sides change places more than {MAX_RANGES:,} times")
+                    raise SymflopsError(f"the two sides cross more than {MAX_RANGES:,} times")
                 found.extend(Run(k, k, current[(k - first) % period]) for k in numbers)
             here = end + 1
         if n is not None:

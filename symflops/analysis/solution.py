@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from symflops import numeric
+from symflops import notebook, numeric
 from symflops.algebra import free_symbols, substitute
+from symflops.analysis import display
 from symflops.analysis.curves import curves, reduced
 from symflops.analysis.feasible import HOLDS, Feasible, changes, conditions, feasible, is_positive, lowest, told
 from symflops.analysis.fractions import sides_of_fractions
@@ -19,6 +20,7 @@ from symflops.analysis.roots import Root, roots, stretches
 from symflops.analysis.signs import Pattern, pattern
 from symflops.calling import such_as
 from symflops.errors import SymflopsError
+from symflops.given import Numeric
 from symflops.grouping import grouped
 from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS
@@ -29,7 +31,6 @@ from symflops.tree import write
 if TYPE_CHECKING:
     import sympy
 
-_SHOWN = 12  # solutions that a sentence lists
 _RELATIONS = {"==": "=", "<=": r"\le", ">=": r"\ge", "<": "<", ">": ">"}
 
 
@@ -122,17 +123,28 @@ class Answer:
         if self.status == "always":
             return f"holds for every {self.symbol} {span}"
         if self.status == "never":
-            jumps = "".join(f"; the two sides change places between {a:,} and {b:,}" for a, b in self.crossings)
+            jumps = "".join(f"; the two sides cross between {a:,} and {b:,}" for a, b in self.crossings)
             return f"no solution: it holds for no {self.symbol} {span}{jumps}"
         if self.sign != "==" and all(s.side == "==" for s in self.solutions):
-            return f"{self.symbol} {_listed([_range(s) for s in self.solutions], ' or ')}"
+            return f"{self.symbol} {display.listed([display.stretch(s) for s in self.solutions], ' or ')}"
         if all(s.value is None or s.side != "==" for s in self.solutions):
-            return " or ".join(f"{self.symbol} {_side(s)}" for s in self.solutions)
+            return " or ".join(f"{self.symbol} {display.edge(s)}" for s in self.solutions)
         count = "" if len(self.solutions) == 1 else f"{len(self.solutions):,} solutions: "
-        return count + _listed([f"{self.symbol} {_point(s)}" for s in self.solutions], ", ")
+        return count + display.listed([f"{self.symbol} {display.solved_point(s)}" for s in self.solutions], ", ")
 
     def __repr__(self) -> str:
         return f"Answer({self.question!r}: {self.sentence})"
+
+    def to_pandas(self) -> notebook.DataFrame:
+        """The solutions as a pandas DataFrame, a line for each. Needs the extra `symflops[pandas]`.
+
+        >>> solve("llama-2-7b-hf", "flops(self_attn) == flops(mlp)", "seq_len").to_pandas()["formula"].tolist()
+        ['2130332/259']
+        """
+        return notebook.frame(display.answer_columns(self))
+
+    def _repr_html_(self) -> str:
+        return display.answer_html(self)
 
     def _repr_latex_(self) -> str:
         import sympy
@@ -147,34 +159,6 @@ class Answer:
         return f"$\\displaystyle {', '.join(shown) or self.status}$"
 
 
-def _listed(parts: list[str], separator: str) -> str:
-    return separator.join(parts[:_SHOWN]) + (f"{separator}{len(parts) - _SHOWN:,} more" if len(parts) > _SHOWN else "")
-
-
-def _range(solution: Solution) -> str:
-    first, last = solution.first, solution.last
-    if last is None:
-        return f">= {first:,}"
-    repeated = f" and so on every {solution.every:,}" if solution.every else ""
-    return (f"= {last:,}" if first == last else f"from {first:,} to {last:,}") + repeated
-
-
-def _point(solution: Solution) -> str:
-    if solution.first is not None:
-        return _range(solution)
-    if isinstance(solution.value, int):
-        return f"= {solution.value:,}"
-    exactly = f"= {solution.formula} " if solution.formula is not None else ""
-    return f"{exactly}= {solution.value:,.6f}"
-
-
-def _side(solution: Solution) -> str:
-    number = "" if solution.value is None or isinstance(solution.value, int) else f" = {solution.value:,.6f}"
-    formula = f"{solution.value:,.6f}" if solution.formula is None else solution.formula + number
-    where = f" where {' and '.join(solution.where)}" if solution.where else ""
-    return f"{solution.side.replace('==', '=')} {formula}{where}"
-
-
 @such_as('solve("llama-2-7b-hf", "weights + cache <= 80 GiB", "batch_size", seq_len=4096)')
 def solve(
     model: ModelLike,
@@ -184,7 +168,7 @@ def solve(
     symbolic: bool = False,
     free: Iterable[str] = (),
     rename: Mapping[str, str] | None = None,
-    **values: Any,
+    **values: Numeric,
 ) -> Answer:
     """Where an equation or inequality holds: `flops(self_attn) == flops(mlp)`, `weights + cache <= 80 GiB`.
 
@@ -250,14 +234,14 @@ def answered(named: Model, asked: Question, symbol: str, run: Mapping[str, Value
 
 
 def _in_values(
-    model: Model, symbol: str, symbolic: bool, free: Iterable[str], values: Mapping[str, Any]
+    model: Model, symbol: str, symbolic: bool, free: Iterable[str], values: Mapping[str, Numeric]
 ) -> dict[str, Value]:
     """What is put in for the other symbols."""
     kept = {symbol, *free}
     for name in (*free, *values):
         check_symbol(model, name)
         if name == symbol or (name in values and name in free):
-            raise SymflopsError(f"{name} is given a value and is also to be found or kept")
+            raise SymflopsError(f"{name} is given a value and is also what is solved for or kept free")
     run = run_values(model, {n: v for n, v in values.items() if n not in model.definitions}, kept)
     own = {n: numeric.check(n, v) for n, v in values.items() if n in model.definitions}
     model = model.with_symbols(own) if own else model

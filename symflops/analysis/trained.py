@@ -39,7 +39,7 @@ def training(
     >>> round(step.total().at(batch_size=1, seq_len=2048).matmul_flops / forward, 3)  # scores are made once more
     3.038
 
-    Raises SymflopsError for a layer of which nothing says what its backward costs, and for what is trained already.
+    Raises SymflopsError for a layer whose backward cost is not stated, and for a model that is a training step already.
     """
     for name, number in (("accumulate", accumulate), ("lora", lora)):
         if type(number) is not int:

@@ -69,16 +69,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     status: object = 0
     streams.open_closed()
     try:
+        if given[0].lower() == "help":
+            given = [*given[1:], "--help"]
         if given[0].lower() in _NAMES:
             given[0] = given[0].lower()
         elif not given[0].startswith("-"):
-            raise SymflopsError(f"no such command {given[0]!r}{nearest(given[0], _NAMES)}")
+            raise SymflopsError(f"no such command {given[0]!r}{nearest(given[0], (*_NAMES, 'help'))}")
         with streams.printing():
             status = _run(given)
     except SymflopsError as error:
         _fail(str(error))
     except _UsageError as error:
-        _fail(error.format_message().replace("Value error, ", ""))  # type: ignore[attr-defined]  # a method of click's
+        _fail(_usage(error))
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
         pass
     except KeyboardInterrupt:
@@ -97,6 +99,18 @@ def _run(given: list[str]) -> object:
             return context.command.invoke(context)
     except typer.Exit as stopped:
         return stopped.exit_code
+
+
+def _usage(error: Exception) -> str:
+    """What click says of a command line, and the option that was meant where only its case is another one."""
+    message = str(error.format_message()).replace("Value error, ", "")  # type: ignore[attr-defined]  # click's method
+    name, context = getattr(error, "option_name", ""), getattr(error, "ctx", None)
+    if name and context is not None:
+        options = {o for p in context.command.get_params(context) for o in p.opts}
+        meant = sorted(o for o in options if o.lower() == name.lower())
+        if meant:
+            return f"No such option: {name}; did you mean {meant[0]}?"
+    return message
 
 
 def _fail(message: str) -> None:

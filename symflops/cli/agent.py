@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from symflops.cli import request, streams
+from symflops.cli import request, streams, terminal
 from symflops.cli.help import Command, Group
 from symflops.cli.output_file import writable, write
 from symflops.cli.surface import command as with_shared_options
@@ -35,7 +35,11 @@ LibraryFolder = Annotated[
     str | None, typer.Option("--library", metavar="DIR", help="your library (default: $SYMFLOPS_LIBRARY)")
 ]
 AcceptUnproven = Annotated[
-    bool, typer.Option("--accept-unproven", help="take what is not shown to be wrong; it is marked for ever")
+    bool,
+    typer.Option(
+        "--accept-unproven",
+        help="accept what is not proved, unless it is shown to be wrong; it stays marked as unproven",
+    ),
 ]
 Timeout = Annotated[str, typer.Option("--timeout", metavar="SECONDS", help="how long to wait for an answer")]
 
@@ -79,9 +83,10 @@ def formula(
     found = written.formula
     if found is None:
         raise _refused(class_name, written.judgement, str(written.diagnostics))
-    print(f"{found.name}: {one_line(found.about)}")
-    print(f"{written.judgement.status}: {one_line(written.judgement.said)}")
-    print("\n".join(f"{metric} = {text}" for metric, text in found.texts.items()))
+    with terminal.answering("text"):
+        print(f"{found.name}: {one_line(found.about)}")
+        print(f"{written.judgement.status}: {one_line(written.judgement.said)}")
+        print("\n".join(f"{metric} = {text}" for metric, text in found.texts.items()))
     if generate:
         print(f"wrote {place.calculator(found.name, calculator(found, class_name))}")
 
@@ -145,5 +150,5 @@ def _refused(what: str, judgement: Judgement, diagnostics: str) -> typer.Exit:
     first = judgement.said.split("\n")
     hint = "; --accept-unproven takes it, marked" if judgement.status == "unproven" else ""
     line = f"symflops: {judgement.status}: {what}: {'; '.join(first)}{hint} (all of it: {diagnostics})"
-    print(one_line(line, 1000), file=sys.stderr)
+    streams.complain(one_line(line, 1000))
     return typer.Exit(_STATUS[judgement.status])

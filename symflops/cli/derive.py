@@ -51,7 +51,7 @@ def derive(
         Attention, typer.Option("--attention", help="one kernel, or scores and probabilities in memory")
     ] = Attention.fused,
     allow_unknown: Annotated[
-        bool, typer.Option("--allow-unknown", help="keep an operation that nothing knows as a symbol in the total")
+        bool, typer.Option("--allow-unknown", help="keep an operation of unknown cost as a symbol in the total")
     ] = False,
     training: Annotated[
         bool, typer.Option("--training", help="in training mode, with what each layer's backward costs and keeps")

@@ -47,7 +47,8 @@ def formulas(
             print(json.dumps(data, indent=2))
             return
         print(f"{formula.name}: {formula.about}\n")
-        print(aligned([(a, formula.defaults.get(a, ""), m) for a, m in formula.args.items()], (False, False, False)))
+        arguments = [(a, _with_default(meaning, formula.defaults.get(a))) for a, meaning in formula.args.items()]
+        print(aligned(arguments, (False, False)))
         print("\n" + "\n".join(f"{metric} = {text}" for metric, text in formula.texts.items()))
         if formula.state != "0":
             print(f"kept for the next call = {formula.state}")
@@ -66,6 +67,10 @@ def formulas(
         print(json.dumps(rows, indent=2))
     else:
         print(aligned([(f.name, one_line(f.about) + " (unproven)" * bool(f.unproven)) for f in listed], (False, False)))
+
+
+def _with_default(meaning: str, default: str | None) -> str:
+    return meaning if default is None else f"{meaning} (default: {default})"
 
 
 def models(

@@ -44,7 +44,7 @@ def roofline(
 ) -> None:
     """Time bounds per layer and in total, what binds, and where decoding turns compute-bound.
 
-    Without -B and -S: one sequence of 2048 tokens. Bytes are algorithmic; what devices tell each other is not counted.
+    Without -B and -S: one sequence of 2048 tokens. Bytes are algorithmic; communication between devices is not counted.
     """
     from symflops.analysis.roofline import roofline as answer
 

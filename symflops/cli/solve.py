@@ -52,7 +52,7 @@ def solve(
 def _text(answer: Answer) -> str:
     lines = [answer.sentence]
     if answer.sign == "==" and not answer.is_curve:
-        lines += [f"the sides change places between {a:,} and {b:,}" for a, b in answer.crossings if b == a + 1]
+        lines += [f"the sides cross between {a:,} and {b:,}" for a, b in answer.crossings if b == a + 1]
     if answer.values:
         lines.append(f"with {answers.assumed(answer.values)}")
     if answer.taken:

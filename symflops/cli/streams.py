@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import TextIOWrapper
+from textwrap import wrap
 from types import FrameType
 from typing import TextIO
 
@@ -44,7 +46,7 @@ def tell(text: str) -> None:
     """A line beside the answer, on stderr and below what was printed before; nothing where quiet was asked for."""
     if not _QUIET.get():
         sys.stdout.flush()
-        print(text, file=sys.stderr)
+        print(_fitted(text), file=sys.stderr)
 
 
 def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
@@ -93,9 +95,17 @@ def open_closed() -> None:
 def complain(line: str) -> None:
     """One line on stderr, whether or not somebody reads it."""
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(_fitted(line), file=sys.stderr, flush=True)
     except OSError:
         abandon(sys.stderr)
+
+
+def _fitted(line: str) -> str:
+    """On a terminal a line goes on below itself, between words: names and paths stay whole, to be copied."""
+    if not sys.stderr.isatty():
+        return line
+    columns = shutil.get_terminal_size().columns
+    return "\n".join(wrap(line, columns, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
 
 
 def abandon(stream: TextIO | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from enum import Enum
@@ -26,6 +27,8 @@ _ENDINGS = {
 }  # fmt: skip
 _TEXT = ".txt"  # the command's default
 _PICTURES = (".pdf", ".svg", ".png")
+# Endings that say something else than any answer is: a text under such a name would be taken for what it is not.
+_OTHERS = (*_PICTURES, ".html", ".htm", ".xlsx", ".xls", ".docx", ".tsv", ".toml", ".yaml", ".yml", ".ipynb")
 
 _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="no notes and no progress: the answer and errors alone")]
 
@@ -60,7 +63,8 @@ def command(function: Command) -> Command:
             if draws and file is not None and file.lower().endswith(_PICTURES) and given["output"] is None:
                 given["plot"], file = given["plot"] or file, None
             if given["output"] is None:
-                given["output"] = next(c for c in formats if c.value == _format(file, default, formats))
+                wanted = _format(file, _on_a_terminal(formats, default) if file is None else default, formats)
+                given["output"] = next(c for c in formats if c.value == wanted)
             if file is not None:
                 return _into_file(file, function, given)
             with terminal.answering(given["output"].value):
@@ -103,7 +107,9 @@ def _in_plain_words(annotation: Any, default: Any) -> Any:
     info = copy.copy(info)
     info.metavar, info.case_sensitive = "|".join(str(c.value) for c in choices), False
     if isinstance(default, Enum):
-        info.help = f"{info.help} (default: {default.value})"
+        else_ = f"text on a terminal, else {default.value}"
+        also = any(c.value == "text" for c in choices) and default.value != "text"
+        info.help = f"{info.help} (default: {else_ if also else default.value})"
     return Annotated[kind | None, info]
 
 
@@ -115,9 +121,19 @@ def _file_option(formats: list[str], default: str, draws: bool) -> Any:
     ]
 
 
+def _on_a_terminal(formats: Sequence[Enum], default: str) -> str:
+    """The format where neither an option nor a file's ending says one: on a terminal, what fits it."""
+    has_text = any(c.value == "text" for c in formats)
+    return "text" if has_text and sys.stdout.isatty() else default
+
+
 def _format(file: str | None, default: str, formats: Sequence[Enum]) -> str:
     """The format that a file's ending says; the default where it says none."""
     ending = Path(file).suffix.lower() if file else ""
+    if ending in _OTHERS:
+        names = [c.value for c in formats]
+        valid = ", ".join([_TEXT, *(e for e, name in _ENDINGS.items() if name in names and name != default)])
+        raise SymflopsError(f"-o {file!r}: nothing here is written as {ending}; the endings that say how: {valid}")
     found = _ENDINGS.get(ending, default)
     if found not in [c.value for c in formats]:
         raise SymflopsError(f"-o {file!r}: {found} is none of the formats: {', '.join(str(c.value) for c in formats)}")

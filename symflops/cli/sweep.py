@@ -15,7 +15,7 @@ from symflops.cli import request, streams
 from symflops.cli.convention import Convention
 from symflops.cli.quantities import aligned
 from symflops.cost import METRICS, Sweep
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, nearest
 from symflops.model import Model
 
 MAX_ROWS = 1_000_000
@@ -79,7 +79,7 @@ def sweep(
     names = [name for name, axis in axes.items() if name in swept and (name != "past_len" or axis != [0])]
     for name in metric or ():
         if name not in METRICS:
-            raise SymflopsError(f"unknown metric {name!r}; valid: {', '.join(METRICS)}")
+            raise SymflopsError(f"unknown metric {name!r}{nearest(name, METRICS)}")
     if plot is not None:
         _plot(named, plot, chart or Chart.components, axes, given, metric)
     elif chart is not None:
@@ -152,7 +152,7 @@ def points(text: str, option: str) -> list[int]:
         except (ValueError, IndexError):
             raise SymflopsError(f"{option}: {part[:60]!r} is not a range; expected {_POINTS}") from None
         if start < 0 or (start == 0 and step[0] == "*" and stop > 0):
-            raise SymflopsError(f"{option}: {part[:60]!r}: not nonnegative, or a factor from 0")
+            raise SymflopsError(f"{option}: {part[:60]!r}: negative, or a factor that starts at 0")
         while start <= stop:
             found.append(start)
             if len(found) > MAX_ROWS:

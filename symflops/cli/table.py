@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from symflops.cli import request
+from symflops.cli import request, terminal
 from symflops.cli.convention import Convention
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError, nearest
@@ -18,6 +18,7 @@ from symflops.units import MAX_DIGITS, SCALES
 
 
 class Format(StrEnum):
+    text = "text"
     markdown = "markdown"
     latex = "latex"
     csv = "csv"
@@ -75,13 +76,13 @@ def table(
     short: Annotated[bool | None, typer.Option("--short/--long", help="B or batch_size in formulas")] = None,
     standalone: Annotated[bool, typer.Option("--standalone", help="a LaTeX document that compiles as it is")] = False,
     environment: Annotated[
-        Environment, typer.Option("--environment", help="LaTeX: longtable goes over pages, the others float")
+        Environment, typer.Option("--environment", help="LaTeX: longtable breaks across pages, the others float")
     ] = Environment.longtable,
     width: Annotated[
         float | None,
-        typer.Option("--width", metavar="CM", min=5, max=200, help="LaTeX: cm of the text that the table goes into"),
+        typer.Option("--width", metavar="CM", min=5, max=200, help="LaTeX: width of the text in cm"),
     ] = None,
-    caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="LaTeX: in place of ours")] = "",
+    caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="LaTeX: your own caption")] = "",
     label: Annotated[str, typer.Option("--label", metavar="NAME", help="LaTeX: what \\ref names, as tab:cost")] = "",
     name_row: Annotated[
         list[str] | None,
@@ -94,15 +95,16 @@ def table(
 ) -> None:
     """What each distinct layer costs: closed forms, or numbers when -B and -S are given.
 
-    Equal layers are one row, with all their runs. Without numbers the formulas are in the architecture's symbols, and
-    the legend has the config's values; with --numeric the config's numbers are in the formulas.
+    On a terminal the table is text that fits, elsewhere Markdown, unless --format or the ending of -o says more. Equal
+    layers are one row, with all their runs. Without numbers the formulas are in the architecture's symbols, and the
+    legend has the config's values; with --numeric the config's numbers are in the formulas.
     """
     only_latex = bool(standalone or environment is not Environment.longtable or width is not None or caption or label)
     _check(output, units, digits, short, only_latex)
     if not re.fullmatch(r"[\w.:/+-]*", label, re.ASCII):
         raise SymflopsError(f"--label {label[:60]!r}: letters, digits and any of . : / + - _")
     if name_column and output in (Format.csv, Format.json):
-        raise SymflopsError(f"--format {output} has the full names; --name-column is for markdown and latex")
+        raise SymflopsError(f"--format {output} has the full names; --name-column is for the other formats")
     notes: list[str] = []
     names = request.pairs(name_row, "--name-row"), request.pairs(name_column, "--name-column")
     chosen = _columns(columns, metric, len(models))
@@ -144,12 +146,16 @@ def table(
         else:
             from symflops.export import plain
 
-            if output is Format.markdown:
+            if output is Format.text:
+                laid = plain.text(built, short=short is not False, scale=scale, digits=figures)
+                rows = terminal.aligned([laid.header, *laid.rows], laid.right)
+                text = "\n\n".join([rows, *laid.notes])
+            elif output is Format.markdown:
                 text = plain.markdown(built, short=short is not False, scale=scale, digits=figures)
             else:
                 printer = plain.jsonable if output is Format.json else plain.comma_separated
                 text = printer(built, short=bool(short))
-    if output in (Format.markdown, Format.json):
+    if output in (Format.text, Format.markdown, Format.json):
         metrics = [column for column in chosen if column in METRICS]
         said = [Convention.of(m, m.total(symbolic=keep), given, metrics, point.changed) for m, _ in resolved]
         if output is Format.json:
@@ -172,7 +178,7 @@ def _check(
     if units is not None and units not in SCALES:
         raise SymflopsError(f"--units {units[:60]!r}{nearest(units, SCALES)}; valid: {', '.join(SCALES)}")
     if output in (Format.csv, Format.json) and (units not in (None, "exact") or digits is not None):
-        raise SymflopsError(f"--format {output} has every digit; --units and --digits are for markdown and latex")
+        raise SymflopsError(f"--format {output} has every digit; --units and --digits are for the other formats")
     if output is Format.latex:
         if short is False:
             raise SymflopsError("--long is not for --format latex, whose symbols are letters with a legend")

@@ -20,7 +20,8 @@ _WIDTH: ContextVar[int | None] = ContextVar("width", default=None)
 _HANGING = 4
 _LEAST = 20  # columns of a cell that is broken into lines
 # Where a line may end: after a space, or in what has none after an operator, a bracket, or a dot or comma in no number.
-_PIECES = re.compile(r"\s+|(?:[^\s*/(,.]|[,.](?=\d))+(?:[*/(]|[,.](?!\d))*|[*/(,.]+")
+# A bracket with which a word begins stays with it.
+_PIECES = re.compile(r"\s+|(?:(?<!\S)\(+)?(?:[^\s*/(,.]|[,.](?=\d))+(?:[*/(]|[,.](?!\d))*|[*/(,.]+")
 
 
 class _Writer(TextIOBase):

@@ -76,7 +76,9 @@ def page(
     fills = {
         "maker": escape(maker),
         "title": ", ".join(titles),
-        "heading": ' <span class="and">and</span> '.join(titles),
+        "heading": ' <span class="and">and</span> '.join(
+            [*([", ".join(titles[:-1])] if titles[1:] else []), titles[-1]]
+        ),
         "style": style,
         "style hash": _digest(style),
         "script": script,

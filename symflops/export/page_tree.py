@@ -45,8 +45,8 @@ class _Node:
 
 
 def merged(models: Sequence[Sequence[Row]]) -> list[dict[str, Any]]:
-    """The lines of a table of these models' rows, each group before its parts: in the order of the first model, and
-    what only a later one has behind the line that it follows there."""
+    """The lines of a table of these models' rows, each group before its parts: in the order of the first model;
+    what only a later one has stands behind the line that it follows there, or before the one that follows it."""
     top = _Node("", [])
     for number, rows in enumerate(models):
         nodes: list[_Node] = []
@@ -55,7 +55,7 @@ def merged(models: Sequence[Sequence[Row]]) -> list[dict[str, Any]]:
             parts = (top if parent < 0 else nodes[parent]).parts
             at = next((k for k, node in enumerate(parts) if node.path == row.path), None)
             if at is None:
-                at = last.get(parent, -1) + 1
+                at = last[parent] + 1 if parent in last else _before_next(parts, rows[i + 1 :])
                 parts.insert(at, _Node(row.path, [None] * len(models)))
             last[parent] = at
             nodes.append(parts[at])
@@ -63,6 +63,12 @@ def merged(models: Sequence[Sequence[Row]]) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     _write(top, -1, lines)
     return lines
+
+
+def _before_next(parts: Sequence[_Node], rows: Sequence[Row]) -> int:
+    """The place in a group of what comes first there in a later model: before the first of its rows that is known."""
+    known = {node.path: place for place, node in enumerate(parts)}
+    return next((known[row.path] for row in rows if row.path in known), len(parts))
 
 
 def _write(group: _Node, place: int, lines: list[dict[str, Any]]) -> None:

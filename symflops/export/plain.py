@@ -1,4 +1,4 @@
-"""A table as Markdown, CSV and JSON. CSV and JSON have every digit and the full names, since programs read them."""
+"""A table as Markdown, text, CSV and JSON. The last two have every digit and the full names: programs read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -21,32 +22,60 @@ from symflops.units import exact_number, printable, scaled, unit
 # ------------------------------------------------------------------------------------------------------------- Markdown
 
 
+@dataclass(frozen=True)
+class Columns:
+    """A table as texts: its header, its rows, of which the last is the total, which columns are numbers, and the notes
+    below it."""
+
+    header: list[str]
+    rows: list[list[str]]
+    right: list[bool]
+    notes: list[str]
+
+
 def markdown(table: Table, *, short: bool = True, scale: str = "engineering", digits: int = 4) -> str:
     """A table in GitHub's Markdown, with the legend of its symbols and what is counted below it."""
+    columns = _columns(table, _code, escape, short, scale, digits)
+    first, *others = columns.rows[-1]
+    total = [f"**{first}**" if table.places else first, *others]
+    rules = ["---" if i < len(table.places) else "---:" for i in range(len(columns.header))]
+    lines = ["| " + " | ".join(row) + " |" for row in (columns.header, rules, *columns.rows[:-1], total)]
+    return "\n".join([*lines, "", "\n\n".join(columns.notes)])
+
+
+def text(table: Table, *, short: bool = True, scale: str = "engineering", digits: int = 4) -> Columns:
+    """The same without markup, for a terminal to lay out."""
+    return _columns(table, one_line, str, short, scale, digits)
+
+
+def _columns(
+    table: Table, code: Callable[[str], str], prose: Callable[[str], str], short: bool, scale: str, digits: int
+) -> Columns:
     names = short_names(table.free_symbols) if short else {name: name for name in table.free_symbols}
     header = [table.headings.get(column, column) for column in table.places]
     for i, (name, columns) in enumerate(table.groups):
-        prefix = "" if len(table.models) == 1 else f"{_code(name) if i < len(table.models) else name} "
+        prefix = "" if len(table.models) == 1 else f"{code(name) if i < len(table.models) else name} "
         shown = scale if table.point is not None else "engineering"
         header += [prefix + _heading(column, shown, table.headings) for column in columns]
-    rules = ["---"] * len(table.places) + ["---:"] * (len(header) - len(table.places))
+    formulas: set[int] = set()  # columns that have one are no numbers
 
     def cells(entries: Sequence[Entry | None]) -> list[str]:
-        return [_cell(entry, c, names, scale, digits) if entry else "" for entry, c in table.cells(entries)]
+        found = [_cell(entry, c, names, scale, digits) if entry else ("", False) for entry, c in table.cells(entries)]
+        formulas.update(i for i, (_, is_formula) in enumerate(found, len(table.places)) if is_formula)
+        return [code(cell) if is_formula else cell for cell, is_formula in found]
 
-    rows = [[*(_code(line.texts[c]) for c in table.places), *cells(line.entries)] for line in table.lines]
-    place = ["**total**", *("" for _ in table.places)][: len(table.places)]
+    rows = [[*(code(line.texts[c]) for c in table.places), *cells(line.entries)] for line in table.lines]
+    place = ["total", *("" for _ in table.places)][: len(table.places)]
     rows.append([*place, *cells(table.sums)])
-    lines = ["| " + " | ".join(row) + " |" for row in (header, rules, *rows)]
-    named = ", ".join(_code(model.name) for model in table.models)
-    notes = [f"Cost of {named}, {how(table)}. {escape(CAPTION)}"]
+    named = ", ".join(code(model.name) for model in table.models)
+    notes = [f"Cost of {named}, {how(table)}. {prose(CAPTION)}"]
     if table.difference:
-        notes.append(f"{DIFFERENCE}: {_code(table.models[1].name)} minus {_code(table.models[0].name)}.")
+        notes.append(f"{DIFFERENCE}: {code(table.models[1].name)} minus {code(table.models[0].name)}.")
     if names:
-        notes.append(
-            "; ".join(_meaning(new, name, table) for name, new in sorted(names.items(), key=lambda p: p[1])) + "."
-        )
-    return "\n".join([*lines, "", "\n\n".join(notes)])
+        meanings = (_meaning(new, name, table, code) for name, new in sorted(names.items(), key=lambda p: p[1]))
+        notes.append("; ".join(meanings) + ".")
+    right = [i >= len(table.places) and i not in formulas for i in range(len(header))]
+    return Columns(header, rows, right, notes)
 
 
 def how(table: Table) -> str:
@@ -62,9 +91,9 @@ def values(name: str, table: Table) -> list[int]:
     return found[:1] if len(set(found)) == 1 else found
 
 
-def _meaning(new: str, name: str, table: Table) -> str:
+def _meaning(new: str, name: str, table: Table, code: Callable[[str], str]) -> str:
     numbers = " or ".join(f"{value:,}" for value in values(name, table))
-    return " = ".join([_code(new), *([_code(name)] if name != new else []), *([numbers] if numbers else [])])
+    return " = ".join([code(new), *([code(name)] if name != new else []), *([numbers] if numbers else [])])
 
 
 def _heading(column: str, scale: str, headings: Mapping[str, str]) -> str:
@@ -72,15 +101,16 @@ def _heading(column: str, scale: str, headings: Mapping[str, str]) -> str:
     return headings.get(column, column.replace("_", " ")) + (f" [{noun}]" if noun else "")
 
 
-def _cell(entry: Entry, column: str, names: Mapping[str, str], scale: str, digits: int) -> str:
+def _cell(entry: Entry, column: str, names: Mapping[str, str], scale: str, digits: int) -> tuple[str, bool]:
+    """The text of a cell, and whether it is a formula."""
     if column == "share":
-        return f"{entry.share or 0:.1%}"
+        return f"{entry.share or 0:.1%}", False
     value = entry.count if column == "count" else entry.cost.value(column)
     if value is None:
-        return ""
+        return "", False
     if not isinstance(value, int) or (not entry.cost.evaluated and column != "count"):
-        return _code(write(renamed(grouped(value), names)))
-    return exact_number(value) if column == "count" else scaled(value, column, scale, digits)
+        return write(renamed(grouped(value), names)), True
+    return exact_number(value) if column == "count" else scaled(value, column, scale, digits), False
 
 
 def _code(text: str) -> str:

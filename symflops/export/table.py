@@ -241,22 +241,20 @@ def _costs(row: Row) -> tuple[Value, ...]:
 
 
 def _in_order(models: Sequence[Sequence[str]]) -> list[str]:
-    """All paths: the first model's order, and what only another one has, after what it follows there."""
-    following: dict[str, list[str]] = {}
-    known: set[str] = set()
+    """All paths: the first model's order; what only another one has stands after what it follows there, or before what
+    follows it."""
+    after, before = {"": ""}, {"": ""}  # a ring that begins and ends at ""
     for paths in models:
-        before = ""
+        last = before[next((path for path in paths if path in after), "")]
         for path in paths:
-            if path not in known:
-                known.add(path)
-                following.setdefault(before, []).insert(0, path)
-            before = path
-    ordered, stack = [], list(reversed(following.get("", [])))
-    while stack:
-        path = stack.pop()
-        ordered.append(path)
-        stack.extend(reversed(following.get(path, [])))
-    return ordered
+            if path not in after:
+                after[path], before[path], before[after[last]] = after[last], last, path
+                after[last] = path
+            last = path
+    ordered = [after[""]]
+    while ordered[-1]:
+        ordered.append(after[ordered[-1]])
+    return ordered[:-1]
 
 
 def label(paths: Sequence[str]) -> str:

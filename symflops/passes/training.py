@@ -58,7 +58,7 @@ def training(
     >>> model.total().at(batch_size=2, seq_len=3).matmul_flops, step.total().at(batch_size=2, seq_len=3).matmul_flops
     (192, 576)
 
-    Raises SymflopsError for a layer of which nothing says what its backward costs, and for what is trained already.
+    Raises SymflopsError for a layer whose backward cost is not stated, and for a model that is a training step already.
     """
     if model.plan is not None:
         raise SymflopsError("it is a step of training already", where=model.name)
@@ -95,7 +95,7 @@ class _Training:
     def model(self) -> Model:
         again = tuple(self.recompute.tree(self.own))
         if not again and self.recompute.kind != "none":
-            raise SymflopsError(f"there is nothing to recompute: no layer is known as {self.recompute.kind}")
+            raise SymflopsError(f"there is nothing to recompute: no layer is recognised as {self.recompute.kind}")
         backward = Layer(parts=tuple(self._backward(self.parts, "")))
         forward = Layer(parts=tuple(_with_tie(part) for part in self.parts))
         parts = [
@@ -115,7 +115,7 @@ class _Training:
             paths = (path for path, _ in self.recompute.units(self.own))
             notes.append(f"run once more: {', '.join(paths)}")
         if self.early and self.plan.trainable != ALL:
-            notes.append(f"all of the first one of {self.early} has a backward, as the others have")
+            notes.append(f"the whole first layer of {self.early} is counted with a backward, like the others")
         return replace(
             self.source, root=Layer(parts=tuple(parts)), name=f"{self.source.name} training", plan=self.plan,
             about=f"a step of training; {self.source.about}", derived_from="", notes=(*notes, *self.source.notes),

@@ -158,10 +158,12 @@ def model(cls: type[nn.Module]) -> Model:
     (record, *others) = [record for record in found.records if dict(record.switches) == dict(found.switches)]
     numbers = sorted({n for one in (record, *others) for n in one.numbers})
     if numbers or not isinstance(record.cost, Model):
-        why = f"its source needs numbers for {', '.join(numbers)}" if numbers else "an operation in it is in no table"
+        why = (
+            f"its source needs numbers for {', '.join(numbers)}" if numbers else "it uses an operation of unknown cost"
+        )
         raise SymflopsError(f"no closed form: {why}", where=name)
     if record.conditions:
-        raise SymflopsError(f"no one closed form: the source asks whether {', '.join(record.conditions)}", where=name)
+        raise SymflopsError(f"no single closed form: the source branches on {', '.join(record.conditions)}", where=name)
     switches = "".join(f", {switch} = {value}" for switch, value in found.switches.items())
     return replace(
         record.cost, about=f"traced by symflops from {found.call}", notes=(f"one call: {found.call}{switches}",)

@@ -50,7 +50,7 @@ class Field:
 
     @property
     def rest(self) -> str:
-        """The name of what remains after divisor and power are taken out."""
+        """The name of the free factor: what remains of the field after divisors and power."""
         return self.name if not self.divisors and self.power == 1 else f"{self.name}__rest"
 
 
@@ -59,7 +59,7 @@ class Architecture:
     """The fields that are symbols, each after those that it is written in."""
 
     fields: list[Field] = field(default_factory=list)
-    raised: dict[str, int] = field(default_factory=dict)  # hints that had to be larger, by rest
+    raised: dict[str, int] = field(default_factory=dict)  # hints that had to be larger, by free factor
 
     def field(self, name: str) -> Field | None:
         return next((f for f in self.fields if f.name == name), None)
@@ -69,7 +69,7 @@ class Architecture:
         return {f.name: f.number for f in self.fields}
 
     def factors(self, f: Field) -> Value:
-        """A field as a product of rests: hidden_size is num_attention_heads * 16 * hidden_size__rest."""
+        """A field as a product of free factors: hidden_size is num_attention_heads * 16 * hidden_size__rest."""
         if f.solved is not None:
             return substitute(f.solved, {n: self._factors_of(n) for n in free_symbols(f.solved)})
         return multiply(f.power, symbol(f.rest), *(self._factors_of(d) for d in f.divisors))
@@ -78,8 +78,8 @@ class Architecture:
         found = self.field(name)
         return symbol(name) if found is None else self.factors(found)
 
-    def rests(self) -> dict[str, Value]:
-        """What each rest stands for: `hidden_size__rest` is hidden_size/(16*num_attention_heads)."""
+    def free_factors(self) -> dict[str, Value]:
+        """The free factor of each field, by name: hidden_size = num_attention_heads * 16 * hidden_size__rest."""
         free = [f for f in self.fields if f.solved is None]
         return {f.rest: divide(symbol(f.name), multiply(f.power, *(self._symbol(d) for d in f.divisors))) for f in free}
 
@@ -88,7 +88,7 @@ class Architecture:
         return found.solved if found is not None and found.solved is not None else symbol(name)
 
     def hints(self) -> dict[str, int]:
-        """A distinct prime for each rest, larger for larger numbers, so that no two products agree by accident."""
+        """A distinct prime for each free factor, larger for larger numbers: no two products agree by accident."""
         depths = {f.rest: f.number for f in self.fields if f.is_depth}
         free = [f for f in self.fields if f.solved is None and not f.is_depth]
         free = [f for f in free if not _is_longest(f.holder, f.key)]

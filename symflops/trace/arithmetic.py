@@ -37,7 +37,7 @@ class RoundedError(SymflopsError):
 
 
 class Estimate(float):
-    """A real number that was computed from hints: good as a factor of values, but no size may come of it."""
+    """A real number that was computed from hints: it may scale values, but must not become a size."""
 
     sizes: frozenset[sympy.Symbol]  # what it was computed from
 

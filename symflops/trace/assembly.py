@@ -39,7 +39,7 @@ from symflops.trace.layer_data import (
 from symflops.trace.quantity import Quantities
 from symflops.trace.record import Execution, Operation, View, covered, every_operation, own_operations
 from symflops.trace.recorder import Recorder
-from symflops.trace.steps import BARRIER_STEPS, group_name, groups, turns
+from symflops.trace.steps import BARRIER_STEPS, group_name, groups, layer_of_each_operation
 from symflops.trace.unread import Unread
 from symflops.tree import write
 from symflops.vocabulary.metrics import OWNED
@@ -98,7 +98,7 @@ class Assembly:
 
     def own_state(self, execution: Execution) -> Data:
         """What a module itself leaves, but for what it does between its layers: that is theirs."""
-        turn = turns(execution)
+        turn = layer_of_each_operation(execution)
         return self.state(o for o in own_operations(execution) if id(o) not in turn)
 
     # ------------------------------------------------------------------------------------------------ the tree
@@ -143,7 +143,7 @@ class Assembly:
         runs = Runs()
         own: list[Operation] = []
         made: list[tuple[str, Data]] = []
-        turn = turns(execution)
+        turn = layer_of_each_operation(execution)
 
         def flush() -> None:
             for of_layer, some in groupby(own, lambda o: turn.get(id(o))):

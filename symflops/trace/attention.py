@@ -102,7 +102,7 @@ def _backward(formula: str, args: Mapping[str, Value], reads: int, needs: tuple[
     the logarithm of its sum of exponentials, in float32."""
     table = load_formula(formula).gradients(args)
     if table is None:
-        raise SymflopsError(f"nothing says what the backward of the formula {formula} costs")
+        raise SymflopsError(f"the formula {formula} does not state the cost of its backward")
     sums = multiply(4, args["batch"], args["num_heads"], args["q_len"])
     work = Work(table["flops"], table["matmul_flops"])
     return Gradient(work, frozenset({0, 1, 2, reads}), needs, (any(needs),), sums)

@@ -50,7 +50,7 @@ class Autograd:
         """
         if step.function is None:
             if step.backward is None:
-                raise SymflopsError(f"nothing says what the backward of the step {step.name!r} costs")
+                raise SymflopsError(f"the cost of the backward of {step.name!r} is not known")
             return step.backward(tuple(needs))  # type: ignore[no-any-return] # a function of the step's own
         leaves, structure = tree_flatten((step.args, step.kwargs))
         key = key_of(step.function, leaves, structure)
@@ -146,7 +146,7 @@ class _Counter(TorchDispatchMode):
         is_float = outputs[0].is_floating_point() or outputs[0].is_complex()
         found = derivative(Call(name, plain(args), plain(kwargs), shapes(inputs), shapes(outputs), is_float))
         if found is None:
-            raise SymflopsError(f"nothing knows the cost of the operation {name!r}, which a backward takes")
+            raise SymflopsError(f"no cost is known for the operation {name!r}, which a backward takes")
         self.work = sum_of(self.work, found)
 
 

@@ -1,4 +1,4 @@
-"""The values of another config for a model that was derived from one: allowed where the closed form holds for both."""
+"""Binds another config to a derived model: allowed where the closed form holds for both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from symflops.trace.facts import literal
 from symflops.trace.layer_data import full_name
 from symflops.trace.layer_lists import layer_fields
 from symflops.trace.limits import made_for
-from symflops.trace.naming import Depths, count_name
+from symflops.trace.naming import RepeatNames, count_name
 from symflops.trace.notes import dtype, of_other_config
 from symflops.trace.skeleton import Skeleton
 from symflops.vocabulary.fields import means
@@ -113,7 +113,7 @@ class _Values:
     def __init__(self, model: Model, config: Any) -> None:
         self.model = model
         self.sizes = architecture(config, set()).numbers  # named as in a derivation
-        self.depths = Depths(config)
+        self.depths = RepeatNames(config)
         depths = [n for n in self.depths.fields if n in model.symbols and means(n, "depth")]
         worded = [len(words) for words in self.depths.lists.lists.values() if isinstance(words[0], str)]
         # How many layers there are, or other lists of modules.
@@ -133,7 +133,7 @@ class _Values:
         numbers = [value for value in self.fields.get(name, ()) if type(value) is int]
         if numbers:
             if not usually and numbers[0] < 2 <= self.model.symbols[name] and name in self.in_costs:
-                raise _unfit(f"a size of {numbers[0]}, as {name} is there, is computed otherwise")
+                raise _unfit(f"{name} is {numbers[0]} there, and a size of {numbers[0]} is computed in another way")
             return numbers[0]
         if usually and (number := self._usual(name)):
             return number
@@ -160,11 +160,11 @@ class _Values:
                     if not others:
                         return sum(counts[kind] == name for kind in types)
                     missing += others
-        raise _unfit(f"the model has no layers of the type {missing[0]!r}" if missing else f"it says nothing of {name}")
+        raise _unfit(f"the model has no layers of the type {missing[0]!r}" if missing else f"it does not state {name}")
 
     def check_choices(self, skeleton: Skeleton) -> None:
-        """Raise SymflopsError for the first layer of which the config says what it said of none that was seen, and
-        where layers differ of which it says the same: they may have been one kind where the model was derived."""
+        """Raise SymflopsError for the first layer that the config describes as no layer of the derived model was, and
+        where layers differ though the config describes them alike: they may have been one kind in the derived model."""
         lists = self.depths.lists
         said: dict[int, list[list[str]]] = {}
         for one in self.model.domain.choices:
@@ -172,7 +172,7 @@ class _Values:
             totals = [len(lists.lists.get(s.removesuffix("[i]"), ())) for s in statements] + self.totals
             several = [layers for total in totals if (layers := lists.said(statements, total))]
             if not several:
-                raise _unfit(f"it says nothing like {', '.join(statements)}")
+                raise _unfit(f"it has nothing like {', '.join(statements)}")
             layers = [json.dumps(value) for value in several[0]]
             for layer in layers:
                 if layer not in seen:
@@ -186,7 +186,9 @@ class _Values:
             about = [[layers[i] for i in places] for layers in said.get(total, ())]
             told = any(len(set(zip(layers, first, strict=True))) == len(set(layers)) for layers in about)
             if len(kinds) > 1 and not told and not lists.are_leading(kinds):
-                raise _unfit(f"its {name}s differ in what no list of it says")
+                raise _unfit(
+                    f"its {name} modules are not all alike, and no per-layer list in the config says which differ"
+                )
 
     def check_facts(self) -> None:
         """Raise SymflopsError for a choice that is another one in this config: of several, one that is no list or dict

@@ -66,7 +66,7 @@ def conditions(
     numbers = shape.numbers
     for text in _limits(run):
         if not _is_true(text, numbers):
-            raise SymflopsError(f"no call of this model works: {text} is not so{_with(text, numbers)}")
+            raise SymflopsError(f"no call of this model works: it needs {text}{_with(text, numbers)}")
         found |= {} if text in free else {text: None}
     kept = [t for t in found if comparison(t).names and _is_true(t, numbers)]
     return sorted(needed(kept), key=lambda t: (len(t), t))
@@ -233,7 +233,7 @@ def _holds_for_long(run: Run, guard: Guard) -> bool:
 
 
 def _is_of_long_only(run: Run, guard: Guard) -> bool:
-    """Whether a condition would be decided otherwise at the usual length, and had to be met with a longer one."""
+    """Whether a condition holds only because a longer hint than usual was used for seq_len."""
     usual = {s: sympy.Integer(RUN_HINTS[n]) for s, n in run.sizes.names.items() if n == "seq_len"}
     shorter = guard.condition.xreplace(run.sizes.hints | usual)
     return shorter in (True, False) and bool(shorter) is not guard.outcome

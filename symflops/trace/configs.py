@@ -154,7 +154,7 @@ def _named(config: Any, name: str) -> Named:
             return Named(_own_config(config, found), found, name)
     if named:
         found = _of_same_task(config, named[0])
-        said = f"architectures names {named[0]}, which transformers does not have: {found.__name__} stands for it"
+        said = f"architectures names {named[0]}, which transformers does not have: {found.__name__} is used for it"
         return Named(_own_config(config, found), found, name, (said,))
     mapping = MODEL_FOR_CAUSAL_LM_MAPPING if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING else MODEL_MAPPING
     if type(config) not in mapping:

@@ -29,9 +29,9 @@ from symflops.trace.feeds import run_hints
 from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import check_versions
 from symflops.trace.layer_data import full_name, readable
-from symflops.trace.lengths import Record, alike, any_length, one_or_many
+from symflops.trace.lengths import Record, any_length, one_or_many, records_in_agreement
 from symflops.trace.limits import check_depth, made_for
-from symflops.trace.naming import Depths
+from symflops.trace.naming import RepeatNames
 from symflops.trace.notes import decomposed, dtype, is_pair, never_run, not_masked, quantized
 from symflops.trace.pair_inputs import takes_steps
 from symflops.trace.pairs import switched, with_steps
@@ -60,7 +60,7 @@ def derive(
     it is fed (and what else is `given` to its forward) and the `arguments`
     of its constructor, of which the integers become symbols, but for those `fixed`.
     `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised).
-    With `allow_unknown`, an operation that nothing knows stays in the total as a symbol `unknown_<operation>`;
+    With `allow_unknown`, an operation of unknown cost stays in the total as a symbol `unknown_<operation>`;
     otherwise it is an error that names it. With `training` the model is called in training mode, with dropout and
     without a cache, and each layer says what its backward costs and what it keeps for it.
 
@@ -126,7 +126,7 @@ def _derived(work: Work, settings: Settings) -> Model:
     counted = int(model.total().parameters)
     if work.skeleton is not None and counted != (there := work.skeleton.parameters()):
         counts = f"{counted:,} parameters, the model has {there:,}"
-        raise SymflopsError(f"the closed form that was found is wrong: it has {counts}; please report it")
+        raise SymflopsError(f"the derived closed form is wrong: it has {counts}; please report it")
     return model
 
 
@@ -155,7 +155,7 @@ def _with_past(work: Work, settings: Settings) -> Record:
         continued = replace(settings, continued=recurrent or grows)
         calls = {"with an empty cache": replace(settings, past="empty"), cached: continued}
         make = one_or_many if recurrent else any_length
-        fresh, later = alike(work, partial(make, work), calls, {})
+        fresh, later = records_in_agreement(work, partial(make, work), calls, {})
         return replace(later, layers=combine.switched(fresh.layers, later.layers))
     except SymflopsError as error:
         progress.tell(f"with a cache: {error}")
@@ -188,7 +188,7 @@ def _asks_for_past(result: Run) -> bool:
 
 def _model(work: Work, record: Record) -> Model:
     named = work.named
-    depths = Depths(named.config, work.other_depth)
+    depths = RepeatNames(named.config, work.other_depth)
     layers = readable(switched(with_owners(fold(without_places(record.layers), depths.repeat, depths.labels))))
     recorder = record.run.recorder
     assert recorder is not None

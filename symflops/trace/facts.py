@@ -10,7 +10,7 @@ from typing import Any
 from symflops.numeric import RUN_SYMBOLS
 from symflops.trace.architecture import Architecture, is_size, parts, stated
 from symflops.trace.layer_lists import computed_lists, layer_fields
-from symflops.trace.naming import Depths
+from symflops.trace.naming import RepeatNames
 from symflops.trace.notes import listed
 from symflops.trace.overrides import gives, overrides
 from symflops.trace.run import Run
@@ -18,7 +18,7 @@ from symflops.tree import NAME
 from symflops.vocabulary.fields import means
 
 
-def facts(run: Run, symbols: Iterable[str], depths: Depths) -> list[str]:
+def facts(run: Run, symbols: Iterable[str], depths: RepeatNames) -> list[str]:
     """The config's choices that the model's source read and that are not symbols: `hidden_act == "silu"`, and of lists
     that speak of single layers what they say of any of them."""
     known = set(symbols)
@@ -90,7 +90,7 @@ def flat_sizes(run: Run) -> list[str]:
                 nowhere.append(f"{key} = {value}")
     unread = "nothing reads these fields of the config"
     return [
-        *([f"{unread}, of which its parts say otherwise: {listed(otherwise)}"] if otherwise else []),
+        *([f"{unread}, whose values differ in the configs of its parts: {listed(otherwise)}"] if otherwise else []),
         *([f"{unread}, which {type(whole).__name__} does not know: {listed(nowhere)}"] if nowhere else []),
     ]
 

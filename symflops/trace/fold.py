@@ -17,8 +17,8 @@ Labels = Callable[[list[list[int]], int], list[str]]
 def fold(layers: Data, namer: Namer, labels: Labels, path: str = "") -> Data:
     """The layers with numbered children folded.
 
-    `namer(path, indices, total, label)` gives the repeat of a kind of layer that stands at these places of so many;
-    `labels(kinds, total)` what the config calls the kinds of layers at these places, or [].
+    `namer(path, indices, total, label)` returns the repeat expression of one group of equal layers: their indices, out
+    of `total`; `labels(kinds, total)` returns what the config calls the kinds of layers at these indices, or [].
     """
     folded: Data = {}
     for name, data in layers.items():

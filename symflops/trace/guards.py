@@ -26,8 +26,9 @@ class Guard:
 
 
 def note(sizes: Sizes, guards: list[Guard], guard: Guard) -> None:
-    """Keep a condition. One that the model's source asked and that is true of one length alone, such as the number of
-    steps of a loop, would make the record that of this length; a length below a size of the config is no such thing."""
+    """Record a condition. Where the model's source branches on one that holds at the hint's length alone, such as the
+    number of steps of a loop, the record is not valid at other lengths: SizeFixedError. A comparison of the length with
+    a size of the config is fine."""
     guards.append(guard)
     condition = guard.condition
     if guard.by_model and "seq_len" in sizes.run_symbols and isinstance(condition, Relational):

@@ -15,7 +15,7 @@ from symflops.trace.arguments import READERS
 from symflops.trace.configs import find
 from symflops.trace.fold import fold
 from symflops.trace.layer_data import Data, full_name
-from symflops.trace.naming import Depths
+from symflops.trace.naming import RepeatNames
 from symflops.trace.run import build
 
 
@@ -56,7 +56,7 @@ def inspect(config: Any) -> Node:
     built = build(named, Architecture())
     if built.error is not None:
         raise SymflopsError(f"the model's own source cannot build it: {reason(built.error)}", where=named.name)
-    depths = Depths(named.config)
+    depths = RepeatNames(named.config)
     whole = _data(built.model, set())
     whole["sub_layers"] = fold(whole.get("sub_layers", {}), lambda _, indices, *__: len(indices), depths.labels)
     return _node(named.name, whole, 1)

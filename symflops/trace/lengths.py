@@ -47,11 +47,11 @@ def one_or_many(work: Work, settings: Settings) -> Record:
     def make(call: Settings) -> Record:
         return _record(work, call, made["many tokens"].merged) if call.lengths else any_length(work, call)
 
-    many, one = alike(work, make, usual, made)
+    many, one = records_in_agreement(work, make, usual, made)
     if many.limit == 0:
         return replace(many, layers=combine.with_short(many.layers, one.layers), shortest=2)
     calls = usual | {"two tokens": replace(settings, lengths={"seq_len": 2})}
-    many, one, two = alike(work, make, calls, made)
+    many, one, two = records_in_agreement(work, make, calls, made)
     layers = combine.with_short(many.layers, one.layers, two.layers, many.limit)
     return replace(many, layers=layers, shortest=max(2, int(evaluate(many.limit, many.shape.numbers))))
 
@@ -83,12 +83,12 @@ def _either_way(work: Work, settings: Settings) -> Record:
     made = {"any length": _record(work, settings)}
     calls = {"any length": settings}
     while True:
-        (record,) = alike(work, partial(_record, work), calls, made)
+        (record,) = records_in_agreement(work, partial(_record, work), calls, made)
         free: set[str] = set()
         for text, lengths in lengths_excluded(record.run).items():
             others = {f"{text} or not: seq_len = {n}": replace(settings, lengths={"seq_len": n}) for n in lengths}
             try:
-                usual, *tried = alike(work, partial(_record, work), calls | others, made)
+                usual, *tried = records_in_agreement(work, partial(_record, work), calls | others, made)
             except SymflopsError as error:  # the model refuses such a length
                 progress.tell(error.message)
                 continue
@@ -98,7 +98,7 @@ def _either_way(work: Work, settings: Settings) -> Record:
         for text, otherwise, followed in decided_by_sizes(record.run):
             short = {"short sequences": replace(settings, hints=SHORT)}
             try:
-                usual, other = alike(work, partial(_record, work), calls | short, made)
+                usual, other = records_in_agreement(work, partial(_record, work), calls | short, made)
             except SymflopsError as error:  # as above
                 progress.tell(error.message)
                 continue
@@ -121,7 +121,7 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
                     f"the source loops over time: seq_len = {point}": replace(settings, lengths={"seq_len": point})
                     for point in points
                 }
-                records = alike(work, partial(_record, work, merge=True), calls, made)
+                records = records_in_agreement(work, partial(_record, work, merge=True), calls, made)
                 through = partial(interpolation.interpolate, tuple(points), chunk=chunk, degree=degree)
                 try:
                     layers = combine.combined([record.layers for record in records], through, join_arguments=True)
@@ -149,11 +149,11 @@ def _backward(run: Run) -> dict[str, Backward]:
         return {BACKWARD: whole, FROZEN: Backward(run.recorder, whole)}
 
 
-def alike(
+def records_in_agreement(
     work: Work, make: Callable[[Settings], Record], calls: Mapping[str, Settings], made: dict[str, Record]
 ) -> list[Record]:
-    """A record of each call, all under the same knowledge: what one teaches makes those before it anew. `made` keeps
-    them; a call's name is what is told before it is made."""
+    """Record every call. If one adds to what is known, the earlier records are stale and are made again. `made` caches
+    them; the names of the calls double as progress messages."""
     while stale := [name for name in calls if name not in made or made[name].state != work.state]:
         progress.tell(stale[0])
         made[stale[0]] = make(calls[stale[0]])

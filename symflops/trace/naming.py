@@ -23,8 +23,8 @@ def count_name(label: str) -> str:
 OtherDepth = Callable[[str, str, int], Skeleton | None]
 
 
-class Depths:
-    """How often layers stand in a list, as names. `symbols` collects what was named.
+class RepeatNames:
+    """Names the repeat count of each list of layers after a field of the config. `symbols` collects these names.
 
     `other_depth(prefix, key, number)` gives the model when a field of a part of the config is another number, if there
     is such a model: two numbers that are equal by accident are told apart by it.

@@ -1,4 +1,4 @@
-"""What a config says otherwise of single layers: transformers' `per_layer_config`, {place: {field: value}}.
+"""Per-layer overrides of a config: transformers' `per_layer_config`, {index of the layer: {field: value}}.
 
 Where all layers of one of the config's `layer_types` have the same value, it is one value of that type: the head_dim of
 full_attention layers is the symbol full_attention_head_dim.
@@ -14,7 +14,7 @@ from symflops.tree import NAME
 
 @dataclass(frozen=True)
 class Override:
-    """A field that all layers of a type have as this integer."""
+    """A field that has this integer in all layers of a type."""
 
     kind: str
     key: str
@@ -26,15 +26,15 @@ class Override:
 
 
 def overrides(part: Any) -> list[Override]:
-    """The integers that a part of a config says otherwise of a type of layers."""
+    """The integers that a part of a config overrides for all layers of a type."""
     by_kind = _by_kind(part) or {}
     found = [(kind, key, value) for kind, fields in by_kind.items() for key, value in fields.items()]
     return [Override(*one) for one in found if _is_size(*one)]
 
 
 def statement(part: Any) -> dict[str, Any]:
-    """What a part of a config says otherwise of single layers, as a fact: by their types, with the names of symbols, or
-    as it is; {} if nothing."""
+    """The overrides in a part of a config, as a fact: by the layers' types, with the names of symbols, or else as they
+    are written; {} if there are none."""
     by_kind = _by_kind(part)
     if by_kind is None:
         return {str(place): dict(fields) for place, fields in _stated(part).items()}

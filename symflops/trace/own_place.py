@@ -32,9 +32,9 @@ def _class(module: nn.Module) -> Any:
 
 @cache
 def decisions(kind: Any) -> frozenset[int] | None:
-    """The numbers with which methods of a class of modules, but its constructor, compare the layer's place; None where
-    they do anything else by it: test it, compare it with something else, or take what stands there in a list. Keys and
-    values in a cache are no such thing.
+    """The numbers with which methods of a class of modules, except its constructor, compare the layer's own index; None
+    where they use the index in another way: test it, compare it with something else, or index a list with it. Indexing
+    a cache of keys and values does not count.
 
     >>> from transformers.models.llama.modeling_llama import LlamaAttention
     >>> from transformers.models.rwkv.modeling_rwkv import RwkvBlock

@@ -50,7 +50,7 @@ def cache_of(model: Any, recorder: Recorder, past: Any) -> dict[str, Any]:
 def _layers(recorder: Recorder, past: Any, depth: int) -> DynamicCache:
     found = DynamicCache()
     found.layers = [cache.Recorded(recorder, past, past, False) for _ in range(depth)]
-    found.layer_class_to_replicate = partial(cache.Recorded, recorder, past, past, False)  # type: ignore[assignment]
+    found.layer_class_to_replicate = partial(cache.Recorded, recorder, past, past, False)  # type: ignore[assignment]  # a class there
     return found
 
 

@@ -13,7 +13,7 @@ from symflops.grouping import grouped
 from symflops.polynomial import Value, add, multiply, negate, symbol
 from symflops.trace import combine
 from symflops.trace.layer_data import Data, as_value
-from symflops.trace.lengths import Record, alike, any_length
+from symflops.trace.lengths import Record, any_length, records_in_agreement
 from symflops.trace.run import Settings
 from symflops.trace.work import Work
 from symflops.tree import write
@@ -32,7 +32,7 @@ def with_steps(work: Work, settings: Settings) -> Record:
         "the encoder and the decoder": replace(settings, past="symbol"),
         "the decoder after them": replace(settings, past="symbol", after_encoder=True),
     }
-    first, later = alike(work, partial(any_length, work), calls, {})
+    first, later = records_in_agreement(work, partial(any_length, work), calls, {})
     first.run.guards += later.run.guards
     return replace(first, layers=_together(first.layers, later.layers))
 

@@ -20,7 +20,7 @@ from symflops.vocabulary.fields import means
 
 
 def no_dropout(
-    input: Any,  # noqa: A002  (torch calls it so)
+    input: Any,  # noqa: A002 - torch's name
     p: float = 0.5,
     training: bool = True,
     inplace: bool = False,
@@ -30,7 +30,7 @@ def no_dropout(
 
 
 def real_dropout(
-    input: Any,  # noqa: A002  (torch calls it so)
+    input: Any,  # noqa: A002 - torch's name
     p: float = 0.5,
     training: bool = True,
     inplace: bool = False,

@@ -30,7 +30,7 @@ from symflops.trace.values import Values, is_zero
 
 
 class Recorder(TorchDispatchMode):
-    """Writes down every operation below it. `unknown` collects operations that nothing knows, when that is allowed."""
+    """Records every operation below it. `unknown` collects operations of unknown cost, where they are allowed."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Recorder(TorchDispatchMode):
         self.ran: set[torch.nn.Module] = set()
         self.root = Execution(model, "")
         self.stack = [self.root]
-        self.frame: Any = None  # of the function that the last operation stands in; one that is kept is no other
+        self.frame: Any = None  # of the function that issued the last operation; held, so that its id is not reused
         self.calls = 0  # of such functions
         self.weights: dict[int, torch.Tensor] = {}  # those of repeated layers are never looked at
         for tensor in [*model.parameters(), *model.buffers()]:
@@ -89,7 +89,7 @@ class Recorder(TorchDispatchMode):
         return symbol({"weight": "weight_bytes", "cache": "cache_bytes"}.get(role, "dtype_bytes"))
 
     def note(self, tensor: torch.Tensor, role: str) -> torch.Tensor:
-        """Say what a tensor holds that no recorded operation made."""
+        """State the contents of a tensor that no recorded operation wrote."""
         self.storages[storage_key(tensor)] = self.storage(tensor, role)
         return tensor
 
@@ -210,7 +210,7 @@ class Recorder(TorchDispatchMode):
             operation.gathered[reads[0].storage] = written[0].elements
 
     def places(self, mask: torch.Tensor) -> torch.Tensor:
-        """The places of the true elements of a mask, as a tensor that is no operation's."""
+        """The indices of the true elements of a mask, as a tensor that no operation wrote."""
         with self.pause():
             found, are_hits = self.known.places(mask)
             self.note(found, "temporary")
@@ -263,9 +263,7 @@ class Recorder(TorchDispatchMode):
 
     def unknown_work(self, name: str) -> Work:
         if not self.allow_unknown:
-            raise SymflopsError(
-                f"nothing knows the cost of the operation {name!r}; --allow-unknown keeps it as a symbol"
-            )
+            raise SymflopsError(f"no cost is known for the operation {name!r}; --allow-unknown keeps it as a symbol")
         label = f"unknown_{name.strip('_')}"
         if label not in self.unknown:
             self.unknown.append(label)
@@ -273,7 +271,7 @@ class Recorder(TorchDispatchMode):
 
     @contextmanager
     def pause(self) -> Iterator[bool]:
-        """Operations inside are not written down; gives whether those outside are not."""
+        """Operations inside are not recorded; yields whether recording was paused already."""
         self.paused += 1
         try:
             yield self.paused > 1

@@ -31,7 +31,7 @@ _LARGER = (1009, 20_011, 300_007, 4_000_037)
 
 @dataclass
 class Knowledge:
-    """What earlier runs have shown: fields that stay numbers, equalities and divisors to respect."""
+    """What earlier runs have shown: fields that stay numbers, equalities, divisors and larger hints."""
 
     numeric: set[str] = field(default_factory=set)
     equal: list[tuple[Value, Value]] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Knowledge:
     run_symbols: frozenset[str] = frozenset(RUN_HINTS)
 
     def architecture(self, config: Any) -> Architecture:
-        """The symbols of a config under what is known."""
+        """The symbols of a config, given what is known."""
         found = architecture(config, self.numeric, self.depths)
         for name, divisor in self.divisors.items():
             f = found.field(name)
@@ -61,7 +61,7 @@ class Knowledge:
         return found
 
     def learn(self, run: Run, shape: Architecture) -> bool:
-        """Take in what a run shows; True when the model must be traced again."""
+        """Add what a run shows; True when the model must be traced again."""
         if self._collapsed(run, shape):
             return True
         wrong = first_wrong(run, shape)
@@ -106,7 +106,7 @@ class Knowledge:
         return {run.sizes.names[s].removesuffix("__rest") for s in condition.free_symbols if s in run.sizes.names}
 
     def _raises(self, run: Run, wrong: Guard) -> bool:
-        """An inequality that the config's numbers decide the other way: a larger hint for one of the fields in it."""
+        """Where the config's numbers decide an inequality the other way, give one of its fields a larger hint."""
         for least in _LARGER:
             larger = least + 2 * len(self.raised)
             for size in sorted(wrong.condition.free_symbols, key=str):

@@ -1,4 +1,4 @@
-"""What the model's source says when it refuses the inputs of a call, which no choice of symbols changes."""
+"""Errors that the model's source raises for the inputs of a call, whatever the symbols are."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def skipped(recorder: Recorder) -> Iterator[None]:
             with recorder.pause():
                 return _again(recorder, *first[key], module, path, args, kwargs)
         if taken_from(module) is not None:
-            raise SharedLayerError("a layer that equals another one by itself is called otherwise")
+            raise SharedLayerError("two layers that are built alike are given different inputs")
         before = len(recorder.stack[-1].parts)
         result = execute(call, module, args, kwargs)
         execution = recorder.stack[-1].parts[before]

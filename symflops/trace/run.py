@@ -114,7 +114,7 @@ def build(
     sizes = Sizes()
     original = named.config
     run_hints = feeds.run_hints(named.inputs, vars(original))
-    values: dict[str, Value] = architecture.rests() | {name: symbol(name) for name in run_hints}
+    values: dict[str, Value] = architecture.free_factors() | {name: symbol(name) for name in run_hints}
     depths = {f.rest for f in architecture.fields if f.is_depth}
     symbols = {name: sizes.symbol(name, hint, name in depths) for name, hint in architecture.hints().items()}
     config, twins = _copied(original)
@@ -226,7 +226,7 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
         own = {place: v for place, v in carried.attributes(model).items() if v is not before.get(place)}
     if settings.after_encoder:
         asked = len(result.guards)
-        with pair_inputs.result_kept(model) as results, _silent(recorder), recorder, recorder.watching():  # noqa: SIM117
+        with pair_inputs.result_kept(model) as results, _silent(recorder), recorder, recorder.watching():  # noqa: SIM117 - too long for one
             with repeats.skipped(recorder):
                 model(**inputs)
         del result.guards[asked:]

@@ -18,10 +18,10 @@ Listed = tuple[str, int]  # a layer: the path of its list, and its place there
 _NUMBERED = re.compile(r"(?:^|\.)(\d+)(?=\.|$)")
 
 
-def turns(execution: Execution) -> dict[int, int]:
-    """Whose turn it was, by the identity of an operation: where a composite module itself does something between the
-    calls of layer i and of layer i + 1, or of layers i of two lists, that is a part of layer i as far as repeats go;
-    and so is as much after the last one. Empty where it does nothing between layers."""
+def layer_of_each_operation(execution: Execution) -> dict[int, int]:
+    """Map the id of an operation of a composite module to the index of the layer that it belongs to: what is computed
+    between the calls of layer i and of layer i + 1, or of layers i of two lists, is a part of layer i, so that it is
+    folded with it; and so is the same after the last layer. Empty where nothing is computed between layers."""
     runs: list[tuple[Listed | None, list[Operation], Listed | None]] = []  # layer before, operations, layer after
     before: Listed | None = None
     seen = 0

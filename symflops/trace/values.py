@@ -100,7 +100,7 @@ class Values:
         return self._largest_of(args[1 if name == "copy_" else 0]) if name in _COPIES else None
 
     def _largest_of(self, tensor: Any) -> Any:
-        """Of a tensor that has all elements of some positions, perhaps more than once."""
+        """The largest element of a tensor that contains every position, perhaps repeatedly."""
         if not isinstance(tensor, torch.Tensor):
             return None
         storage = self.storages.get(storage_key(tensor))

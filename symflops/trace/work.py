@@ -26,7 +26,7 @@ MAX_RUNS = 16
 
 @dataclass
 class Work:
-    """What the runs of one derivation share."""
+    """The state that all runs of one derivation share."""
 
     named: Named
     known: Knowledge = field(default_factory=Knowledge)
@@ -61,11 +61,11 @@ class Work:
 
     @property
     def state(self) -> tuple[object, ...]:
-        """All that decides how the model is built: records that were made in two states do not go together."""
+        """Everything that decides how the model is built: records from different states cannot be combined."""
         return copy.deepcopy(self.known), self.dtype, self.equal
 
     def run(self, settings: Settings) -> tuple[Run, Architecture]:
-        """A run that took the path that the config takes, with as many symbols as it could be made with.
+        """A run on the path that the config's own numbers take, with as many symbols as possible.
 
         Raises SymflopsError when no such run gets to its end.
         """
@@ -95,7 +95,7 @@ class Work:
         return self.built[1:]
 
     def _refined(self, settings: Settings) -> tuple[Run, Architecture]:
-        """Runs until one took the path that the config takes; the last one, with its error if it failed."""
+        """Run until a run takes the path of the config's numbers; returns the last run, with its error if it failed."""
         for _ in range(MAX_RUNS):
             deadline.check()
             shape, built = self.build()

@@ -11,6 +11,7 @@ from symflops import deadline
 from symflops.algebra import free_symbols
 from symflops.budget import TooLargeError
 from symflops.errors import NoValueError, SymflopsError, expect
+from symflops.given import Formulaic
 from symflops.polynomial import add, negate
 from symflops.verification.decision import Decision, decide
 from symflops.verification.diagnosis import diagnose
@@ -18,7 +19,7 @@ from symflops.verification.exact import Enclosure, number_at
 from symflops.verification.leading import leading
 from symflops.verification.matching import Asked, Matched, match
 from symflops.verification.ratios import ratios
-from symflops.verification.subject import Subject, subject
+from symflops.verification.subject import Comparable, Subject, subject
 from symflops.verification.verdict import Finding, Verdict
 
 LENGTHS = (128, 1024, 8192, 65536)
@@ -29,12 +30,12 @@ _DIAGNOSIS = 0.1  # of the budget, that is kept for saying what is wrong where n
 
 @deadline.collection_paused()  # one pass over all of torch may take longer than the budget
 def verify(
-    candidate: Any,
-    reference: Any,
+    candidate: Comparable,
+    reference: Comparable,
     metric: str = "flops",
     *,
     rename: Mapping[str, str] | None = None,
-    set: Mapping[str, Any] | None = None,  # noqa: A002 - named as on the command line
+    set: Mapping[str, Formulaic] | None = None,  # noqa: A002 - named as on the command line
     assume: Iterable[str] = (),
     numbers: bool = False,
     tolerance: str = "exact",

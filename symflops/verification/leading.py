@@ -251,7 +251,9 @@ def _dropped(a: Value, b: Value) -> tuple[str, ...]:
         side = "only in the candidate: " if not other else ""
         texts.append(side + text_of(value_of({m: mine if not other else other if not mine else other - mine})))
     cuts = {str(c) for c in _innermost_roundings(a)} ^ {str(c) for c in _innermost_roundings(b)}
-    return (*texts, *(f"rounding: {cut}" for cut in sorted(cuts))) or ("what vanishes beside the reference",)
+    return (*texts, *(f"rounding: {cut}" for cut in sorted(cuts))) or (
+        "terms of lower order than all of the reference",
+    )
 
 
 def _without_roundings(value: Value) -> Value:

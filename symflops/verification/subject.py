@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from symflops import algebra, deadline
 from symflops.cost import METRICS, Cost, to_value
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, nearest
 from symflops.formula import Formula
+from symflops.given import Formulaic
 from symflops.layer import Layer, Part
 from symflops.model import Model, Place
 from symflops.polynomial import Value, add, flat, is_nonnegative, multiply, symbol, terms_of, value_of
@@ -19,6 +20,7 @@ from symflops.tree import Tree, read, write
 
 # What `verify` compares: the metrics, and what a model stores.
 COMPARED = (*METRICS, "weights", "cache")
+Comparable: TypeAlias = "Formulaic | Formula | Cost | Model"  # what may be a side of a comparison
 MOST_TERMS = 200  # of a text that a difference is searched in
 MOST_LAYERS = 2000  # of a reference that a difference is searched in
 
@@ -74,13 +76,13 @@ class Subject:
         return [(place, multiply(value, self.times)) for place, value in _costs(self.model, metric)]
 
 
-def subject(thing: Any, metric: str) -> Subject:
+def subject(thing: Comparable, metric: str) -> Subject:
     """One side of a comparison from whatever `symflops.verify` takes.
 
     Raises SymflopsError for a text that is no formula and for a thing that has no cost.
     """
     if metric not in COMPARED:
-        raise SymflopsError(f"unknown metric {metric!r}; valid: {', '.join(COMPARED)}")
+        raise SymflopsError(f"unknown metric {metric!r}{nearest(metric, COMPARED)}")
     if isinstance(thing, Model):
         cost = thing.total(symbolic=True)
         if metric == "cache":

@@ -93,7 +93,7 @@ class Verdict:
         if self.renamed:
             lines.append("names taken: " + in_words(self.renamed))
         if self.unknown:
-            lines.append("names that nobody else has: " + ", ".join(self.unknown))
+            lines.append("names that the other side does not have: " + ", ".join(self.unknown))
         if self.assumed:
             lines.append("where: " + ", ".join(self.assumed))
         if self.dropped:
@@ -139,7 +139,7 @@ class Verdict:
         rows += [("", convention) for convention in self.conventions]
         rows += [
             ("names taken", in_words(self.renamed or {})),
-            ("names that nobody else has", ", ".join(self.unknown)),
+            ("names that the other side does not have", ", ".join(self.unknown)),
             ("where", ", ".join(self.assumed)),
             ("dropped", ", ".join(self.dropped)),
         ]

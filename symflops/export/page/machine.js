@@ -87,7 +87,7 @@ function boundTexts(model, result, found, on) {
   const intensity = intensityOf(result.totals.map(Number));
   const room = bytes(on.memory);
   const fit = { true: `fit into ${room}`, false: `do not fit into ${room}`, undefined: `not known to fit into ${room}` };
-  const part = found.needed === undefined ? "" : ` (${general((toNumber(found.needed) / toNumber(on.memory)) * 100, 3)} %)`;
+  const part = found.needed === undefined ? "" : ` (${general((toNumber(found.needed) / toNumber(on.memory)) * 100, 3)}\u00a0%)`;
   const stated = (seconds) => (seconds === undefined ? "peak not stated" : time(seconds));
   return {
     speed: found.speed === undefined ? "—" : `${separated(toNumber(found.speed), 6)} ${model.unit}/s`,

@@ -53,8 +53,8 @@ function time(seconds) {
 // An exact number that may be a fraction, as in a repeat that is not whole.
 const text = (x) => (typeof x === "bigint" ? grouped(x) : String(toNumber(x)));
 
-// The same with commas: 12,788.3.
-const separated = (x, places) => general(x, places).replace(/^\d+(?=\.|$)/, grouped);
+// So many significant digits, and all of those before the point: 12,788.3, 2,945,468.
+const separated = (x, places) => (x < 10 ** places - 0.5 ? general(x, places) : BigInt(Math.round(x)).toString()).replace(/^\d+(?=\.|$)/, grouped);
 
 // Four significant digits.
 const precise = (x) => (x < 1e6 ? String(Number(x.toPrecision(4))) : x.toExponential(3));
