@@ -14,10 +14,11 @@ from symflops.numeric import evaluate, plain, whole
 from symflops.polynomial import Number, Value
 from symflops.rows import number_or_formula
 from symflops.tree import Tree, write
-from symflops.units import engineering, seconds
+from symflops.units import engineering, scaled, seconds
 
 if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, Pair
+    from symflops.analysis.fit import Fit
     from symflops.analysis.memory import Memory
     from symflops.analysis.ratio import Ratio
     from symflops.analysis.regimes import Regimes
@@ -274,6 +275,22 @@ def answer_columns(found: Answer) -> dict[str, Column]:
 
 
 # --------------------------------------------------------------------------------------------------------------- memory
+
+
+def fit_html(found: Fit) -> str:
+    """The bytes of each kind, what is left, and how far batch and context may grow."""
+    columns = fit_columns(found)
+    sizes = [(kind, scaled(size, "read_bytes")) for kind, size in zip(*columns.values(), strict=True)]
+    facts: list[tuple[Cell, ...]] = [*sizes, *((f"it fits by {n}", a.sentence) for n, a in found.answers.items())]
+    facts.append(("smallest machine", found.smallest or "none of the catalogue"))
+    below = "".join(map(notebook.paragraph, found.notes))
+    return notebook.heading(found.sentence) + notebook.facts(facts) + below
+
+
+def fit_columns(found: Fit) -> dict[str, Column]:
+    """A line for each kind, in bytes; what is left is negative where it does not fit."""
+    sizes = {**found.kinds, "reserve": found.reserved, "used": found.used, "left": found.left}
+    return {"kind": list(sizes), "bytes": list(sizes.values())}
 
 
 def memory_html(found: Memory) -> str:

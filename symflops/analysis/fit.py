@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-from symflops import units
+from symflops import notebook, units
 from symflops.algebra import free_symbols, substitute
+from symflops.analysis import display
 from symflops.analysis.memory import memory
 from symflops.analysis.parts import run_values
 from symflops.analysis.question import Quantity, Question
 from symflops.analysis.solution import Answer, answered
 from symflops.calling import such_as
 from symflops.errors import SymflopsError
+from symflops.given import Numeric
 from symflops.grouping import grouped
 from symflops.hardware import Hardware, hardware_names, load_hardware
 from symflops.model import Model
@@ -81,6 +82,19 @@ class Fit:
         what = f"fits, with {size} left" if self.fits else f"does not fit: {size} too much"
         return f"{self.model} on {self.devices} × {self.hardware.name}: {what}"
 
+    def to_pandas(self) -> notebook.DataFrame:
+        """One line per kind as a pandas DataFrame: its bytes, with what is in reserve, used and left. Needs the extra
+        `symflops[pandas]`.
+
+        >>> frame = fit("gpt2", "h100-sxm", batch_size=1, seq_len=8).to_pandas()
+        >>> int(frame.set_index("kind")["bytes"]["state"])
+        294912
+        """
+        return notebook.frame(display.fit_columns(self))
+
+    def _repr_html_(self) -> str:
+        return display.fit_html(self)
+
     def __repr__(self) -> str:
         shown = [f"{kind} = {units.scaled(size, 'read_bytes')}" for kind, size in self.kinds.items() if size]
         return "\n".join([self.sentence, *shown, *(a.sentence for a in self.answers.values()), *self.notes])
@@ -88,7 +102,12 @@ class Fit:
 
 @such_as('fit("llama-3.1-8b", "h100-sxm", batch_size=32, seq_len=8192)')
 def fit(
-    model: ModelLike, hardware: Hardware | str | Path, *, devices: int | None = None, reserve: int = 0, **values: Any
+    model: ModelLike,
+    hardware: Hardware | str | Path,
+    *,
+    devices: int | None = None,
+    reserve: int = 0,
+    **values: Numeric,
 ) -> Fit:
     """Whether a model fits on a machine, what is left, and the largest batch and longest context with which it does.
 
@@ -121,7 +140,7 @@ def fit(
         raise error.within(named.name) from None
 
 
-def _fit(named: Model, machine: Hardware, reserved: int, given: Mapping[str, Any]) -> Fit:
+def _fit(named: Model, machine: Hardware, reserved: int, given: Mapping[str, Numeric]) -> Fit:
     total = named.total()
     total.at(**given)  # refuses names and values as any answer does
     run = run_values(named, given)
