@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import MambaConfig
+from transformers import LlamaConfig, MambaConfig
 from transformers.models.llama import modeling_llama
 
 import symflops
+from symflops.deadline import OutOfTimeError
+from symflops.errors import SymflopsError
 from symflops.polynomial import symbol
 from symflops.trace.configs import find
 from symflops.trace.fixed import SizeFixedError
@@ -85,6 +87,47 @@ class Added(nn.Module):
         return x + torch.zeros(self.width) + torch.ones(self.width)
 
 
+class Steps(nn.Module):
+    """Steps through a sequence, and does more with one that is longer than its limit."""
+
+    def __init__(self, width: int, limit: int) -> None:
+        super().__init__()
+        self.limit, self.layer = limit, nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = 2 * x if x.size(1) > self.limit else x
+        return torch.stack([self.layer(x[:, i]) for i in range(x.size(1))], dim=1)
+
+
+def test_a_length_that_decides_beside_a_loop_over_it_is_assumed() -> None:
+    model = symflops.derive(Steps, inputs=["x: float[batch_size, seq_len, width]"], width=24, limit=300)
+    assert model.total().at(batch_size=2, seq_len=300).flops == 2 * 2 * 300 * 24 * 24
+    with pytest.raises(SymflopsError, match="limit >= seq_len"):
+        model.total().at(batch_size=2, seq_len=301)
+
+
+class Joined(nn.Module):
+    """Adds its input to what every layer but the first is given."""
+
+    def __init__(self, width: int, num_hidden_layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(num_hidden_layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.layers[0](x)
+        for layer in self.layers[1:]:
+            h = layer(h + x)
+        return h
+
+
+def test_what_is_done_between_layers_is_done_once_less_than_there_are() -> None:
+    inputs = ["x: float[batch_size, seq_len, width]"]
+    model = symflops.derive(Joined, inputs=inputs, width=24, num_hidden_layers=3)
+    for depth in (3, 5):
+        cost = model.with_symbols({"num_hidden_layers": depth}).total().at(batch_size=2, seq_len=5)
+        assert cost.flops == depth * 2 * 2 * 5 * 24 * 24 + (depth - 1) * 2 * 5 * 24
+
+
 def test_a_loop_over_a_size_is_not_run_as_often_as_its_hint_says() -> None:
     STEPS.clear()
     model = symflops.derive(Repeated, inputs=["x: float[batch_size, seq_len, width]"], width=24, steps=3)
@@ -135,3 +178,13 @@ def test_how_often_a_loop_runs_is_no_limit_of_the_length() -> None:
     with pytest.raises(SizeFixedError) as fixed:
         Work(find(config)).run(Settings(past="empty"))
     assert length_limit(fixed.value.run) == symbol("conv_kernel")
+
+
+def test_a_derivation_after_other_tokens_that_takes_too_long_leaves_that_of_a_first_call(monkeypatch) -> None:
+    def too_long(*_: object) -> None:
+        raise OutOfTimeError
+
+    monkeypatch.setattr("symflops.trace.derive._cached", too_long)
+    model = symflops.derive(LlamaConfig(num_hidden_layers=2))
+    assert "past_len == 0" in model.assumes
+    assert model.notes[0].startswith("these are the costs of a first call; after other tokens: not derived in the time")

@@ -40,6 +40,8 @@ from symflops.trace.run import Run, Settings, is_encoder
 from symflops.trace.usual_inputs import usual_inputs
 from symflops.trace.work import Work
 
+CACHED = 0.75  # of the time that there is, for a derivation with a cache; the rest is for one without
+
 
 def derive(
     what: Any,
@@ -141,27 +143,15 @@ def _with_past(work: Work, settings: Settings) -> Record:
         record = any_length(work, settings)
         record = one_or_many(work, settings) if decides_by_one(record.run) else record
         return replace(record, without_past=True)
-    recurrent = by_one = keeps_states(work.named.model_class, work.named.config)
-    more, memory, why = keeps_more(work.named.model_class, work.named.config), False, ""
     try:
-        if not (recurrent or more):
-            record = any_length(work, settings)
-            recurrent = _leaves_states(work, record, settings)
-            memory = not recurrent and record.run.states != 0
-            by_one = recurrent or decides_by_one(record.run)
-            if by_one and not (recurrent or memory):
-                record = one_or_many(work, settings)
-            if not (recurrent or memory) and not _asks_for_past(record.run):
-                return record if record.run.caches else replace(record, without_past=True)
-        cached = "with the states of an earlier call" if recurrent else "with cached tokens"
-        continued = replace(settings, continued=recurrent or more or memory, grows=memory)
-        calls = {"with an empty cache": replace(settings, past="empty"), cached: continued}
-        make = one_or_many if by_one else any_length
-        fresh, later = alike(work, partial(make, work), calls, {})
-        return replace(later, layers=combine.switched(fresh.layers, later.layers))
+        with deadline.limit(CACHED * deadline.left()):
+            return _cached(work, settings)
     except SymflopsError as error:
         why = error.message
-        progress.tell(f"with a cache: {why}")
+    except deadline.OutOfTimeError:
+        deadline.check()  # there is some left of the whole
+        why = "not derived in the time for that; a longer --timeout may do"
+    progress.tell(f"with a cache: {why}")
     try:
         record = any_length(work, replace(settings, past="none"))
         if decides_by_one(record.run):
@@ -174,6 +164,26 @@ def _with_past(work: Work, settings: Settings) -> Record:
     progress.tell(f"with {streams} rows of ids for each sequence")
     work.known.numeric.add("num_codebooks")  # as many rows of ids are made
     return _with_past(work, replace(settings, streams=streams))
+
+
+def _cached(work: Work, settings: Settings) -> Record:
+    """The same of a model that takes a cache, or states of its own; it may raise whatever its source does not take."""
+    recurrent = by_one = keeps_states(work.named.model_class, work.named.config)
+    more, memory = keeps_more(work.named.model_class, work.named.config), False
+    if not (recurrent or more):
+        record = any_length(work, settings)
+        recurrent = _leaves_states(work, record, settings)
+        memory = not recurrent and record.run.states != 0
+        by_one = recurrent or decides_by_one(record.run)
+        if by_one and not (recurrent or memory):
+            record = one_or_many(work, settings)
+        if not (recurrent or memory) and not _asks_for_past(record.run):
+            return record if record.run.caches else replace(record, without_past=True)
+    cached = "with the states of an earlier call" if recurrent else "with cached tokens"
+    continued = replace(settings, continued=recurrent or more or memory, grows=memory)
+    calls = {"with an empty cache": replace(settings, past="empty"), cached: continued}
+    fresh, later = alike(work, partial(one_or_many if by_one else any_length, work), calls, {})
+    return replace(later, layers=combine.switched(fresh.layers, later.layers))
 
 
 def _leaves_states(work: Work, record: Record, settings: Settings) -> bool:
@@ -207,7 +217,7 @@ def _model(work: Work, record: Record) -> Model:
     values = {**numbers, **depths.symbols, **dict.fromkeys((*own, *unknown))}
     trial = load({"name": named.name, "symbols": values, "layers": layers})
     used = trial.total(symbolic=True).free_symbols | _in_repeats(trial) | _in_states(trial)
-    assumes = conditions(record.run, record.shape, used, record.shortest, record.free)
+    assumes = [*conditions(record.run, record.shape, used, record.shortest, record.free), *record.asked]
     mentioned = {n for n in numbers if any(n in _words(a) for a in assumes)}
     symbols = {n: v for n, v in (numbers | depths.symbols).items() if n in used | mentioned | depths.symbols.keys()}
     kept = numbers_kept(record.run, record.shape, symbols)

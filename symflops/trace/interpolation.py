@@ -25,7 +25,7 @@ class NoPolynomialError(SymflopsError):
         self.left = left
 
 
-def lengths(chunk: int, degree: int) -> list[int]:
+def lengths(chunk: int, degree: int, first: int = 12) -> list[int]:
     """Lengths at which to record: as many as the monomials of that degree, and some that check.
 
     With a chunk, a cost may be anything in what is left of the last one, so there are more remainders than a polynomial
@@ -33,7 +33,7 @@ def lengths(chunk: int, degree: int) -> list[int]:
     then is a chunk or nothing, and one token more whether that costs what the others do.
     """
     if not chunk:
-        return list(range(12, 12 + degree + 3))
+        return list(range(first, first + degree + 3))
     usual = (chunk - 5, chunk - chunk // 2 - 1, chunk - 1, 2, *range(3, chunk), 1)  # what is 1 may run otherwise
     left = list(dict.fromkeys(r for r in usual if 0 < r < chunk))
     left = [r for r in left if r > 1 or len(left) < degree + 2][: degree + 2]

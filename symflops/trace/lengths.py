@@ -15,7 +15,7 @@ from symflops.trace import combine, interpolation
 from symflops.trace.architecture import Architecture
 from symflops.trace.assembly import Assembly
 from symflops.trace.backward import Backward
-from symflops.trace.conditions import SHORT, conditions, decided_by_sizes, lengths_excluded
+from symflops.trace.conditions import SHORT, compared_with, conditions, decided_by_sizes, lengths_excluded
 from symflops.trace.fixed import SizeFixedError
 from symflops.trace.layer_data import Data
 from symflops.trace.refine import length_limit
@@ -33,6 +33,7 @@ class Record:
     state: tuple[object, ...]  # what was known when it was made
     notes: tuple[str, ...] = ()  # what the file says about how it was derived
     without_past: bool = False
+    asked: tuple[str, ...] = ()  # what the source asked of every length that was recorded
     why: str = ""  # what stopped a derivation with a cache, where the model takes one
     merged: bool = False  # the steps of a loop are one layer
     limit: Value = 0  # the length below which the source does something else, if it is more than 2
@@ -112,12 +113,12 @@ def _either_way(work: Work, settings: Settings) -> Record:
 
 def _interpolated(work: Work, settings: Settings, chunks: list[int], along: str = "seq_len") -> Record:
     """Records at several lengths, as few as the simplest closed form through them needs, and two more to check."""
-    over = {"seq_len": "time", "batch_size": "the sequences"}[along]
+    over, first = {"seq_len": ("time", 12), "batch_size": ("the sequences", 2)}[along]  # 12 fill any convolution
     make = partial(_record, merge=True) if along == "seq_len" else partial(_of_this_batch, merge=True)
     made: dict[str, Record] = {}
     for chunk in chunks or [0]:
         for degree in (1, 2, 3):
-            points, tried = interpolation.lengths(chunk, degree), set[int]()
+            points, tried = interpolation.lengths(chunk, degree, first), set[int]()
             while True:
                 calls = {
                     f"the source loops over {over}: {along} = {point}": replace(
@@ -136,8 +137,10 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int], along: str 
                     points += interpolation.more_lengths(chunk, degree, error.left)
                     points = list(dict.fromkeys(points))
                     continue
+                said = [compared_with(record.run, n) for record, n in zip(records, points, strict=True)]
+                asked = tuple(sorted(set.intersection(*said))) if along == "seq_len" else ()
                 note = f"in {along} the closed form goes through records at {', '.join(map(str, points))}"
-                return replace(records[-1], layers=layers, notes=(note,))
+                return replace(records[-1], layers=layers, notes=(note,), asked=asked)
     raise SymflopsError(f"the source loops over {over}, and its cost is not a polynomial of {along}")
 
 
