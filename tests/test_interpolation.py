@@ -44,6 +44,12 @@ def test_blocks_are_found_at_their_degree_and_nothing_wrong_at_another(
         assert found[0] == degree
 
 
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_each_length_is_recorded_once(degree: int) -> None:
+    for chunk in (0, *range(2, 130)):
+        assert len(set(lengths(chunk, degree))) == len(lengths(chunk, degree))
+
+
 @pytest.mark.parametrize("chunk", [8, 12, 64])
 @pytest.mark.parametrize("degree", [1, 2, 3])
 def test_a_cost_that_is_no_polynomial_of_what_is_left_is_refused(chunk: int, degree: int) -> None:

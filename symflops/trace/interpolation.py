@@ -39,7 +39,8 @@ def lengths(chunk: int, degree: int, first: int = 12) -> list[int]:
     left = [r for r in left if r > 1 or len(left) < degree + 2][: degree + 2]
     points = [(q, r) for i, r in enumerate(left[: degree + 1]) for q in range(2, 3 + degree - i)]
     found = [chunk * q + r for q, r in [*points, (2, left[-1]), (3 + degree, left[0]), (3, 0)]]
-    return found if 1 in left or chunk == 1 else [*found, 2 * chunk + 1]
+    found += [] if 1 in left or chunk == 1 else [2 * chunk + 1]
+    return list(dict.fromkeys(found))
 
 
 def more_lengths(chunk: int, degree: int, left: int) -> list[int]:
