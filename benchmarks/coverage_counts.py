@@ -10,7 +10,7 @@ from typing import Any
 import independent_count
 import masked_pairs
 import operation_count
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 
 Row = dict[str, Any]
 
@@ -65,17 +65,32 @@ def runs(config: PreTrainedConfig) -> list[Row]:
         model = independent_count.build(config, fake=False)
     except Exception as error:  # as above
         return [{"error": _text(error)} for _ in RUNS]
-    for batch, length, past in RUNS:
+    for call in RUNS:
         try:
-            found.append(operation_count.counted(model, batch, length, past)._asdict())
+            found.append(operation_count.counted(model, *call)._asdict())
         except Exception as error:  # whatever the type raises at this length
-            found.append({"error": _text(error)})
+            found.append(_without_cache(model, call) or {"error": _text(error)})
     return found
+
+
+def _without_cache(model: PreTrainedModel, call: tuple[int, int, int]) -> Row | None:
+    """A first call of a type whose own cache fails, which keeps nothing for a next one; None where that fails too."""
+    if call[2]:
+        return None
+    try:
+        return operation_count.counted(model, *call, keeps=False)._asdict()
+    except Exception:  # the error of the call with a cache is the one that is told
+        return None
 
 
 def keeps_something(counts: Row) -> bool:
     """Whether a first call leaves something for a second one, as far as is known."""
     return any(run.get("state") for run in counts["runs"]) or all("error" in run for run in counts["runs"])
+
+
+def continues(counts: Row) -> bool:
+    """Whether some call after others can be counted: the source of some types fails in each of them."""
+    return any("error" not in run for call, run in zip(RUNS, counts["runs"], strict=True) if call[2])
 
 
 def takes_cache(counts: Row) -> bool:

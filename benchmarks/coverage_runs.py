@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from coverage_checks import exact
-from coverage_counts import FIRST, RUNS, SECOND, WHOLE, Row, keeps_something
+from coverage_counts import FIRST, RUNS, SECOND, WHOLE, Row, continues, keeps_something
 
 from symflops import storage
 from symflops.algebra import substitute
@@ -46,7 +46,7 @@ def state(model: Model, counts: Row) -> tuple[str, str]:
     try:
         kept = substitute(storage.cache(model), model.symbols)
     except SymflopsError as error:
-        if keeps_something(counts) or storage.keeps_something(model):
+        if (keeps_something(counts) or storage.keeps_something(model)) and continues(counts):
             return "refused", error.message
         return "-", ""
     wrong = []
@@ -62,7 +62,7 @@ def state(model: Model, counts: Row) -> tuple[str, str]:
 def split(model: Model, counts: Row) -> tuple[str, str]:
     """Whether a prompt fed in two calls costs with causal = 1 what it costs in one; `as counted` where it does not, by
     as much as the counts of such calls differ."""
-    if not keeps_something(counts):
+    if not keeps_something(counts) or not (continues(counts) or model.domain.allows(past_len=1)):
         return "-", ""
     differences = []
     for batch, first, second in SPLITS:
@@ -108,20 +108,24 @@ def _runs(counts: Row) -> Iterator[tuple[str, dict[str, int], Row]]:
 def _cell(model: Model, counts: Row, names: Mapping[str, str], causal: int) -> tuple[str, str]:
     """Whether each metric is the count of the name before it: `refused` where no number is wrong and some is none."""
     found = [_compared(model, counts, name, metric, causal) for name, metric in names.items()]
-    wrong, refused = next((f for f in found if f[0]), found[0])
+    wrong, refused, impossible = next((f for f in found if f[0]), found[0])
     if wrong:
         return "no", _first_of(wrong, counts)
-    return ("refused", _first_of(refused, counts)) if refused else ("yes", "")
+    return ("refused", _first_of(refused, counts)) if refused else ("yes", _first_of(impossible, counts))
 
 
-def _compared(model: Model, counts: Row, name: str, metric: str, causal: int) -> tuple[list[str], list[str]]:
-    """At which calls a metric is not the count of this name, and which are ruled out."""
-    wrong, refused = [], []
+def _compared(model: Model, counts: Row, name: str, metric: str, causal: int) -> tuple[list[str], list[str], list[str]]:
+    """At which calls a metric is not the count of this name, which are ruled out, and which the source cannot make and
+    the model rules out."""
+    wrong, refused, impossible = [], [], []
     for where, point, run in _runs(counts):
         try:
             model.check_assumptions(point | {"causal": causal})
         except SymflopsError as error:
-            refused.append(f"{where} is ruled out: {error.message}")
+            if "error" in run:
+                impossible.append(f"ruled out, as the source fails there: {where}: {run['error']}")
+            else:
+                refused.append(f"{where} is ruled out: {error.message}")
             continue
         if "error" in run:
             wrong.append(f"no count at {where}: {run['error']}")
@@ -129,7 +133,7 @@ def _compared(model: Model, counts: Row, name: str, metric: str, causal: int) ->
             given = ", causal = 1" if causal else ""
             by = " by PyTorch" if name.startswith("torch") else ""
             wrong.append(f"{found} {metric} at {where}{given}, counted{by} {run[name]}")
-    return wrong, refused
+    return wrong, refused, impossible
 
 
 def _first_of(wrong: list[str], counts: Row) -> str:

@@ -45,7 +45,8 @@ shares no code with the derivation) is made of both, at
 A second count (benchmarks/operation_count.py) is of every operation of a real forward of the same configs, with small
 random weights and the model's own cache, and of what that cache holds afterwards. It shares no code with the derivation
 either, and runs at (batch_size, seq_len) = {first}, and after cached tokens {after}. Where a type
-keeps nothing for a next call, the first ones alone are made.
+keeps nothing for a next call, the first ones alone are made; where its own source fails in a call and the closed form
+rules it out, there is nothing to compare, and the row says so.
 
 - **derived**: `symflops.derive` gave a closed form at both configs.
 - **verified**: at both configs `parameters`, and at the three points `matmul_flops`, equal the independent count, and

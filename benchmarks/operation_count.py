@@ -315,17 +315,18 @@ def count(config: PreTrainedConfig, batch: int, length: int, past: int = 0) -> C
     return counted(independent_count.build(config, fake=False), batch, length, past)
 
 
-def counted(model: PreTrainedModel, batch: int, length: int, past: int = 0) -> Counts:
-    """The same of a model that is built; it is called on a copy, since some keep states in their modules."""
+def counted(model: PreTrainedModel, batch: int, length: int, past: int = 0, keeps: bool = True) -> Counts:
+    """The same of a model that is built; it is called on a copy, since some keep states in their modules. Unless it
+    `keeps` something it is asked to make no cache."""
     model = copy.deepcopy(model)
     made = {_address(t) for t in _attributes(model)}
     with torch.no_grad():
-        carried = _own_cache(model)
+        carried = _own_cache(model) if keeps else {}
         carried |= _carried(model, _call(model, batch, past, carried)) if past else {}
-        by_torch = independent_count.matmul_flops(_call, *copy.deepcopy((model, batch, length, carried)))
+        by_torch = independent_count.matmul_flops(_call, *copy.deepcopy((model, batch, length, carried, None, keeps)))
         counter = Counter([*model.parameters(), *model.buffers(), *tensors([carried, *_attributes(model)])])
         with watched(counter.enter, counter.forbidden.of), counter:
-            returned = _call(model, batch, length, carried, counter)
+            returned = _call(model, batch, length, carried, counter, keeps)
     carried |= _carried(model, returned)
     left = {_address(t): t for t in tensors([carried, *_attributes(model)]) if _address(t) not in made}
     return Counts(
@@ -339,14 +340,19 @@ def counted(model: PreTrainedModel, batch: int, length: int, past: int = 0) -> C
 
 
 def _call(
-    model: PreTrainedModel, batch: int, length: int, carried: dict[str, Any], counter: Counter | None = None
+    model: PreTrainedModel,
+    batch: int,
+    length: int,
+    carried: dict[str, Any],
+    counter: Counter | None = None,
+    keeps: bool = True,
 ) -> Any:
     accepted = inspect.signature(model.forward).parameters
     streams = getattr(model, "num_codebooks", 1)  # of audio tokens, which the batch dimension holds one after another
     ids = 10 + torch.arange(batch * streams * length).reshape(batch * streams, length) % 50
     if counter is not None:
         counter.data.add(_address(ids))
-    switch = {"use_cache": True} if "use_cache" in accepted else {}
+    switch = {"use_cache": keeps} if "use_cache" in accepted else {}
     return model(input_ids=ids, **switch, **carried)
 
 

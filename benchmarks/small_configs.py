@@ -213,7 +213,12 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "axial_pos_embds_dim": ((20, 28), (24, 40)),
     },
     "stablelm": {"hidden_size": (96, 128)},  # as gpt_neox
-    "xlstm": {"ffn_round_up_to_multiple_of": (8, 12)},
+    "xlstm": {  # its cache rounds the width of queries, half of this, up to a multiple of 64, and the model does not
+        "hidden_size": (128, 256),
+        "embedding_dim": (128, 256),
+        "num_heads": (4, 8),
+        "ffn_round_up_to_multiple_of": (8, 12),
+    },
     "xlnet": {"d_head": (8, 16)},
     "zamba": {
         "num_hidden_layers": (4, 5),

@@ -22,8 +22,8 @@ from typing import Any
 from symflops.errors import SymflopsError
 
 __all__ = [
-    "CALL", "DERIVATION", "PER_LAYER", "OutOfTimeError", "TooLongError", "call", "check",
-    "collection_paused", "limit", "now", "untimed",
+    "CALL", "DERIVATION", "PER_LAYER", "OutOfTimeError", "TooLongError", "call", "check", "collection_paused", "left",
+    "limit", "now", "untimed",
 ]  # fmt: skip
 
 CALL = 0.9  # seconds that a call about one formula may compute; with its beginning and end it takes less than one
@@ -59,6 +59,11 @@ class TooLongError(SymflopsError):
 def now() -> float:
     """The seconds that this thread has computed."""
     return thread_time() - _untimed.get()
+
+
+def left() -> float:
+    """The seconds until the time is over; infinitely many where there is no limit."""
+    return _end.get().seconds - now()
 
 
 @contextmanager

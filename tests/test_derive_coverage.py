@@ -26,13 +26,6 @@ derive is counted where it is derived anyway: scans in test_recurrent.py and tes
 attention in test_lengths.py."""
 
 LIMITS: dict[str, dict[str, str]] = {
-    # The second count cannot make its cache, and the closed form is of a first call.
-    "blt": {
-        "matmul": "no count at (1, 17)",
-        "all": "no count at (1, 17)",
-        "state": "no layer says what that leaves for the next one",
-        "split": "past_len == 0",
-    },
     "bloom": {"sizes": "numbers: heads (n_head)", "bound": "48*ceil(hidden_size/48) == hidden_size"},
     "jetmoe": {"sizes": "numbers: heads (num_attention_heads)"},  # key-value heads times experts, both symbols
 }

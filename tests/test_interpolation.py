@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from symflops import numeric, progress
-from symflops.trace.interpolation import NoPolynomialError, interpolate, lengths, whole_chunks
+from symflops.trace.interpolation import NoPolynomialError, interpolate, lengths, more_lengths
 from symflops.trace.lengths import alike
 
 pytestmark = pytest.mark.torch
@@ -44,6 +44,12 @@ def test_blocks_are_found_at_their_degree_and_nothing_wrong_at_another(
         assert found[0] == degree
 
 
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_each_length_is_recorded_once(degree: int) -> None:
+    for chunk in (0, *range(2, 130)):
+        assert len(set(lengths(chunk, degree))) == len(lengths(chunk, degree))
+
+
 @pytest.mark.parametrize("chunk", [8, 12, 64])
 @pytest.mark.parametrize("degree", [1, 2, 3])
 def test_a_cost_that_is_no_polynomial_of_what_is_left_is_refused(chunk: int, degree: int) -> None:
@@ -74,8 +80,28 @@ def test_whole_numbers_of_chunks_may_be_another_case(chunk: int, degree: int) ->
     points = lengths(chunk, degree)
     with pytest.raises(NoPolynomialError):
         interpolate(points, [cost(p) for p in points], chunk, degree)
-    points += whole_chunks(chunk, degree)
+    points += more_lengths(chunk, degree, 0)
     form = interpolate(points, [cost(p) for p in points], chunk, degree)
+    for length in range(1, 5 * chunk + 2):
+        assert numeric.evaluate(form, {"seq_len": length}) == cost(length)
+
+
+@pytest.mark.parametrize(("chunk", "degree"), [(4, 1), (8, 1), (8, 2), (12, 2), (64, 2)])
+@pytest.mark.parametrize("whole", [0, 9])
+def test_one_token_of_the_last_chunk_may_be_another_case(chunk: int, degree: int, whole: int) -> None:
+    # As where a factor is how many tokens a chunk has: a product with 1 is none. And beside it whole numbers of chunks.
+    def cost(length: int) -> int:
+        each = blocks(length, chunk, lambda n: n**degree + (6 if n > 1 else 0))
+        return each + (whole if length % chunk == 0 else 0)
+
+    points, left = lengths(chunk, degree), []
+    for _ in range(3):
+        try:
+            form = interpolate(points, [cost(p) for p in points], chunk, degree)
+        except NoPolynomialError as error:
+            left.append(-1 if error.left is None else error.left)
+            points += [n for n in more_lengths(chunk, degree, left[-1]) if n not in points]
+    assert sorted(left) == ([0, 1] if whole else [1])
     for length in range(1, 5 * chunk + 2):
         assert numeric.evaluate(form, {"seq_len": length}) == cost(length)
 

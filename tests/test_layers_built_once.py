@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import PreTrainedConfig
+from transformers import MiniMaxConfig, MiniMaxForCausalLM, PreTrainedConfig
 
 import symflops
 from symflops.polynomial import symbol
@@ -222,3 +222,20 @@ def test_weights_that_a_repeated_layer_alone_reads_are_counted_once() -> None:
     total = symflops.load({"name": "turns", "layers": layers}).total()
     assert total.parameters == 3 * (8 * 4 + 4 * 8)
     assert total.at(batch_size=5).matmul_flops == 3 * 2 * 5 * (8 * 4 + 4 * 8)
+
+
+def test_parts_of_layers_of_which_an_example_was_thrown_away_are_counted_each():
+    """A layer is tried as an example for all and looks at its place; its attention, the example of others, does not."""
+    config = MiniMaxConfig(
+        vocab_size=97,
+        hidden_size=24,
+        intermediate_size=20,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_hidden_layers=5,
+        num_local_experts=3,
+        layer_types=["full_attention", "linear_attention", *["full_attention"] * 3],
+    )
+    with torch.device("meta"):
+        model = MiniMaxForCausalLM(config)
+    assert Skeleton(MiniMaxForCausalLM, config).parameters() == sum(p.numel() for p in model.parameters())

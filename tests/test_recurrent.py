@@ -23,7 +23,7 @@ from symflops.trace.derive import derive
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("recurrent")]
 
-TYPES = ("lfm2", "bamba", "nemotron_h", "inkling_text", "recurrent_gemma")
+TYPES = ("lfm2", "bamba", "nemotron_h", "inkling_text", "recurrent_gemma", "xlnet")
 POINTS = ((1, 17, 0), (3, 33, 0), (2, 1, 9), (2, 5, 9), (1, 1, 300), (2, 1, 0), (1, 2, 0), (1, 16, 0), (2, 24, 9))
 
 

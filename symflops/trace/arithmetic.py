@@ -151,6 +151,21 @@ def _extreme(function: Any, is_first: Any, of_both: Any, lengths: Set[sympy.Symb
     return chosen
 
 
+_FORMATS: dict[Any, type] = {Integer: builtins.int, Real: builtins.float}
+_CREATORS = ("tensor", "arange", "empty", "full", "ones", "zeros")
+
+
+def _of_format(create: Any) -> Any:
+    """A function of torch that takes Python's own `int` and `float` as formats, and no class that stands for them."""
+
+    def created(*values: Any, **options: Any) -> Any:
+        if options.get("dtype") in _FORMATS:
+            options["dtype"] = _FORMATS[options["dtype"]]
+        return create(*values, **options)
+
+    return created
+
+
 _BY_FUNCTION = {id(getattr(math, name)): getattr(MATH, name) for name in (*_ESTIMATED, *_ROUNDED)}
 
 
@@ -175,4 +190,6 @@ def lent(lengths: Set[sympy.Symbol], packages: Collection[str] = ()) -> Iterator
                 stack.enter_context(patch.dict(vars(module), names))
         # Recurrent layers ask whether their sizes are instances of `int`.
         stack.enter_context(patch.dict(vars(torch.nn.modules.rnn), {"int": Integer}))
+        for creator in _CREATORS:
+            stack.enter_context(patch.object(torch, creator, _of_format(getattr(torch, creator))))
         yield

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from symflops import deadline, progress
-from symflops.algebra import free_symbols
+from symflops.algebra import free_symbols, substitute
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, expect
 from symflops.inputs import Input, read_inputs, symbols_of
@@ -32,13 +32,15 @@ from symflops.trace.layer_data import full_name, readable
 from symflops.trace.lengths import Record, any_length, one_or_many, records_in_agreement
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import RepeatNames
-from symflops.trace.notes import decomposed, dtype, is_pair, never_run, not_masked, quantized
+from symflops.trace.notes import decomposed, dtype, first_call_only, is_pair, never_run, not_masked, quantized
 from symflops.trace.pair_inputs import takes_steps
 from symflops.trace.pairs import switched, with_steps
 from symflops.trace.refine import Knowledge, decides_by_one
 from symflops.trace.run import Run, Settings, is_encoder
 from symflops.trace.usual_inputs import usual_inputs
 from symflops.trace.work import Work
+
+CACHED = 0.75  # of the time that there is, for a derivation with a cache; the rest is for one without
 
 
 def derive(
@@ -141,26 +143,20 @@ def _with_past(work: Work, settings: Settings) -> Record:
         record = any_length(work, settings)
         record = one_or_many(work, settings) if decides_by_one(record.run) else record
         return replace(record, without_past=True)
-    recurrent = keeps_states(work.named.model_class, work.named.config)
-    grows = keeps_more(work.named.model_class, work.named.config)
     try:
-        if not (recurrent or grows):
-            record = any_length(work, settings)
-            recurrent = _leaves_states(work, record, settings)
-            if not recurrent and decides_by_one(record.run):
-                record = one_or_many(work, settings)
-            if not recurrent and not _asks_for_past(record.run):
-                return record if record.run.caches else replace(record, without_past=True)
-        cached = "with the states of an earlier call" if recurrent else "with cached tokens"
-        continued = replace(settings, continued=recurrent or grows)
-        calls = {"with an empty cache": replace(settings, past="empty"), cached: continued}
-        make = one_or_many if recurrent else any_length
-        fresh, later = records_in_agreement(work, partial(make, work), calls, {})
-        return replace(later, layers=combine.switched(fresh.layers, later.layers))
+        with deadline.limit(CACHED * deadline.left()):
+            return _cached(work, settings)
     except SymflopsError as error:
-        progress.tell(f"with a cache: {error}")
+        why = error.message
+    except deadline.OutOfTimeError:
+        deadline.check()  # there is some left of the whole
+        why = "not derived in the time for that; a longer --timeout may do"
+    progress.tell(f"with a cache: {why}")
     try:
-        return replace(any_length(work, replace(settings, past="none")), without_past=True)
+        record = any_length(work, replace(settings, past="none"))
+        if decides_by_one(record.run):
+            record = one_or_many(work, replace(settings, past="none"))
+        return replace(record, without_past=True, why=why)
     except SymflopsError:
         streams = getattr(work.named.config, "num_codebooks", 1)
         if settings.streams != 1 or type(streams) is not int or streams < 2:
@@ -170,11 +166,33 @@ def _with_past(work: Work, settings: Settings) -> Record:
     return _with_past(work, replace(settings, streams=streams))
 
 
+def _cached(work: Work, settings: Settings) -> Record:
+    """The same of a model that takes a cache, or states of its own; it may raise whatever its source does not take."""
+    recurrent = by_one = keeps_states(work.named.model_class, work.named.config)
+    more, memory = keeps_more(work.named.model_class, work.named.config), False
+    if not (recurrent or more):
+        record = any_length(work, settings)
+        recurrent = _leaves_states(work, record, settings)
+        memory = not recurrent and record.run.states != 0
+        by_one = recurrent or decides_by_one(record.run)
+        if by_one and not (recurrent or memory):
+            record = one_or_many(work, settings)
+        if not (recurrent or memory) and not _asks_for_past(record.run):
+            return record if record.run.caches else replace(record, without_past=True)
+    cached = "with the states of an earlier call" if recurrent else "with cached tokens"
+    continued = replace(settings, continued=recurrent or more or memory, grows=memory)
+    calls = {"with an empty cache": replace(settings, past="empty"), cached: continued}
+    fresh, later = records_in_agreement(work, partial(one_or_many if by_one else any_length, work), calls, {})
+    return replace(later, layers=combine.switched(fresh.layers, later.layers))
+
+
 def _leaves_states(work: Work, record: Record, settings: Settings) -> bool:
     """Whether a call leaves states that are as large after one token as after many: a memory that grows is none."""
     if record.run.states == 0:
         return False
-    return work.run(replace(settings, lengths={"seq_len": 1}))[0].states == record.run.states
+    few = {"batch_size": 3}  # a number, as a source may loop over it where there is one token
+    one, _ = work.run(replace(settings, lengths={"seq_len": 1, **few}))
+    return one.states == substitute(record.run.states, few)
 
 
 def _asks_for_past(result: Run) -> bool:
@@ -199,7 +217,7 @@ def _model(work: Work, record: Record) -> Model:
     values = {**numbers, **depths.symbols, **dict.fromkeys((*own, *unknown))}
     trial = load({"name": named.name, "symbols": values, "layers": layers})
     used = trial.total(symbolic=True).free_symbols | _in_repeats(trial) | _in_states(trial)
-    assumes = conditions(record.run, record.shape, used, record.shortest, record.free)
+    assumes = [*conditions(record.run, record.shape, used, record.shortest, record.free), *record.asked]
     mentioned = {n for n in numbers if any(n in _words(a) for a in assumes)}
     symbols = {n: v for n, v in (numbers | depths.symbols).items() if n in used | mentioned | depths.symbols.keys()}
     kept = numbers_kept(record.run, record.shape, symbols)
@@ -224,8 +242,8 @@ def _model(work: Work, record: Record) -> Model:
         "assumes": [*assumes, *_layers(named.config, symbols), *depths.adding_up(), *_one_call(record), *stayed],
         "dtype": dtype(named.config),
         "expects": made_for(named.config, Domain.of(assumes)),
-        "notes": [*never_run(trial), *not_masked(recorder.unmasked), *unrouted(recorder, named.config),
-                  *quantized(named.config), *flat_sizes(record.run), *named.notes,
+        "notes": [*first_call_only(record.why), *never_run(trial), *not_masked(recorder.unmasked),
+                  *unrouted(recorder, named.config), *quantized(named.config), *flat_sizes(record.run), *named.notes,
                   *decomposed(recorder.ran, recorder.tape is not None)],
         "layers": layers,
     })  # fmt: skip

@@ -10,7 +10,8 @@ import sympy
 from sympy.core.relational import Relational
 
 from symflops.trace.architecture import RUN_HINTS
-from symflops.trace.internals import SizeFixedError, Sizes, has_division
+from symflops.trace.fixed import SizeFixedError, has_division
+from symflops.trace.internals import Sizes
 from symflops.trace.origin import is_between, is_model, is_torch, is_transformers
 
 

@@ -29,10 +29,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map, tree_map_only, tree_unflatten
 
 from symflops.errors import SymflopsError
+from symflops.trace.fixed import FieldFixedError, SizeFixedError
 from symflops.trace.origin import is_asserted, is_told
 
 __all__ = [
-    "AnyConvolution", "FakeTensor", "SizeFixedError", "Sizes", "TorchDispatchMode", "cheap_parameters",
+    "AnyConvolution", "FakeTensor", "Sizes", "TorchDispatchMode", "cheap_parameters",
     "check_versions", "decide", "device", "expression", "fake", "fake_view", "has_known_value", "like", "quiet",
     "size_key", "storage_key", "tree_flatten", "tree_map", "tree_map_only", "tree_unflatten", "without_onednn",
 ]  # fmt: skip
@@ -48,33 +49,9 @@ def check_versions() -> None:
         )
 
 
-class SizeFixedError(SymflopsError):
-    """The model's source needs a number for a run symbol, such as a loop over the sequence does."""
-
-    def __init__(self, name: str, condition: Any, names: Mapping[sympy.Symbol, str], long_enough: int = 0) -> None:
-        super().__init__(f"the source needs a number for {name}, as a loop over it does")
-        self.symbol = name
-        self.long_enough = long_enough  # a length on the other side of the condition, if it may be no loop
-        self.run: Any = None  # what was recorded until then
-        # A loop over pieces of the sequence asks for their number: the lengths of the pieces, numbers or symbols.
-        divisors = [e.args[1] for e in _divisions(condition)]
-        self.chunks = sorted({int(d) for d in divisors if d.is_Integer and d > 1})
-        self.symbolic_chunks = {names[s].removesuffix("__rest") for d in divisors for s in d.free_symbols if s in names}
-
-
-def _divisions(expression: sympy.Basic) -> list[sympy.Basic]:
-    return [e for e in sympy.preorder_traversal(expression) if type(e).__name__ in _DIVISIONS]
-
-
-def has_division(expression: sympy.Basic) -> bool:
-    """Whether torch's whole quotients or remainders are in an expression."""
-    return bool(_divisions(expression))
-
-
 _BINARY = (
     "_add", "_sub", "_mul", "_int_floordiv", "_mod", "_eq", "_ne", "_ge", "_gt", "_le", "_lt", "_sym_max", "_sym_min",
 )  # fmt: skip
-_DIVISIONS = ("FloorDiv", "CleanDiv", "Mod", "PythonMod")
 
 
 class Sizes:
@@ -89,6 +66,7 @@ class Sizes:
         self.names: dict[sympy.Symbol, str] = {}
         self.hints: dict[sympy.Symbol, sympy.Integer] = {}
         self.run_symbols: set[str] = set()  # those that must not become numbers
+        self.fields: frozenset[str] = frozenset()  # of the config, which may stay numbers
         self.depths: set[sympy.Symbol] = set()
         self.lengths: set[sympy.Symbol] = set()  # how many tokens there are, which any model can be asked for
         self._results: dict[str, dict[Any, Any]] = {}  # of arithmetic on two sizes, by its name
@@ -189,6 +167,8 @@ class Sizes:
                 fixed = {self.names[s] for s in condition.free_symbols} & self.run_symbols
                 if fixed:
                     raise SizeFixedError(min(fixed), condition, self.names)
+                if fields := {self.names[s].removesuffix("__rest") for s in condition.free_symbols} & self.fields:
+                    raise FieldFixedError(fields)
             return outcome
 
         with patch.object(self.environment, "evaluate_expr", noted):

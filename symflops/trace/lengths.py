@@ -15,8 +15,8 @@ from symflops.trace import combine, interpolation, written_attention
 from symflops.trace.architecture import Architecture
 from symflops.trace.assembly import Assembly
 from symflops.trace.backward import Backward
-from symflops.trace.conditions import SHORT, conditions, decided_by_sizes, lengths_excluded
-from symflops.trace.internals import SizeFixedError
+from symflops.trace.conditions import SHORT, compared_with, conditions, decided_by_sizes, lengths_excluded
+from symflops.trace.fixed import SizeFixedError
 from symflops.trace.layer_data import Data
 from symflops.trace.refine import length_limit
 from symflops.trace.run import Run, Settings, environment
@@ -33,6 +33,8 @@ class Record:
     state: tuple[object, ...]  # what was known when it was made
     notes: tuple[str, ...] = ()  # what the file says about how it was derived
     without_past: bool = False
+    asked: tuple[str, ...] = ()  # what the source asked of every length that was recorded
+    why: str = ""  # what stopped a derivation with a cache, where the model takes one
     merged: bool = False  # the steps of a loop are one layer
     limit: Value = 0  # the length below which the source does something else, if it is more than 2
     shortest: int = 1  # shorter sequences have records of their own
@@ -109,30 +111,51 @@ def _either_way(work: Work, settings: Settings) -> Record:
             return replace(made["any length"], free=frozenset(free))
 
 
-def _interpolated(work: Work, settings: Settings, chunks: list[int]) -> Record:
+def _interpolated(work: Work, settings: Settings, chunks: list[int], along: str = "seq_len") -> Record:
     """Records at several lengths, as few as the simplest closed form through them needs, and two more to check."""
+    over, first = {"seq_len": ("time", 12), "batch_size": ("the sequences", 2)}[along]  # 12 fill any convolution
+    make = partial(_record, merge=True) if along == "seq_len" else partial(_of_this_batch, merge=True)
     made: dict[str, Record] = {}
     for chunk in chunks or [0]:
         for degree in (1, 2, 3):
-            points = interpolation.lengths(chunk, degree)
-            for more in ([], interpolation.whole_chunks(chunk, degree)):
-                points = list(dict.fromkeys(points + more))
+            points, tried = interpolation.lengths(chunk, degree, first), set[int]()
+            while True:
                 calls = {
-                    f"the source loops over time: seq_len = {point}": replace(settings, lengths={"seq_len": point})
+                    f"the source loops over {over}: {along} = {point}": replace(
+                        settings, lengths=settings.lengths | {along: point}
+                    )
                     for point in points
                 }
-                records = records_in_agreement(work, partial(_record, work, merge=True), calls, made)
-                through = partial(interpolation.interpolate, tuple(points), chunk=chunk, degree=degree)
+                records = records_in_agreement(work, partial(make, work), calls, made)
+                through = partial(interpolation.interpolate, tuple(points), chunk=chunk, degree=degree, along=along)
                 try:
                     layers = combine.combined([record.layers for record in records], through, join_arguments=True)
-                except interpolation.NoPolynomialError:
+                except interpolation.NoPolynomialError as error:
+                    if error.left is None or error.left in tried:
+                        break
+                    tried.add(error.left)
+                    points += interpolation.more_lengths(chunk, degree, error.left)
+                    points = list(dict.fromkeys(points))
                     continue
-                note = f"in seq_len the closed form goes through records at {', '.join(map(str, points))}"
-                return replace(records[-1], layers=layers, notes=(note,))
-    raise SymflopsError("the source loops over time, and its cost is not a polynomial of the length")
+                said = [compared_with(record.run, n) for record, n in zip(records, points, strict=True)]
+                asked = tuple(sorted(set.intersection(*said))) if along == "seq_len" else ()
+                note = f"in {along} the closed form goes through records at {', '.join(map(str, points))}"
+                return replace(records[-1], layers=layers, notes=(note,), asked=asked)
+    raise SymflopsError(f"the source loops over {over}, and its cost is not a polynomial of {along}")
 
 
 def _record(work: Work, settings: Settings, merge: bool = False) -> Record:
+    """A record for every batch_size: directly, or where the source loops over the sequences of a batch, as over time
+    where it takes them for steps, from records at several of them."""
+    try:
+        return _of_this_batch(work, settings, merge)
+    except SizeFixedError as fixed:
+        if fixed.symbol != "batch_size":
+            raise
+    return _interpolated(work, settings, [], "batch_size")
+
+
+def _of_this_batch(work: Work, settings: Settings, merge: bool = False) -> Record:
     result, shape = work.run(settings)
     assert result.recorder is not None
     written_attention.rewrite(result.recorder, settings.eager, settings.lengths.get("seq_len", 0))

@@ -12,6 +12,7 @@ from symflops.trace.layer_lists import Kinds, LayerLists
 from symflops.trace.skeleton import Skeleton, names_last
 from symflops.vocabulary.fields import means
 
+BETWEEN = "steps"  # the last part of the path of what a model does itself in the turns of its layers
 _USUAL = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 
 
@@ -55,7 +56,11 @@ class RepeatNames:
         whole = self._field(total, "depth", path)
         if len(indices) == total:
             self.kinds.setdefault(total, []).append([indices])
-            return self._use(whole, total) if whole else total
+            if whole:
+                return self._use(whole, total)
+            # What is done between layers, but not before the first or after the last of them.
+            between = path.endswith(BETWEEN) and total > 1 and self._field(total + 1, "depth", path)
+            return f"{self._use(between, total + 1)} - 1" if between else total
         if not label:
             return len(indices)
         if whole and not self._is_listed(label, total):

@@ -25,6 +25,11 @@ def never_run(model: Model) -> list[str]:
     return [f"the call did not run these parts, of which only the weights are counted: {listed(paths)}"]
 
 
+def first_call_only(why: str) -> list[str]:
+    """A note on a model that takes a cache, or would, and is derived without one."""
+    return [f"these are the costs of a first call; after other tokens: {why}"] if why else []
+
+
 def not_masked(classes: Collection[str]) -> list[str]:
     """A note on attention that a model's source writes out, or whose mask is none that is known to be causal."""
     return [f"causal = 1 changes nothing for the attention of {listed(list(classes))}"] if classes else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -79,6 +79,24 @@ def number_format(dtype: torch.dtype) -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
+
+
+@contextmanager
+def contractions_noted(length: Any, note: Callable[[], None]) -> Iterator[None]:
+    """Call `note` where `torch.einsum` is given a dimension that is this length: where it is 1, that is none, and what
+    was a product of matrices is done element by element."""
+    plain = torch.einsum
+
+    def einsum(equation: Any, *operands: Any) -> Any:
+        if isinstance(length, torch.SymInt):
+            tensors = operands[0] if isinstance(operands[0], list | tuple) else operands
+            shapes = [tensor.shape for tensor in tensors]
+            if any(isinstance(s, torch.SymInt) and s.node.expr == length.node.expr for shape in shapes for s in shape):
+                note()
+        return plain(equation, *operands)
+
+    with patch.object(torch, "einsum", einsum):
+        yield
 
 
 @contextmanager

@@ -50,6 +50,7 @@ class Recorder(TorchDispatchMode):
         self.tape = Tape() if training else None  # steps are written down, of which a backward can be told
         self.written: Operation | None = None  # the last operation
         self.unknown: list[str] = []
+        self.memory_grows = False  # what is kept is as long as what came before
         self.paused = 0
         self.has_cache = False  # keys and values are kept in a cache, in its own number format
         self.past: Value = 0  # how many tokens have been fed to it
@@ -133,6 +134,7 @@ class Recorder(TorchDispatchMode):
             return bool(number) if type(number) is torch.SymBool else number
         if name in ("index", "index_put", "index_put_") and not self.paused:
             args = (args[0], self._places_of_masks(args[1]), *args[2:])
+        args = self.known.last(*args) if name == "slice" and self.memory_grows else args
         if not gives_tensors(function):
             return device(args[0]) if name == "device" else function(*args, **kwargs)
         result = function(*args, **kwargs) if self.paused else self.results.of(function, args, kwargs)
@@ -192,7 +194,7 @@ class Recorder(TorchDispatchMode):
             found = self.unknown_work(name)
         if outputs[0].dtype.is_complex and name == "mul":
             found = Work(multiply(found.flops, 6))
-        if self.masks.costs_nothing(name, inputs):
+        if self.masks.costs_nothing(name, inputs) or self.known.adds_zeros(name, inputs):
             found = Work(0)
         if self.masks.is_added_to_product(name, inputs):
             found = Work(add(found.flops, negate(product(call.outputs[0]))), found.matmul_flops)

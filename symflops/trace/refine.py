@@ -21,6 +21,7 @@ from symflops.errors import SymflopsError
 from symflops.polynomial import Value, symbol
 from symflops.trace.architecture import RUN_HINTS, Architecture, architecture, in_order
 from symflops.trace.arithmetic import RoundedError
+from symflops.trace.fixed import FieldFixedError
 from symflops.trace.guards import Guard
 from symflops.trace.internals import decide
 from symflops.trace.run import Run
@@ -95,6 +96,9 @@ class Knowledge:
             names = {run.sizes.names[s].removesuffix("__rest") for s in run.error.sizes} & shape.numbers.keys()
             self.numeric |= names
             return bool(names)
+        if isinstance(run.error, FieldFixedError):
+            self.numeric.add(least_needed(run.error.fields))
+            return True
         for guard in run.guards:
             names = self._names(run, guard.condition) & shape.numbers.keys()
             if guard.fixes and names:
@@ -181,9 +185,12 @@ def _asks_for_one(condition: sympy.Basic) -> bool:
 
 def length_limit(run: Run) -> Value:
     """The length below which the model's source does something else, such as a convolution that wants as many positions
-    as its kernel has: what it compared seq_len with, of which one token is on the other side; 0 if there is none."""
+    as its kernel has: what it compared seq_len with, of which one token is on the other side; 0 if there is none. That
+    a loop runs as often as the run's own hint says is no such comparison."""
     found: set[Value] = set()
     for guard in _other_for_one(run):
+        if guard.fixes:
+            continue
         left, right = (run.quantities.read(side) for side in guard.condition.args)
         limit = right if left == symbol("seq_len") else left if right == symbol("seq_len") else 1
         if len(free_symbols(limit)) < 2 and not free_symbols(limit) & run.build.hints.keys():
@@ -193,8 +200,9 @@ def length_limit(run: Run) -> Value:
 
 
 def decides_by_one(run: Run) -> bool:
-    """Whether the model's source is written to do something else for one token, as by `if seq_len == 1`."""
-    return any(guard.is_written for guard in _other_for_one(run))
+    """Whether the model's source is written to do something else for one token, as by `if seq_len == 1`, or uses
+    `einsum`, which does."""
+    return run.contracts or any(guard.is_written for guard in _other_for_one(run))
 
 
 def _other_for_one(run: Run) -> Iterator[Guard]:

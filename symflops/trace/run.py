@@ -30,6 +30,7 @@ from symflops.trace.internals import Sizes, cheap_parameters, quiet
 from symflops.trace.masks import MasksMade
 from symflops.trace.overrides import assign
 from symflops.trace.patches import (
+    contractions_noted,
     no_checks_of_values,
     no_dropout,
     no_fast_path,
@@ -54,6 +55,7 @@ class Settings:
     past: str = "symbol"  # "symbol": past_len tokens are cached; "empty": an empty cache; "none": no cache
     after_encoder: bool = False  # of an encoder and a decoder only the decoder is called, in a step after both
     continued: bool = False  # the cache comes from an earlier call, so recurrent states are filled
+    grows: bool = False  # what that call leaves is as long as it was: it had past_len tokens
     training: bool = False  # in training mode: dropout is real, and steps are written down for their backward
     streams: int = 1  # rows of ids for each sequence: some audio models take one for each of their codebooks
     lengths: dict[str, int] = field(default_factory=dict)  # run symbols that are numbers in this run
@@ -94,6 +96,8 @@ class Run:
     caches: bool = False
     given: tuple[str, ...] = ()  # the arguments of the call
     states: Value = 0  # elements that the call leaves for the next one, but for keys and values
+    contracts: bool = False  # `einsum` was given a dimension as long as the sequence, which is none where that is 1
+    prepared: bool = False  # the model noted that it did something, such as scaling its weights, that it does once
 
     @property
     def sizes(self) -> Sizes:
@@ -117,6 +121,7 @@ def build(
     values: dict[str, Value] = architecture.free_factors() | {name: symbol(name) for name in run_hints}
     depths = {f.rest for f in architecture.fields if f.is_depth}
     symbols = {name: sizes.symbol(name, hint, name in depths) for name, hint in architecture.hints().items()}
+    sizes.fields = frozenset(architecture.numbers)
     config, twins = _copied(original)
     for f in architecture.fields:
         size = feeds.size_of(architecture.factors(f), symbols)
@@ -172,17 +177,25 @@ def call(built: Build, settings: Settings) -> Run:
         attention.caught(recorder, settings.eager),
         experts.caught(recorder),
         cache.made_by_model(recorder, past) if makes_cache else nullcontext(),
+        contractions_noted(symbols.get("seq_len"), lambda: setattr(result, "contracts", True)),
     ):
         try:
             built.model.train(settings.training)
             if settings.training:
                 built.model.requires_grad_(False)  # autograd itself has nothing to do; who asks for the mode sees it on
+            noted = _notes(built.model)
             _call(result, recorder, symbols, settings)
+            result.prepared = _notes(built.model) != noted
         except OutOfTimeError:
             raise
         except Exception as error:  # as above
             result.error = error
     return result
+
+
+def _notes(model: nn.Module) -> list[bool]:
+    """What the modules of a model note for themselves as true or false."""
+    return [value for module in model.modules() for value in vars(module).values() if type(value) is bool]
 
 
 @contextmanager
@@ -213,8 +226,10 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     result.given = tuple(inputs)
     result.caches = recorder.has_cache or carried.cache_argument(type(model)) in inputs
     own: dict[Any, torch.Tensor] = {}
+    recorder.memory_grows = settings.grows
     if settings.continued:  # how many tokens came before is no part of a recurrent state, but of one that grows
-        length = symbols["past_len"] if _keeps_more(inputs.get(carried.cache_argument(type(model)))) else EARLIER
+        grows = settings.grows or _keeps_more(inputs.get(carried.cache_argument(type(model))))
+        length = symbols["past_len"] if grows else EARLIER
         earlier = inputs | {
             "input_ids": torch.empty((symbols["batch_size"] * settings.streams, length), dtype=torch.long)
         }

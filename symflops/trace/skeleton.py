@@ -66,6 +66,8 @@ class Skeleton:
             seen.update(map(id, own))
             below = sum(count(child) for child in module._modules.values() if child is not None)
             counted[id(module)] = sum(p.numel() for p in own) + below
+            if origin is not None:  # an example that is no part of the model
+                counted[id(origin)] = counted[id(module)]
             return counted[id(module)]
 
         return count(self.model)

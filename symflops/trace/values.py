@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from symflops.errors import SymflopsError
-from symflops.polynomial import add, divide, multiply
+from symflops.function import minimum
+from symflops.polynomial import Value, add, divide, multiply, negate
 from symflops.trace.internals import Sizes, storage_key
 from symflops.trace.quantity import Quantities
 from symflops.trace.record import Storage
@@ -43,6 +44,7 @@ class Values:
 
     def __init__(self, storages: Mapping[int, Storage], sizes: Sizes, quantities: Quantities) -> None:
         self.storages, self.sizes, self.quantities = storages, sizes, quantities
+        self.kept: dict[Value, Any] = {}  # how much of a memory is, by how much that may be
 
     def number(self, tensor: torch.Tensor) -> Any:
         """The value of a tensor's one element, or of all of them: a number or a torch size; None if unknown."""
@@ -50,6 +52,28 @@ class Values:
         if storage is None:
             return None
         return int(tensor.storage_offset()) if storage.is_hits else storage.value  # a loop has come to this expert
+
+    def adds_zeros(self, name: str, inputs: Sequence[torch.Tensor]) -> bool:
+        """Whether an operation adds a constant that is 0 everywhere, such as a state that nothing was written to."""
+        return (
+            name.rstrip("_") == "add"
+            and len(inputs) == 2
+            and any(type(n := self.number(t)) is float and n == 0 for t in inputs)
+        )
+
+    def last(self, table: torch.Tensor, dim: int = 0, start: Any = None, *rest: Any) -> tuple[Any, ...]:
+        """The arguments of a slice: of as many from the end of a memory as there are, where those may be fewer than
+        are asked for."""
+        size = table.shape[dim]
+        is_length = isinstance(size, torch.SymInt) and not self.sizes.lengths.isdisjoint(size.node.expr.free_symbols)
+        if not is_length or start is None or self.sizes.number(start) >= 0:
+            return table, dim, start, *rest
+        value = minimum(self.quantities.value(size), negate(self.quantities.value(start)))
+        if value not in self.kept:  # a size of its own
+            name = f"kept_{len(self.sizes.names)}"
+            self.quantities.values[name] = value
+            self.kept[value] = self.sizes.symbol(name, min(self.sizes.number(size), -self.sizes.number(start)))
+        return table, dim, size - self.kept[value], *rest
 
     def places(self, mask: torch.Tensor) -> tuple[torch.Tensor, bool]:
         """The places of the true elements of a mask, and whether they are the experts that some token chose.

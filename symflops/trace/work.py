@@ -14,7 +14,7 @@ from symflops import deadline, progress
 from symflops.errors import SymflopsError, reason
 from symflops.trace.architecture import Architecture
 from symflops.trace.configs import Named
-from symflops.trace.internals import SizeFixedError
+from symflops.trace.fixed import SizeFixedError
 from symflops.trace.refine import Knowledge, least_needed
 from symflops.trace.refusal import by_values, place, refused
 from symflops.trace.repeats import SharedLayerError
@@ -100,6 +100,8 @@ class Work:
             deadline.check()
             shape, built = self.build()
             result = call(built, settings)
+            if result.prepared:  # what a model does once is no part of what a call costs
+                result = call(built, settings)
             if isinstance(result.error, SizeFixedError):
                 result.error.run = result
                 raise result.error
