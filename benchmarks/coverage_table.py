@@ -68,9 +68,9 @@ rules it out, there is nothing to compare, and the row says so.
 - **matmul**: at all these calls `matmul_flops` equals the second count and PyTorch's, and none is ruled out by the
   closed form's own assumptions; `refused`: some are, and the rest is equal.
 - **all**: the same of `flops`, all operations by the conventions of DESIGN.md.
-- **causal**: the same of both with causal = 1, counted over the pairs that no mask of transformers forbids. `-`: its
+- **causal**: the same of both with causal = 1, counted over the pairs that no mask forbids. `-`: its
   masks forbid nothing. `said`: a note of the model, which every command repeats, says whose attention causal = 1
-  does not switch, since the source writes it out or has a mask of its own.
+  does not switch, since its mask is none that is known to be causal.
 - **state**: the elements that `symflops.kv_cache` gives are those in the cache object after each of these calls. `-`:
   the type keeps nothing.
 - **split**: with causal = 1 a prompt of a + b tokens costs what a tokens and then b tokens after them cost, `flops` and

@@ -157,7 +157,7 @@ _KINDS: dict[str, _Read] = {
     "bool": _flag,
     **dict.fromkeys(("Iterable[str]", "Collection[str]"), _texts),
     "AbstractSet[str]": _set_of_texts,
-    **{f"Mapping[str, {of}]": _by_name for of in ("Any", "Number")},
+    **{f"Mapping[str, {of}]": _by_name for of in ("Any", "Number", "Numeric", "Formulaic")},
     "Mapping[str, Value]": _canonical,
     "Mapping[str, str]": _texts_by_name,
     "Inputs": _texts_or_by_name,

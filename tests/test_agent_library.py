@@ -78,7 +78,7 @@ def test_an_unproven_formula_never_takes_the_place_of_a_verified_one(tmp_path: P
     library = Library(tmp_path)
     store(library, "made.Layer", 1, unproven="only counted")
     store(library, "made.Layer", 2)
-    with pytest.raises(SymflopsError, match=r"a verified formula of made\.Layer is there"):
+    with pytest.raises(SymflopsError, match=r"a verified formula of made\.Layer, which an unproven one does not"):
         store(library, "made.Layer", 3, unproven="only counted")
     found = library.find("made.Layer")
     assert found is not None

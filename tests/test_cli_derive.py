@@ -124,7 +124,8 @@ def test_a_config_can_be_named_where_a_model_is(say: Any, tmp_path: Path) -> Non
 
 COMMANDS_ON_A_CONFIG = {
     "total": [], "show": [], "sweep": ["-B", "1", "-S", "8"], "table": [], "report": [], "derive": [], "regimes": [],
-    "solve": ["flops <= 1 PFLOP", "--for", "S"], "generation": [], "memory": [], "compare": ["gpt2"],
+    "solve": ["flops <= 1 PFLOP", "--for", "S"], "generation": [], "memory": [],
+    "fit": ["--hardware", "h100-sxm"], "compare": ["gpt2"],
     "roofline": ["--hardware", "h100-sxm"], "verify": ["--against", "gpt2"],
 }  # fmt: skip
 

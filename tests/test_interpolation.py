@@ -10,7 +10,7 @@ import pytest
 
 from symflops import numeric, progress
 from symflops.trace.interpolation import NoPolynomialError, interpolate, lengths, more_lengths
-from symflops.trace.lengths import alike
+from symflops.trace.lengths import records_in_agreement
 
 pytestmark = pytest.mark.torch
 
@@ -126,7 +126,7 @@ def test_what_a_later_record_teaches_makes_the_earlier_ones_anew() -> None:
         return SimpleNamespace(state=known, name=settings)
 
     with progress.shown():
-        found = alike(Learning(), make, {"at 5": "short", "at 90": "long"}, {})
+        found = records_in_agreement(Learning(), make, {"at 5": "short", "at 90": "long"}, {})
     assert [record.name for record in found] == ["short", "long"]
     assert made_at == [("short", 0), ("long", 1), ("short", 1)]
     assert told == ["at 5", "at 90", "at 5"]

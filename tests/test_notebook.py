@@ -70,6 +70,7 @@ def answers(model: Any) -> dict[str, Any]:
         "answer": symflops.solve(model, "flops <= 1e9", "seq_len", batch_size=1),
         "memory": symflops.memory(model),
         "bytes": symflops.memory(model, batch_size=1, seq_len=4),
+        "fit": symflops.fit(model, "h100-sxm", batch_size=1, seq_len=4),
     }
 
 
@@ -81,7 +82,7 @@ def of_llama() -> dict[str, Any]:
 ANSWERS = {  # what each of them is
     "roofline": "Roofline", "comparison": "Comparison", "rule": "Comparison", "regimes": "Regimes",
     "verdict": "Verdict", "total": "Cost", "numbers": "Cost", "model": "Model", "sweep": "Sweep", "rows": "Rows",
-    "answer": "Answer", "memory": "Memory", "bytes": "Memory",
+    "answer": "Answer", "memory": "Memory", "bytes": "Memory", "fit": "Fit",
 }  # fmt: skip
 # What is not an answer by itself: what goes in, and the parts of answers. A Count: tests/test_counting.py.
 OTHERS = {"Component", "Count", "Formula", "Hardware", "Layer", "Row", "Solution", "SymflopsError"}

@@ -70,8 +70,9 @@ def test_a_derivation_ends_when_its_time_is_over() -> None:
 
 
 def test_time_is_asked_for_in_the_middle_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def operation(*args: Any) -> None:
-        monkeypatch.setattr(deadline, "now", lambda: float("inf"))  # the first operation takes for ever
+    def operation(*args: Any) -> None:  # the first one takes for ever
+        monkeypatch.setattr(deadline, "now", lambda: float("inf"))
+        monkeypatch.setattr(deadline, "monotonic", lambda: float("inf"))
 
     monkeypatch.setattr(recorder.Recorder, "operation", operation)
     with pytest.raises(SymflopsError) as refused:

@@ -30,6 +30,7 @@ COMMANDS = [
     ("table", "llama-2-7b-hf", "--format", "text"),
     ("table", "llama-2-7b-hf", "gpt2", "-B", "1", "-S", "4", "--format", "text"),
     ("report", "gpt2"),
+    ("fit", "llama-3.1-8b", "--hardware", "h100-sxm", "-B", "32", "-S", "8k"),
     ("solve", "llama-2-7b-hf", "weights + cache <= 80 GiB", "--for", "batch_size"),
     ("regimes", "llama-2-7b-hf", "--at", "10,20"),
     ("generation", "gpt2", "-p", "2", "-n", "2"),

@@ -14,7 +14,7 @@ from symflops.algebra import from_text
 from symflops.numeric import evaluate
 
 Run = Any
-H, I, L, V, B = 6, 10, 3, 20, 7  # noqa: E741
+H, I, L, V, B = 6, 10, 3, 20, 7  # noqa: E741 - the symbols' own letters
 AT = {"batch_size": B}
 LINEAR = L * 2 * H * I  # weights of the layers' matrices
 
@@ -298,4 +298,4 @@ def test_shipped_models_train(name: str) -> None:
 def test_a_scan_says_nothing_of_its_backward() -> None:
     with pytest.raises(SymflopsError) as raised:
         symflops.training("mamba-130m")
-    assert str(raised.value).startswith("mamba-130m: backbone.residual_to_float32: nothing says what the backward of")
+    assert str(raised.value).startswith("mamba-130m: backbone.residual_to_float32: the cost of the backward of")

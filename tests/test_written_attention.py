@@ -168,9 +168,10 @@ def test_the_pairs_of_written_attention(dress: str, eager: bool) -> None:
     assert every.flops - causal.flops == hidden * (2 * (WIDTH + VALUE_WIDTH) + per_pair)
 
 
-@pytest.mark.parametrize("dress", DRESSES)
+@pytest.mark.parametrize("dress", sorted(DRESSES.keys() - {"einsum"}))
 def test_it_becomes_one_fused_step(dress: str) -> None:
-    """What a kernel reads and writes: queries, keys and values of each head that has its own, and the result."""
+    """What a kernel reads and writes: queries, keys and values of each head that has its own, and the result. Of one
+    token `einsum` makes no product of matrices, so attention in it is of two cases."""
     weights, groups, per_pair = DRESSES[dress]
     (row,) = [row for row in derived(weights, groups).rows() if row.formula == "sdpa"]
     cost = row.total.at(batch_size=B, seq_len=S, dtype_bytes=2)

@@ -182,7 +182,8 @@ def lent(lengths: Set[sympy.Symbol], packages: Collection[str] = ()) -> Iterator
             is_of_transformers = name.startswith(_MODULES) and "configuration" not in name
             if (is_of_transformers or name.partition(".")[0] in packages) and module is not None:
                 names: dict[str, Any] = {"int": Integer, "float": Real, **extremes}
-                names |= {n: _BY_FUNCTION[id(thing)] for n, thing in vars(module).items() if id(thing) in _BY_FUNCTION}
+                own = list(vars(module).items())  # a line of progress may be drawn, and a module imported, meanwhile
+                names |= {n: _BY_FUNCTION[id(thing)] for n, thing in own if id(thing) in _BY_FUNCTION}
                 if vars(module).get("math") is math:
                     names["math"] = MATH
                 if vars(module).get("np") is numpy:

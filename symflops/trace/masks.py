@@ -80,8 +80,11 @@ class Masks:
     def knows(self, tensor: torch.Tensor) -> bool:
         return any(storage_key(tensor) in known for known in (self.found, self.sides))
 
-    def begin_with(self, others: Masks) -> None:
+    def begin_with(self, made: MasksMade | None) -> None:
         """Take over what is known of masks that were made before."""
+        if made is None:
+            return
+        others = made.masks
         self.found |= others.found
         self.low |= others.low
         self.sides |= others.sides

@@ -168,8 +168,7 @@ def call(built: Build, settings: Settings) -> Run:
         sizes, built.quantities, built.model, built.dtype, settings.allow_unknown, result.guards, settings.training
     )
     result.recorder = recorder
-    if built.masks is not None:
-        recorder.masks.begin_with(built.masks.masks)
+    recorder.masks.begin_with(built.masks)
     makes_cache = settings.past != "none" and cache.own_class(type(built.model))
     past = symbols["past_len"] if settings.past == "symbol" else 0
     with (
