@@ -63,7 +63,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     and values by names. What other types mean is for the function itself to say.
 
     >>> @checked
-    ... def total(metric: "str" = "flops", *, names: "Iterable[str]" = ()): ...
+    ... def total(metric: str = "flops", *, names: Iterable[str] = ()): ...
     >>> total(None)
     Traceback (most recent call last):
     symflops.errors.SymflopsError: expected metric to be a text, got NoneType

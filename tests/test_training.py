@@ -213,7 +213,7 @@ def test_kinds_of_memory_as_texts() -> None:
     assert symflops.memory(network()).text("weights") == f"{WEIGHTS}*weight_bytes"
     for kind in ("weight", 3):
         with pytest.raises(SymflopsError, match=r"^no kind of memory '(weight|3)'"):
-            memory.text(kind)  # type: ignore[arg-type]
+            memory.text(kind)  # type: ignore[arg-type]  # as somebody may write
 
 
 @pytest.mark.parametrize(
