@@ -253,7 +253,7 @@ def test_what_is_no_text_is_refused(name: str) -> None:
     with pytest.raises(SymflopsError, match=f"expected {name} to be a text"):
         symflops.training("gpt2", **{name: 3})
     with pytest.raises(SymflopsError, match="expected mixed to be True or False"):
-        symflops.training("gpt2", mixed=1)  # type: ignore[arg-type]
+        symflops.training("gpt2", mixed=1)  # type: ignore[arg-type]  # as somebody may write
 
 
 def test_groups_of_layers_may_be_a_symbol() -> None:
