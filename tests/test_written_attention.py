@@ -119,6 +119,24 @@ def unmasked(_m: Any, q: Tensor, k: Tensor, v: Tensor, _: Tensor) -> Tensor:
     return ((q @ k.mT) * 0.3).softmax(-1) @ v
 
 
+def prefix(_m: Any, q: Tensor, k: Tensor, v: Tensor, _: Tensor) -> Tensor:
+    """The first three tokens are seen by all."""
+    seen = torch.ones(length_of(q), length_of(q), dtype=torch.bool).tril() | (torch.arange(length_of(q)) < 3)
+    return (q @ k.mT).masked_fill(~seen, -math.inf).softmax(-1) @ v
+
+
+def prefix_hidden(_m: Any, q: Tensor, k: Tensor, v: Tensor, _: Tensor) -> Tensor:
+    places = torch.arange(length_of(q))
+    hidden = (places[None, :] > places[:, None]) & (places >= 3)
+    return (q @ k.mT).masked_fill(hidden, -math.inf).softmax(-1) @ v
+
+
+def prefix_filled(_m: Any, q: Tensor, k: Tensor, v: Tensor, _: Tensor) -> Tensor:
+    seen = torch.ones(length_of(q), length_of(q), dtype=torch.bool).tril()
+    seen[:, :3] = True
+    return (q @ k.mT).masked_fill(~seen, -math.inf).softmax(-1) @ v
+
+
 def strict(_m: Any, q: Tensor, k: Tensor, v: Tensor, _: Tensor) -> Tensor:
     """A triangle without the diagonal hides something else than a causal mask does."""
     mask = torch.ones(length_of(q), length_of(q), dtype=torch.bool).tril(-2)
@@ -191,7 +209,9 @@ def test_as_written_it_keeps_scores_and_probabilities() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "is_told"), [(strict, True), (unmasked, True), (nano, False)], ids=["other", "none", "causal"]
+    ("weights", "is_told"),
+    [(strict, True), (prefix, True), (prefix_hidden, True), (prefix_filled, True), (unmasked, True), (nano, False)],
+    ids=["other", "prefix", "prefix hidden", "prefix filled", "none", "causal"],
 )
 def test_a_mask_that_is_not_causal_is_said(weights: Callable[..., Tensor], is_told: bool) -> None:
     model = derived(weights, HEADS)

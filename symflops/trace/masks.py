@@ -21,6 +21,7 @@ from symflops.trace.record import Storage, View, tensors_of
 
 HIDDEN = -1e4  # and below: what is added to a score that is not to count
 _TRIANGLES = {"tril": 0, "triu": 1}  # and the diagonal with which a square one is causal
+_TURNING = {"bitwise_not", "eq", "logical_not"}  # `mask == 0`, too
 _ORDERS = {"ge", "gt", "le", "lt"}
 _KEEPING = {
     "_to_copy", "add", "all", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "cat", "clone",
@@ -47,6 +48,7 @@ class Masks:
         self.low: set[int] = set()  # constants with numbers that hide
         self.sides: dict[int, Value] = {}  # of square triangles, of which the last rows may be cut out
         self.upper: set[int] = set()  # squares without what is below the diagonal: causal when they are transposed
+        self.allows: dict[int, bool] = {}  # whether what is true in a causal mask is seen, or hidden
         self.before: dict[int, Value] = {}  # triangles of what is so far back that a window does not reach it
 
     def of(self, tensor: Any) -> Mask | None:
@@ -90,6 +92,7 @@ class Masks:
         self.sides |= others.sides
         self.upper |= others.upper
         self.before |= others.before
+        self.allows |= others.allows
 
     def note(self, tensor: torch.Tensor, mask: Mask) -> None:
         """Say what a tensor that no recorded operation made hides."""
@@ -118,13 +121,18 @@ class Masks:
             mask = self._triangle(name, args, inputs[0], made)
         elif name in _ORDERS and positions and inputs[0].shape != inputs[1].shape:
             mask = Mask(causal=True)
+            queries_first = inputs[0].dim() > 1 and type(inputs[0].shape[-1]) is int
+            self.allows[made] = queries_first == (name in ("ge", "gt"))
         elif name not in _KEEPING and not (name in _ORDERS and len(inputs) == 1):
             mask = None
         else:
             mask = self._windowed(inputs) if name == "bitwise_xor" else next(filter(None, map(self.of, inputs)), None)
             self._keep_sides(inputs, outputs[0])
+            mask = None if self._is_opened(name, inputs, made) else mask
         if mask is not None:
             self.found[made] = mask
+        elif made in {storage_key(t) for t in inputs}:  # written over
+            self.found.pop(made, None)
         if outputs[0].dtype.is_floating_point and self._is_made_of_sizes(made):
             low = any(storage_key(t) in self.low for t in inputs)
             if low or any(type(a) is float and a < HIDDEN for a in args):
@@ -138,6 +146,7 @@ class Masks:
         rows, columns = map(self.quantities.value, of.shape[-2:])
         diagonal: Value = self.quantities.value(args[1]) if len(args) > 1 else 0
         causal = add(columns, negate(rows), _TRIANGLES[name])
+        self.allows[made] = name == "tril"
         if rows == columns:
             self.sides[made] = columns
             if name == "tril" and diagonal != 0:
@@ -145,6 +154,15 @@ class Masks:
             if name == "triu" and diagonal == 0:
                 self.upper.add(made)
         return Mask(causal=True) if diagonal == causal else None
+
+    def _is_opened(self, name: str, inputs: Sequence[torch.Tensor], made: int) -> bool:
+        """Whether more pairs are allowed than by a causal mask, as to a prefix that all tokens see."""
+        causal = [t for t in inputs if (found := self.of(t)) is not None and found.causal]
+        allows = next((self.allows[key] for key in map(storage_key, causal) if key in self.allows), None)
+        if allows is not None:
+            self.allows[made] = allows != (name in _TURNING)
+        opening = {True: ("bitwise_or", "logical_or"), False: ("bitwise_and", "logical_and")}.get(allows, ())
+        return name in opening and len(causal) < len(inputs)
 
     def _windowed(self, inputs: Sequence[torch.Tensor]) -> Mask | None:
         """A causal triangle without what is further back than a window, as an exclusive or of the two."""
