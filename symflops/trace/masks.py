@@ -159,9 +159,10 @@ class Masks:
         """Whether more pairs are allowed than by a causal mask, as to a prefix that all tokens see."""
         causal = [t for t in inputs if (found := self.of(t)) is not None and found.causal]
         allows = next((self.allows[key] for key in map(storage_key, causal) if key in self.allows), None)
-        if allows is not None:
-            self.allows[made] = allows != (name in _TURNING)
-        opening = {True: ("bitwise_or", "logical_or"), False: ("bitwise_and", "logical_and")}.get(allows, ())
+        if allows is None:
+            return False
+        self.allows[made] = allows != (name in _TURNING)
+        opening = ("bitwise_or", "logical_or") if allows else ("bitwise_and", "logical_and")
         return name in opening and len(causal) < len(inputs)
 
     def _windowed(self, inputs: Sequence[torch.Tensor]) -> Mask | None:
