@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -76,11 +75,6 @@ class Cost:
                 raise SymflopsError(f"unknown metric {name!r}{nearest(name, METRICS)}")
         return Cost(of_each(lambda name: to_value(metrics.get(name, 0))))
 
-    def _call(self, what: str) -> AbstractContextManager[None]:
-        """The limit of the time that a call about all metrics may compute, which is more for each that is a formula."""
-        formulas = sum(isinstance(value, Polynomial) for value in self.by_metric.values())
-        return deadline.call(what, deadline.CALL * max(1, formulas))
-
     def __add__(self, other: Cost) -> Cost:
         if not isinstance(other, Cost):
             return NotImplemented
@@ -105,7 +99,7 @@ class Cost:
     def __mul__(self, repeat: Formulaic) -> Cost:
         """The cost of doing it `repeat` times; parameters are multiplied too (repeated layers own their weights)."""
         times = to_value(repeat)
-        with self._call("the product"):
+        with deadline.call("the product"):
             return replace(self, by_metric=of_each(lambda metric: polynomial.multiply(self.by_metric[metric], times)))
 
     __rmul__ = __mul__
@@ -182,7 +176,7 @@ class Cost:
     def substitute(self, values: Mapping[str, Value]) -> Cost:
         """The same cost with canonical values in place of some symbols, and so its domain."""
         known = {**self.known, **{name: (value,) for name, value in values.items()}}
-        with self._call("putting in numbers"):
+        with deadline.call("putting in numbers"):
             substituted = of_each(lambda metric: algebra.substitute(self.by_metric[metric], values))
             return replace(self, by_metric=substituted, domain=self.domain.substitute(values), known=known)
 
@@ -206,7 +200,7 @@ class Cost:
         """
         self._check_names(values)
         point = self.with_defaults(values)
-        with self._call("the numbers at this point"):
+        with deadline.call("the numbers at this point"):
             self.domain.check(point)
             numbers = {m: numeric.whole(n) for m, n in zip(self.by_metric, self._evaluator(point), strict=True)}
         for metric, number in numbers.items():
@@ -263,7 +257,7 @@ class Cost:
     def _repr_latex_(self) -> str | None:
         if self.evaluated:
             return None
-        with self._call("its LaTeX"):
+        with deadline.call("its LaTeX"):
             lines = [(notation.upright(metric), self.tree(metric)) for metric in METRICS]
             return f"$\\displaystyle {notation.display(lines, notation.symbols(self.free_symbols), width=60)}$"
 
@@ -307,7 +301,7 @@ class Cost:
         follow = {n: to for n, row in self.run.items() if (to := row.follows) in points and n not in axes}
         bindings: dict[str, Value] = {**swept, **{n: polynomial.symbol(to) for n, to in follow.items() if to}}
         grid = arrays.grid(points)
-        with self._call("the sweep"):
+        with deadline.call("the sweep"):
             values = of_each(lambda metric: algebra.substitute(self.by_metric[metric], bindings))
             domain = self.domain.substitute(bindings)
         return Sweep(values, domain, grid)

@@ -245,7 +245,7 @@ class Assembly:
                     self.owners.setdefault(view.storage, path)
 
     def _is_weight(self, storage: int) -> bool:
-        return isinstance(self.recorder.storages[storage].kept, torch.nn.Parameter)
+        return isinstance(self.recorder.storages[storage].weight, torch.nn.Parameter)
 
     def basic(self, execution: Execution, operations: list[Operation], path: str) -> Data:
         first = operations[0]

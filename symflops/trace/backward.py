@@ -74,7 +74,7 @@ class Backward:
 
     def _is_weight(self, tensor: torch.Tensor) -> bool:
         storage = self.recorder.storages.get(storage_key(tensor))
-        return storage is not None and isinstance(storage.kept, torch.nn.Parameter)
+        return storage is not None and isinstance(storage.weight, torch.nn.Parameter)
 
     def _is_of_weights(self, step: Step, place: int) -> bool:
         tensor = step.tensors[place]

@@ -134,8 +134,8 @@ def unrouted(recorder: Recorder, config: Any) -> list[str]:
     found = {
         type(operation.owner.module).__name__
         for storage in recorder.storages.values()
-        if storage.role == "weight" and storage.kept.dim() == 3
-        if recorder.quantities.value(storage.kept.shape[0]) in numbers
+        if storage.weight is not None and storage.weight.dim() == 3
+        if recorder.quantities.value(storage.weight.shape[0]) in numbers
         for operation in storage.readers
         if operation.work.matmul_flops == multiply(2, storage.elements, tokens)
     }

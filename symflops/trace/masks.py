@@ -107,7 +107,7 @@ class Masks:
     def is_constant_memory(self, key: int) -> bool:
         storage = self.storages.get(key)
         is_buffer = (
-            storage is not None and storage.role == "weight" and not isinstance(storage.kept, torch.nn.Parameter)
+            storage is not None and storage.role == "weight" and not isinstance(storage.weight, torch.nn.Parameter)
         )
         return storage is None or storage.role == "constant" or is_buffer
 

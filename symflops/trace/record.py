@@ -39,7 +39,8 @@ class Storage:
     is_hits: bool = False  # the experts that some token chose, in order
     readers: list[Operation] = field(default_factory=list)
     writers: list[Operation] = field(default_factory=list)
-    kept: Any = None  # the tensor, so that the memory's address is not given to another one
+    dtype: torch.dtype | None = None
+    weight: torch.Tensor | None = None  # or buffer, where it is one
 
 
 @dataclass(eq=False)

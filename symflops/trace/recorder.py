@@ -81,7 +81,8 @@ class Recorder(TorchDispatchMode):
         elements = (
             product(self.quantities.shape(tensor.shape)) if whole else self.quantities.value(base_elements(tensor))
         )
-        return Storage(self.unit(tensor.dtype, role), elements, role, kept=tensor)
+        weight = tensor if role == "weight" else None
+        return Storage(self.unit(tensor.dtype, role), elements, role, dtype=tensor.dtype, weight=weight)
 
     def unit(self, dtype: torch.dtype, role: str) -> Value:
         """Bytes per element: a symbol for the model's own number format, a number for any other."""
@@ -104,7 +105,7 @@ class Recorder(TorchDispatchMode):
             storage = self.storages[key]
             self.kept[key] = covered(some, storage.elements)
             if storage.role == "temporary":
-                storage.role, storage.unit = "cache", self.unit(storage.kept.dtype, "cache")
+                storage.role, storage.unit = "cache", self.unit(storage.dtype, "cache")
 
     def was_read(self, tensor: torch.Tensor) -> bool:
         """Whether a recorded operation read this memory."""

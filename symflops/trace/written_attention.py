@@ -159,7 +159,7 @@ class _Fused:
             and read[1].unit == read[2].unit
             and self.queries.elements == written.queries.elements
             and self.kv_matrices is not None
-            and not any(isinstance(storages[v.storage].kept, torch.nn.Parameter) for v in self.others)
+            and not any(isinstance(storages[v.storage].weight, torch.nn.Parameter) for v in self.others)
             and not any(v.storage in given for o in written.operations[:-1] for v in o.writes)
             and written.per_pair[written.scores[-1]] == PER_PAIR
         )
