@@ -23,6 +23,7 @@ from symflops.graph import edges, graph, total
 from symflops.inputs import DECODER_IDS, Input
 from symflops.layer import Layer
 from symflops.model_file import Reading, dump, layers_of, read_json
+from symflops.peak import PeakOfCalls
 from symflops.place import Place as Place
 from symflops.place import matching, places
 from symflops.plan import Plan
@@ -70,6 +71,7 @@ class Model:
     inputs: tuple[Input, ...] = ()  # what it is fed, of a model whose inputs are not the usual ids
     plan: Plan | None = None  # how it is trained, of a model that is a step of training
     notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, to be said beside every number
+    peak: tuple[PeakOfCalls, ...] = ()  # what it holds at its fullest, where that was derived
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -247,6 +249,7 @@ class Model:
         data["symbols"] = dict(self.definitions)
         said = {"assumes": self.assumes, "expects": self.expects, "notes": self.notes}
         data |= {key: list(texts) for key, texts in said.items() if texts}
+        data |= {"peak": [one.data() for one in self.peak]} if self.peak else {}
         data["layers"] = {part.name: dump(part) for part in self.root.parts}
         return data
 

@@ -15,6 +15,7 @@ from symflops.formula import formula_for_class, load_formula
 from symflops.grouping import grouped
 from symflops.inputs import read_inputs, symbols_of
 from symflops.layer import Interned, Layer, Part
+from symflops.peak import read_peaks
 from symflops.plan import Plan
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read, write
@@ -37,6 +38,7 @@ _MODEL_KEYS = (
     "assumes",
     "expects",
     "notes",
+    "peak",
     "layers",
 )
 _OTHERS = "others"  # the metrics that a layer's own cost does not state
@@ -113,6 +115,7 @@ class Reading:
         notes = [
             _expect(text, str, f"notes[{i}]") for i, text in enumerate(_expect(data.get("notes", []), list, "notes"))
         ]
+        peak = read_peaks(_expect(data.get("peak", []), list, "peak"), self.value)
         layers = _expect(data.get("layers"), dict, "layers")
         root = Layer(parts=tuple(self.part(name, layer, "layers", 0) for name, layer in layers.items()))
         for path, owner in self.ties:
@@ -131,7 +134,7 @@ class Reading:
             "class_name": texts["class"],
             "dtype": texts["dtype"],
             "unproven": texts["unproven"], "notes": (*notes, *self.unknown.values()),
-            "usual": Domain.of(expects), "inputs": inputs, "run": self.run, "plan": plan,
+            "usual": Domain.of(expects), "inputs": inputs, "run": self.run, "plan": plan, "peak": peak,
         }  # fmt: skip
 
     def assumptions(self, data: Mapping[str, Any], key: str, read_: Callable[[str], Assumption]) -> list[str]:

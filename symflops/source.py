@@ -22,6 +22,7 @@ from symflops.errors import SymflopsError
 from symflops.handles import is_class_name, is_hub_id
 from symflops.inputs import EXAMPLE, read_inputs
 from symflops.model import Model
+from symflops.program.block import Program
 from symflops.vocabulary.symbols import BATCH
 
 ModelLike = Model | str | Path | Mapping[str, object]  # what a model may be named by
@@ -45,17 +46,21 @@ MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
 @such_as('load("llama-2-7b-hf")')
-def load(model: ModelLike, *, training: bool = False, timeout: float = DERIVATION) -> Model:
+def load(model: ModelLike, *, training: bool = False, peak: bool = False, timeout: float = DERIVATION) -> Model:
     """A model: by the name of a shipped one, from a model file, or from whatever `derive` takes as a text or a dict: a
     config.json or its directory, a model type, a hub id, a class.
 
     What has to be derived is derived once, within `timeout` seconds of processor time, and kept in the user's cache;
-    with `training` in training mode, as `derive` has it.
+    with `training` in training mode, and with what it holds at its `peak`, as `derive` has it.
 
     Raises SymflopsError naming file, path inside it and culprit.
     """
     if isinstance(model, Mapping):
-        return derived(dict(model), training=training, timeout=timeout) if _is_config(model) else models.load(model)
+        return (
+            derived(dict(model), training=training, peak=peak, timeout=timeout)
+            if _is_config(model)
+            else models.load(model)
+        )
     if not isinstance(model, str | Path) or str(model) in models.model_names():
         return models.load(model)
     if isinstance(model, str) and model.lower() in models.model_names():
@@ -67,7 +72,7 @@ def load(model: ModelLike, *, training: bool = False, timeout: float = DERIVATIO
         except SymflopsError as error:
             hint = "; a model type of transformers needs pip install 'symflops[hf]'"
             raise SymflopsError(f"{error.message}{hint}", where=error.where) from None
-    return models.load(model) if what is None else derived(what, training=training, timeout=timeout)
+    return models.load(model) if what is None else derived(what, training=training, peak=peak, timeout=timeout)
 
 
 def derived(
@@ -78,6 +83,7 @@ def derived(
     attention: str = "fused",
     allow_unknown: bool = False,
     training: bool = False,
+    peak: bool = False,
     timeout: float = DERIVATION,
     **constructor: Any,
 ) -> Model:
@@ -85,8 +91,8 @@ def derived(
     versions and with the same options; otherwise derived, and kept."""
     fed = {one.name: one.text() for one in read_inputs(inputs)}
     options = {
-        "attention": attention, "allow_unknown": allow_unknown, "training": training, "inputs": fed, "fix": sorted(fix),
-        "set": constructor,
+        "attention": attention, "allow_unknown": allow_unknown, "training": training, "peak": peak, "inputs": fed,
+        "fix": sorted(fix), "set": constructor,
     }  # fmt: skip
     key = derived_cache.key_of(what, options)
     found = derived_cache.find(key)
@@ -94,7 +100,7 @@ def derived(
         loaded = derived_cache.local_sources()
         found = derive(
             what, inputs=inputs, fix=fix, attention=attention, allow_unknown=allow_unknown, training=training,
-            timeout=timeout, **constructor,
+            peak=peak, timeout=timeout, **constructor,
         )  # fmt: skip
         derived_cache.keep(key, found, loaded, from_hub=isinstance(what, str) and is_hub_id(what))
     return found
@@ -110,6 +116,7 @@ def derive(
     attention: str = "fused",
     allow_unknown: bool = False,
     training: bool = False,
+    peak: bool = False,
     timeout: float = DERIVATION,
     **constructor: object,
 ) -> Model:
@@ -129,8 +136,9 @@ def derive(
     `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised). With
     `allow_unknown`, an operation of unknown cost stays in the total as a symbol `unknown_<operation>`; otherwise it
     is an error that names it. With `training` the model is called in training mode, with dropout and without a cache,
-    and each layer says what its backward costs and what its forward keeps for it. `timeout` is in seconds of processor
-    time. Needs the extra `symflops[hf]`.
+    and each layer says what its backward costs and what its forward keeps for it. With `peak` the file says what
+    the model holds in memory at its fullest, for `memory`. `timeout` is in seconds of processor time. Needs the extra
+    `symflops[hf]`.
 
     Raises SymflopsError, one line, for everything that stops a derivation: remote code, values that the config refuses,
     control flow that depends on the values of tensors, an unknown operation, the end of its time.
@@ -153,8 +161,25 @@ def derive(
         fed = feeds.texts(inputs, dynamic_shapes) if isinstance(inputs, Mapping) else inputs
         return trace.derive(
             what, inputs=fed, arguments=constructor, fixed=fix, attention=attention, allow_unknown=allow_unknown,
-            training=training, timeout=timeout,
+            training=training, peak=peak, timeout=timeout,
         )  # fmt: skip
+
+
+def recorded(model: ModelLike, *, timeout: float = DERIVATION) -> Program:
+    """The program of one call of what is derived from a config, a model type, a hub id or the class of a model.
+
+    Raises SymflopsError for a model file, which has layers and no steps.
+    """
+    what = None if isinstance(model, Model) else dict(model) if isinstance(model, Mapping) else _derivable(model)
+    if what is None:
+        raise SymflopsError(
+            f"{str(model)[:100]} is a model file, which has layers and no steps: name a config or a type"
+        )
+    with progress.shown("recording"):
+        progress.at("loading PyTorch and transformers")
+        with extra():
+            from symflops.trace import derive as trace
+        return trace.recorded(what, timeout=timeout)
 
 
 def of_call(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Model, dict[str, int], str]:

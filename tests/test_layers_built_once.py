@@ -22,6 +22,7 @@ from symflops.trace.recorder import Recorder
 from symflops.trace.repeats import skipped
 from symflops.trace.run import Build, environment
 from symflops.trace.skeleton import Skeleton
+from symflops.trace.watching import watching
 
 pytestmark = pytest.mark.torch
 
@@ -216,7 +217,7 @@ def test_weights_that_a_repeated_layer_alone_reads_are_counted_once() -> None:
         model = Turns()
         recorder = Recorder(sizes, quantities, model)
         x = recorder.note(torch.empty(batch, 8), "input")
-        with recorder, recorder.watching(), skipped(recorder):
+        with recorder, watching(recorder), skipped(recorder):
             model(x)
     layers = readable(Assembly(recorder).layers())
     total = symflops.load({"name": "turns", "layers": layers}).total()

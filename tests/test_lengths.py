@@ -21,7 +21,7 @@ from symflops.polynomial import add
 from symflops.trace.combine import switched
 from symflops.trace.configs import find
 from symflops.trace.record import every_operation
-from symflops.trace.run import Settings
+from symflops.trace.settings import Settings
 from symflops.trace.work import Work
 from symflops.tree import write
 

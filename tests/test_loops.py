@@ -16,7 +16,8 @@ from symflops.polynomial import symbol
 from symflops.trace.configs import find
 from symflops.trace.fixed import SizeFixedError
 from symflops.trace.refine import length_limit
-from symflops.trace.run import Settings, environment
+from symflops.trace.run import environment
+from symflops.trace.settings import Settings
 from symflops.trace.work import Work
 
 pytestmark = pytest.mark.torch

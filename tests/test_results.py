@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from symflops.trace.internals import Sizes, size_key, storage_key
+from symflops.trace.internals import Sizes, size_key
 from symflops.trace.results import Results
+from symflops.trace.serials import storage_key
 
 pytestmark = pytest.mark.torch
 

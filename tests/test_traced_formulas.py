@@ -29,6 +29,7 @@ from symflops.trace.guards import Guard
 from symflops.trace.internals import Sizes
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
+from symflops.trace.watching import watching
 
 pytestmark = pytest.mark.torch
 
@@ -73,7 +74,7 @@ def trace(build: Callable[[Any], Built]) -> Recorder:
         recorder = Recorder(sizes, quantities, model)
         for tensor in inputs:
             recorder.note(tensor, "input")
-        with experts.caught(recorder), recorder, recorder.watching():
+        with experts.caught(recorder), recorder, watching(recorder):
             model(*inputs)
     assert not [guard for guard in guards if guard.fixes]  # no size had to be a number
     return recorder

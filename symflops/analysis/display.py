@@ -294,11 +294,11 @@ def fit_columns(found: Fit) -> dict[str, Column]:
 
 
 def memory_html(found: Memory) -> str:
-    """The bytes of each kind that there is, in numbers or as closed forms, and what the working set is that of."""
+    """The bytes of each kind that there is, in numbers or as closed forms, and which part holds the most."""
     kinds = {kind: value for kind, value in found.kinds.items() if value != 0}
     formulas = _Formulas([] if found.is_evaluated else kinds.values())
     rows = [(kind, found.text(kind) if found.is_evaluated else formulas.of(value)) for kind, value in kinds.items()]
-    facts: list[tuple[Cell, ...]] = [*rows, ("largest working set", found.where)]
+    facts: list[tuple[Cell, ...]] = [*rows, ("place", found.place)]
     below = "".join(map(notebook.paragraph, found.notes))
     return notebook.heading(f"memory of {found.model}") + notebook.facts(facts) + formulas.below({}) + below
 

@@ -8,7 +8,7 @@ itself are not counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symflops import notebook
@@ -27,6 +27,7 @@ from symflops.numeric import evaluate, whole
 from symflops.passes import optimizers
 from symflops.passes.recompute import Recompute
 from symflops.passes.training import gradients, trained
+from symflops.peak import highest
 from symflops.place import places
 from symflops.plan import BACKWARD, FORWARD
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol
@@ -37,6 +38,7 @@ from symflops.units import scaled
 
 KINDS = ("weights", "gradients", "optimizer", "saved", "state", "working_set", "peak", "peak_eager")
 _STORED = {"weight_bytes": 0, "cache_bytes": 0}  # what is stored anyway is no part of what a layer works on
+_WAYS = {"peak": "least", "peak_eager": "eager"}  # how memory is freed
 Sizes = Sequence[tuple[str, Value]]  # of layers, by their paths
 
 
@@ -46,7 +48,9 @@ class Memory:
 
     `saved` is kept from the forward to the backward. `working_set` is what the layer in which that is most reads and
     writes beside weights and cache, and with recomputation what the largest recomputed part keeps meanwhile; `where`
-    names that layer. `peak` is a bound from below: of inference weights, state and working set; of training weights,
+    names that layer. Of a model that was derived with its `peak`, `peak` is what is held at its fullest where each
+    tensor is freed after its last use, `peak_eager` where eager PyTorch frees it, and `where` names the module of the
+    latter. Of others `peak` is a bound from below: of inference weights, state and working set; of training weights,
     the optimizer's state, and the larger of gradients and what is saved, since the one grows while the other goes; both
     where gradients of several batches are accumulated.
     `peak_eager` is all of it together with the working set: a step that finds gradients in place, as accumulation does.
@@ -57,6 +61,7 @@ class Memory:
     where: str
     notes: tuple[str, ...] = ()
     is_evaluated: bool = False
+    has_peak: bool = False  # derived, and `where` is its place
     reserved: int = 0  # in both peaks, for what is not counted
 
     def __getattr__(self, name: str) -> Any:
@@ -92,7 +97,12 @@ class Memory:
 
     def __repr__(self) -> str:
         shown = [f"{kind} = {self.text(kind)}" for kind in KINDS if self.kinds[kind] != 0]
-        return "\n".join([f"memory of {self.model}", *shown, f"the working set is that of {self.where}", *self.notes])
+        return "\n".join([f"memory of {self.model}", *shown, self.place, *self.notes])
+
+    @property
+    def place(self) -> str:
+        """A sentence on `where`."""
+        return f"the peak stands in {self.where}" if self.has_peak else f"the working set is that of {self.where}"
 
 
 @such_as('memory("llama-2-7b-hf", batch_size=1, seq_len=4096)')
@@ -110,7 +120,7 @@ def memory(model: ModelLike, *, symbolic: bool = False, **values: Numeric) -> Me
 
     Raises SymflopsError for what breaks an assumption of the model, and where a layer does not say what it keeps.
     """
-    named = load(model)
+    named = load(model, peak=True)
     own = {name: value for name, value in values.items() if name in named.definitions}
     named = named.with_symbols(own) if own else named
     run = {name: value for name, value in values.items() if name not in own}
@@ -121,7 +131,12 @@ def memory(model: ModelLike, *, symbolic: bool = False, **values: Numeric) -> Me
     except SymflopsError as error:
         raise error.within(named.name) from None
     if not run:
-        return Memory(named.name, kinds, _largest(layers), notes)
+        has_peak = named.plan is None and bool(named.peak)
+        if has_peak:
+            peak = [one.substitute(numbers) for one in named.peak]
+            kinds |= {kind: add(kinds["weights"], highest(peak, way)) for kind, way in _WAYS.items()}
+            layers = [moment for one in peak for moment in one.eager]
+        return Memory(named.name, kinds, _largest(layers), notes, has_peak=has_peak)
     total = named.total()
     total.at(**run)  # refuses names and values as any answer does
     point = total.with_defaults(run)
@@ -129,8 +144,20 @@ def memory(model: ModelLike, *, symbolic: bool = False, **values: Numeric) -> Me
     def number(value: Value) -> int:
         return whole(evaluate(value, point))
 
+    has_peak = False
+    if named.plan is None and named.peak:
+        one = next(one.substitute(numbers) for one in named.peak if one.holds(point))
+        try:
+            one.check({**named.symbols, **point})
+        except SymflopsError as error:
+            notes = (*notes, f"peak and peak_eager are bounds from below: {error.message} where they were derived")
+        else:
+            has_peak, layers = True, one.eager
+            kinds |= {
+                kind: add(kinds["weights"], highest([replace(one, calls=())], way)) for kind, way in _WAYS.items()
+            }
     found = {kind: number(value) for kind, value in kinds.items()}
-    return Memory(named.name, found, _largest([(path, number(size)) for path, size in layers]), notes, True)
+    return Memory(named.name, found, _largest([(path, number(size)) for path, size in layers]), notes, True, has_peak)
 
 
 def beside_weights(model: Model) -> Value:

@@ -33,7 +33,7 @@ def memory(
     from symflops.grouping import grouped
     from symflops.tree import write
 
-    named, run = point.resolve(model)
+    named, run = point.resolve(model, peak=True)
     found = answer(named, symbolic=symbolic, **run)
     if reserve is not None:
         size = whole(units.number(reserve.removesuffix("B"), "--reserve"))
@@ -49,5 +49,5 @@ def memory(
     else:
         shown = [(kind, found.text(kind)) for kind in KINDS if found.kinds[kind] != 0]
         held = f"; in both peaks {found.reserved:,} byte in reserve" if found.reserved else ""
-        print("\n".join([aligned(shown, (False, False)), f"the working set is that of {found.where}{held}"]))
+        print("\n".join([aligned(shown, (False, False)), f"{found.place}{held}"]))
         request.print_notes(found.notes)

@@ -171,9 +171,10 @@ class Point:
         """A further model of the command, as it stands."""
         return Point(timeout=self.timeout, plan=self.plan, resolved=self.resolved).resolve(model_name)[0]
 
-    def resolve(self, model_name: str) -> tuple[Model, dict[str, Any]]:
-        """The model with the values of `--config` and `--set`, and the numbers given for run symbols."""
-        ((model, run),) = self._resolved(model_name, lambda text, name: [units.number(text, name)])
+    def resolve(self, model_name: str, *, peak: bool = False) -> tuple[Model, dict[str, Any]]:
+        """The model with the values of `--config` and `--set`, and the numbers given for run symbols; with its `peak`
+        in memory, if it has to be derived."""
+        ((model, run),) = self._resolved(model_name, lambda text, name: [units.number(text, name)], peak)
         return model, run
 
     def each(self, model_name: str) -> list[tuple[Model, dict[str, Any]]]:
@@ -181,7 +182,7 @@ class Point:
         return self._resolved(model_name, units.numbers)
 
     def _resolved(
-        self, model_name: str, read: Callable[[str, str], Sequence[int | Fraction]]
+        self, model_name: str, read: Callable[[str, str], Sequence[int | Fraction]], peak: bool = False
     ) -> list[tuple[Model, dict[str, Any]]]:
         if not model_name:
             raise SymflopsError("MODEL is empty; name a model or the path of a model JSON")
@@ -198,7 +199,8 @@ class Point:
                 f"{count:,} points, more than the {MAX_POINTS:,} of an answer; `symflops sweep` has more"
             )
         with only_our_words(), progress():
-            model = load(model_name, training=self.plan is not None, timeout=self.timeout)
+            trained = self.plan is not None
+            model = load(model_name, training=trained, peak=peak and not trained, timeout=self.timeout)
             if self.config is not None:
                 model = bind(model, self.config, timeout=self.timeout)
             if self.plan is not None:

@@ -31,12 +31,21 @@ def show(
     metric: request.Metric = None,
     symbolic: request.Symbolic = False,
     short: request.Short = False,
+    program: Annotated[
+        bool, typer.Option("--program", help="instead, each step of one call that is recorded, with its tensors")
+    ] = False,
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
 ) -> None:
     """The layer tree. Formulas of one metric (default flops) per layer, or numbers of all when -B, -S are given.
 
     A layer's cost includes its repeats; that of a group is the sum of its parts.
     """
+    if program:
+        from symflops.program.text import text as written
+        from symflops.source import recorded
+
+        print(written(recorded(model, timeout=point.timeout)))
+        return
     named, given = point.resolve(model)
     whole = named.total(symbolic=symbolic)
     numbers = bool(given) and whole.is_complete(given)

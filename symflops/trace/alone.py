@@ -38,6 +38,7 @@ from symflops.trace.patches import nothing_initialised
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
 from symflops.trace.run import Build, environment
+from symflops.trace.watching import watching
 
 MAX_SOURCE = 60_000  # characters; more is no leaf module
 # Sets of hints, small and large, inputs larger than what the constructor is given. A closed form that depends on which
@@ -261,7 +262,7 @@ def _record(
         recorder = Recorder(sizes, quantities, model, guards=guards)
         for tensor in inputs:
             recorder.note(tensor, "input")
-        with experts.caught(recorder), recorder, recorder.watching():
+        with experts.caught(recorder), recorder, watching(recorder):
             model(*inputs)
     asked = [(_condition(g, sizes), g.outcome) for g in guards if g.by_model and not g.fixes]
     fixed = {sizes.names[s].removesuffix("__rest") for g in guards if g.fixes for s in g.condition.free_symbols}

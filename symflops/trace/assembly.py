@@ -21,7 +21,6 @@ from symflops.polynomial import Value, add, multiply, symbol
 from symflops.trace.arguments import READERS, Traced
 from symflops.trace.backward import Backward
 from symflops.trace.carried import states_by_operation
-from symflops.trace.internals import storage_key
 from symflops.trace.layer_data import (
     Data,
     Runs,
@@ -39,6 +38,7 @@ from symflops.trace.layer_data import (
 from symflops.trace.quantity import Quantities
 from symflops.trace.record import Execution, Operation, View, covered, every_operation, own_operations
 from symflops.trace.recorder import Recorder
+from symflops.trace.serials import storage_key
 from symflops.trace.steps import BARRIER_STEPS, group_name, groups, layer_of_each_operation
 from symflops.trace.unread import Unread
 from symflops.tree import write

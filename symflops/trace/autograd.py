@@ -14,11 +14,12 @@ import torch
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, multiply
 from symflops.trace.derivatives import derivative
-from symflops.trace.internals import TorchDispatchMode, like, storage_key, tree_flatten, tree_map_only, tree_unflatten
+from symflops.trace.internals import TorchDispatchMode, like, tree_flatten, tree_map_only, tree_unflatten
 from symflops.trace.operation import Call, Work
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Step, tensors_of
 from symflops.trace.results import key_of
+from symflops.trace.serials import storage_key
 
 NOTHING = Work(0)
 

@@ -15,12 +15,12 @@ from symflops.errors import SymflopsError
 from symflops.gradients import PASSED_ON, SAVED
 from symflops.polynomial import Value, add, multiply
 from symflops.trace.autograd import NOTHING, Autograd, Gradient, sum_of
-from symflops.trace.internals import storage_key
 from symflops.trace.kept import Kept, first_of
 from symflops.trace.operation import Work
 from symflops.trace.quantity import product
 from symflops.trace.record import Execution, Operation, Step, every_operation
 from symflops.trace.recorder import Recorder
+from symflops.trace.serials import storage_key
 from symflops.trace.steps import BARRIER_STEPS
 
 Size = tuple[Value, bool]  # of a gradient: its bytes, and whether it is one of a weight

@@ -110,7 +110,7 @@ class _Windows:
         return self.kept[value]
 
 
-def recorded(original: Any, config: Any, recorder: Recorder, past: Any) -> Cache:
+def recorded(original: Any, config: Any, recorder: Recorder, past: Any, kind: type[Recorded] = Recorded) -> Cache:
     """The cache that a model takes, its attention layers recorded and `past` tokens long; `config` is the original one
     with symbols for sizes."""
     recorder.past = recorder.quantities.value(past)
@@ -120,9 +120,9 @@ def recorded(original: Any, config: Any, recorder: Recorder, past: Any) -> Cache
     windows = [
         options.get("sliding_window", getattr(options.get("config"), "sliding_window", None)) for options in said
     ]
-    cache.layers = [_recorded(c, recorder, past, kept(w)) for c, w in zip(cache.layers, windows, strict=True)]
+    cache.layers = [_recorded(c, recorder, past, kept(w), kind) for c, w in zip(cache.layers, windows, strict=True)]
     if not cache.layers:
-        layer = partial(Recorded, recorder, past, past, False)
+        layer = partial(kind, recorder, past, past, False)
         cache.layer_class_to_replicate = layer  # type: ignore[assignment]  # declared as a class, and only ever called
     return cache
 
@@ -142,28 +142,28 @@ def own_class(model_class: type) -> bool:
 
 
 @contextmanager
-def made_by_model(recorder: Recorder, past: Any) -> Iterator[None]:
+def made_by_model(recorder: Recorder, past: Any, kind: type[Recorded] = Recorded) -> Iterator[None]:
     """Inside, the attention layers of caches that a model makes are recorded and `past` tokens long."""
     plain = DynamicCache.__init__
     recorder.past = recorder.quantities.value(past)
 
     def made(cache: Any, *args: Any, **kwargs: Any) -> None:
         plain(cache, *args, **kwargs)
-        cache.layers = [_recorded(layer, recorder, past, past) for layer in cache.layers]
+        cache.layers = [_recorded(layer, recorder, past, past, kind) for layer in cache.layers]
         if not cache.layers:
-            cache.layer_class_to_replicate = partial(Recorded, recorder, past, past, False)
+            cache.layer_class_to_replicate = partial(kind, recorder, past, past, False)
 
     with patch.object(DynamicCache, "__init__", made):
         yield
 
 
-def _recorded(layer: Any, recorder: Recorder, past: Any, kept: Any) -> Any:
+def _recorded(layer: Any, recorder: Recorder, past: Any, kept: Any, kind: type[Recorded]) -> Any:
     if isinstance(layer, LinearAttentionCacheLayerMixin) or keeps_more(layer):
         if isinstance(layer, CacheLayerMixin):
-            attention = Recorded(recorder, past, kept, bool(getattr(layer, "is_sliding", False)))
+            attention = kind(recorder, past, kept, bool(getattr(layer, "is_sliding", False)))
             for name in ("update", "get_seq_length", "get_mask_sizes"):
                 setattr(layer, name, getattr(attention, name))
         return layer
     if isinstance(layer, DynamicLayer):
-        return Recorded(recorder, past, kept, layer.is_sliding)
+        return kind(recorder, past, kept, layer.is_sliding)
     return layer

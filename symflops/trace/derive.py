@@ -18,6 +18,7 @@ from symflops.errors import SymflopsError, expect
 from symflops.inputs import Input, read_inputs, symbols_of
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
+from symflops.program.block import Program
 from symflops.trace import combine
 from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
 from symflops.trace.conditions import conditions
@@ -35,8 +36,11 @@ from symflops.trace.naming import RepeatNames
 from symflops.trace.notes import decomposed, dtype, first_call_only, is_pair, never_run, not_masked, quantized
 from symflops.trace.pair_inputs import takes_steps
 from symflops.trace.pairs import switched, with_steps
+from symflops.trace.peak import peaks_of
+from symflops.trace.programs import program_of
 from symflops.trace.refine import Knowledge, decides_by_one
-from symflops.trace.run import Run, Settings, is_encoder
+from symflops.trace.run import Run, is_encoder
+from symflops.trace.settings import Settings
 from symflops.trace.usual_inputs import usual_inputs
 from symflops.trace.work import Work
 
@@ -53,6 +57,7 @@ def derive(
     attention: str = "fused",
     allow_unknown: bool = False,
     training: bool = False,
+    peak: bool = False,
     timeout: float = deadline.DERIVATION,
 ) -> Model:
     """The closed-form model of a transformers config, or of a user's own module, derived from its source.
@@ -65,6 +70,8 @@ def derive(
     With `allow_unknown`, an operation of unknown cost stays in the total as a symbol `unknown_<operation>`;
     otherwise it is an error that names it. With `training` the model is called in training mode, with dropout and
     without a cache, and each layer says what its backward costs and what it keeps for it.
+
+    With `peak`, which takes four calls more, the file says what the model holds in memory at its fullest.
 
     `timeout` is in seconds of processor time.
 
@@ -93,12 +100,35 @@ def derive(
             check_depth(named.config)
             with _old_objects_left_alone(), deadline.limit(timeout):
                 known = Knowledge(set(fixed), run_symbols=frozenset(run_hints(named.inputs, vars(named.config))))
-                return _derived(Work(named, known), settings)
+                return _derived(Work(named, known), settings, peak)
         except deadline.OutOfTimeError:
             why = f"not derived within {timeout:g} s of processor time; the last step was: {progress.last()}"
             raise SymflopsError(why, where=named.name) from None
         except SymflopsError as error:
             raise error.within(named.name) from None
+
+
+def recorded(what: Any, *, attention: str = "fused", timeout: float = deadline.DERIVATION) -> Program:
+    """The program of one call of a transformers config's model, as it is recorded: with tokens in its cache, if it takes
+    one. Parameters and errors are those of `derive`.
+
+    >>> from transformers import GPT2Config
+    >>> program = recorded(GPT2Config(n_layer=2))
+    >>> [item.block.path for block in blocks(program.body) for item in block.items if isinstance(item, Again)]
+    ['transformer.h.0']
+    """
+    check_versions()
+    named = _fed(find(what), ())
+    settings = Settings(eager=attention == "eager", past="none" if named.inputs else "symbol")
+    try:
+        with deadline.limit(timeout), _old_objects_left_alone():
+            run, shape = Work(named).run(settings)
+            assert run.recorder is not None
+            return program_of(run.recorder, named.name, conditions(run, shape, shape.numbers))
+    except deadline.OutOfTimeError:
+        raise SymflopsError(f"not recorded within {timeout:g} s of processor time", where=named.name) from None
+    except SymflopsError as error:
+        raise error.within(named.name) from None
 
 
 def _fed(named: Named, inputs: tuple[Input, ...]) -> Named:
@@ -119,12 +149,13 @@ def _old_objects_left_alone() -> Iterator[None]:
             gc.unfreeze()
 
 
-def _derived(work: Work, settings: Settings) -> Model:
-    model = _model(work, _with_past(work, settings))
+def _derived(work: Work, settings: Settings, peak: bool) -> Model:
+    of_peak = settings if peak and not settings.training else None
+    model = _model(work, _with_past(work, settings), of_peak)
     if work.sizes_by_depth:
         progress.tell(f"sizes depend on {', '.join(key for _, key in sorted(work.sizes_by_depth))}")
         work.known.depths |= work.sizes_by_depth
-        model = _model(work, _with_past(work, settings))
+        model = _model(work, _with_past(work, settings), of_peak)
     counted = int(model.total().parameters)
     if work.skeleton is not None and counted != (there := work.skeleton.parameters()):
         counts = f"{counted:,} parameters, the model has {there:,}"
@@ -204,7 +235,7 @@ def _asks_for_past(result: Run) -> bool:
 # ----------------------------------------------------------------------------------------------------------- the model
 
 
-def _model(work: Work, record: Record) -> Model:
+def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
     named = work.named
     depths = RepeatNames(named.config, work.other_depth)
     layers = readable(switched(with_owners(fold(without_places(record.layers), depths.repeat, depths.labels))))
@@ -232,7 +263,7 @@ def _model(work: Work, record: Record) -> Model:
         stayed += [f"{name} == {number}" for name, number in depths.symbols.items() if name in depths.fields]
     mode = ["in training mode"] if recorder.tape is not None else []
     symbols |= kept | {name: vars(named.config)[name] for name in fed if name not in own}
-    return load({
+    data = {
         "name": named.name,
         "about": "; ".join([f"derived by symflops from {full_name(named.model_class)}", *mode, *record.notes]),
         "derived_from": full_name(named.model_class),
@@ -246,7 +277,19 @@ def _model(work: Work, record: Record) -> Model:
                   *unrouted(recorder, named.config), *quantized(named.config), *flat_sizes(record.run), *named.notes,
                   *decomposed(recorder.ran, recorder.tape is not None)],
         "layers": layers,
-    })  # fmt: skip
+    }  # fmt: skip
+    return load(data | ({} if of_peak is None else _peak(work, of_peak, record, depths, data)))
+
+
+def _peak(
+    work: Work, settings: Settings, record: Record, depths: RepeatNames, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a model's file says of its peak; where its source takes no such call, a note on why."""
+    try:
+        found = peaks_of(work, settings, not record.without_past, depths, data["symbols"], data["assumes"])
+    except SymflopsError as error:
+        return {"notes": [*data["notes"], f"its peak in memory is not derived: {error.message}"]}
+    return {"peak": [one.data() for one in found]}
 
 
 def _layers(config: Any, symbols: Mapping[str, int]) -> list[str]:

@@ -16,10 +16,11 @@ from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, divide, multiply, negate, power, symbol
 from symflops.trace.architecture import parts
 from symflops.trace.autograd import Gradient, sum_of
-from symflops.trace.internals import lists_left_tensors, storage_key
+from symflops.trace.internals import lists_left_tensors
 from symflops.trace.operation import Work
 from symflops.trace.quantity import product
 from symflops.trace.recorder import Recorder
+from symflops.trace.serials import storage_key
 from symflops.vocabulary.fields import means
 
 NAME = "symflops"

@@ -122,10 +122,10 @@ def _labels(kinds: dict[str, list[int]], labels: Labels, total: int) -> list[str
     base = [f"{n or 'plain'}" for n in own]
     if len(set(base)) == len(base) and all(own[:1]):
         return base
-    return [_places(indices) for indices in kinds.values()]
+    return [named_after_places(indices) for indices in kinds.values()]
 
 
-def _places(indices: list[int]) -> str:
+def named_after_places(indices: list[int]) -> str:
     """The places of a kind of layer as a name: "3", "0_to_2", "0_2_4_and_12_more"."""
     if len(indices) == 1:
         return str(indices[0])

@@ -5,12 +5,10 @@ Sizes are symbols of a `ShapeEnv`; tensors are fake, so nothing is allocated. El
 
 from __future__ import annotations
 
-import itertools
 import logging
 import numbers
 import sys
 import warnings
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from types import SimpleNamespace
@@ -36,8 +34,8 @@ from symflops.trace.origin import is_asserted, is_told
 
 __all__ = [
     "AnyConvolution", "FakeTensor", "Sizes", "TorchDispatchMode", "cheap_parameters",
-    "check_versions", "decide", "device", "ends_told", "expression", "fake", "fake_view", "has_known_value", "like", "quiet",
-    "size_key", "storage_key", "tree_flatten", "tree_map", "tree_map_only", "tree_unflatten", "without_onednn",
+    "check_versions", "decide", "device", "expression", "fake", "fake_view", "has_known_value", "like", "quiet",
+    "size_key", "tree_flatten", "tree_map", "tree_map_only", "tree_unflatten", "without_onednn",
 ]  # fmt: skip
 
 TESTED_TORCH = "2.13"
@@ -305,35 +303,3 @@ def decide(condition: Any, numbers: Mapping[sympy.Symbol, Any]) -> Any:
         return condition.xreplace(dict(numbers))
     except ZeroDivisionError:
         return None
-
-
-def storage_key(tensor: torch.Tensor) -> int:
-    """What two views of the same memory have in common: a serial number, which no other memory is ever given."""
-    storage = tensor.untyped_storage()
-    place = id(storage)  # the object is the same for as long as the memory is there
-    known = _memories.get(place)
-    if known is None:
-        serial = next(_serials)
-
-        def ended(_: Any) -> None:
-            del _memories[place]
-            for tell in tuple(_told_of_ends):
-                tell(serial)
-
-        known = _memories[place] = (weakref.ref(storage, ended), serial)
-    return known[1]
-
-
-@contextmanager
-def ends_told(tell: Callable[[int], None]) -> Iterator[None]:
-    """Inside, `tell` is called with the number of each memory that nobody holds any more, at the moment it is freed."""
-    _told_of_ends.append(tell)
-    try:
-        yield
-    finally:
-        _told_of_ends.remove(tell)
-
-
-_memories: dict[int, tuple[weakref.ref[Any], int]] = {}
-_serials = itertools.count(1)
-_told_of_ends: list[Callable[[int], None]] = []

@@ -10,9 +10,9 @@ from collections.abc import Container, Mapping, Sequence
 
 from symflops.polynomial import Value, add, multiply
 from symflops.trace.autograd import Gradient
-from symflops.trace.internals import storage_key
 from symflops.trace.record import Execution, Operation, Step, every_operation
 from symflops.trace.recorder import Recorder
+from symflops.trace.serials import storage_key
 
 
 class Kept:

@@ -19,7 +19,8 @@ from symflops.trace.conditions import SHORT, compared_with, conditions, decided_
 from symflops.trace.fixed import SizeFixedError
 from symflops.trace.layer_data import Data
 from symflops.trace.refine import length_limit
-from symflops.trace.run import Run, Settings, environment
+from symflops.trace.run import Run, environment
+from symflops.trace.settings import Settings
 from symflops.trace.work import Work
 
 

@@ -15,8 +15,8 @@ from symflops.domain import Domain
 from symflops.errors import SymflopsError
 from symflops.function import maximum, minimum
 from symflops.polynomial import Call, Value, add, is_nonnegative, multiply, negate, terms_of
-from symflops.trace.internals import storage_key
 from symflops.trace.quantity import Quantities
+from symflops.trace.serials import storage_key
 from symflops.trace.values import Values
 from symflops.vocabulary.symbols import RUN_SYMBOLS
 

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 
 from symflops.polynomial import Value, add, multiply, negate
-from symflops.trace.internals import TorchDispatchMode, storage_key
+from symflops.trace.internals import TorchDispatchMode
 from symflops.trace.quantity import Quantities
 from symflops.trace.record import Storage, View, tensors_of
+from symflops.trace.serials import storage_key
 
 HIDDEN = -1e4  # and below: what is added to a score that is not to count
 _TRIANGLES = {"tril": 0, "triu": 1}  # and the diagonal with which a square one is causal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 import os
 import re
@@ -109,8 +110,18 @@ def source_function(module: torch.nn.Module) -> tuple[str, Any]:
         code = frame.f_code
         file = code.co_filename
         if not (is_torch(file) or is_between(file)):
-            if code.co_name == "forward" and frame.f_locals.get("self") is module:
+            if code.co_name == "forward" and variable(frame, "self") is module:
                 return function, call
             function, call = code.co_name, frame
         frame = frame.f_back
     return "forward", None
+
+
+def variable(frame: Any, name: str) -> Any:
+    """A local variable of a function that runs. Python keeps a copy of them all where it is asked for one, which would
+    hold memory after the variables have let it go."""
+    copied = frame.f_locals
+    found = copied.get(name)
+    if type(copied) is dict and frame.f_code.co_flags & inspect.CO_OPTIMIZED:  # a copy, of a function's
+        copied.clear()
+    return found

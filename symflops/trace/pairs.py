@@ -14,7 +14,7 @@ from symflops.polynomial import Value, add, multiply, negate, symbol
 from symflops.trace import combine
 from symflops.trace.layer_data import Data, as_value
 from symflops.trace.lengths import Record, any_length, records_in_agreement
-from symflops.trace.run import Settings
+from symflops.trace.settings import Settings
 from symflops.trace.work import Work
 from symflops.tree import write
 from symflops.vocabulary.metrics import RUNNING

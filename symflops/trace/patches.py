@@ -15,7 +15,7 @@ from torch import nn
 from symflops.trace.architecture import parts
 from symflops.trace.internals import AnyConvolution, without_onednn
 from symflops.trace.layer_lists import computed_lists
-from symflops.trace.origin import is_model, is_shared
+from symflops.trace.origin import is_model, is_shared, variable
 from symflops.vocabulary.fields import means
 
 
@@ -117,7 +117,7 @@ def reads_noted(
                 file = frame.f_code.co_filename
                 if (is_model(file) or is_shared(file)) and not _within(frame, computed):
                     reads.add((prefix, name))
-                    if rhythms is not None and means(name, "rhythm") and _holds_layers(frame.f_locals.get("self")):
+                    if rhythms is not None and means(name, "rhythm") and _holds_layers(variable(frame, "self")):
                         rhythms.add((prefix, name))
             return own.__getattribute__(self, name)
 

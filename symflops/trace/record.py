@@ -39,7 +39,7 @@ class Storage:
     is_hits: bool = False  # the experts that some token chose, in order
     readers: list[Operation] = field(default_factory=list)
     writers: list[Operation] = field(default_factory=list)
-    dtype: torch.dtype | None = None
+    dtype: torch.dtype = torch.bfloat16
     weight: torch.Tensor | None = None  # or buffer, where it is one
 
 

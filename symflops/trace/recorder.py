@@ -7,17 +7,18 @@ counted afterwards for any grouping of operations.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import torch
 
-from symflops import deadline, progress
+from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, multiply, negate, symbol
-from symflops.trace.internals import Sizes, TorchDispatchMode, device, storage_key, tree_map_only
+from symflops.trace.internals import Sizes, TorchDispatchMode, device, tree_map_only
+from symflops.trace.lifetimes import Lifetimes
 from symflops.trace.limits import Limits
 from symflops.trace.masks import Masks
 from symflops.trace.operation import SIZED, Call, Work, work
@@ -25,8 +26,10 @@ from symflops.trace.origin import source_function
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, Storage, View, base_elements, covered, is_empty, tensors_of
 from symflops.trace.results import Results, gives_tensors
+from symflops.trace.serials import storage_key
 from symflops.trace.tape import Tape
 from symflops.trace.values import Values, is_zero
+from symflops.trace.watching import executed
 
 
 class Recorder(TorchDispatchMode):
@@ -69,6 +72,7 @@ class Recorder(TorchDispatchMode):
         self.root = Execution(model, "")
         self.stack = [self.root]
         self.frame: Any = None  # of the function that issued the last operation; held, so that its id is not reused
+        self.lifetimes = Lifetimes()
         self.calls = 0  # of such functions
         self.weights: dict[int, torch.Tensor] = {}  # those of repeated layers are never looked at
         for tensor in [*model.parameters(), *model.buffers()]:
@@ -92,8 +96,13 @@ class Recorder(TorchDispatchMode):
 
     def note(self, tensor: torch.Tensor, role: str) -> torch.Tensor:
         """State the contents of a tensor that no recorded operation wrote."""
-        self.storages[storage_key(tensor)] = self.storage(tensor, role)
+        self._hold(storage_key(tensor), self.storage(tensor, role))
         return tensor
+
+    def _hold(self, key: int, storage: Storage) -> None:
+        self.storages[key] = storage
+        if storage.role != "weight":
+            self.lifetimes.begin(key)
 
     def keep(self, tensors: Sequence[torch.Tensor]) -> None:
         """Say what the call that is recorded leaves for the next one."""
@@ -127,6 +136,7 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         deadline.check()
+        self.let_go()
         kwargs = kwargs or {}
         name = function._schema.name.partition("::")[2]
         if name == "nonzero" and not self.paused:
@@ -202,7 +212,7 @@ class Recorder(TorchDispatchMode):
         for tensor in outputs:
             key = storage_key(tensor)
             if key not in self.storages or self.storages[key].role == "constant":
-                self.storages[key] = self.storage(tensor, "temporary")
+                self._hold(key, self.storage(tensor, "temporary"))
         written = [self.view(t) for t in outputs]
         operation = self.record(name, found, reads, written)
         operation.aten = call
@@ -233,6 +243,17 @@ class Recorder(TorchDispatchMode):
     def _valued(self, tree: Any) -> Any:
         return tree_map_only(torch.SymInt, self.quantities.value, tree)
 
+    def let_go(self) -> None:
+        """Forget the last function when it has returned, since its variables would hold memory. Python tells whether it
+        has when it is asked to clear them; those of a generator are its own."""
+        if self.frame is None or self.frame.f_code.co_flags & inspect.CO_GENERATOR:
+            return
+        try:
+            self.frame.clear()
+        except RuntimeError:  # it is running
+            return
+        self.frame = None
+
     def record(self, name: str, found: Work, reads: list[View], writes: list[View]) -> Operation:
         function, frame = source_function(self.stack[-1].module)
         if frame is not self.frame:
@@ -246,6 +267,7 @@ class Recorder(TorchDispatchMode):
         for view in writes:
             self.storages[view.storage].writers.append(operation)
         self.stack[-1].parts.append(operation)
+        self.lifetimes.events.append(operation)
         self.written = operation
         return operation
 
@@ -281,49 +303,6 @@ class Recorder(TorchDispatchMode):
         finally:
             self.paused -= 1
 
-    # --------------------------------------------------------------------------------------------------- modules
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Every call of a module inside becomes an Execution."""
-        call = torch.nn.Module.__call__
-        recorder = self
-
-        def noted(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-            return recorder.execute(call, module, args, kwargs)
-
-        steps = nullcontext() if self.tape is None else self.tape.own_backwards(self.pause, lambda: self.written)
-        with patch.object(torch.nn.Module, "__call__", noted), steps:
-            yield
-
     def execute(self, call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
-        if self.paused:
-            return call(module, *args, **kwargs)
-        execution = self.root
-        if module is not self.root.module:
-            execution = Execution(module, self.paths.get(module, type(module).__name__))
-            self.stack[-1].parts.append(execution)
-        self.ran.add(module)
-        progress.at(execution.path, len(self.ran), len(self.paths))
-        tensors = tensors_of((args, kwargs))
-        with self.pause():
-            execution.inputs = [self.view(t) for t in tensors]
-            execution.input_shapes = [self.quantities.shape(t.shape) for t in tensors]
-        self.stack.append(execution)
-        try:
-            result = call(module, *args, **kwargs)
-        except SymflopsError as error:  # told with the innermost module that it happened in
-            if error.where or type(error) is not SymflopsError:
-                raise
-            raise error.within(execution.path or type(module).__name__) from None
-        finally:
-            self.stack.pop()
-        with self.pause():
-            tensors = tensors_of(result)
-            execution.outputs = [self.view(t) for t in tensors]
-            execution.output_shapes = [self.quantities.shape(t.shape) for t in tensors]
-            if self.tape is not None:
-                execution.output_tensors = [self.tape.serial(t) for t in tensors]
-                if execution is self.root:
-                    self.tape.returned = tensors
-        return result
+        """Record a call of a module; the one place where another way to run it can be put."""
+        return executed(self, call, module, args, kwargs)

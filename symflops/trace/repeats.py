@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from inspect import signature
 from typing import Any
@@ -17,11 +18,13 @@ from unittest.mock import patch
 import torch
 
 from symflops.errors import SymflopsError
-from symflops.trace.internals import like, storage_key, tree_flatten, tree_map
+from symflops.trace.internals import like, tree_flatten, tree_map
 from symflops.trace.layer_lists import entry, layer_fields
+from symflops.trace.lifetimes import Enter, Leave
 from symflops.trace.own_place import by_place
 from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
+from symflops.trace.serials import storage_key
 from symflops.vocabulary.fields import means
 
 _AS_THEY_ARE = (bool, int, str, torch.dtype)
@@ -68,11 +71,26 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         execution = recorder.stack[-1].parts[before]
         assert isinstance(execution, Execution)
         if all(v.storage != w.storage for v in execution.outputs for w in execution.inputs):
-            first[key] = (execution, result)
+            first[key] = (execution, tree_map(lambda v: _pattern(v, recorder), result))
         return result
 
     with patch.object(recorder, "execute", execute_or_skip):
         yield
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """What a result is made like, without holding the memory of the first one."""
+
+    tensor: torch.Tensor
+    role: str
+
+
+def _pattern(value: Any, recorder: Recorder) -> Any:
+    if not isinstance(value, torch.Tensor):
+        return value
+    with recorder.pause():
+        return _Pattern(like(value), recorder.storages[storage_key(value)].role)
 
 
 def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: str, args: Any, kwargs: Any) -> Any:
@@ -81,14 +99,9 @@ def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: 
     tensors = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
     execution.inputs = [recorder.view(t) for t in tensors]
     recorder.stack[-1].parts.append(execution)
-
-    def fresh(value: Any) -> Any:
-        if not isinstance(value, torch.Tensor):
-            return value
-        role = recorder.storages[storage_key(value)].role
-        return recorder.note(like(value), role)
-
-    made = tree_map(fresh, result)
+    recorder.lifetimes.events.append(Enter(execution))
+    made = tree_map(lambda v: recorder.note(like(v.tensor), v.role) if isinstance(v, _Pattern) else v, result)
+    recorder.lifetimes.events.append(Leave(execution))
     results = [t for t in tree_flatten(made)[0] if isinstance(t, torch.Tensor)]
     execution.outputs = [recorder.view(t) for t in results]
     if recorder.tape is not None:

@@ -22,10 +22,10 @@ from symflops.trace.internals import (
     fake_view,
     has_known_value,
     size_key,
-    storage_key,
     tree_flatten,
     tree_unflatten,
 )
+from symflops.trace.serials import storage_key
 
 _PLAIN = (int, float, bool, str, complex, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format)
 Key = tuple[Any, ...]

@@ -21,7 +21,7 @@ from symflops import progress
 from symflops.deadline import OutOfTimeError
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, symbol
-from symflops.trace import arithmetic, attention, cache, carried, experts, feeds, pair_inputs, repeats
+from symflops.trace import arithmetic, as_eager, attention, cache, carried, experts, feeds, pair_inputs, repeats
 from symflops.trace.architecture import RUN_HINTS, Architecture
 from symflops.trace.configs import Named
 from symflops.trace.constructor import Arguments
@@ -41,25 +41,12 @@ from symflops.trace.patches import (
 )
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.recorder import Recorder
+from symflops.trace.serials import ends_told
+from symflops.trace.settings import Settings
 from symflops.trace.skeleton import built_once
+from symflops.trace.watching import watching
 
 EARLIER = 7  # tokens of the earlier call that fills recurrent states; few, as the source may loop over them
-
-
-@dataclass
-class Settings:
-    """How a model is called."""
-
-    eager: bool = False
-    allow_unknown: bool = False
-    past: str = "symbol"  # "symbol": past_len tokens are cached; "empty": an empty cache; "none": no cache
-    after_encoder: bool = False  # of an encoder and a decoder only the decoder is called, in a step after both
-    continued: bool = False  # the cache comes from an earlier call, so recurrent states are filled
-    grows: bool = False  # what that call leaves is as long as it was: it had past_len tokens
-    training: bool = False  # in training mode: dropout is real, and steps are written down for their backward
-    streams: int = 1  # rows of ids for each sequence: some audio models take one for each of their codebooks
-    lengths: dict[str, int] = field(default_factory=dict)  # run symbols that are numbers in this run
-    hints: dict[str, int] = field(default_factory=dict)  # of run symbols that are not as short as usual
 
 
 @dataclass
@@ -173,9 +160,12 @@ def call(built: Build, settings: Settings) -> Run:
     past = symbols["past_len"] if settings.past == "symbol" else 0
     with (
         environment(built, result.guards, built.rhythms, settings.training),
-        attention.caught(recorder, settings.eager),
+        as_eager.own_attention(recorder, settings.eager)
+        if settings.as_eager
+        else attention.caught(recorder, settings.eager),
         experts.caught(recorder),
-        cache.made_by_model(recorder, past) if makes_cache else nullcontext(),
+        cache.made_by_model(recorder, past, kind_of_cache(settings)) if makes_cache else nullcontext(),
+        ends_told(recorder.lifetimes.end),
         contractions_noted(symbols.get("seq_len"), lambda: setattr(result, "contracts", True)),
     ):
         try:
@@ -234,18 +224,18 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
         }
         asked = len(result.guards)
         before = carried.attributes(model)
-        with _silent(recorder), recorder, recorder.watching(), repeats.skipped(recorder):
+        with _silent(recorder), recorder, watching(recorder), repeats.skipped(recorder):
             inputs |= carried.carried(model, model(**earlier))
         del result.guards[asked:]
         own = {place: v for place, v in carried.attributes(model).items() if v is not before.get(place)}
     if settings.after_encoder:
         asked = len(result.guards)
-        with pair_inputs.result_kept(model) as results, _silent(recorder), recorder, recorder.watching():  # noqa: SIM117 - too long for one
+        with pair_inputs.result_kept(model) as results, _silent(recorder), recorder, watching(recorder):  # noqa: SIM117 - too long for one
             with repeats.skipped(recorder):
                 model(**inputs)
         del result.guards[asked:]
         inputs = pair_inputs.of_a_step(model, inputs, results)
-    with recorder, recorder.watching(), repeats.skipped(recorder):
+    with recorder, watching(recorder), repeats.skipped(recorder):
         returned = model(**inputs)
     held = [inputs[argument] for argument in [carried.cache_argument(type(model))] if argument in inputs]
     left = carried.states([held, carried.carried(model, returned)])
@@ -264,6 +254,7 @@ def _silent(recorder: Recorder) -> Iterator[None]:
     yield
     recorder.silent = False
     recorder.root.parts.clear()
+    recorder.lifetimes.restart()
     recorder.ran.clear()
 
 
@@ -296,10 +287,16 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
         past = symbols["past_len"] if settings.past == "symbol" else 0
         if not cache.own_class(type(model)):
             original = carried.plain_text_config(built.original)
-            inputs[argument] = cache.recorded(original, carried.plain_text_config(config), recorder, past)
+            inputs[argument] = cache.recorded(
+                original, carried.plain_text_config(config), recorder, past, kind_of_cache(settings)
+            )
     if "use_cache" in accepted:
         inputs["use_cache"] = keeps
     return inputs
+
+
+def kind_of_cache(settings: Settings) -> type[cache.Recorded]:
+    return as_eager.Concatenated if settings.as_eager else cache.Recorded
 
 
 def _keeps_more(given: Any) -> bool:

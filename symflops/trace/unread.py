@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from symflops.polynomial import Value, add
-from symflops.trace.internals import storage_key
 from symflops.trace.layer_data import Data, full_name, parameters_only
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.repeats import every_parameter, taken_from
+from symflops.trace.serials import storage_key
 
 
 @dataclass

@@ -12,7 +12,8 @@ from symflops.algebra import free_symbols
 from symflops.inputs import DECODER_IDS, Input, read_inputs
 from symflops.trace.architecture import Architecture
 from symflops.trace.configs import Named
-from symflops.trace.run import Settings, build, call
+from symflops.trace.run import build, call
+from symflops.trace.settings import Settings
 
 _ENCODER = {
     "input_ids": ("int64[batch_size, source_len]",),

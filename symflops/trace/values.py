@@ -18,9 +18,10 @@ import torch
 from symflops.errors import SymflopsError
 from symflops.function import minimum
 from symflops.polynomial import Value, add, divide, multiply, negate
-from symflops.trace.internals import Sizes, storage_key
+from symflops.trace.internals import Sizes
 from symflops.trace.quantity import Quantities
 from symflops.trace.record import Storage
+from symflops.trace.serials import storage_key
 
 _MADE = {"ones": 1, "ones_like": 1, "new_ones": 1, "zeros": 0, "zeros_like": 0, "new_zeros": 0, "zero_": 0}
 _FILLED = {"full": 1, "full_like": 1, "new_full": 2, "fill_": 1}  # where the number stands among the arguments

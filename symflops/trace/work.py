@@ -18,7 +18,8 @@ from symflops.trace.fixed import SizeFixedError
 from symflops.trace.refine import Knowledge, least_needed
 from symflops.trace.refusal import by_values, place, refused
 from symflops.trace.repeats import SharedLayerError
-from symflops.trace.run import Build, Run, Settings, build, call
+from symflops.trace.run import Build, Run, build, call
+from symflops.trace.settings import Settings
 from symflops.trace.skeleton import Skeleton, with_number
 
 MAX_RUNS = 16

@@ -1,0 +1,123 @@
+"""What a model holds in memory at its fullest, as it was derived: closed forms for each kind of call.
+
+The first call of a sequence, a later one with tokens in its cache, and a call of one token take different ways through
+a source, which holds different things on each. All amounts are in bytes and stand beside the weights: inputs, buffers,
+the cache before and after, and what is computed in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from symflops import algebra
+from symflops.assumption import comparison
+from symflops.domain import Domain
+from symflops.errors import SymflopsError
+from symflops.function import maximum, minimum
+from symflops.grouping import grouped
+from symflops.polynomial import Number, Value, add, multiply, negate, symbol
+from symflops.program.liveness import Peak
+from symflops.tree import write
+
+__all__ = ["FIRST", "LATER", "MANY", "ONE", "PeakOfCalls", "highest", "read_peaks"]
+
+ONE, MANY, FIRST, LATER = "seq_len == 1", "seq_len >= 2", "past_len == 0", "past_len >= 1"
+KINDS = ("eager", "least")
+
+
+@dataclass(frozen=True)
+class PeakOfCalls:
+    """The peak of the calls that `calls` says, each text one of those above, where also `assumes` holds.
+
+    `eager` are the fullest moments as eager PyTorch frees memory, which is when Python's variables let it go; `least`
+    those where each tensor is freed after it was read for the last time. Which moment is the fullest depends on sizes.
+    """
+
+    calls: tuple[str, ...]
+    assumes: tuple[str, ...]
+    eager: tuple[Peak, ...]
+    least: tuple[Peak, ...]
+
+    def moments(self, kind: str) -> tuple[Peak, ...]:
+        return self.eager if kind == "eager" else self.least
+
+    def holds(self, numbers: Mapping[str, Number]) -> bool:
+        """Whether a call with these numbers is one of them."""
+        return all(comparison(text).is_true(numbers) for text in self.calls)
+
+    def check(self, numbers: Mapping[str, Number]) -> None:
+        """Raise SymflopsError where an assumption of its own does not hold."""
+        Domain.of(self.assumes).check(numbers)
+
+    def substitute(self, values: Mapping[str, Value]) -> PeakOfCalls:
+        """The same with values for some symbols."""
+
+        def put(moments: Sequence[Peak]) -> tuple[Peak, ...]:
+            return tuple(Peak(path, algebra.substitute(size, values)) for path, size in moments)
+
+        return PeakOfCalls(self.calls, self.assumes, put(self.eager), put(self.least))
+
+    def data(self) -> dict[str, Any]:
+        """As a model file has it."""
+        shown: dict[str, Any] = {"calls": list(self.calls)}
+        shown |= {"assumes": list(self.assumes)} if self.assumes else {}
+        for kind in KINDS:
+            found: dict[str, list[str]] = {}
+            for path, size in self.moments(kind):
+                found.setdefault(path, []).append(write(grouped(size)))
+            shown[kind] = found
+        return shown
+
+
+def highest(peaks: Sequence[PeakOfCalls], kind: str) -> Value:
+    """One closed form for all calls: the fullest moment of each kind of call, chosen by the lengths."""
+    many: Value = add(1, negate(_IS_ONE))
+    factors: Mapping[str, Value] = {
+        ONE: _IS_ONE, MANY: many, FIRST: add(1, negate(_IS_LATER)), LATER: _IS_LATER,
+    }  # fmt: skip
+    parts = []
+    for one in peaks:
+        sizes = list(dict.fromkeys(size for _, size in one.moments(kind)))
+        chosen = multiply(1, *(factors[text] for text in one.calls))
+        parts.append(multiply(chosen, maximum(*sizes) if len(sizes) > 1 else sizes[0]))
+    return add(0, *parts)
+
+
+_IS_ONE = maximum(add(2, negate(symbol("seq_len"))), 0)
+_IS_LATER = minimum(symbol("past_len"), 1)
+
+
+def read_peaks(data: Sequence[Any], value: Callable[[Any, str], Value]) -> tuple[PeakOfCalls, ...]:
+    """The peaks of a model file; `value` reads a closed form at a place in it.
+
+    Raises SymflopsError for what is none.
+    """
+    return tuple(_read(one, f"peak[{i}]", value) for i, one in enumerate(data))
+
+
+def _read(data: Any, where: str, value: Callable[[Any, str], Value]) -> PeakOfCalls:
+    if not isinstance(data, dict):
+        raise SymflopsError("expected an object", where=where)
+    if unknown := sorted(data.keys() - {"calls", "assumes", *KINDS}):
+        raise SymflopsError(f"unknown key {str(unknown[0])[:100]!r}", where=where)
+    calls, assumes = (_texts(data.get(key, []), f"{where}.{key}") for key in ("calls", "assumes"))
+    if other := [text for text in calls if text not in (ONE, MANY, FIRST, LATER)]:
+        raise SymflopsError(f"{other[0][:60]!r}: expected {ONE}, {MANY}, {FIRST} or {LATER}", where=f"{where}.calls")
+    for text in assumes:
+        comparison(text)
+    eager, least = (_moments(data.get(kind), f"{where}.{kind}", value) for kind in KINDS)
+    return PeakOfCalls(calls, assumes, eager, least)
+
+
+def _texts(data: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(data, list) or not all(isinstance(text, str) for text in data):
+        raise SymflopsError("expected a list of texts", where=where)
+    return tuple(data)
+
+
+def _moments(data: Any, where: str, value: Callable[[Any, str], Value]) -> tuple[Peak, ...]:
+    if not isinstance(data, dict) or not data or not all(isinstance(some, list) and some for some in data.values()):
+        raise SymflopsError("expected an object: a list of formulas for each path", where=where)
+    return tuple(Peak(path, value(text, f"{where}.{path}")) for path, some in data.items() for text in some)

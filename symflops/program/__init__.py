@@ -1,0 +1,1 @@
+"""What a model does in one call, step by step, without PyTorch: tensors, steps, blocks of them, and what they hold."""

@@ -1,0 +1,88 @@
+"""A call as eager PyTorch runs it: the source's own attention and a cache that is concatenated, so that what these hold
+in between is seen.
+
+The other calls catch attention and the cache above their operations, since a closed form of their cost is read more
+easily so; what is caught makes no temporaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from symflops.trace import attention, cache, experts
+from symflops.trace.operation import Work
+from symflops.trace.recorder import Recorder
+from symflops.trace.serials import storage_key
+
+OWN = {True: "eager", False: "sdpa"}  # what transformers calls them
+
+
+@contextmanager
+def own_attention(recorder: Recorder, eager: bool) -> Iterator[None]:
+    """Inside, attention is the source's own: scores and probabilities by themselves, or around PyTorch's fused kernel,
+    which is one step."""
+    configs = {id(c): c for m in recorder.root.module.modules() if (c := getattr(m, "config", None)) is not None}
+
+    def implementation(name: str) -> None:
+        for config in configs.values():
+            experts.set_implementation(config, name, experts.NAME)
+
+    def kernel(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
+               scale: Any = None, enable_gqa: bool = False) -> Any:  # fmt: skip
+        if recorder.paused:
+            return plain(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
+        tensors = [t for t in (query, key, value, attn_mask) if t is not None]
+        with recorder.pause():
+            # Kernels write heads side by side, so that nobody has to copy them into rows.
+            *batch, heads, length, _ = query.shape
+            result = query.new_empty((*batch, length, heads, value.shape[-1])).transpose(-3, -2)
+            # Held meanwhile: the logarithm of each sum of the softmax, and a mask of booleans as one that is added.
+            meanwhile = [query.new_empty(query.shape[:-1], dtype=torch.float32)]
+            if attn_mask is not None and attn_mask.dtype == torch.bool:
+                meanwhile.append(query.new_empty(attn_mask.shape))
+            for made in (*meanwhile, result):
+                recorder.note(made, "temporary")
+            recorder.record("attention", Work(0), [recorder.view(t) for t in tensors], [recorder.view(result)])
+        return result
+
+    plain = torch.nn.functional.scaled_dot_product_attention
+    implementation(OWN[eager])
+    try:
+        with patch.object(torch.nn.functional, "scaled_dot_product_attention", kernel):
+            yield
+    finally:
+        implementation(attention.NAME)
+
+
+class Concatenated(cache.Recorded):
+    """Keys and values of one layer as transformers' own cache has them: those that were there and the new ones are
+    copied into new memory. A window keeps a part of that, and so all of its memory."""
+
+    def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        before = (self.keys, self.values) if self.is_initialized else map(self._before, (key_states, value_states))
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        self.keys, self.values = (
+            self._cached(torch.cat([old, new], dim=-2))
+            for old, new in zip(before, (key_states, value_states), strict=True)
+        )
+        self.recorder.has_cache = True
+        return self.keys, self.values
+
+    def _before(self, new: Any) -> Any:
+        with self.recorder.pause():
+            made = new.new_empty((*new.shape[:-2], self.kept, new.shape[-1]))
+            self.recorder.note(made, "cache")
+            self.recorder.lifetimes.was_there(storage_key(made))
+        return made
+
+    def _cached(self, made: Any) -> Any:
+        with self.recorder.pause():
+            storage = self.recorder.storages[storage_key(made)]
+            storage.role, storage.unit = "cache", self.recorder.unit(made.dtype, "cache")
+        return made
