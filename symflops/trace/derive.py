@@ -109,8 +109,8 @@ def derive(
 
 
 def recorded(what: Any, *, attention: str = "fused", timeout: float = deadline.DERIVATION) -> Program:
-    """The program of one call of a transformers config's model, as it is recorded: with tokens in its cache, if it takes
-    one. Parameters and errors are those of `derive`.
+    """The program of one call of a transformers config's model, as it is recorded: with tokens in its cache, where it
+    takes one. Parameters and errors are those of `derive`.
 
     >>> from transformers import GPT2Config
     >>> program = recorded(GPT2Config(n_layer=2))
