@@ -23,6 +23,12 @@ def machines(incomplete: str) -> list[str]:
     return _beginning(incomplete, hardware_names())
 
 
+def formats(incomplete: str) -> list[str]:
+    from symflops.number_format import format_names
+
+    return _beginning(incomplete, format_names())
+
+
 def metrics(incomplete: str) -> list[str]:
     """Metrics, after those that stand before a comma."""
     from symflops.vocabulary.metrics import METRICS
