@@ -24,9 +24,10 @@ def machines(incomplete: str) -> list[str]:
 
 
 def formats(incomplete: str) -> list[str]:
+    from symflops.gguf_types import mixes
     from symflops.number_format import format_names
 
-    return _beginning(incomplete, format_names())
+    return _beginning(incomplete, (*format_names(), *(f"gguf-{name}" for name in mixes())))
 
 
 def metrics(incomplete: str) -> list[str]:

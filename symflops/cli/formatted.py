@@ -20,26 +20,35 @@ Format = Annotated[
         autocompletion=completion.formats,
     ),
 ]
-OPTIONS: dict[str, tuple[Any, Any]] = {"weights_format": (Format, None)}
+FromHeader = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="PATH",
+        help="take the bytes of weights from the header of a .safetensors or .gguf file, an index or their folder",
+    ),
+]
+OPTIONS: dict[str, tuple[Any, Any]] = {"weights_format": (Format, None), "checkpoint": (FromHeader, None)}
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What the options say of the weights' formats: nothing, so that a config's own are used, or a name."""
+    """What the options say of the weights' formats: nothing (a config's own are used), a name, or a checkpoint."""
 
     weights_format: str | None = None
+    checkpoint: str | None = None
 
     def of(self, model: Model, are_given: bool) -> Model:
         """The model with weights in these formats, or in none where weight_bytes `are_given`."""
         if are_given:
             bare = _plain(model, keeps_cache=True)
-            aside = bare is not model or self.weights_format is not None
+            aside = bare is not model or self.weights_format is not None or self.checkpoint is not None
             note = "weight_bytes counts all weights; their formats are left aside"
             return replace(bare, notes=(note, *bare.notes)) if aside else model
-        if self.weights_format is not None:
+        if self.weights_format is not None or self.checkpoint is not None:
             from symflops.analysis.formatted import formats
 
-            return formats(model, self.weights_format)
+            return formats(model, self.weights_format or "", checkpoint=self.checkpoint or "")
         return model
 
 
