@@ -200,6 +200,21 @@ def test_what_is_no_checkpoint_is_one_line(given: dict[str, str], message: str) 
     assert str(error.value) == message
 
 
+def test_inspect_says_what_a_checkpoint_has(tmp_path: Path, run: Any) -> None:
+    tensors = write.llama(2, 8, 16, 32, 4) | {"model.layers.1.mlp.up_proj.weight": ("F8_E4M3", (16, 8))}
+    total = write.safetensors(tmp_path / "m.safetensors", tensors)
+    status, out, _ = run("inspect", str(tmp_path / "m.safetensors"))
+    assert status == 0
+    assert out.startswith(f"safetensors: 21 tensors in 1 files, {total:,} byte")
+    assert "model.layers.*.mlp.up_proj" in out
+    data = json.loads(run("inspect", str(tmp_path / "m.safetensors"), "--format", "json")[1])
+    assert data["bytes"] == total == sum(data["layers"].values())
+    assert data["layers"]["model.layers.*.mlp.up_proj"] == 16 * 8 * 3
+    assert data["dtypes"]["F8_E4M3"] == {"tensors": 1, "bytes": 128}
+    status, _, err = run("inspect", str(tmp_path / "none.gguf"))
+    assert (status, err.count("\n")) == (3, 1)
+
+
 # ------------------------------------------------------------------------------------------------------ hostile headers
 
 
