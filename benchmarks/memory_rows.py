@@ -85,7 +85,8 @@ MODELS: dict[str, dict[str, Any]] = {  # by a part of a row's model
         5120, 32768, 40, 32, 8, 131072, model_type="mistral", head_dim=128, sliding_window=None
     ),
     "Mistral-Small-3.2-24B": {
-        "model_type": "mistral3", "architectures": ["Mistral3ForConditionalGeneration"], "dtype": "bfloat16", "spatial_merge_size": 2, "vision_feature_layer": -1,
+        "model_type": "mistral3", "architectures": ["Mistral3ForConditionalGeneration"], "dtype": "bfloat16",
+        "spatial_merge_size": 2, "vision_feature_layer": -1,
         "multimodal_projector_bias": False, "tie_word_embeddings": False,
         "text_config": _llama(
             5120, 32768, 40, 32, 8, 131072, model_type="mistral", head_dim=128, sliding_window=None
@@ -313,8 +314,8 @@ INTRODUCTION = """\
 
 Published sizes of checkpoints, of GGUF files and of KV caches, and what engines print at their start, beside what
 symflops computes. Made by `benchmarks/memory_rows.py`; the configs are in that file. `=` is the printed number: exactly
-where it is in bytes, else as far as it is printed. `≠` is another one, with what makes the difference where it is known.
-`-` is not judged.
+where it is in bytes, else as far as it is printed. `≠` is another one, with what makes the difference where it is
+known. `-` is not judged.
 
 {count} rows: {equal} equal, {other} different, {left} not judged.
 """

@@ -16,8 +16,8 @@ NAMES = symflops.hardware_names()
 
 def test_the_machines_that_people_have_are_there() -> None:
     assert len(NAMES) >= 20
-    nvidia = {"a100-sxm-80gb", "h100-sxm", "h200-sxm", "b200-sxm", "l40s", "rtx-4090", "h20", "h800-sxm", "b300-sxm", "gb300", "l40"}
-    nvidia |= {"rtx-pro-6000", "rtx-5090", "h100-nvl"}
+    nvidia = {"a100-sxm-80gb", "h100-sxm", "h200-sxm", "b200-sxm", "l40s", "rtx-4090"}
+    nvidia |= {"h20", "h800-sxm", "b300-sxm", "gb300", "l40", "rtx-pro-6000", "rtx-5090", "h100-nvl"}
     others = {
         "mi300x",
         "mi325x",
@@ -73,6 +73,12 @@ def test_every_number_has_a_source_and_is_plausible(name: str) -> None:
         ("t4", "fp16", 40 * 8 * 64 * 2 * 1.59e9 / 1e12, 256 / 8 * 10e9 / 1e12),
         # 128 SMs with 4 tensor cores of 64 multiply-adds (FP32 accumulate) at 2.52 GHz; 384 bits at 21 GT/s.
         ("rtx-4090", "bf16", 128 * 4 * 64 * 2 * 2.52e9 / 1e12, 384 / 8 * 21e9 / 1e12),
+        # 188 SMs with 4 tensor cores of 128 multiply-adds (FP32 accumulate) at 2.617 GHz; 512 bits at 28 GT/s.
+        ("rtx-pro-6000", "bf16", 188 * 4 * 128 * 2 * 2.617e9 / 1e12, 512 / 8 * 28e9 / 1e12),
+        # 142 SMs with 4 tensor cores of 64 multiply-adds at 2.49 GHz; 384 bits at 18 GT/s.
+        ("l40", "bf16", 142 * 4 * 64 * 2 * 2.49e9 / 1e12, 384 / 8 * 18e9 / 1e12),
+        # 256 compute units with 4 matrix cores of 512 multiply-adds at 2.2 GHz.
+        ("mi350x", "bf16", 256 * 4 * 512 * 2 * 2.2e9 / 1e12, 8.0),
         # AMX: a product of 16 x 32 and 32 x 16 every 16 cycles in each of 56 cores at 2 GHz.
         ("xeon-8480", "bf16", 56 * 2 * 16 * 16 * 32 / 16 * 2.0e9 / 1e12, 8 * 8 * 4.8e9 / 1e12),
         ("epyc-9654", "fp32", 96 * 32 * 2.4e9 / 1e12, 12 * 8 * 4.8e9 / 1e12),
