@@ -172,9 +172,7 @@ def _safetensors(path: Path) -> list[Tensor]:
             raise SymflopsError("no safetensors file: it has not even a length")
         (length,) = struct.unpack("<Q", file.at(0, 8))
         if length > MAX_HEADER:
-            raise SymflopsError(
-                f"no safetensors file: a header of {length:,} bytes, more than {MAX_HEADER:,}"
-            )
+            raise SymflopsError(f"no safetensors file: a header of {length:,} bytes, more than {MAX_HEADER:,}")
         if length > file.size - 8:
             raise SymflopsError(f"a header of {length:,} bytes in a file of {file.size:,}")
         header = files.json_of(files.text_of(file.at(8, length)))

@@ -156,9 +156,7 @@ def _check_places(found: list[tuple[GgufTensor, int]], alignment: int, size: int
     at = 0
     for tensor, offset in sorted(found, key=lambda one: one[1]):
         if offset % alignment or offset < at:
-            raise SymflopsError(
-                f"{one_line(tensor.name, 60)}: it begins at {offset:,}, in another tensor or unaligned"
-            )
+            raise SymflopsError(f"{one_line(tensor.name, 60)}: it begins at {offset:,}, in another tensor or unaligned")
         at = offset + tensor.bytes
         if at > size:
             raise SymflopsError(f"{one_line(tensor.name, 60)}: it ends at {at:,} of {max(size, 0):,} bytes of data")

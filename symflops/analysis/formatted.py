@@ -32,7 +32,7 @@ def formats(model: ModelLike, name: str = "", *, checkpoint: str | Path = "") ->
     7002406912
     >>> formats("llama-2-7b-hf", "fp8").name
     Traceback (most recent call last):
-    symflops.errors.SymflopsError: no format 'fp8'; did you mean 'hqq'?
+    symflops.errors.SymflopsError: llama-2-7b-hf: no format 'fp8'; did you mean 'mxfp8'?
 
     Raises SymflopsError for a name that is none, and where no layer has weights that it is for.
     """
