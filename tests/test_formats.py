@@ -292,6 +292,51 @@ def test_single_layers_may_have_formats_of_their_own() -> None:
     assert found == 2 * 8_030_261_248 - 8 * (2 * size - nvfp4) - 32 * (2 * size - size - 8)
 
 
+def test_a_module_that_transformers_merged_has_the_format_of_its_parts() -> None:
+    data: dict[str, Any] = {"name": "merged", "symbols": {"h": 64, "i": 128}, "layers": {"layers": {
+        "repeat": 3, "class": "Layer", "sub_layers": {"gate_up_proj": {
+            "formula": "linear", "args": {"N": "seq_len", "in_features": "h", "out_features": "2*i"}}}}}}  # fmt: skip
+    from symflops.passes.formats import formats
+
+    group = {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "float", "strategy": "channel"}}
+    base = {"quant_method": "compressed-tensors", "config_groups": {"g": group}}
+    kept, plain_ = 256 * 64 + 2 * 256, 2 * 256 * 64
+    for ignored, count in (([], 3), (["layers.0.gate_proj"], 3), (["layers.0.gate_proj", "layers.0.up_proj"], 2)):
+        model = formats(symflops.load(data), quantization({**base, "ignore": ignored}))
+        assert weights(model) == count * kept + (3 - count) * plain_, ignored
+    layers = {f"layers.{i}.{name}_proj": {"quant_algo": "FP8"} for i in range(3) for name in ("gate", "up")}
+    model = formats(symflops.load(data), quantization({"quant_method": "modelopt", "quantized_layers": layers}))
+    assert weights(model) == 3 * (256 * 64 + 8)
+
+
+KINDS = {  # a list of six layers, of which the config does not tell which are dense and which have experts
+    "name": "kinds",
+    "symbols": {"h": 64, "i": 128, "num_experts": 4},
+    "layers": {"model": {"class": "M", "sub_layers": {"layers": {"sub_layers": {
+        kind: {"class": "Layer", "repeat": count, "sub_layers": {
+            "up_proj": {"formula": "linear", "args": {"N": "seq_len", "in_features": "h", "out_features": "i"}},
+            **({"gate": {"formula": "linear", "args": {"N": "seq_len", "in_features": "h", "out_features": 4}}}
+               if kind == "sparse" else {}),
+        }} for kind, count in (("dense", 2), ("sparse", 4))
+    }}}}},
+}  # fmt: skip
+
+
+def test_single_modules_that_are_named_are_those_of_a_kind() -> None:
+    """Of two dense and four sparse layers all six have `up_proj`, and four a `gate`, which says which they are."""
+    from symflops.passes.formats import formats
+
+    gates = {f"model.layers.{i}.gate": {"quant_algo": "FP8"} for i in (1, 2, 4, 5)}
+    data = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": gates}
+    model = formats(symflops.load(KINDS), quantization(data))
+    assert weights(model) == 6 * 2 * 64 * 128 + 4 * (64 * 4 + 8)
+    assert not any("evenly" in note for note in model.notes)
+    gates["model.layers.1.up_proj"] = {"quant_algo": "FP8"}
+    model = formats(symflops.load(KINDS), quantization(data))
+    assert weights(model) == 5 * 2 * 64 * 128 + 64 * 128 + 8 + 4 * (64 * 4 + 8)
+    assert any("evenly over the kinds of layers: up_proj" in note for note in model.notes)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

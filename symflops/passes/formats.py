@@ -22,6 +22,7 @@ from symflops.vocabulary.symbols import CACHE, DTYPES, RUN, WEIGHT
 
 NONE = "none"  # the name for weights as they are, weight_bytes each
 SHOWN = 6
+_MERGED = {"gate_up_proj": ("gate_proj", "up_proj"), "qkv_proj": ("q_proj", "k_proj", "v_proj")}
 _EXPERT = ("0.gate_proj", "0.up_proj", "0.down_proj")
 
 
@@ -80,17 +81,31 @@ class _Pass:
         found = matrices(layer)
         if found is None or layer.tied:
             return None
-        shares = self._shares(found.kind, layer.class_name.rpartition(".")[2], site.names)
+        class_name = layer.class_name.rpartition(".")[2]
+        names, is_sure = self._told(site, found.kind, class_name)
+        shares = self._shares(found.kind, class_name, names)
         chosen = [index for index in shares if index is not None]
         if not chosen:
             self.left.append(path)
             return None
-        if len(shares) > 1 and not site.is_sure:
+        if len(shares) > 1 and not is_sure:
             self.spread.append(path)
         for index in chosen:
             self.kept.setdefault(self.quantization.rules[index].format.name, []).append(path)
         own = multiply(symbol(WEIGHT), layer.cost.value("parameters"))
         return add(*(multiply(share, self._bytes(rule, found, own)) for rule, share in shares.items()))
+
+    def _told(self, site: Site, kind: str, class_name: str) -> tuple[list[str], bool]:
+        """The names of a layer, and whether these are known: where formats are said of single modules, as many as the
+        layer has runs, it is these."""
+        rules = self.quantization.rules
+        if site.is_sure or any(rule.targets is None for rule in rules):
+            return site.names, site.is_sure
+        named = [
+            name for name in site.names
+            if any(rule.is_for(kind, each, class_name) for rule in rules for each in (name, *_stored_as(name, kind)))
+        ]  # fmt: skip
+        return (named, True) if len(named) == site.runs else (site.names, False)
 
     def _shares(self, kind: str, class_name: str, names: list[str]) -> dict[int | None, Fraction | int]:
         """Which part of the modules with these names has which rule, by the rules' numbers; None for those left out."""
@@ -101,14 +116,16 @@ class _Pass:
         return {index: _exact(Fraction(number, len(names))) for index, number in count.items()}
 
     def _rule(self, kind: str, name: str, class_name: str) -> int | None:
-        rules = self.quantization.rules
-        if kind == "linear":
-            return _index(rules, self.quantization.rule(kind, name, class_name))
+        """The rule for one module, or for the modules that it is in a checkpoint; None where these are left out."""
         if self.quantization.ignored.match(name, class_name):
             return None
-        matrices_ = (self.quantization.rule(kind, f"{name}.{end}", "Linear") for end in _EXPERT)
-        found = next((rule for rule in matrices_ if rule is not None), None)
-        return _index(rules, found)
+        stored_as = _stored_as(name, kind)
+        names = [each for each in stored_as if not self.quantization.ignored.match(each, "Linear")]
+        if stored_as and not names:
+            return None
+        candidates = [(name, class_name), *((each, "Linear") for each in names)]
+        rules = (self.quantization.rule(kind, each, of_class) for each, of_class in candidates)
+        return _index(self.quantization.rules, next((rule for rule in rules if rule is not None), None))
 
     def _bytes(self, index: int | None, found: Matrices, own: Value) -> Value:
         if index is None:
@@ -131,6 +148,12 @@ class _Pass:
             yield f"{SAID}{what}: {_shown(self.spread)}"
         for doubt in self.quantization.doubts:
             yield f"{SAID}{doubt}"
+
+
+def _stored_as(name: str, kind: str) -> list[str]:
+    """The modules that a checkpoint has for one that transformers makes of several."""
+    above, _, last = name.rpartition(".")
+    return [f"{name}.{end}" for end in _EXPERT] if kind != "linear" else [f"{above}.{n}" for n in _MERGED.get(last, ())]
 
 
 def _index(rules: tuple[Rule, ...], rule: Rule | None) -> int | None:
