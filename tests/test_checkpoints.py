@@ -135,6 +135,10 @@ def test_a_table_that_is_used_twice_is_read_in_its_format(tmp_path: Path) -> Non
     assert layer(model, "model.embed_tokens") == table
     read = rows["lm_head"].at(batch_size=1, seq_len=1).read_bytes
     assert read == table + 2 * 1024
+    layer_ = 2 * 1024 * 2048 + 2 * 1024 * 1024 + 3 * 1024 * 3072  # weights of the matrices of one of 28 layers
+    eight = symflops.formats("qwen3-0.6b", "gguf-q8_0")
+    norms = 4 * (28 * (2 * 1024 + 2 * 128) + 1024)
+    assert weights(eight) == (28 * layer_ + 151936 * 1024) * 34 // 32 + norms
     assert rows["model.embed_tokens"].at(batch_size=1, seq_len=1).read_bytes == 1024 // 256 * 210 + 8
 
 
@@ -304,6 +308,18 @@ def test_a_gguf_header_that_lies_is_refused(data: bytes, message: str, tmp_path:
     with pytest.raises(SymflopsError) as error:
         read_checkpoint(tmp_path / "m.gguf")
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("offset", [0, 32])
+def test_tensors_of_gguf_that_overlap_are_refused(offset: int, tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    write.gguf(path, {"a": ("F32", (16,)), "b": ("F32", (16,))})
+    data = path.read_bytes()
+    end = data.index(struct.pack("<Q", 1) + b"b") + 9 + 4 + 8 + 4  # where the offset of b stands, which is 64
+    assert data[end : end + 8] == struct.pack("<Q", 64)
+    path.write_bytes(data[:end] + struct.pack("<Q", offset) + data[end + 8 :])
+    with pytest.raises(SymflopsError, match="in another tensor or unaligned"):
+        read_checkpoint(path)
 
 
 def test_arrays_in_arrays_end(tmp_path: Path) -> None:

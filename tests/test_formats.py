@@ -126,6 +126,39 @@ def test_routed_experts_read_their_part_of_all_bytes() -> None:
         assert less == round(8 * part * (each - 3 * 4096 * 14336 * 2))
 
 
+def test_a_bias_is_no_matrix() -> None:
+    """3 layers of 256 × 64 in 8 bit with a scale for each row, and a bias that keeps weight_bytes."""
+    args = {"N": "seq_len", "in_features": 64, "out_features": 256, "bias": 1}
+    layers = {"proj": {"formula": "linear", "repeat": 3, "args": args}}
+    model = symflops.formats({"name": "one", "layers": layers}, "fp8-channel")
+    assert weights(model) == 3 * (256 * 64 + 4 * 256 + 2 * 256)
+    assert weights(model, weight_bytes=4) == 3 * (256 * 64 + 4 * 256 + 4 * 256)
+    moved = symflops.roofline(model, "h100-sxm", batch_size=1, seq_len=5).moved
+    assert moved["weights"] == weights(model)
+    from symflops.algebra import substitute
+
+    assert substitute(moved["activations"], {"seq_len": 5}) == 3 * 2 * 5 * (64 + 256)
+
+
+def test_matrices_of_experts_that_have_a_cost_of_their_own() -> None:
+    """gpt-oss: of each expert two matrices of 96 × 64 and one of 64 × 96, with biases, in blocks of 32 and by rows."""
+    count = "num_local_experts*(3*hidden_size*intermediate_size + 2*intermediate_size + hidden_size)"
+    cost = {
+        "flops": "6*seq_len*num_experts_per_tok*hidden_size*intermediate_size",
+        "matmul_flops": "6*seq_len*num_experts_per_tok*hidden_size*intermediate_size",
+        "read_bytes": f"weight_bytes*{count}",
+        "write_bytes": "0", "intermediate_bytes": "0",
+        "parameters": count,
+    }  # fmt: skip
+    symbols = {"hidden_size": 64, "intermediate_size": 96, "num_local_experts": 4, "num_experts_per_tok": 2}
+    model = {"name": "moe", "symbols": symbols, "layers": {"mlp": {"sub_layers": {"experts": {"cost": cost}}}}}
+    biases = 2 * 4 * (2 * 96 + 64)
+    for name, each in (("mxfp4", 3 * 64 * 96 * 17 // 32), ("fp8-channel", 3 * 64 * 96 + 4 * (2 * 96 + 64))):
+        found = symflops.formats(model, name)
+        assert weights(found) == 4 * each + biases
+        assert found.total().at(seq_len=1).read_bytes == 4 * each + biases
+
+
 def test_a_format_and_its_removal_leave_the_model_as_it_was() -> None:
     for name in ("llama-2-7b-hf", "mixtral-8x7b", "qwen3-0.6b"):
         model = symflops.load(name)
