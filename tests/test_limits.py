@@ -201,6 +201,28 @@ def test_weights_in_a_format_that_is_not_known_are_named(words: str, run: Any, t
     assert (status, err) == (0, "")
 
 
+def test_formats_are_those_of_the_config_that_is_bound(run: Any, tmp_path: Path) -> None:
+    """A plain config in a model of a quantised one has plain weights, and the other way round; trained ones are plain."""
+    stated = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    for name, more in (("plain", {}), ("eight", {"quantization_config": stated})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(LLAMA | more))
+        (tmp_path / f"{name}-model.json").write_text(symflops.derive(LLAMA | more).dumps())
+
+    def weights(*words: str) -> int:
+        status, out, _ = run("memory", *words, "-B", "1", "-S", "2", "--format", "json")
+        assert status == 0
+        return int(json.loads(out)["weights"])
+
+    plain, eight = (weights(str(tmp_path / f"{name}-model.json")) for name in ("plain", "eight"))
+    assert eight < plain
+    for model in ("plain", "eight"):
+        for config, wanted in (("plain", plain), ("eight", eight)):
+            words = (str(tmp_path / f"{model}-model.json"), "--config", str(tmp_path / f"{config}.json"))
+            assert weights(*words) == wanted, (model, config)
+    assert weights(str(tmp_path / "eight.json"), "--training") == plain
+    assert weights(str(tmp_path / "eight.json"), "--format-of-weights", "none") == plain
+
+
 def test_a_page_opens_with_the_bytes_of_its_models(tmp_path: Path, run: Any) -> None:
     for name, dtype in (("four", "float32"), ("two", "bfloat16")):
         (tmp_path / f"{name}.json").write_text(symflops.derive(LLAMA | {"dtype": dtype}).dumps())
