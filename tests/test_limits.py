@@ -202,7 +202,7 @@ def test_weights_in_a_format_that_is_not_known_are_named(words: str, run: Any, t
 
 
 def test_formats_are_those_of_the_config_that_is_bound(run: Any, tmp_path: Path) -> None:
-    """A plain config in a model of a quantised one has plain weights, and the other way round; trained ones are plain."""
+    """A plain config in a model of a quantised one has plain weights, and the other way round; so has training."""
     stated = {"quant_method": "bitsandbytes", "load_in_8bit": True}
     for name, more in (("plain", {}), ("eight", {"quantization_config": stated})):
         (tmp_path / f"{name}.json").write_text(json.dumps(LLAMA | more))
