@@ -19,6 +19,7 @@ What only algebra can answer:
     count                one call of a module that you have, by module, as a Count
     generation, kv_cache a prompt with all decoding steps; what is kept
     training             a step of training, as a model
+    formats              the same model with its weights in another format
     memory               what memory a call or a step of training takes, as a Memory
     fit                  whether it fits on a machine, the largest batch and the longest context, as a Fit
     roofline             the bounds of a machine (`hardware_names`, `load_hardware`)
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, compare
     from symflops.analysis.counting import Count, count
     from symflops.analysis.fit import Fit, fit
+    from symflops.analysis.formatted import formats
     from symflops.analysis.generation import generation, kv_cache
     from symflops.analysis.memory import Memory, memory
     from symflops.analysis.parts import Component, by_component
@@ -81,6 +83,7 @@ _NAMES = {
     "analysis.generation": "generation kv_cache",
     "analysis.memory": "Memory memory",
     "analysis.fit": "Fit fit",
+    "analysis.formatted": "formats",
     "analysis.trained": "training",
     "analysis.comparison": "Comparison compare",
     "hardware": "Hardware hardware_names load_hardware",
@@ -91,7 +94,7 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()
 __all__ = [
     "METRICS", "Answer", "Comparison", "Component", "Cost", "Count", "Fit", "Formula", "Hardware", "Layer", "Memory",
     "Model", "Regimes", "Roofline", "Row", "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "by_component",
-    "compare", "count", "derive", "fit", "formula_names", "generation", "hardware_names", "kv_cache", "load",
+    "compare", "count", "derive", "fit", "formats", "formula_names", "generation", "hardware_names", "kv_cache", "load",
     "load_formula", "load_hardware", "memory", "model_names", "parse", "regimes", "roofline", "solve", "symbol",
     "training", "unparse", "verify",
 ]  # fmt: skip

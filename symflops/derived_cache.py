@@ -133,7 +133,7 @@ def _versions() -> dict[str, str] | None:
 def _own_files() -> str:
     """What this package's files are, by size and time: one that is being worked on has no other version."""
     states = []
-    for top in (Path(__file__).parent, data_folder("formulas")):
+    for top in (Path(__file__).parent, data_folder("formulas"), data_folder("formats")):
         for place, _, names in sorted(os.walk(top)):
             for name in sorted(n for n in names if n.endswith((".py", ".toml"))):
                 state = os.stat(os.path.join(place, name))

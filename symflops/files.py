@@ -12,7 +12,8 @@ import os
 import secrets
 import select
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,48 @@ def _content(descriptor: int, most: int) -> bytes:
 
 def _is_ready(descriptor: int, seconds: float) -> bool:
     return bool(select.select([descriptor], [], [], seconds)[0])
+
+
+class Part:
+    """A regular file of which parts are read where they stand, never all of it."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor, self.size = descriptor, size
+
+    def at(self, offset: int, count: int) -> bytes:
+        """So many bytes from a place on. Raises SymflopsError where the file has not so many."""
+        if not 0 <= offset <= offset + count <= self.size:
+            raise SymflopsError(f"it ends after {self.size:,} bytes, before what it says that it has")
+        chunks: list[bytes] = []
+        while count > 0:
+            chunk = os.pread(self._descriptor, min(_CHUNK, count), offset)
+            if not chunk:
+                raise SymflopsError("cannot read: it became shorter")
+            chunks.append(chunk)
+            offset, count = offset + len(chunk), count - len(chunk)
+        return b"".join(chunks)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Part]:
+    """A regular file, to read parts of it. Raises SymflopsError, without the path, for what is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NOT_WAITING)
+    except FileNotFoundError as error:
+        raise NoFileError(f"cannot read: {error.strerror}") from None
+    except OSError as error:
+        raise SymflopsError(f"cannot read: {error.strerror or error}") from None
+    except ValueError as error:  # a null byte in the name
+        raise NoFileError(f"cannot read: {error}") from None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise SymflopsError("cannot read: parts of it are wanted, and it is no regular file")
+        yield Part(descriptor, found.st_size)
+    except OSError as error:
+        raise SymflopsError(f"cannot read: {error.strerror or error}") from None
+    finally:
+        os.close(descriptor)
 
 
 def read_text(path: Path, most: int, what: str) -> str:

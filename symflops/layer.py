@@ -13,7 +13,9 @@ from symflops.errors import SymflopsError, one_line
 from symflops.formula import Formula
 from symflops.gradients import BACKWARD, FROZEN, table_of, with_frozen
 from symflops.polynomial import Value, multiply, symbol
+from symflops.stored import in_format
 from symflops.vocabulary.metrics import OWNED, none_owned
+from symflops.vocabulary.symbols import WEIGHT
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,6 +39,7 @@ class Layer:
     backward_frozen: Mapping[str, Value] | None = None
     output_bytes: Value | None = None  # of a group: the bytes of its results that have a gradient, where it is said
     switch: str = ""  # the run symbol that has to be 1 for it to run; its weights are there all the same
+    stored: Value | None = None  # the bytes of its weights in a format of their own; else weight_bytes for each
 
     def __repr__(self) -> str:
         own = self.formula.name if self.formula is not None else "a cost of its own" if self.inline is not None else ""
@@ -66,7 +69,16 @@ class Layer:
         if self.switch:
             on = symbol(self.switch)
             values = {m: v if m in OWNED or v == 0 else multiply(v, on) for m, v in values.items()}
+        if self.stored is not None:
+            values = in_format(values, values["parameters"], self.stored)
         return Cost(none_owned(values, 0) if self.tied else values)
+
+    @property
+    def weight_bytes(self) -> Value:
+        """The bytes of the weights that a basic layer owns, in their format: of a tied one none."""
+        if self.stored is not None:
+            return 0 if self.tied else self.stored
+        return multiply(self.cost.value("parameters"), symbol(WEIGHT))
 
     @checked
     def gradients(self, *, frozen: bool = False) -> Mapping[str, Value]:
@@ -82,6 +94,13 @@ class Layer:
         1260
         """
         found = self._gradients(frozen)
+        if self.stored is not None:
+            if not frozen:
+                raise SymflopsError(
+                    "its weights are kept in a format of their own, in which nothing is trained; train adapters beside "
+                    "them (lora), leave it out of what is trained, or give weight_bytes"
+                )
+            found = in_format(found, self._weights, self.stored)
         return {key: multiply(v, symbol(self.switch)) for key, v in found.items()} if self.switch else found
 
     def _gradients(self, frozen: bool) -> Mapping[str, Value]:

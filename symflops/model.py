@@ -70,6 +70,7 @@ class Model:
     usual: Domain = NO_CONDITIONS  # what holds in usual use, though the formulas hold beyond it
     inputs: tuple[Input, ...] = ()  # what it is fed, of a model whose inputs are not the usual ids
     plan: Plan | None = None  # how it is trained, of a model that is a step of training
+    cache_dtype: str = ""  # of the KV cache, where the config says one: its bytes are the default of cache_bytes
     notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, to be said beside every number
     peak: tuple[PeakOfCalls, ...] = ()  # what it holds at its fullest, where that was derived
 
@@ -241,7 +242,7 @@ class Model:
         data: dict[str, Any] = {"name": self.name}
         optional = {
             "about": self.about, "source": self.source, "derived_from": self.derived_from, "unproven": self.unproven,
-            "class": self.class_name, "dtype": self.dtype,
+            "class": self.class_name, "dtype": self.dtype, "cache_dtype": self.cache_dtype,
         }  # fmt: skip
         data |= {key: value for key, value in optional.items() if value}
         data |= {} if self.plan is None else {"training": asdict(self.plan)}

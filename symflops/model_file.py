@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,40 +21,19 @@ from symflops.plan import Plan
 from symflops.polynomial import Value
 from symflops.tree import NAME, names, read, write
 from symflops.vocabulary.metrics import METRICS, REQUIRED, of_each
-from symflops.vocabulary.symbols import DTYPES, OWN, RUN, RunSymbols
+from symflops.vocabulary.symbols import CACHE, DTYPES, OWN, RUN, RunSymbols
 
 MAX_FILE = 64 * 2**20  # bytes of a model file
 MAX_DEPTH = 100  # of nested layers
 _MODEL_KEYS = (
-    "name",
-    "about",
-    "source",
-    "derived_from",
-    "unproven",
-    "class",
-    "dtype",
-    "training",
-    "inputs",
-    "symbols",
-    "assumes",
-    "expects",
-    "notes",
-    "peak",
-    "layers",
-)
+    "name", "about", "source", "derived_from", "unproven", "class", "dtype", "cache_dtype", "training", "inputs",
+    "symbols", "assumes", "expects", "notes", "peak", "layers",
+)  # fmt: skip
 _OTHERS = "others"  # the metrics that a layer's own cost does not state
 _LAYER_KEYS = (
-    "class",
-    "formula",
-    "repeat",
-    "args",
-    "cost",
-    "tied",
-    "state",
-    *gradients.TABLES,
-    "output_bytes",
+    "class", "formula", "repeat", "args", "cost", "tied", "state", "stored", *gradients.TABLES, "output_bytes",
     "sub_layers",
-)
+)  # fmt: skip
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -121,18 +101,21 @@ class Reading:
         for path, owner in self.ties:
             if owner not in self.paths or owner == path:
                 raise SymflopsError(f"layers.{path}.tied: no layer {owner[:100]!r}{nearest(owner, sorted(self.paths))}")
-        keys = ("name", "about", "source", "derived_from", "unproven", "class", "dtype")
+        keys = ("name", "about", "source", "derived_from", "unproven", "class", "dtype", "cache_dtype")
         texts = {key: _expect(data.get(key, ""), str, key) for key in keys}
         if texts["about"].startswith("derived by symflops from "):  # where version 0.1 said it
             texts["derived_from"] = texts["derived_from"] or texts["class"]
-        if texts["dtype"] and texts["dtype"] not in DTYPES:
-            raise SymflopsError(f"dtype: {texts['dtype'][:60]!r}{nearest(texts['dtype'], tuple(DTYPES))}")
+        for key in ("dtype", "cache_dtype"):
+            if texts[key] and texts[key] not in DTYPES:
+                raise SymflopsError(f"{key}: {texts[key][:60]!r}{nearest(texts[key], tuple(DTYPES))}")
+        if texts["cache_dtype"]:
+            self.run = self.run.extended([replace(RUN[CACHE], default=DTYPES[texts["cache_dtype"]])])
         return {
             "name": texts["name"], "root": root, "definitions": {**symbols, **dict.fromkeys(self.unknown)},
             "domain": Domain.of_model(assumes),
             "about": texts["about"], "source": texts["source"], "derived_from": texts["derived_from"],
             "class_name": texts["class"],
-            "dtype": texts["dtype"],
+            "dtype": texts["dtype"], "cache_dtype": texts["cache_dtype"],
             "unproven": texts["unproven"], "notes": (*notes, *self.unknown.values()),
             "usual": Domain.of(expects), "inputs": inputs, "run": self.run, "plan": plan, "peak": peak,
         }  # fmt: skip
@@ -160,7 +143,7 @@ class Reading:
         class_name = _expect(data.get("class", ""), str, f"{path}.class")
         state = self.value(data.get("state", 0), f"{path}.state")
         if "sub_layers" in data:
-            for key in ("formula", "args", "cost", "tied", *gradients.TABLES):
+            for key in ("formula", "args", "cost", "tied", "stored", *gradients.TABLES):
                 if key in data:
                     raise SymflopsError(f"{path}: a layer with sub_layers cannot have {key!r}")
             below = _expect(data["sub_layers"], dict, f"{path}.sub_layers")
@@ -186,7 +169,8 @@ class Reading:
         if tied:
             self.ties.append((path.removeprefix("layers."), tied))
         own = tuple(self.gradients(data, key, path) for key in gradients.TABLES)
-        content = (tied, state, switch, *(None if table is None else tuple(table.values()) for table in own))
+        stored = self.value(data["stored"], f"{path}.stored") if "stored" in data else None
+        content = (tied, state, switch, stored, *(None if table is None else tuple(table.values()) for table in own))
         if "cost" in data:
             if "formula" in data or "args" in data:
                 raise SymflopsError(f"{path}: a layer has either a formula with args or a cost")
@@ -199,7 +183,7 @@ class Reading:
             inline = of_each(lambda metric: self.stated(texts, metric, path))
             return self.interned.layer(
                 (class_name, tuple(inline.values()), *content),
-                lambda: Layer(class_name, None, (), inline, tied, (), state, own[0], own[1], switch=switch),
+                lambda: Layer(class_name, None, (), inline, tied, (), state, own[0], own[1], None, switch, stored),
             )
         try:
             if "formula" in data:
@@ -220,7 +204,7 @@ class Reading:
             raise error.within(f"{path}.args") from None
         return self.interned.layer(
             (class_name, formula.name, args, *content),
-            lambda: Layer(class_name, formula, args, None, tied, (), state, own[0], own[1], switch=switch),
+            lambda: Layer(class_name, formula, args, None, tied, (), state, own[0], own[1], None, switch, stored),
         )
 
     def gradients(self, data: Mapping[str, Any], key: str, path: str) -> dict[str, Value] | None:
@@ -322,6 +306,8 @@ def dump(part: Part) -> dict[str, Any]:
         data["tied"] = layer.tied
     if layer.state != 0:
         data["state"] = text(layer.state)
+    if layer.stored is not None:
+        data["stored"] = text(layer.stored)
     for key, table in zip(gradients.TABLES, (layer.backward, layer.backward_frozen), strict=True):
         if table is not None:
             data[key] = {name: text(value) for name, value in table.items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from symflops import algebra, polynomial
@@ -13,16 +14,64 @@ from symflops.function import maximum, minimum
 from symflops.layer import Layer
 from symflops.meaning import with_quantity
 from symflops.model import Model, Place
+from symflops.place import places
 from symflops.polynomial import Value
 
 QUANTITIES = {**UNITS, "weights": "byte", "cache": "byte"}  # what can be asked of a model or a part, and its unit
 ATTENTION = ("sdpa", "sdpa_eager")
+_STORED = {"weight_bytes": 0, "cache_bytes": 0}
 
 
 def weights_of(place: Place) -> Value:
-    """The bytes of a layer's weights, all its runs together."""
-    own = place.layer.cost.value("parameters")
-    return polynomial.multiply(own, polynomial.symbol("weight_bytes"), place.runs)
+    """The bytes of a layer's weights in their format, all its runs together."""
+    return polynomial.multiply(place.layer.weight_bytes, place.runs)
+
+
+def has_formats(model: Model) -> bool:
+    """Whether some layer has weights in a format of their own."""
+    return any(layer.stored is not None for layer in model.layers)
+
+
+def weights(model: Model, pattern: str = "") -> Value:
+    """The bytes of the weights of a model, or of the layers that a pattern names, in all symbols.
+
+    >>> from symflops.model import load
+    >>> gpt2 = load("gpt2")
+    >>> substitute(weights(gpt2), {**gpt2.symbols, "weight_bytes": 2}) == 2 * gpt2.total().parameters
+    True
+    """
+    return weights_below(model.matching(pattern) if pattern else [Place("", model.root, 1)])
+
+
+def weights_below(above: Iterable[Place]) -> Value:
+    """The bytes of the weights in these layers and in all below them."""
+    each = (p._replace(runs=polynomial.multiply(top.runs, p.runs)) for top in above for p in _leaves(top.layer))
+    return polynomial.add(0, *map(weights_of, each))
+
+
+def _leaves(layer: Layer) -> Iterator[Place]:
+    if layer.is_basic:
+        yield Place("", layer, 1)
+    yield from (place for place in places(layer) if place.layer.is_basic)
+
+
+def read_in_formats(model: Model) -> Value:
+    """The bytes of weights in formats of their own that a call reads, in all symbols, but for what of them
+    weight_bytes counts, such as biases."""
+    found: Value = 0
+    for _, layer, runs in model.places():
+        if layer.is_basic and layer.stored is not None:
+            bare = replace(layer, stored=0).cost
+            for metric in ("read_bytes", "write_bytes"):
+                less = polynomial.negate(bare.value(metric))
+                found = polynomial.add(found, polynomial.multiply(runs, polynomial.add(layer.cost.value(metric), less)))
+    return substitute(found, {"weight_bytes": 0})
+
+
+def without_weights_read(layer: Layer) -> Mapping[str, Value]:
+    """The costs of a basic layer but for what it reads of weights and of the cache."""
+    bare = layer if layer.stored is None else replace(layer, stored=0)
+    return {metric: substitute(value, _STORED) for metric, value in bare.cost.by_metric.items()}
 
 
 @lru_cache(maxsize=32)

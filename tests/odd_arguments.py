@@ -164,6 +164,8 @@ RIGHT: dict[str, Callable[[], Any]] = {
     "mixed": lambda: True,
     "frozen": lambda: False,
     "load.training": lambda: False,
+    "formats.name": lambda: "awq",
+    "formats.checkpoint": lambda: "",
     "verify.training": lambda: 0,
     "timeout": lambda: 100.0,
     "text": lambda: "a + b",

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import checkpoint_files
 import pytest
 
 from symflops.cli import main
@@ -26,6 +27,9 @@ QWEN3_8B |= {"num_key_value_heads": 8, "max_position_embeddings": 40960, "max_wi
 QWEN3_32B = QWEN3_8B | {"hidden_size": 5120, "intermediate_size": 25600, "num_hidden_layers": 64}
 QWEN3_32B |= {"num_attention_heads": 64, "max_window_layers": 64}
 CONFIGS = {"Qwen3-8B": QWEN3_8B, "Qwen3-32B": QWEN3_32B, "with-bias": QWEN3_8B | {"attention_bias": True}}
+# Of Qwen/Qwen3-8B-FP8, as its card has it.
+FP8 = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": [128, 128]}
+CONFIGS["Qwen3-8B-FP8"] = QWEN3_8B | {"quantization_config": FP8}
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,10 @@ def configs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config = transformers.Qwen3Config(**{"torch_dtype": "bfloat16", **fields})
         config.architectures = ["Qwen3ForCausalLM"]
         config.save_pretrained(path / name)
+    tensors = checkpoint_files.llama(36, 4096, 12288, 151936, 1024)
+    for i in range(36):
+        tensors |= {f"model.layers.{i}.self_attn.{name}_norm.weight": ("BF16", (128,)) for name in "qk"}
+    checkpoint_files.safetensors(path / "Qwen3-8B" / "model.safetensors", tensors)
     return path
 
 

@@ -170,22 +170,27 @@ def test_the_data_type_of_a_config_is_the_default_of_dtype_bytes(
 
 
 QUANTIZED = {
-    "gptq, 4 bit": {"quant_method": "gptq", "bits": 4, "group_size": 128},
-    "fp8, e4m3": {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128]},
-    "compressed-tensors, 8 bit": {
-        "quant_method": "compressed-tensors", "config_groups": {"all": {"weights": {"num_bits": 8}}},
-    },
-    "bitsandbytes, 4 bit": {"quant_method": "bitsandbytes", "load_in_4bit": True},
+    "gptq, 4 bit": ({"quant_method": "gptq", "bits": 4, "group_size": "many"}, "group_size is many"),
+    "fp8, e4m3": (
+        {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128]}, "weight_block_size is [128]",
+    ),
+    "compressed-tensors, 5 bit": (
+        {"quant_method": "compressed-tensors", "config_groups": {"all": {"weights": {"num_bits": 5}}}},
+        "int weights of 5 bits by tensor are not known",
+    ),
+    "vptq, 2 bit": ({"quant_method": "vptq", "bits": 2}, "its method 'vptq' is not known"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("words", QUANTIZED)
-def test_weights_in_another_format_are_named(words: str, run: Any, tmp_path: Path) -> None:
+def test_weights_in_a_format_that_is_not_known_are_named(words: str, run: Any, tmp_path: Path) -> None:
     path, plain = tmp_path / "config.json", tmp_path / "plain.json"
-    path.write_text(json.dumps(LLAMA | {"quantization_config": QUANTIZED[words]}))
+    stated, why = QUANTIZED[words]
+    path.write_text(json.dumps(LLAMA | {"quantization_config": stated}))
     plain.write_text(json.dumps(LLAMA))
     note = (
-        f"the config keeps weights in another format ({words}); here each counts weight_bytes, by default dtype_bytes"
+        f"the config keeps weights in another format ({words}), which is not counted: {why}; "
+        "here each counts weight_bytes, by default dtype_bytes"
     )
     derived = symflops.derive(path)
     assert derived.notes == (note,)
@@ -194,6 +199,28 @@ def test_weights_in_another_format_are_named(words: str, run: Any, tmp_path: Pat
     (tmp_path / "model.json").write_text(derived.dumps())
     status, _, err = run("total", str(tmp_path / "model.json"), "--config", str(plain), "-B", "1", "-S", "2")
     assert (status, err) == (0, "")
+
+
+def test_formats_are_those_of_the_config_that_is_bound(run: Any, tmp_path: Path) -> None:
+    """A plain config in a model of a quantised one has plain weights, and the other way round; so has training."""
+    stated = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    for name, more in (("plain", {}), ("eight", {"quantization_config": stated})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(LLAMA | more))
+        (tmp_path / f"{name}-model.json").write_text(symflops.derive(LLAMA | more).dumps())
+
+    def weights(*words: str) -> int:
+        status, out, _ = run("memory", *words, "-B", "1", "-S", "2", "--format", "json")
+        assert status == 0
+        return int(json.loads(out)["weights"])
+
+    plain, eight = (weights(str(tmp_path / f"{name}-model.json")) for name in ("plain", "eight"))
+    assert eight < plain
+    for model in ("plain", "eight"):
+        for config, wanted in (("plain", plain), ("eight", eight)):
+            words = (str(tmp_path / f"{model}-model.json"), "--config", str(tmp_path / f"{config}.json"))
+            assert weights(*words) == wanted, (model, config)
+    assert weights(str(tmp_path / "eight.json"), "--training") == plain
+    assert weights(str(tmp_path / "eight.json"), "--format-of-weights", "none") == plain
 
 
 def test_a_page_opens_with_the_bytes_of_its_models(tmp_path: Path, run: Any) -> None:

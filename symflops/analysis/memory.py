@@ -32,12 +32,11 @@ from symflops.place import places
 from symflops.plan import BACKWARD, FORWARD
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol
 from symflops.source import ModelLike, load
-from symflops.storage import kept_for_next_call
+from symflops.storage import kept_for_next_call, weights_below, without_weights_read
 from symflops.tree import write
 from symflops.units import scaled
 
 KINDS = ("weights", "gradients", "optimizer", "saved", "state", "working_set", "peak", "peak_eager")
-_STORED = {"weight_bytes": 0, "cache_bytes": 0}  # what is stored anyway is no part of what a layer works on
 _WAYS = {"peak": "least", "peak_eager": "eager"}  # how memory is freed
 Sizes = Sequence[tuple[str, Value]]  # of layers, by their paths
 
@@ -188,19 +187,19 @@ def _most(sizes: Sizes) -> Value:
     return maximum(*values) if values else 0
 
 
-def _weights(places_: Iterator[Place]) -> Value:
+def _count(places_: Iterator[Place]) -> Value:
     return add(0, *(multiply(p.runs, p.layer.cost.value("parameters")) for p in places_ if p.layer.is_basic))
 
 
-def _worked_on(costs: Mapping[str, Value]) -> Value:
+def _worked_on(layer: Layer) -> Value:
     """What a layer reads and writes beside what is stored anyway."""
-    touched = add(0, *(costs[metric] for metric in ("read_bytes", "write_bytes", "intermediate_bytes")))
-    return substitute(touched, _STORED)
+    costs = without_weights_read(layer)
+    return add(0, *(costs[metric] for metric in ("read_bytes", "write_bytes", "intermediate_bytes")))
 
 
 def _sizes(layer: Layer, numbers: Mapping[str, int]) -> Sizes:
     leaves = (p for p in places(layer) if p.layer.is_basic)
-    return [(p.path, substitute(_worked_on(p.layer.cost.by_metric), numbers)) for p in leaves]
+    return [(p.path, substitute(_worked_on(p.layer), numbers)) for p in leaves]
 
 
 Found = tuple[dict[str, Value], Sizes, tuple[str, ...]]
@@ -208,7 +207,7 @@ _NOT_COUNTED = "not counted: what an allocator rounds up, workspaces of librarie
 
 
 def _inference(model: Model, numbers: Mapping[str, int]) -> Found:
-    weights = multiply(symbol("weight_bytes"), _weights(model.places()))
+    weights = weights_below([Place("", model.root, 1)])
     state = kept_for_next_call(model)
     if state is None:
         raise SymflopsError("a layer keeps something for the next call and does not say how much")
@@ -226,8 +225,8 @@ def _training(model: Model, numbers: Mapping[str, int]) -> Found:
     parts = {part.name: part.layer for part in model.root.parts}
     forward = parts[FORWARD]
     taught = trained(forward.parts, plan.trainable)
-    count = _weights(p for p in places(forward) if p.path in taught)
-    weights = multiply(symbol("weight_bytes"), _weights(places(forward)))
+    count = _count(p for p in places(forward) if p.path in taught)
+    weights = weights_below([Place("", forward, 1)])
     kept = _Kept(taught, Recompute.of(plan.recompute))
     saved = substitute(kept.of(forward.parts), numbers)
     again = [(path, substitute(size, numbers)) for path, size in kept.again]

@@ -19,7 +19,7 @@ from symflops.model import Model, Place
 from symflops.numeric import check
 from symflops.polynomial import Number, Value, terms_of
 from symflops.source import ModelLike, load
-from symflops.storage import ATTENTION, cache
+from symflops.storage import ATTENTION, cache, weights
 from symflops.tree import names, read
 from symflops.vocabulary.symbols import ELEMENT
 
@@ -37,9 +37,7 @@ def quantity(model: Model, metric: str, pattern: str = "") -> Value:
     """One of the `QUANTITIES` of a part (of the whole model without a pattern), in all symbols."""
     if metric == "cache":
         return cache(model, pattern)
-    of_weights = metric == "weights"
-    value = part_cost(model, pattern).value("parameters" if of_weights else metric)
-    return polynomial.multiply(value, polynomial.symbol("weight_bytes")) if of_weights else value
+    return weights(model, pattern) if metric == "weights" else part_cost(model, pattern).value(metric)
 
 
 def part_cost(model: Model, pattern: str = "") -> Cost:

@@ -23,6 +23,13 @@ def machines(incomplete: str) -> list[str]:
     return _beginning(incomplete, hardware_names())
 
 
+def formats(incomplete: str) -> list[str]:
+    from symflops.gguf_types import mixes
+    from symflops.number_format import format_names
+
+    return _beginning(incomplete, (*format_names(), *(f"gguf-{name}" for name in mixes())))
+
+
 def metrics(incomplete: str) -> list[str]:
     """Metrics, after those that stand before a comma."""
     from symflops.vocabulary.metrics import METRICS

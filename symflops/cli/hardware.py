@@ -14,7 +14,7 @@ from symflops.numeric import whole
 if TYPE_CHECKING:
     from symflops.hardware import Hardware
 
-_SOURCED = ("devices", "peak_tflops", "vector_tflops", "memory_gb", "bandwidth_gb_s", "link_gb_s")
+_SOURCED = ("devices", "peak_tflops", "vector_tflops", "memory_gb", "bandwidth_gb_s", "link_gb_s", "tdp_w")
 
 
 def hardware(
@@ -74,5 +74,6 @@ def machine_data(machine: Hardware) -> dict[str, Any]:
         "memory_gb": answers.jsonable(machine.memory / 10**9),
         "bandwidth_gb_s": answers.jsonable(machine.bandwidth / 10**9),
         "link_gb_s": None if machine.link is None else answers.jsonable(machine.link / 10**9),
+        "tdp_w": None if machine.tdp is None else answers.jsonable(machine.tdp),
         "sources": {key: machine.source_of(key) for key in _SOURCED},
     }

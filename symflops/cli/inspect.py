@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from symflops.checkpoint import is_checkpoint, read_checkpoint
 from symflops.cli import request
+from symflops.cli.headers import checkpoint_json, checkpoint_text
 from symflops.cli.quantities import aligned, engineering
 from symflops.source import extra
 
@@ -24,11 +27,16 @@ def inspect(
     config: request.Config,
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
 ) -> None:
-    """The module tree with full class names: which have a formula in the library, which will be traced.
+    """The module tree with full class names: which have a formula in the library, which will be traced. Of weights (a
+    .safetensors or .gguf file, an index of some) their bytes by data type and by layer, from the headers.
 
     Equal numbered modules are folded. The model is built without memory for its weights and is not run. What a module
     with others in it computes itself (attention, residual additions) has no line here and is always traced.
     """
+    if is_checkpoint(Path(config)):
+        checkpoint = read_checkpoint(config)
+        print(checkpoint_json(checkpoint) if output is Format.json else checkpoint_text(checkpoint))
+        return
     with request.only_our_words():
         with extra():
             from symflops.trace import inspection

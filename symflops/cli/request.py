@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -17,7 +17,8 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from symflops import units
-from symflops.cli import completion, planned, streams
+from symflops.cli import completion, formatted, planned, streams
+from symflops.cli.formatted import AS_STATED, Weights
 from symflops.cost import Cost
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError, one_line
@@ -139,6 +140,7 @@ class Point:
     settings: tuple[str, ...] = ()
     timeout: float = DERIVATION
     plan: Plan | None = None  # how the model is trained, where a step of training is asked for
+    weights: Weights = AS_STATED  # the formats of its weights
     resolved: list[Model] = field(default_factory=list)  # the models of this command, in order
     unexpected: list[tuple[Model, str]] = field(default_factory=list)  # notes on lengths that they were not made for
 
@@ -169,7 +171,8 @@ class Point:
 
     def other(self, model_name: str) -> Model:
         """A further model of the command, as it stands."""
-        return Point(timeout=self.timeout, plan=self.plan, resolved=self.resolved).resolve(model_name)[0]
+        alike = replace(ANYWHERE, timeout=self.timeout, plan=self.plan, weights=self.weights, resolved=self.resolved)
+        return alike.resolve(model_name)[0]
 
     def resolve(self, model_name: str, *, peak: bool = False) -> tuple[Model, dict[str, Any]]:
         """The model with the values of `--config` and `--set`, and the numbers given for run symbols; with its `peak`
@@ -203,6 +206,7 @@ class Point:
             model = load(model_name, training=trained, peak=peak and not trained, timeout=self.timeout)
             if self.config is not None:
                 model = bind(model, self.config, timeout=self.timeout)
+            model = self.weights.of(model, "weight_bytes" in axes)
             if self.plan is not None:
                 model = training(model, **asdict(self.plan))
         found: list[tuple[Model, dict[str, Any]]] = []
@@ -238,7 +242,7 @@ def _option(row: RunSymbol) -> tuple[Any, Any]:
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     **{name: _option(row) for name, row in RUN.items()},
     "config": (OtherConfig, None), "settings": (Set, None), "timeout": (Timeout, DERIVATION),
-    **planned.OPTIONS,
+    **planned.OPTIONS, **formatted.OPTIONS,
 }  # fmt: skip
 Command = Callable[..., None]
 
@@ -263,8 +267,9 @@ def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
             said = {name: given.pop(name) for name in options}
             config, settings, timeout = (said.pop(n) for n in ("config", "settings", "timeout"))
             plan = planned.plan({n: said.pop(n) for n in planned.OPTIONS if n in said})
+            weights = Weights(**{n: said.pop(n) for n in formatted.OPTIONS if n in said})
             run = {name: "1" if text is True else text for name, text in said.items() if text not in (None, False)}
-            point = Point(run, config, tuple(settings or ()), timeout, plan)
+            point = Point(run, config, tuple(settings or ()), timeout, plan, weights)
             command(**given, point=point)
             print_notes(point.notes)
 

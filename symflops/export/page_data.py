@@ -19,7 +19,7 @@ from symflops.mathml import formula
 from symflops.model import Model, Row
 from symflops.numeric import RUN_SYMBOLS, plain
 from symflops.polynomial import Value
-from symflops.storage import kept_for_next_call
+from symflops.storage import kept_for_next_call, weights
 from symflops.tree import Tree, write
 from symflops.vocabulary.symbols import RUN, RunSymbols
 
@@ -72,7 +72,7 @@ class Part:
                     "formulas": [shown(value, row.repeat) for value in row.cost.by_metric.values()],
                 }
             )
-        weights = polynomial.multiply(total.value("parameters"), polynomial.symbol("weight_bytes"))
+        held = algebra.substitute(weights(model), model.symbols)
         kept = kept_for_next_call(model)
         data = {
             "name": model.name,
@@ -80,7 +80,7 @@ class Part:
             "rows": rows,
             "conditions": [_condition(condition, program) for condition in _conditions(total)],
             "unit": "tokens" if "seq_len" in total.free_symbols else "sequences",
-            "weights": program.value(weights),
+            "weights": program.value(held),
             "kept": None if kept is None else number(kept),
             "steps": program.steps,
         }

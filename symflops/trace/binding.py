@@ -22,7 +22,8 @@ from symflops.trace.layer_data import full_name
 from symflops.trace.layer_lists import layer_fields
 from symflops.trace.limits import made_for
 from symflops.trace.naming import RepeatNames, count_name
-from symflops.trace.notes import dtype, of_other_config
+from symflops.trace.notes import dtype
+from symflops.trace.own_formats import in_own_formats, without_formats
 from symflops.trace.skeleton import Skeleton
 from symflops.vocabulary.fields import means
 from symflops.vocabulary.metrics import METRICS, RUNNING
@@ -51,7 +52,7 @@ def bind(model: Model, config: Any, derived: Callable[[Any], Model] = derive) ->
     Traceback (most recent call last):
     symflops.errors.SymflopsError: llama: assumption broken: hidden_act == "silu" (with hidden_act="gelu")
     """
-    named = find(config)
+    named, model = find(config), without_formats(model)
     try:
         if not model.derived_from:
             raise SymflopsError("it was not derived from a config, so nothing says which configs its formulas hold for")
@@ -78,13 +79,12 @@ def bind(model: Model, config: Any, derived: Callable[[Any], Model] = derive) ->
         model.with_symbols(bound),
         dtype=dtype(named.config),
         usual=Domain.of(made_for(named.config, model.domain)),
-        notes=of_other_config(model.notes, named.config),
     )
     # Whatever else the two models differ in: weights that the closed form does not have are seen here.
     counted, there = int(result.total().parameters), skeleton.parameters()
     if counted != there:
         raise _unfit(f"its model has {there:,} parameters, not {counted:,} as the closed form").within(model.name)
-    return result
+    return in_own_formats(result, named.config)
 
 
 def _derived_alike(model: Model, values: _Values, derived: Callable[[], Model]) -> Model | None:
@@ -95,7 +95,7 @@ def _derived_alike(model: Model, values: _Values, derived: Callable[[], Model]) 
         other = derived()
     except SymflopsError:
         return None
-    return replace(other, name=model.name) if _costs(bound) == _costs(other) else None
+    return replace(other, name=model.name) if _costs(bound) == _costs(without_formats(other)) else None
 
 
 def _costs(model: Model) -> list[Any]:

@@ -33,7 +33,8 @@ from symflops.trace.layer_data import full_name, readable
 from symflops.trace.lengths import Record, any_length, one_or_many, records_in_agreement
 from symflops.trace.limits import check_depth, made_for
 from symflops.trace.naming import RepeatNames
-from symflops.trace.notes import decomposed, dtype, first_call_only, is_pair, never_run, not_masked, quantized
+from symflops.trace.notes import decomposed, dtype, first_call_only, is_pair, never_run, not_masked
+from symflops.trace.own_formats import in_own_formats
 from symflops.trace.pair_inputs import takes_steps
 from symflops.trace.pairs import switched, with_steps
 from symflops.trace.peak import peaks_of
@@ -160,7 +161,7 @@ def _derived(work: Work, settings: Settings, peak: bool) -> Model:
     if work.skeleton is not None and counted != (there := work.skeleton.parameters()):
         counts = f"{counted:,} parameters, the model has {there:,}"
         raise SymflopsError(f"the derived closed form is wrong: it has {counts}; please report it")
-    return model
+    return in_own_formats(model, work.named.config, settings.training)
 
 
 def _with_past(work: Work, settings: Settings) -> Record:
@@ -274,7 +275,7 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
         "dtype": dtype(named.config),
         "expects": made_for(named.config, Domain.of(assumes)),
         "notes": [*first_call_only(record.why), *never_run(trial), *not_masked(recorder.unmasked),
-                  *unrouted(recorder, named.config), *quantized(named.config), *flat_sizes(record.run), *named.notes,
+                  *unrouted(recorder, named.config), *flat_sizes(record.run), *named.notes,
                   *decomposed(recorder.ran, recorder.tape is not None)],
         "layers": layers,
     }  # fmt: skip

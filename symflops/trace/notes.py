@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from torch.nn import RNNBase
 
-from symflops.errors import one_line
 from symflops.layer import Layer
 from symflops.model import Model
-from symflops.trace.architecture import parts
 from symflops.vocabulary.metrics import OWNED, RUNNING
 from symflops.vocabulary.symbols import DTYPES
 
@@ -42,34 +40,6 @@ def decomposed(modules: Collection[Any], is_trained: bool) -> list[str]:
     return [f"the backward of {listed(names)} is counted {why}"] if names else []
 
 
-_QUANTIZED = "the config keeps weights in another format"
-
-
-def quantized(config: Any) -> list[str]:
-    """A note on a config whose weights have a format of their own, which is not computed."""
-    found = [vars(part).get("quantization_config") for _, part in parts(config)]
-    stated = next((one for one in found if one), None)
-    if not stated:
-        return []
-    data = stated if isinstance(stated, Mapping) else stated.to_dict()
-    words = ", ".join(dict.fromkeys(_formats(data)))
-    return [f"{_QUANTIZED} ({words or 'quantization_config'}); here each counts weight_bytes, by default dtype_bytes"]
-
-
-def _formats(data: Mapping[str, Any]) -> Iterator[str]:
-    """The words of a quantization_config that say which format: its method, bits, and the format of the numbers."""
-    for key in ("quant_method", "quant_algo", "fmt", "format"):
-        if isinstance(data.get(key), str):
-            yield one_line(data[key], 40)
-    groups = data.get("config_groups")
-    weights = [g.get("weights") for g in groups.values()] if isinstance(groups, Mapping) else []
-    for one in (data, *weights):
-        for key in ("bits", "w_bit", "num_bits"):
-            if isinstance(one, Mapping) and type(one.get(key)) is int:
-                yield f"{one[key]} bit"
-    yield from (f"{n} bit" for n in (4, 8) if data.get(f"load_in_{n}bit") is True)
-
-
 def dtype(config: Any) -> str:
     """The data type that a config names, of the model or of its text part; nothing where it names none."""
     for part in (config, config.get_text_config(decoder=True)):
@@ -77,11 +47,6 @@ def dtype(config: Any) -> str:
         if stated in DTYPES:
             return stated
     return ""
-
-
-def of_other_config(notes: Sequence[str], config: Any) -> tuple[str, ...]:
-    """The notes of a model into which the values of another config are put."""
-    return (*(note for note in notes if not note.startswith(_QUANTIZED)), *quantized(config))
 
 
 def is_pair(config: Any, model: Any) -> bool:

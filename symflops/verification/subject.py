@@ -15,7 +15,7 @@ from symflops.given import Formulaic
 from symflops.layer import Layer, Part
 from symflops.model import Model, Place
 from symflops.polynomial import Value, add, flat, is_nonnegative, multiply, symbol, terms_of, value_of
-from symflops.storage import cache, kept_by_layers, weights_of
+from symflops.storage import cache, kept_by_layers, weights, weights_of
 from symflops.tree import Tree, read, write
 
 # What `verify` compares: the metrics, and what a model stores.
@@ -88,6 +88,9 @@ def subject(thing: Comparable, metric: str) -> Subject:
         if metric == "cache":
             value = cache(thing)
             return Subject(thing.name, value, flat(value), cost.by_metric, thing)
+        if metric == "weights":
+            value = weights(thing)
+            return Subject(thing.name, value, flat(value), cost.by_metric, model=thing)
         return _of_cost(thing.name, cost, metric, model=thing)
     if metric == "cache" and isinstance(thing, Formula | Cost):
         raise SymflopsError("a formula's cost says nothing of a cache; a model does, and a text is taken for it")
