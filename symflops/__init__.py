@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from symflops.analysis.regimes import Regimes, regimes
     from symflops.analysis.roofline import Roofline, roofline
     from symflops.analysis.solution import Answer, Solution, solve
+    from symflops.analysis.speed import Speed
+    from symflops.analysis.times import Times, times
     from symflops.analysis.trained import training
     from symflops.cost import METRICS, Cost, Sweep
     from symflops.errors import SymflopsError
@@ -81,6 +83,8 @@ _NAMES = {
     "analysis.generation": "generation kv_cache",
     "analysis.memory": "Memory memory",
     "analysis.fit": "Fit fit",
+    "analysis.speed": "Speed",
+    "analysis.times": "Times times",
     "analysis.trained": "training",
     "analysis.comparison": "Comparison compare",
     "hardware": "Hardware hardware_names load_hardware",
@@ -90,10 +94,10 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()
 
 __all__ = [
     "METRICS", "Answer", "Comparison", "Component", "Cost", "Count", "Fit", "Formula", "Hardware", "Layer", "Memory",
-    "Model", "Regimes", "Roofline", "Row", "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "by_component",
+    "Model", "Regimes", "Roofline", "Row", "Rows", "Solution", "Speed", "Sweep", "SymflopsError", "Times", "Verdict", "by_component",
     "compare", "count", "derive", "fit", "formula_names", "generation", "hardware_names", "kv_cache", "load",
     "load_formula", "load_hardware", "memory", "model_names", "parse", "regimes", "roofline", "solve", "symbol",
-    "training", "unparse", "verify",
+    "times", "training", "unparse", "verify",
 ]  # fmt: skip
 
 

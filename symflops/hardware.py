@@ -23,7 +23,7 @@ DTYPES: Mapping[str, Fraction] = {
 }  # fmt: skip
 _NUMBERS = ("memory_gb", "bandwidth_gb_s", "link_gb_s")
 _REQUIRED = ("about", "peak_tflops", "memory_gb", "bandwidth_gb_s", "source")
-_KEYS = (*_REQUIRED, "vector_tflops", "link_gb_s", "devices", "sources")
+_KEYS = (*_REQUIRED, "vector_tflops", "link_gb_s", "tdp_w", "devices", "sources")
 _MAX_FILE = 1_000_000
 _SHORTEST = 3  # letters of a part of a name
 
@@ -33,8 +33,9 @@ class Hardware:
     """A machine of one or more equal devices. Numbers are those of one device, in SI units: FLOP/s, bytes, bytes/s.
 
     `peak` is the dense matrix peak by data type, `vector` the peak of the ordinary units (empty where nobody states
-    it), `link` the bandwidth to other devices, both directions together (None where there is none). `source` says where
-    the numbers are from, `sources` has others by key.
+    it), `link` the bandwidth to other devices, both directions together (None where there is none), `tdp` the watts
+    that it draws at most (None where nobody states it). `source` says where the numbers are from, `sources` has others
+    by key.
 
     >>> h100 = load_hardware("h100-sxm")
     >>> float(h100.peak["bf16"]), float(h100.bandwidth), h100.source_of("memory_gb")[:26]
@@ -51,6 +52,7 @@ class Hardware:
     devices: int
     source: str
     sources: Mapping[str, str]
+    tdp: Fraction | None = None
 
     def __repr__(self) -> str:
         peaks = ", ".join(f"{dtype} {float(peak):.4g}" for dtype, peak in self.peak.items())
@@ -183,6 +185,7 @@ def _machine(name: str, table: Any) -> Hardware:
         machine = Hardware(
             name, table["about"], peaks["peak_tflops"], peaks["vector_tflops"], numbers["memory_gb"],
             numbers["bandwidth_gb_s"], numbers.get("link_gb_s"), 1, table["source"], _table(table, "sources"),
+            _positive(table["tdp_w"], "tdp_w") if "tdp_w" in table else None,
         )  # fmt: skip
         return machine.with_devices(table.get("devices", 1))
     except SymflopsError as error:
