@@ -106,10 +106,11 @@ def together(prompt: Cost, steps: Cost) -> Generation:
     return Generation(values, prompt.evaluated, both.domain, prompt.dtype_bytes, prompt.run, both.known)
 
 
-def stages(model: Model, symbolic: bool = False) -> tuple[Cost, Cost]:
+def stages(model: Model, symbolic: bool = False, cost: Cost | None = None) -> tuple[Cost, Cost]:
     """The prompt's pass, which yields the first new token, and all steps after it together, in closed form; the domain
-    of the second is that the last step can be run. Raises SymflopsError as `generation` does."""
-    prompt, step = _passes(model, symbolic)
+    of the second is that the last step can be run. `cost` is what one pass costs: the model's total, or that of a part.
+    Raises SymflopsError as `generation` does."""
+    prompt, step = _passes(model, model.total(symbolic=symbolic) if cost is None else cost)
     past, steps = _fed_first(model), add(symbol(NEW), -1)
 
     def all_of(metric: str) -> Value:
@@ -131,9 +132,8 @@ def _fed_first(model: Model) -> Value:
     return 1 if goes_on(model) else symbol(PROMPT)
 
 
-def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
+def _passes(model: Model, cost: Cost) -> tuple[Cost, Cost]:
     """The prompt's pass, and one step of one token after `past_len` others."""
-    cost = model.total(symbolic=symbolic)
     for name in (PROMPT, NEW):
         if name in model.definitions:
             raise SymflopsError(f"the model has a symbol {name!r} of its own", where=model.name)
@@ -144,10 +144,10 @@ def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
         first = cost.substitute({**source, model.length: 1, "past_len": 0, ENCODER: 1})
         return first, cost.substitute({**source, model.length: 1, ENCODER: 0})
     if is_pair(model):
-        both = "seq_len is the length of both" if "seq_len" in cost.free_symbols else "its cache is not derived"
+        both = "seq_len is the length of both" if "seq_len" in model.total().free_symbols else "its cache is not derived"
         why = f"it is an encoder and a decoder, which generation is not supported for: {both}"
         raise SymflopsError(why, where=model.name)
-    if "seq_len" not in cost.free_symbols:
+    if "seq_len" not in model.total().free_symbols:
         raise SymflopsError("its cost does not depend on seq_len: it does not generate", where=model.name)
     if attends_without_cache(model):
         raise SymflopsError("its attention has no KV cache: an encoder does not generate", where=model.name)

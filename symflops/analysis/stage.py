@@ -1,4 +1,4 @@
-"""Stages of generating text in numbers: what the prompt's pass does, and what all steps after it do together.
+"""Stages of generating text: what the prompt's pass does, and what all steps after it do together.
 
 An engine computes the logits of the last token of each prompt alone, attends to what the causal mask leaves, and keeps
 values between its layers where no memory is read for them: of the bytes, those of weights and cache alone are counted.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from symflops.algebra import free_symbols, substitute
-from symflops.analysis.generation import NEW, PROMPT, goes_on, stages, together
+from symflops.analysis.generation import NEW, PROMPT, Generation, goes_on, stages, together
 from symflops.analysis.roofline import traffic
 from symflops.cost import Cost
 from symflops.given import Numeric
@@ -19,31 +20,35 @@ from symflops.meaning import with_quantity
 from symflops.model import Model
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add, multiply, negate, symbol
-from symflops.storage import kept_by_layers
+from symflops.storage import kept_by_layers, routed
 
 CAUSAL = "causal"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Passes after each other: how many, the rows that each works on (tokens of all sequences), and what they do
-    together: FLOPs of matrix products, bytes of weights and of the cache."""
+    """Passes after each other: how many, the sequences and the rows (tokens of all sequences) of each, and what they do
+    together: FLOPs of matrix products, bytes of weights and of the cache; of the first two, those of routed experts.
+    """
 
     passes: int
+    sequences: int
     rows: int
     matmul: Fraction
     weights: Fraction
     cache: Fraction
+    expert_matmul: Fraction
+    expert_weights: Fraction
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the time of a pass depends on beside its work: layers that keep something of a token, the bytes of a row
+    """What the time of a pass depends on beside its work: layers that keep something of a token, the elements of a row
     between two of them (None where the model's width is not known by its name), and over how many devices heads can
     share a cache; beyond that each holds it again."""
 
     depth: int
-    row_bytes: Fraction | None
+    width: int | None
     shares: int
 
 
@@ -57,59 +62,94 @@ class Workload:
     shape: Shape
 
 
-def workload(model: Model, values: Mapping[str, Numeric]) -> Workload:
-    """The two stages at a point: batch_size, prompt_len, new_tokens, and bytes per element.
+_PARTS = ("matmul", "weights", "cache", "expert_matmul", "expert_weights")
 
-    Raises SymflopsError for a missing or unknown value and for lengths that the model cannot run.
+
+@dataclass(frozen=True)
+class Stages:
+    """The same in closed form: the `_PARTS` of the prompt's pass and of all steps after it."""
+
+    cost: Generation
+    prompt: Mapping[str, Value]
+    steps: Mapping[str, Value]
+    shape: Shape
+    one_token: bool  # the decoder of an encoder starts with one token, whatever the prompt
+
+    def at(self, values: Mapping[str, Numeric]) -> Workload:
+        """The numbers at a point: batch_size, prompt_len, new_tokens, and bytes per element.
+
+        Raises SymflopsError for a missing or unknown value and for lengths that the model cannot run.
+        """
+        given = {"batch_size": 1, CAUSAL: 1, **values}
+        self.cost.at(**given)  # refuses names and values as any answer does
+        point = self.cost.with_defaults(given)
+        batch, length, new = (int(point[name]) for name in ("batch_size", PROMPT, NEW))
+        first, later = (
+            [Fraction(evaluate(parts[name], point)) for name in _PARTS] for parts in (self.prompt, self.steps)
+        )
+        prompt = Stage(1, batch, batch * (1 if self.one_token else length), *first)
+        return Workload(point, prompt, Stage(new - 1, batch, batch, *later), self.shape)
+
+
+@lru_cache(maxsize=32)
+def staged(model: Model) -> Stages:
+    """The stages of a model in closed form.
+
+    Raises SymflopsError for a model that does not generate (no seq_len, or attention without a cache), for steps whose
+    sum has no closed form, and where a layer does not say what it keeps.
     """
     prompt, steps = stages(model)
-    both = together(prompt, steps)
-    given = {"batch_size": 1, CAUSAL: 1, **values}
-    both.at(**given)  # refuses names and values as any answer does
-    point = both.with_defaults(given)
-    batch, length, new = (int(point[name]) for name in ("batch_size", PROMPT, NEW))
-    rows = batch * (1 if goes_on(model) else length)
-    return Workload(
-        point,
-        _stage(prompt, {} if goes_on(model) else _other_logits(model), point, 1, rows),
-        _stage(steps, {}, point, new - 1, batch),
-        _shape(model, point),
+    one_token = goes_on(model)
+    less = {} if one_token else _other_logits(model)
+    experts = stages(model, cost=_of_experts(model))
+    return Stages(
+        together(prompt, steps),
+        _parts(prompt, experts[0], less),
+        _parts(steps, experts[1], {}),
+        _shape(model),
+        one_token,
     )
 
 
-def _stage(cost: Cost, more: Mapping[str, Value], point: Mapping[str, Number], passes: int, rows: int) -> Stage:
-    value = {m: add(cost.value(m), more.get(m, 0)) for m in ("matmul_flops", "read_bytes", "write_bytes")}
-    moved = traffic(add(value["read_bytes"], value["write_bytes"]))
-    numbers = (Fraction(evaluate(one, point)) for one in (value["matmul_flops"], moved["weights"], moved["cache"]))
-    return Stage(passes, rows, *numbers)
+def _parts(cost: Cost, experts: Cost, more: Mapping[str, Value]) -> dict[str, Value]:
+    moved = traffic(add(*(add(cost.value(m), more.get(m, 0)) for m in ("read_bytes", "write_bytes"))))
+    values = (
+        add(cost.value("matmul_flops"), more.get("matmul_flops", 0)), moved["weights"], moved["cache"],
+        experts.value("matmul_flops"), traffic(experts.value("read_bytes"))["weights"],
+    )  # fmt: skip
+    return dict(zip(_PARTS, values, strict=True))
+
+
+def _of_experts(model: Model) -> Cost:
+    """What the layers cost whose weights are routed experts'."""
+    found = (place.layer.cost * place.runs for place in model.places() if routed(place.layer) is not None)
+    return sum(found, Cost.of()).substitute(model.symbols)
 
 
 def _other_logits(model: Model) -> dict[str, Value]:
-    """What a prompt's pass costs less when its last token's logits alone are computed: layers without parts that
-    multiply by a weight of the vocabulary's size, with one row in place of all."""
+    """What a prompt's pass costs less when its last token's logits alone are computed: layers that multiply by a weight
+    of the vocabulary's size, with one row of each sequence in place of all."""
     less: dict[str, Value] = {}
     for _, layer, runs in model.places():
-        if not layer.is_basic or layer.formula is None or layer.formula.name != "linear":
+        if layer.formula is None or layer.formula.name != "linear":
             continue
         if not with_quantity(free_symbols(dict(layer.args)["out_features"]), "vocabulary"):
             continue
         for metric, value in layer.cost.by_metric.items():
-            one = substitute(value, {model.length: 1})
-            change = substitute(multiply(runs, add(one, negate(value))), model.symbols)
-            at_prompt = substitute(change, {model.length: symbol(PROMPT), "past_len": 0})
+            change = multiply(runs, add(substitute(value, {model.length: 1}), negate(value)))
+            at_prompt = substitute(substitute(change, model.symbols), {model.length: symbol(PROMPT), "past_len": 0})
             less[metric] = add(less.get(metric, 0), at_prompt)
     return less
 
 
-def _shape(model: Model, point: Mapping[str, Number]) -> Shape:
+def _shape(model: Model) -> Shape:
     """Layers are groups with something that is kept: keys, values, latents, states."""
     groups: dict[str, Value] = {}
     heads: list[int] = []
     for (path, layer, runs), _ in kept_by_layers(model):
         groups[path.rpartition(".")[0]] = substitute(runs, model.symbols)
         count = dict(layer.args).get("num_kv_heads")
-        heads += [] if count is None else [int(evaluate(substitute(count, model.symbols), point))]
-    width = with_quantity(set(model.definitions), "hidden")
-    row = Fraction(model.symbols[width]) * Fraction(point["dtype_bytes"]) if width in model.symbols else None
-    depth = sum(int(evaluate(runs, point)) for runs in groups.values())
-    return Shape(depth, row, min(heads, default=1))
+        heads += [] if count is None else [int(evaluate(substitute(count, model.symbols), {}))]
+    width = model.symbols.get(with_quantity(set(model.definitions), "hidden"))
+    depth = sum(int(evaluate(runs, {})) for runs in groups.values())
+    return Shape(depth, width, min(heads, default=1))

@@ -14,7 +14,7 @@ from pathlib import Path
 from symflops import notebook
 from symflops.analysis.generation import NEW
 from symflops.analysis.speed import QUANTITIES, Speed, written
-from symflops.analysis.stage import Stage, Workload, workload
+from symflops.analysis.stage import Stage, Workload, staged
 from symflops.calling import such_as
 from symflops.errors import SymflopsError
 from symflops.given import Numeric
@@ -88,7 +88,7 @@ def times(
     price_per_hour: float | None = None,
     **values: Numeric,
 ) -> Times:
-    """How fast a machine answers `batch_size` prompts of `prompt_len` tokens, that start together, by `new_tokens` each.
+    """How fast a machine answers `batch_size` prompts of `prompt_len` tokens that start together: `new_tokens` each.
 
     >>> found = times("llama-3.1-8b", "h100-sxm", batch_size=1, prompt_len=1000, new_tokens=100)
     >>> found.sentence
@@ -104,7 +104,7 @@ def times(
     named = named.with_symbols(own) if own else named
     run = {name: value for name, value in values.items() if name not in own}
     with named.call("the times"):
-        work = workload(named, run)
+        work = staged(named).at(run)
     chosen = machine.dtype(work.values["dtype_bytes"], dtype)
     rate = None if price_per_hour is None else _price(price_per_hour) * machine.devices
     first, each = (_least(stage, machine, chosen) for stage in (work.prompt, work.steps))
