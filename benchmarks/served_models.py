@@ -36,7 +36,9 @@ class Sizes:
     every: int = 1
     window: int = 0
     windowed: float = 0.0  # the part of the layers
-    latent: tuple[int, int, int, int, int] | None = None  # ranks of queries, keys; widths without, with rotary, of values
+    latent: tuple[int, int, int, int, int] | None = (
+        None  # ranks of queries, keys; widths without, with rotary, of values
+    )
 
 
 def _deepseek(heads: int, experts: int, dense: int, vocab: int) -> Sizes:
@@ -68,7 +70,8 @@ SIZES: Mapping[str, Sizes] = {
     "Qwen/Qwen3-30B-A3B": Sizes(2048, 48, 32, 4, 128, 0, 151936, experts=128, top_k=8, expert_inner=768),
     "Qwen/Qwen3-235B-A22B": Sizes(4096, 94, 64, 4, 128, 0, 151936, experts=128, top_k=8, expert_inner=1536),
     "meta-llama/Llama-4-Scout-17B-16E": Sizes(
-        5120, 48, 40, 8, 128, 16384, 202048, experts=16, top_k=1, expert_inner=8192, shared=1, window=8192, windowed=0.75
+        5120, 48, 40, 8, 128, 16384, 202048, experts=16, top_k=1, expert_inner=8192, shared=1, window=8192,
+        windowed=0.75,
     ),
     "meta-llama/Llama-4-Maverick-17B-128E": Sizes(
         5120, 48, 40, 8, 128, 16384, 202048, experts=128, top_k=1, expert_inner=8192, shared=1, every=2, window=8192,
@@ -149,7 +152,13 @@ def _linear(inputs: int | str, outputs: int | str) -> dict[str, Any]:
 def _attention(s: Sizes, prompt: bool, window: int) -> dict[str, Any]:
     q_rank, kv_rank, plain, rotary, value = s.latent or (0, 0, 0, 0, 0)
     limit = {"window": window} if window else {}
-    attended = {"batch": "batch_size", "q_len": "seq_len", "kv_len": "past_len + seq_len", "num_heads": s.heads, **limit}
+    attended = {
+        "batch": "batch_size",
+        "q_len": "seq_len",
+        "kv_len": "past_len + seq_len",
+        "num_heads": s.heads,
+        **limit,
+    }
     if s.latent is None:
         width, kept = s.heads * s.head_dim, s.kv_heads * s.head_dim
         return {

@@ -12,15 +12,20 @@ from times_rows import KINDS
 if TYPE_CHECKING:
     from times import Judged
 
+
+def _of(kind: str, engine: str = "") -> Callable[[Judged], bool]:
+    return lambda one: kind in ("", one.row.kind) and engine in ("", one.row.engine[0])
+
+
 # The bars: which rows, and the largest median and mean of the errors.
 BARS: tuple[tuple[str, Callable[[Judged], bool], float, float | None], ...] = (
-    ("time per output token, all rows", lambda one: one.row.kind == "decode", 0.15, 0.22),
-    ("the same, one sequence, llama.cpp and others alone", lambda one: one.row.kind == "decode" and one.row.engine[0] == "llama.cpp", 0.15, None),
-    ("time to the first token, or of a prompt, alone", lambda one: one.row.kind == "prompt", 0.20, None),
-    ("time to the first token beside up to three requests", lambda one: one.row.kind == "loaded", 0.20, None),
+    ("time per output token, all rows", _of("decode"), 0.15, 0.22),
+    ("the same, one sequence, llama.cpp and others alone", _of("decode", "llama.cpp"), 0.15, None),
+    ("time to the first token, or of a prompt, alone", _of("prompt"), 0.20, None),
+    ("time to the first token beside up to three requests", _of("loaded"), 0.20, None),
     ("time to the first token, all of these", lambda one: one.row.kind in ("prompt", "loaded"), 0.20, None),
-    ("an engine filled with requests", lambda one: one.row.kind == "full", 0.15, 0.22),
-)  # fmt: skip
+    ("an engine filled with requests", _of("full"), 0.15, 0.22),
+)
 ABOUT = {
     "server": ("vLLM, SGLang and TensorRT-LLM on servers", 60),
     "llama.cpp": ("llama.cpp and its like, one sequence at a time", 0),
@@ -52,7 +57,7 @@ def _three(of_it: Sequence[Judged], summary: Callable[[Sequence[Judged], str], t
     for name in ("bound", "source", "series"):
         count, median, mean = summary(of_it, name)
         fewer = f" of {count}" if 0 < count < len(of_it) else ""
-        cells.append(f"{median:.1%} / {mean:.1%}{fewer}" if count else "–")
+        cells.append(f"{median:.1%} / {mean:.1%}{fewer}" if count else "-")
     return " | ".join(cells)
 
 
@@ -63,16 +68,24 @@ def page(judged: Sequence[Judged], left: Sequence[tuple[str, str, str]]) -> str:
     lines += [f"- `{kind}`: {about}" for kind, about in KINDS.items()]
     lines += ["", f"## Faster than the bound: {len(faster)} of {len(judged)} rows", "", FASTER, ""]
     lines += ["| row | source | what | measured | bound |", "|---|---|---|---|---|"]
-    lines += [f"| {o.row.id} | {o.row.series} | {o.row.kind}: {o.row.what} | {_ms(o.row.seconds)} | {_ms(o.row.bound)} |" for o in faster]  # fmt: skip
+    for o in faster:
+        cells = (o.row.id, o.row.series, f"{o.row.kind}: {o.row.what}", _ms(o.row.seconds), _ms(o.row.bound))
+        lines.append(f"| {' | '.join(cells)} |")
     lines += ["", f"## Left out: {len(left):,} rows", "", "| source | why | rows |", "|---|---|---|"]
     reasons = Counter((source, reason) for _, source, reason in left)
     lines += [f"| {source} | {reason} | {count:,} |" for (source, reason), count in sorted(reasons.items())]
-    lines += ["", "## Every row", "", "Milliseconds; estimates with the row's source, and with its series left out.", ""]
+    lines += [
+        "",
+        "## Every row",
+        "",
+        "Milliseconds; estimates with the row's source, and with its series left out.",
+        "",
+    ]
     by_source: dict[str, list[Judged]] = defaultdict(list)
     for one in judged:
         by_source[one.row.source].append(one)
     for source, rows in sorted(by_source.items()):
-        lines += [f"??? note \"{source}: {len(rows):,} rows\"", ""]
+        lines += [f'??? note "{source}: {len(rows):,} rows"', ""]
         lines += ["    | row | what | on | measured | bound | source out | error | series out | error |"]
         lines += ["    |---|---|---|---|---|---|---|---|---|"]
         for one in rows:
@@ -80,7 +93,7 @@ def page(judged: Sequence[Judged], left: Sequence[tuple[str, str, str]]) -> str:
             cells += [_ms(one.row.seconds), _ms(one.row.bound)]
             for name in ("source", "series"):
                 found, error = one.estimates[name], one.error(name)
-                cells += ["–", "–"] if found is None or error is None else [_ms(found), f"{error:.0%}"]
+                cells += ["-", "-"] if found is None or error is None else [_ms(found), f"{error:.0%}"]
             lines.append(f"    | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
@@ -90,9 +103,7 @@ def _ms(number: float) -> str:
     return f"{number * 1e3:.{_DIGITS}g}"
 
 
-def efficiencies(
-    judged: Sequence[Judged], fits: Mapping[tuple[tuple[str, str], str], dict[str, float] | None]
-) -> str:
+def efficiencies(judged: Sequence[Judged], fits: Mapping[tuple[tuple[str, str], str], dict[str, float] | None]) -> str:
     """efficiency.toml: the coefficients fitted on all rows, and how wrong they were on series left out."""
     lines = [HEADER]
     for name in sorted({engine[0] for engine, _ in fits}, key=lambda n: -ABOUT[n][1]):
@@ -101,10 +112,18 @@ def efficiencies(
         lines += [f'["{name}"]', f'about       = "{about}"', f"from_tflops = {peak}"]
         lines += [f'source      = "benchmarks/times.py on rows of {", ".join(sources)} (docs/times.md)"', ""]
         for kind in sorted({engine[1] for engine, _ in fits if engine[0] == name}):
-            found = {key: value for what in ("steps", "prompts") for key, value in (fits[(name, kind), what] or {}).items()}
+            found = {
+                key: value for what in ("steps", "prompts") for key, value in (fits[(name, kind), what] or {}).items()
+            }
             lines += [f'["{name}".{kind}.coefficients]', *(f"{k} = {v:.4g}" for k, v in found.items() if v > 0), ""]
-            for key, kinds in (("tpot", ("decode",)), ("ttft", ("prompt",) if kind != "routed" else ("prompt", "loaded"))):
-                lines += _errors(f'"{name}".{kind}.{key}', [o for o in judged if o.row.engine == (name, kind) and o.row.kind in kinds])
+            for key, kinds in (
+                ("tpot", ("decode",)),
+                ("ttft", ("prompt",) if kind != "routed" else ("prompt", "loaded")),
+            ):
+                lines += _errors(
+                    f'"{name}".{kind}.{key}',
+                    [o for o in judged if o.row.engine == (name, kind) and o.row.kind in kinds],
+                )
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -129,26 +148,27 @@ HEADER = """\
 #   prompt_matmul, prompt_link, prompt_layer    a prompt that is run alone
 #   request                         seconds of a request beside its pass, on a server with a few others
 #
-# tpot and ttft: how wrong it was, of series of measurements (a model, an engine, a machine) that had no part in it: half
-# were off by no more than `median`, 8 of 10 took between `low` and `high` times the estimate.
+# tpot and ttft: how wrong it was, of series of measurements (a model, an engine, a machine) that had no part in it:
+# half were off by no more than `median`, 8 of 10 took between `low` and `high` times the estimate.
 # from_tflops: the least matrix peak (bfloat16 or float16) of machines that it is taken for unless another is named.
 #
-# Written by benchmarks/times.py, not by hand. `symflops generation --calibrate` and `--efficiency` put one's own in place.
+# Written by benchmarks/times.py, not by hand. `symflops generation --calibrate` and `--efficiency` put one's own here.
 """
 INTRODUCTION = """\
 # How wrong is it
 
-`symflops generation MODEL --hardware H` gives a bound, which nothing is faster than, and an estimate. This page says how far
-both are from published measurements. A script makes it (`benchmarks/times.py`), from the sources below; models are built
-from their configs' sizes as engines serve them (`benchmarks/served_models.py`), and everything is counted by symflops.
+`symflops generation MODEL --hardware H` gives a bound, which nothing is faster than, and an estimate. This page says
+how far both are from published measurements. A script makes it (`benchmarks/times.py`), from the sources below; models are
+built from their configs' sizes as engines serve them (`benchmarks/served_models.py`), and all is counted by symflops.
 
 An estimate is a sum of a few terms with coefficients (`efficiency.toml`): 8 for steps, 4 for prompts, for each of three
-kinds: engines of servers with dense models, the same with routed experts, and llama.cpp. The coefficients of this
-page's estimates were **never fitted on what they are judged by**, in two ways:
+kinds: engines of servers with dense models, the same with routed experts, and llama.cpp. Those of the first two are
+pulled towards what both have together; how much is the one thing that was chosen with this table in sight. The
+coefficients of this page's estimates were **never fitted on what they are judged by**, in two ways:
 
-- **source left out**: fitted without anything of the row's source. What aiconfigurator collected (many runs of vLLM, SGLang
-  and TensorRT-LLM) is one source here, so that for its rows only TensorRT-LLM's own tables are left, of which none has a
-  mixture of experts at a stated batch.
+- **source left out**: fitted without anything of the row's source. What aiconfigurator collected (many runs of vLLM,
+  SGLang and TensorRT-LLM) is one source here, 91 % of the rows of time per token, so that for them only TensorRT-LLM's
+  own tables are left, of which none has a mixture of experts at a stated batch.
 - **series left out**: fitted without the runs of the same architecture with the same engine on the same machine.
 
 Cells are median / mean of |estimate/measured - 1|. The shipped coefficients are fitted on all rows.
@@ -156,6 +176,6 @@ Cells are median / mean of |estimate/measured - 1|. The shipped coefficients are
 KINDS_TEXT = "The kinds of rows:\n"
 FASTER = """\
 No row can be faster than what its settings allow, so these ran otherwise than assumed. `full` rows have a batch that is
-assumed (what fits the memory), not stated. Speculative decoding is not stated in aiconfigurator's data; it makes several
-tokens of a step. GeForce cards multiply twice as fast when they add up in float16, as llama.cpp does. The format of what
-is no expert is not stated for gpt-oss-120b on the DGX Spark: bfloat16 is assumed, as in its checkpoint."""
+assumed (what fits the memory), not stated. Speculative decoding is not stated in aiconfigurator's data; it makes
+several tokens of a step. GeForce cards multiply twice as fast when they add up in float16, as llama.cpp does. The
+format of what is no expert is not stated for gpt-oss-120b on the DGX Spark: bfloat16 is assumed, as its checkpoint has."""

@@ -1,7 +1,7 @@
 """Published measurements of text generation as rows of terms: what was measured, and what symflops counts there.
 
-A row of the data (its README says what columns mean) becomes a `Measured`: the seconds that were measured for something,
-its terms (symflops/analysis/terms.py) and its bound; or it is left out, with the reason. Nothing here is fitted.
+A row of the data (its README says what columns mean) becomes a `Measured`: the seconds that were measured, its terms
+(symflops/analysis/terms.py) and its bound; or it is left out, with the reason. Nothing here is fitted.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _replaced(setting: Setting, batch: int, prompt: int, new: int, *, apart: boo
     """The terms and the bound of a step of so many sequences, each of which is replaced by another one when it ends: a
     step has its part of their prompts in it, unless other devices run these."""
     work, one = setting.work(batch, prompt, new), setting.work(1, prompt, 1)
-    others = 0.0 if apart else batch / new
+    others = 0.0 if apart else (batch - 1) / new
     found = beside(one.prompt, one.shape, setting.device, setting.layout)
     bound = setting.bound(work.steps) / work.steps.passes + others * setting.bound(one.prompt)
     return weighted((1, _steps(setting, work)), (others, found)), bound
@@ -136,7 +136,9 @@ def _single(row: Mapping[str, str], value: float) -> Measured:
     setting = Setting.of(row, Layout())
     if row["metric"] == "prefill_tok_s":
         return _alone(row, setting, 1, _number(row, "prompt_len"), lambda tokens: tokens / value)
-    prompt, new = (int(row[n]) if row[n].isdigit() else usual for n, usual in (("prompt_len", 100), ("new_tokens", 400)))
+    prompt, new = (
+        int(row[n]) if row[n].isdigit() else usual for n, usual in (("prompt_len", 100), ("new_tokens", 400))
+    )
     work = setting.work(1, max(1, prompt), new)
     seconds = value / 1000 if row["metric"] == "tpot_ms" else 1 / value
     bound = setting.bound(work.steps) / work.steps.passes

@@ -37,8 +37,10 @@ MACHINES = {
     "Mac Pro 2019 (Intel 16 core) CPU": ":mac-pro-2019", "Intel i5-6500 (4 threads, DDR3)": ":i5-6500",
     "Apple M4 (10-core GPU, 16GB) mini": ":m4-10", "Intel i7-7820HQ (CPU)": ":i7-7820hq",
     "NVIDIA DGX Spark (GB10, 128GB)": ":gb10", "Dell Pro Max with GB10 (Nvidia Spark)": ":gb10",
-    "Intel 265K Custom PC (Nvidia RTX 4090)": "rtx-4090", "Intel 265K Custom PC (AMD Radeon AI Pro R9700)": ":radeon-r9700",
-    "Intel 265K Custom PC (Nvidia RTX 4070 Ti)": ":rtx-4070-ti", "Intel 265K Custom PC (Nvidia RTX A4000)": ":rtx-a4000",
+    "Intel 265K Custom PC (Nvidia RTX 4090)": "rtx-4090",
+    "Intel 265K Custom PC (AMD Radeon AI Pro R9700)": ":radeon-r9700",
+    "Intel 265K Custom PC (Nvidia RTX 4070 Ti)": ":rtx-4070-ti",
+    "Intel 265K Custom PC (Nvidia RTX A4000)": ":rtx-a4000",
     "Intel 265K Custom PC (Nvidia RTX 3060)": ":rtx-3060", "Mac Studio (M3 Ultra 512GB)": ":m3-ultra-80",
     "M1 Max Mac Studio (10 core - 64GB)": "m1-max", "AmpereOne A192-32X (512GB) CPU": ":ampereone-a192",
     "Minisforum MS-R1 CPU": ":ms-r1", "Inf2.48xlarge (12 Inferentia2, 24 cores)": ":inferentia2",
@@ -96,9 +98,7 @@ class Setting:
         # Where it is not stated: TensorRT-LLM keeps FP8 with its maker's checkpoints in FP8 and FP4, others bfloat16.
         narrow = row["engine"].lower().startswith(("trtllm", "tensorrt")) and precision in ("fp8", "fp4", "nvfp4")
         cache_bytes = {"fp8": 1, "fp16": 2, "f16": 2, "bf16": 2}.get(kept, 1 if narrow else 2)
-        return Setting(
-            row["model"], experts, others, cache_bytes, Machine.of(hardware, dtype, 2.0), hardware, layout
-        )
+        return Setting(row["model"], experts, others, cache_bytes, Machine.of(hardware, dtype, 2.0), hardware, layout)
 
     @property
     def is_routed(self) -> bool:

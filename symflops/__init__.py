@@ -94,9 +94,9 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()
 
 __all__ = [
     "METRICS", "Answer", "Comparison", "Component", "Cost", "Count", "Fit", "Formula", "Hardware", "Layer", "Memory",
-    "Model", "Regimes", "Roofline", "Row", "Rows", "Solution", "Speed", "Sweep", "SymflopsError", "Times", "Verdict", "by_component",
-    "compare", "count", "derive", "fit", "formula_names", "generation", "hardware_names", "kv_cache", "load",
-    "load_formula", "load_hardware", "memory", "model_names", "parse", "regimes", "roofline", "solve", "symbol",
+    "Model", "Regimes", "Roofline", "Row", "Rows", "Solution", "Speed", "Sweep", "SymflopsError", "Times", "Verdict",
+    "by_component", "compare", "count", "derive", "fit", "formula_names", "generation", "hardware_names", "kv_cache",
+    "load", "load_formula", "load_hardware", "memory", "model_names", "parse", "regimes", "roofline", "solve", "symbol",
     "times", "training", "unparse", "verify",
 ]  # fmt: skip
 

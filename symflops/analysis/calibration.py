@@ -18,12 +18,15 @@ from symflops.errors import SymflopsError
 
 if TYPE_CHECKING:
     import numpy
+    import numpy.typing
+
+    Array = numpy.typing.NDArray[numpy.float64]
 
 Terms = Mapping[str, float]
 _ROUNDS = 15
 _NEAR = 0.05  # a relative error below which a measurement has its full weight
-_SWEEPS = 400
-_HELD = 1e-4  # the weight of what was known before, against a measurement's 1
+_FLAT = 1e-12  # a slope or a length that is none
+HELD = 1e-6  # the weight of what was known before, against a measurement's 1: it decides where these tell nothing
 MAX_FILE = 10_000_000
 COLUMNS = ("metric", "value", "batch_or_concurrency", "prompt_len", "new_tokens")
 METRICS = ("ttft_ms", "tpot_ms", "output_tok_s", "prefill_tok_s")
@@ -34,10 +37,11 @@ def fitted(
     names: Sequence[str],
     weights: Sequence[float] | None = None,
     before: Mapping[str, float] | None = None,
+    held: float = HELD,
 ) -> dict[str, float]:
     """The coefficients of the named terms with which they add up to the times, row by row.
 
-    `weights` say how much each row counts, `before` what is known of the coefficients.
+    `weights` say how much each row counts, `before` what is known of the coefficients, and `held` how much that counts.
 
     >>> rows = [({"weights": 2.0, "layer": 10}, 3.0), ({"weights": 4.0, "layer": 10}, 5.0), ({"weights": 1.0}, 1.0)]
     >>> {name: round(value, 6) for name, value in fitted(rows, ["weights", "layer"]).items()}
@@ -48,17 +52,17 @@ def fitted(
     times = np.array([time for _, time in rows])
     terms = np.array([[one.get(name, 0.0) for name in names] for one, _ in rows]) / times[:, None]
     own = np.ones(len(rows)) if weights is None else np.array(weights, float)
-    held = np.array([0.0 if before is None else before.get(name, 0.0) for name in names])
-    counted, found = own.copy(), held.copy()
+    known = np.array([0.0 if before is None else before.get(name, 0.0) for name in names])
+    counted, found = own.copy(), known.copy()
     for _ in range(_ROUNDS):
-        found = _solved(terms, counted, held)
+        found = _solved(terms, counted, known, held)
         off = np.abs(np.log(np.maximum(terms @ found, 1e-12)))
         counted = own / np.maximum(off, _NEAR) * _NEAR
     return {name: float(value) for name, value in zip(names, found, strict=True)}
 
 
-def _solved(terms: numpy.ndarray, weights: numpy.ndarray, held: numpy.ndarray) -> numpy.ndarray:
-    """Nonnegative least squares by coordinate descent: sum of w*(terms*x - 1)^2, and of (x/held - 1)^2 where known."""
+def _solved(terms: Array, weights: Array, known: Array, held: float) -> Array:
+    """The least of sum of w*(terms*x - 1)^2, and of held*(x/known - 1)^2, over x of at least 0."""
     import numpy as np
 
     scale = np.sqrt((terms * terms).sum(axis=0))
@@ -66,19 +70,41 @@ def _solved(terms: numpy.ndarray, weights: numpy.ndarray, held: numpy.ndarray) -
     scaled = terms / scale
     square = scaled.T @ (scaled * weights[:, None])
     right = scaled.T @ weights
-    known = held > 0
-    pull = np.where(known, _HELD / np.maximum(held * scale, 1e-300) ** 2, 0.0)
-    square[np.diag_indices(len(held))] += pull
-    right = right + pull * held * scale
-    x: numpy.ndarray = held * scale
-    for _ in range(_SWEEPS):
-        before = x.copy()
-        for i in range(len(x)):
-            if square[i, i] > 0:
-                x[i] = max(0.0, x[i] + (right[i] - square[i] @ x) / square[i, i])
-        if np.abs(x - before).max() <= 1e-10 * max(1.0, np.abs(x).max()):
+    start = known * scale
+    pull = np.where(start > 0, held / np.where(start > 0, start, 1.0) ** 2, 0.0)
+    square[np.diag_indices(len(start))] += pull
+    found: Array = _nonnegative(square, right + pull * start) / scale
+    return found
+
+
+def _nonnegative(square: Array, right: Array) -> Array:
+    """The least of x*square*x/2 - right*x over x of at least 0: C. Lawson and R. Hanson, "Solving least squares
+    problems", 1974, chapter 23: what would help is let in, one by one, and what would turn negative is put out."""
+    import numpy as np
+
+    x = np.zeros(len(right))
+    inside = np.zeros(len(right), bool)
+    for _ in range(_ROUNDS * len(right)):
+        slope = right - square @ x
+        helps = np.where(inside, -np.inf, slope)
+        if inside.all() or helps.max() <= _FLAT * max(1.0, float(np.abs(right).max())):
             break
-    return x / scale
+        inside[int(helps.argmax())] = True
+        while True:
+            free = np.flatnonzero(inside)
+            best = np.linalg.lstsq(square[np.ix_(free, free)], right[free], rcond=None)[0]
+            if (best > 0).all():
+                x[:] = 0.0
+                x[free] = best
+                break
+            away = best <= 0
+            step = (x[free][away] / (x[free][away] - best[away])).min()
+            x[free] += step * (best - x[free])
+            inside[free[(x[free] <= _FLAT) & away]] = False
+            x[~inside] = 0.0
+            if not inside.any():
+                break
+    return x
 
 
 @dataclass(frozen=True)

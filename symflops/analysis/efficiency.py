@@ -19,6 +19,7 @@ from symflops.formula import data_folder
 from symflops.hardware import Hardware
 
 _MAX_FILE = 1_000_000
+_MOST = 10**9
 _ERRORS = ("ttft", "tpot")
 
 
@@ -47,10 +48,10 @@ class Efficiency:
     def changed(self, coefficients: Mapping[str, float]) -> Efficiency:
         """The same with coefficients of one's own, of which no error is known."""
         for name, value in coefficients.items():
-            if name not in TERMS:
-                raise SymflopsError(f"no efficiency {name[:60]!r}{nearest(name, tuple(TERMS))}")
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-                raise SymflopsError(f"efficiency {name} = {str(value)[:60]!r}: expected a number of at least 0")
+            if not isinstance(name, str) or name not in TERMS:
+                raise SymflopsError(f"no efficiency {str(name)[:60]!r}{nearest(str(name), tuple(TERMS))}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
+                raise SymflopsError(f"efficiency {name} = {str(value)[:60]}: expected a number of at least 0")
         return replace(self, coefficients={**self.coefficients, **coefficients}, errors={}) if coefficients else self
 
 

@@ -144,7 +144,9 @@ def _passes(model: Model, cost: Cost) -> tuple[Cost, Cost]:
         first = cost.substitute({**source, model.length: 1, "past_len": 0, ENCODER: 1})
         return first, cost.substitute({**source, model.length: 1, ENCODER: 0})
     if is_pair(model):
-        both = "seq_len is the length of both" if "seq_len" in model.total().free_symbols else "its cache is not derived"
+        both = (
+            "seq_len is the length of both" if "seq_len" in model.total().free_symbols else "its cache is not derived"
+        )
         why = f"it is an encoder and a decoder, which generation is not supported for: {both}"
         raise SymflopsError(why, where=model.name)
     if "seq_len" not in model.total().free_symbols:

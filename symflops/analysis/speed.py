@@ -40,24 +40,28 @@ class Speed:
         return self.ttft + (self.new_tokens - 1) * (self.tpot or 0.0)
 
     @property
-    def request_tokens_per_second(self) -> float:
-        """Generated tokens of one request by the time of all."""
-        return self.new_tokens / self.seconds
+    def request_tokens_per_second(self) -> float | None:
+        """Generated tokens of one request by the time of all; None where it takes no time."""
+        return self.new_tokens / self.seconds if self.seconds else None
 
     @property
-    def tokens_per_second(self) -> float:
+    def tokens_per_second(self) -> float | None:
         """Generated tokens of the whole batch by the time of all."""
-        return self.batch * self.request_tokens_per_second
+        each = self.request_tokens_per_second
+        return None if each is None else self.batch * each
 
     @property
     def price_per_million(self) -> float | None:
         """Money for a million generated tokens."""
-        return None if self.price_per_hour is None else self.price_per_hour / 3600 * MILLION / self.tokens_per_second
+        return None if self.price_per_hour is None else self._per_million(self.price_per_hour / 3600)
 
     @property
     def joules_per_million(self) -> float | None:
         """Energy for a million generated tokens, with all devices at their full power all the time."""
-        return None if self.watts is None else self.watts * MILLION / self.tokens_per_second
+        return None if self.watts is None else self._per_million(self.watts)
+
+    def _per_million(self, per_second: float) -> float:
+        return per_second * self.seconds * MILLION / (self.batch * self.new_tokens)
 
     @property
     def numbers(self) -> Mapping[str, float | None]:

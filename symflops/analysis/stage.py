@@ -16,11 +16,11 @@ from symflops.analysis.generation import NEW, PROMPT, Generation, goes_on, stage
 from symflops.analysis.roofline import traffic
 from symflops.cost import Cost
 from symflops.given import Numeric
-from symflops.meaning import with_quantity
+from symflops.meaning import quantity, with_quantity
 from symflops.model import Model
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add, multiply, negate, symbol
-from symflops.storage import kept_by_layers, routed
+from symflops.storage import ATTENTION, kept_by_layers, routed
 
 CAUSAL = "causal"
 
@@ -74,6 +74,7 @@ class Stages:
     steps: Mapping[str, Value]
     shape: Shape
     one_token: bool  # the decoder of an encoder starts with one token, whatever the prompt
+    notes: tuple[str, ...] = ()
 
     def at(self, values: Mapping[str, Numeric]) -> Workload:
         """The numbers at a point: batch_size, prompt_len, new_tokens, and bytes per element.
@@ -108,7 +109,34 @@ def staged(model: Model) -> Stages:
         _parts(steps, experts[1], {}),
         _shape(model),
         one_token,
+        _as_written(model),
     )
+
+
+def _as_written(model: Model) -> tuple[str, ...]:
+    """What the model's source computes and engines do not, so that nothing here bounds them."""
+    again, every = [], []
+    for path, layer, _ in model.places():
+        if not layer.is_basic or (layer.formula is not None and layer.formula.name in ATTENTION):
+            continue
+        used = free_symbols(layer.cost.value("matmul_flops"))
+        weights = layer.cost.value("parameters")
+        owned = free_symbols(weights)
+        if "past_len" in used and weights != 0:
+            again.append(path)
+        if (experts := with_quantity(owned, "experts")) and experts in used and _is_inner(owned, experts):
+            every.append(path)
+    notes = ((again, "multiplies for every token of the cache again"), (every, "computes every expert for every token"))
+    return tuple(
+        f"{paths[0]} {what}, as the model's source does and engines do not: bound and estimates are of the source"
+        for paths, what in notes
+        if paths
+    )
+
+
+def _is_inner(owned: set[str], experts: str) -> bool:
+    """Whether weights of experts are those of their MLPs: a router has no width of its own."""
+    return any(quantity(name) in ("inner", "expert inner") for name in owned - {experts})
 
 
 def _parts(cost: Cost, experts: Cost, more: Mapping[str, Value]) -> dict[str, Value]:

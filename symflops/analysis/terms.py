@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from symflops.analysis.stage import Shape, Stage
 from symflops.hardware import Hardware
 
-# The terms and what their coefficients are. Prompts that are run beside steps share a pass with them, so that no layer is
-# started and no weight is read for them alone; a prompt that is run alone has coefficients of its own.
+# The terms and what their coefficients are. Prompts that are run beside steps share a pass with them, so that no layer
+# is started and no weight is read for them alone; a prompt that is run alone has coefficients of its own.
 STEPS: Mapping[str, str] = {
     "weights": "least times of reading the weights",
     "cache": "least times of reading the cache",

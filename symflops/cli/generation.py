@@ -38,6 +38,9 @@ def generation(
     machine: options.OtherMachine = None,
     devices: options.Devices = None,
     dtype: options.Dtype = None,
+    engine: speeds.Engine = None,
+    efficiency: speeds.Efficiency = None,
+    calibrate: speeds.Calibrate = None,
     price: speeds.Price = None,
     metric: request.Metric = None,
     symbolic: request.Symbolic = False,
@@ -51,7 +54,10 @@ def generation(
     from symflops.analysis.generation import NEW, PROMPT
     from symflops.analysis.generation import generation as generate
 
-    asked = speeds.Asked.of(machine, devices, dtype, price, is_printed=output in (Format.text, Format.json))
+    asked = speeds.Asked.of(
+        machine, is_printed=output in (Format.text, Format.json), devices=devices, dtype=dtype, engine=engine,
+        efficiency=efficiency, calibrate=calibrate, price=price,
+    )  # fmt: skip
     several = output in (Format.text, Format.json)
     written = {name: text for name, text in ((PROMPT, prompt_len), (NEW, new_tokens)) if text is not None}
     lengths = [units.numbers(t, n) if several else [units.number(t, n)] for n, t in written.items()]
@@ -72,7 +78,7 @@ def generation(
                 raise error.within(named.name) from None
         shown = printed(output, named, cost, metrics, short, convention)
         shown = _with_cache(output, shown, named, symbolic, given, cost)
-        found.append(shown if asked is None else asked.beside(shown, named, given, output is Format.json))
+        found.append(shown if asked is None else asked.beside(shown, named, given, is_json=output is Format.json))
     point.say(answers.together(found, output is Format.json), output is Format.json)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflops import units
-from symflops.cli import answers
+from symflops.cli import answers, request
 from symflops.cli.quantities import aligned
 from symflops.errors import SymflopsError
 from symflops.model import Model
@@ -22,6 +22,19 @@ Price = Annotated[
     str | None,
     typer.Option("--price-per-hour", metavar="MONEY", help="of one device, for the price of a million tokens"),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="NAME", help="whose efficiencies: server or llama.cpp (default: by the machine)"),
+]
+Efficiency = Annotated[
+    list[str] | None,
+    typer.Option("--efficiency", metavar="NAME=VALUE", help="a coefficient of your own, as weights=1.2; repeatable"),
+]
+Calibrate = Annotated[
+    str | None,
+    typer.Option("--calibrate", metavar="FILE", help="a CSV file of your own measurements to fit the estimate to"),
+]
+_SCALES = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 @dataclass(frozen=True)
@@ -29,37 +42,61 @@ class Asked:
     """A machine, and what else was said of it."""
 
     machine: str
-    devices: int | None
-    dtype: str | None
-    price: float | None
+    options: Mapping[str, Any]
 
     @staticmethod
     def of(
-        machine: str | None, devices: int | None, dtype: str | None, price: str | None, *, is_printed: bool
+        machine: str | None,
+        *,
+        is_printed: bool,
+        devices: int | None,
+        dtype: str | None,
+        engine: str | None,
+        efficiency: list[str] | None,
+        calibrate: str | None,
+        price: str | None,
     ) -> Asked | None:
         """What was asked for; None without a machine, which the other options need."""
+        others = {
+            "--devices": devices, "--dtype": dtype, "--engine": engine, "--efficiency": efficiency or None,
+            "--calibrate": calibrate, "--price-per-hour": price,
+        }  # fmt: skip
         if machine is None:
-            others = {"--devices": devices, "--dtype": dtype, "--price-per-hour": price}
             for name, value in others.items():
                 if value is not None:
                     raise SymflopsError(f"{name} is of a machine: name it with --hardware")
             return None
         if not is_printed:
             raise SymflopsError("--hardware: how fast a machine is, is given with --format text or json alone")
-        return Asked(machine, devices, dtype, None if price is None else float(units.number(price, "--price-per-hour")))
+        options = {
+            "devices": devices, "dtype": dtype, "engine": engine, "calibrate": calibrate,
+            "efficiency": _coefficients(efficiency),
+            "price_per_hour": None if price is None else float(units.number(price, "--price-per-hour")),
+        }  # fmt: skip
+        return Asked(machine, options)
 
-    def beside(self, shown: str, model: Model, given: Mapping[str, Any], is_json: bool) -> str:
+    def beside(self, shown: str, model: Model, given: Mapping[str, Any], *, is_json: bool) -> str:
         """The cost that was printed, and how fast the machine is at that point."""
         from symflops.analysis.times import times
 
-        found = times(model, self.machine, devices=self.devices, dtype=self.dtype, price_per_hour=self.price, **given)
+        found = times(model, self.machine, **self.options, **given)
         return answers.dump({**json.loads(shown), "times": _data(found)}) if is_json else f"{shown}\n\n{_text(found)}"
+
+
+def _coefficients(texts: list[str] | None) -> dict[str, float]:
+    """Coefficients by name; times with a unit, such as layer=60us."""
+    found = {}
+    for name, text in request.pairs(texts, "--efficiency").items():
+        unit = next((unit for unit in _SCALES if text.endswith(unit)), None)
+        scale = 1.0 if unit is None else _SCALES[unit]
+        found[name] = float(units.number(text.removesuffix(unit or "").strip(), f"--efficiency {name}")) * scale
+    return found
 
 
 def _text(found: Times) -> str:
     columns = ("", *found.speeds)
     table = aligned([columns, *found.rows], (False, *(True for _ in found.speeds)))
-    return "\n".join([found.sentence, table, *found.notes])
+    return "\n".join([found.sentence, table, *found.said])
 
 
 def _data(found: Times) -> dict[str, Any]:
@@ -70,6 +107,9 @@ def _data(found: Times) -> dict[str, Any]:
         "at": answers.given(found.values),
         **{name: dict(speed.numbers) for name, speed in found.speeds.items()},
         "binds": dict(zip(("prompt", "steps"), found.binds, strict=True)),
+        "engine": found.efficiency.name,
+        "efficiency": dict(found.efficiency.coefficients),
+        "error": {name: vars(error) for name, error in found.efficiency.errors.items()},
         "sentence": found.sentence,
-        "notes": list(found.notes),
+        "said": list(found.said),
     }
