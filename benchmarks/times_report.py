@@ -158,8 +158,8 @@ INTRODUCTION = """\
 # How wrong is it
 
 `symflops generation MODEL --hardware H` gives a bound, which nothing is faster than, and an estimate. This page says
-how far both are from published measurements. A script makes it (`benchmarks/times.py`), from the sources below; models are
-built from their configs' sizes as engines serve them (`benchmarks/served_models.py`), and all is counted by symflops.
+how far both are from published measurements. A script makes it (`benchmarks/times.py`), from the sources below; models
+are built from their configs' sizes as engines serve them (`benchmarks/served_models.py`); symflops counts everything.
 
 An estimate is a sum of a few terms with coefficients (`efficiency.toml`): 8 for steps, 4 for prompts, for each of three
 kinds: engines of servers with dense models, the same with routed experts, and llama.cpp. Those of the first two are
@@ -178,4 +178,5 @@ FASTER = """\
 No row can be faster than what its settings allow, so these ran otherwise than assumed. `full` rows have a batch that is
 assumed (what fits the memory), not stated. Speculative decoding is not stated in aiconfigurator's data; it makes
 several tokens of a step. GeForce cards multiply twice as fast when they add up in float16, as llama.cpp does. The
-format of what is no expert is not stated for gpt-oss-120b on the DGX Spark: bfloat16 is assumed, as its checkpoint has."""
+format of what is no expert is not stated for gpt-oss-120b on the DGX Spark: bfloat16 is assumed, as in its checkpoint.
+"""

@@ -12,7 +12,7 @@ import pytest
 import symflops
 from symflops.algebra import from_text
 from symflops.analysis.display import roofline_columns
-from symflops.analysis.roofline import traffic
+from symflops.analysis.parts import traffic
 
 TOY = """
 [toy]

@@ -17,7 +17,7 @@ from symflops.graph import total
 from symflops.layer import Layer, Part
 from symflops.model import Model, Place
 from symflops.numeric import check
-from symflops.polynomial import Number, Value, terms_of
+from symflops.polynomial import Monomial, Number, Value, terms_of, value_of
 from symflops.source import ModelLike, load
 from symflops.storage import ATTENTION, cache
 from symflops.tree import names, read
@@ -198,3 +198,14 @@ def run_values(model: Model, given: Mapping[str, Numeric], keep: Iterable[str] =
             to = row.follows
             numbers.setdefault(name, defaults[name] if to is None else numbers.get(to, polynomial.symbol(to)))
     return numbers
+
+
+def traffic(moved: Value) -> dict[str, Value]:
+    """Bytes by what they are of: each term names the bytes per element of weights, of the cache, or else."""
+    kinds = {"weights": "weight_bytes", "cache": "cache_bytes"}
+    split: dict[str, dict[Monomial, Number]] = {"weights": {}, "cache": {}, "activations": {}}
+    for monomial, coefficient in terms_of(moved).items():
+        mentioned = free_symbols(value_of({monomial: 1}))
+        kind = next((kind for kind, name in kinds.items() if name in mentioned), "activations")
+        split[kind][monomial] = coefficient
+    return {kind: value_of(terms) for kind, terms in split.items()}

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from symflops import notebook
-from symflops.algebra import free_symbols, substitute
+from symflops.algebra import substitute
 from symflops.analysis import display
 from symflops.analysis.balance import Turning, balance, turning, turning_for_large_batches
 from symflops.analysis.feasible import feasible
 from symflops.analysis.memory import beside_weights
-from symflops.analysis.parts import attends_without_cache, run_values
+from symflops.analysis.parts import attends_without_cache, run_values, traffic
 from symflops.analysis.question import check_symbol
 from symflops.analysis.ratio import Ratio
 from symflops.calling import such_as
@@ -33,7 +33,7 @@ from symflops.hardware import Hardware, load_hardware
 from symflops.model import Model
 from symflops.numeric import evaluate
 from symflops.plan import Plan
-from symflops.polynomial import Number, Value, add, multiply, terms_of, value_of
+from symflops.polynomial import Number, Value, add, multiply
 from symflops.source import ModelLike, load
 from symflops.storage import kept_for_next_call
 from symflops.units import number, separated
@@ -281,17 +281,6 @@ def _bound(
         (moved + 2 * exact["intermediate_bytes"]) / (machine.bandwidth * machine.devices),
         unfused,
     )
-
-
-def traffic(moved: Value) -> dict[str, Value]:
-    """Bytes by what they are of: each term names the bytes per element of weights, of the cache, or else."""
-    kinds = {"weights": "weight_bytes", "cache": "cache_bytes"}
-    split: dict[str, dict[Any, Number]] = {"weights": {}, "cache": {}, "activations": {}}
-    for monomial, coefficient in terms_of(moved).items():
-        mentioned = free_symbols(value_of({monomial: 1}))
-        kind = next((kind for kind, name in kinds.items() if name in mentioned), "activations")
-        split[kind][monomial] = coefficient
-    return {kind: value_of(terms) for kind, terms in split.items()}
 
 
 def _turnings(

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis.generation import NEW, PROMPT, Generation, goes_on, stages, together
-from symflops.analysis.roofline import traffic
+from symflops.analysis.parts import traffic
 from symflops.cost import Cost
 from symflops.given import Numeric
 from symflops.meaning import quantity, with_quantity
