@@ -31,6 +31,7 @@ ABOUT = {
     "llama.cpp": ("llama.cpp and its like, one sequence at a time", 0),
 }
 _DIGITS = 4
+_FEW = 8  # rows that say nothing of an error
 
 
 def table(judged: Sequence[Judged]) -> str:
@@ -66,7 +67,7 @@ def page(judged: Sequence[Judged], left: Sequence[tuple[str, str, str]]) -> str:
     faster = [one for one in judged if one.row.seconds < one.row.bound]
     lines = [INTRODUCTION, table(judged), "", KINDS_TEXT]
     lines += [f"- `{kind}`: {about}" for kind, about in KINDS.items()]
-    lines += ["", f"## Faster than the bound: {len(faster)} of {len(judged)} rows", "", FASTER, ""]
+    lines += ["", f"## Faster than the bound: {len(faster)} of {len(judged)} rows", "", FASTER]
     lines += ["| row | source | what | measured | bound |", "|---|---|---|---|---|"]
     for o in faster:
         cells = (o.row.id, o.row.series, f"{o.row.kind}: {o.row.what}", _ms(o.row.seconds), _ms(o.row.bound))
@@ -116,19 +117,18 @@ def efficiencies(judged: Sequence[Judged], fits: Mapping[tuple[tuple[str, str], 
                 key: value for what in ("steps", "prompts") for key, value in (fits[(name, kind), what] or {}).items()
             }
             lines += [f'["{name}".{kind}.coefficients]', *(f"{k} = {v:.4g}" for k, v in found.items() if v > 0), ""]
-            for key, kinds in (
-                ("tpot", ("decode",)),
-                ("ttft", ("prompt",) if kind != "routed" else ("prompt", "loaded")),
-            ):
+            for key, kinds in (("tpot", "decode"), ("ttft", "prompt"), ("loaded", "loaded")):
                 lines += _errors(
                     f'"{name}".{kind}.{key}',
-                    [o for o in judged if o.row.engine == (name, kind) and o.row.kind in kinds],
+                    [o for o in judged if o.row.engine == (name, kind) and o.row.kind == kinds],
                 )
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _errors(where: str, rows: Sequence[Judged]) -> list[str]:
-    """How measured times lie around estimates."""
+    """How measured times lie around estimates; nothing where there are next to none."""
+    if len(rows) < _FEW:
+        return []
     ratios = [one.row.seconds / found for one in rows if (found := one.estimates["series"])]
     errors = [error for one in rows if (error := one.error("series")) is not None]
     low, high = np.quantile(ratios, (0.1, 0.9))
@@ -140,7 +140,7 @@ def _errors(where: str, rows: Sequence[Judged]) -> list[str]:
 
 HEADER = """\
 # What estimated times are made with: for engines of a kind, what the terms of symflops/analysis/terms.py are multiplied
-# by. Factors are of least times (1.2: a sixth slower than the memory or the matrix units allow), others are seconds:
+# by. Factors are of least times (1.2: a fifth longer than the memory or the matrix units need), others are seconds:
 #
 #   weights, cache, matmul, link    a step: reading weights and cache, matrix products, sending between devices
 #   layer, sequence                 a step: seconds for each layer that keeps something of a token, for each sequence
@@ -148,8 +148,9 @@ HEADER = """\
 #   prompt_matmul, prompt_link, prompt_layer    a prompt that is run alone
 #   request                         seconds of a request beside its pass, on a server with a few others
 #
-# tpot and ttft: how wrong it was, of series of measurements (a model, an engine, a machine) that had no part in it:
-# half were off by no more than `median`, 8 of 10 took between `low` and `high` times the estimate.
+# tpot, ttft and loaded (the time to the first token beside up to three other requests): how wrong it was, of series of
+# measurements (a model, an engine, a machine) that had no part in it: half were off by no more than `median`, 8 of 10
+# took between `low` and `high` times the estimate.
 # from_tflops: the least matrix peak (bfloat16 or float16) of machines that it is taken for unless another is named.
 #
 # Written by benchmarks/times.py, not by hand. `symflops generation --calibrate` and `--efficiency` put one's own here.
@@ -175,8 +176,8 @@ Cells are median / mean of |estimate/measured - 1|. The shipped coefficients are
 """
 KINDS_TEXT = "The kinds of rows:\n"
 FASTER = """\
-No row can be faster than what its settings allow, so these ran otherwise than assumed. `full` rows have a batch that is
-assumed (what fits the memory), not stated. Speculative decoding is not stated in aiconfigurator's data; it makes
-several tokens of a step. GeForce cards multiply twice as fast when they add up in float16, as llama.cpp does. The
-format of what is no expert is not stated for gpt-oss-120b on the DGX Spark: bfloat16 is assumed, as in its checkpoint.
+No row can be faster than what its settings allow, so these ran otherwise than assumed. GeForce cards multiply twice as
+fast when they add up in float16, as llama.cpp does. The format of what is no expert is not stated for gpt-oss-120b on
+the DGX Spark: bfloat16 is assumed, as in its checkpoint. `full` rows have a batch that is assumed (what fits the
+memory), not stated.
 """

@@ -127,7 +127,10 @@ def _replaced(setting: Setting, batch: int, prompt: int, new: int, *, apart: boo
     work, one = setting.work(batch, prompt, new), setting.work(1, prompt, 1)
     others = 0.0 if apart else (batch - 1) / new
     found = beside(one.prompt, one.shape, setting.device, setting.layout)
-    bound = setting.bound(work.steps) / work.steps.passes + others * setting.bound(one.prompt)
+    # Prompts share the pass of a step, which reads the weights once: they add products alone.
+    passes = work.steps.passes
+    flops = float(work.steps.matmul) / passes + others * float(one.prompt.matmul)
+    bound = max(setting.bound(work.steps) / passes, flops / setting.device.flops / setting.layout.devices)
     return weighted((1, _steps(setting, work)), (others, found)), bound
 
 
@@ -199,6 +202,8 @@ def _online(row: Mapping[str, str], value: float) -> Measured:
         work = setting.work(1, prompt, 1)
         found, bound = {**_prompt(setting, work), "request": 1.0}, setting.bound(work.prompt)
         return _row(row, "loaded", setting, value / 1000, found, bound, f"prompt of {prompt} beside {batch - 1}")
+    # Others wait where the memory does not hold all, on average half through their new tokens.
+    batch = max(1, min(batch, _most(setting, prompt + new // 2)))
     found, bound = _replaced(setting, batch, prompt, new, apart=apart)
     what = f"{batch} x {prompt} + {new}" + (", prompts elsewhere" if apart else "")
     return _row(row, "decode", setting, value / 1000, found, bound, what)
@@ -219,6 +224,12 @@ def _workers(row: Mapping[str, str]) -> tuple[Layout, int, bool]:
     return layout, int(said[1]), True
 
 
+def _most(setting: Setting, tokens: int) -> int:
+    """How many sequences of so many tokens the memory holds beside the weights."""
+    room = (float(setting.hardware.memory) * setting.layout.devices - setting.held()) * MEMORY_FOR_KEYS
+    return int(room / setting.kept(tokens))
+
+
 def _full(row: Mapping[str, str], value: float) -> Measured:
     """All requests queued: as many sequences as the memory holds, each with its last token."""
     if row["pipeline_parallel"] not in ("", "1"):
@@ -229,8 +240,7 @@ def _full(row: Mapping[str, str], value: float) -> Measured:
     layout = Layout(tensor, max(int(float(row["attention_dp"] or 1)), devices // tensor))
     setting = Setting.of(row, layout)
     prompt, new = _number(row, "prompt_len"), _number(row, "new_tokens")
-    room = (float(setting.hardware.memory) * layout.devices - setting.held()) * MEMORY_FOR_KEYS
-    batch = min(int(room / setting.kept(prompt + new)), MOST_SEQUENCES * layout.data)
+    batch = min(_most(setting, prompt + new), MOST_SEQUENCES * layout.data)
     if batch < 1:
         raise LeftOutError("weights and a sequence do not fit")
     seconds = batch / (value * (devices if row["metric"] == "tok_s_per_gpu" else 1))

@@ -20,7 +20,11 @@ from symflops.hardware import Hardware
 
 _MAX_FILE = 1_000_000
 _MOST = 10**9
-_ERRORS = ("ttft", "tpot")
+ERRORS = {  # what was estimated
+    "ttft": "time to first token",
+    "loaded": "time to first token beside others",
+    "tpot": "time per output token",
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def _shipped() -> tuple[Efficiency, ...]:
 
 def _one(name: str, kind: str, table: Mapping[str, Any], whole: Mapping[str, Any], path: Path) -> Efficiency:
     try:
-        errors = {key: Error(**table[key]) for key in _ERRORS if key in table}
+        errors = {key: Error(**table[key]) for key in ERRORS if key in table}
         coefficients = {key: float(value) for key, value in table["coefficients"].items()}
         return Efficiency(
             name, f"{whole['about']}, {kind}", coefficients, errors, whole["source"], float(whole["from_tflops"])

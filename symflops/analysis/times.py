@@ -14,7 +14,7 @@ from pathlib import Path
 
 from symflops import notebook
 from symflops.analysis.calibration import measurements
-from symflops.analysis.efficiency import Efficiency
+from symflops.analysis.efficiency import ERRORS, Efficiency
 from symflops.analysis.efficiency import efficiency as engine_efficiency
 from symflops.analysis.engine import Engine, calibrated
 from symflops.analysis.speed import QUANTITIES, Speed, written
@@ -62,7 +62,7 @@ class Times:
     def error(self) -> str:
         """How wrong the estimate is, in words."""
         said = []
-        for name, what in (("ttft", "time to first token"), ("tpot", "time per output token")):
+        for name, what in ERRORS.items():
             error = self.efficiency.errors.get(name)
             if error is not None:
                 said.append(
@@ -79,7 +79,7 @@ class Times:
             f"computed in {self.dtype}, {bytes_}; causal kernels, logits of the last token of each prompt",
             f"bound by {self.binds[0]} (prompt) and {self.binds[1]} (steps), without speculative decoding",
             f"estimate: a batch that starts together, by {self.efficiency.about}",
-            self.error,
+            *self.error.split("; "),
             "steady: each request is replaced by another when it ends, whose prompt is run beside the steps",
             *self.notes,
         )
