@@ -143,6 +143,17 @@ def test_the_estimate_is_the_sum_of_its_terms() -> None:
     assert found(devices=2).estimate.ttft == pytest.approx(first, rel=1e-9)
 
 
+def test_more_devices_than_key_heads_hold_the_cache_again() -> None:
+    """8 key heads are shared by up to 8 devices; 16 read as much each as 8 do. Weights are shared by all."""
+    nothing = dict.fromkeys(found().efficiency.coefficients, 0.0)
+    for term, of_8 in (("cache", 1.0), ("weights", 2.0)):
+        eight, sixteen = (
+            found(devices=n, batch_size=256, efficiency={**nothing, term: 100.0}).estimate.tpot for n in (8, 16)
+        )
+        assert eight is not None
+        assert eight == pytest.approx(of_8 * (sixteen or 0))
+
+
 def test_no_estimate_is_below_its_bound() -> None:
     random_ones = random.Random(21)
     machines = ("h100-sxm", "b200-sxm", "l40s", "m2-ultra", "rtx-4090")
