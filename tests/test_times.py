@@ -110,6 +110,7 @@ def test_what_only_the_source_computes_is_said() -> None:
     }
     times = symflops.times({"name": "own", "layers": layers}, "h100-sxm", prompt_len=5, new_tokens=3)  # type: ignore[arg-type]  # data of a model file
     assert "again multiplies for every token of the cache again" in times.notes[0]
+    assert times.error == "how wrong it is, is not known"
     assert not [note for note in found().notes if "again" in note]
 
 

@@ -177,6 +177,8 @@ def _times(
     work, notes = stages.at(run), list(stages.notes)
     chosen = machine.dtype(work.values["dtype_bytes"], dtype)
     of_engine = engine_efficiency(engine, machine, work.prompt.expert_weights > 0)
+    if stages.notes:  # what no engine runs was never measured
+        of_engine = replace(of_engine, errors={})
     here = Engine(machine, chosen, float(work.values["dtype_bytes"]), of_engine, rate)
     if calibrate is not None:
         measured = measurements(Path(calibrate))
