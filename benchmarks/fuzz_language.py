@@ -261,6 +261,7 @@ def answers() -> dict[str, Any]:
         "answer": answer,
         "memory": symflops.memory(model),
         "fit": symflops.fit("gpt2", "h100-sxm"),
+        "times": symflops.times("gpt2", "h100-sxm", prompt_len=5, new_tokens=3),
         "comparison": symflops.compare("gpt2", "bert-base", batch_size=1),
         "regimes": symflops.regimes("gpt2", batch_size=1),
         "roofline": symflops.roofline("gpt2", "h100-sxm", batch_size=1, seq_len=128),
@@ -372,6 +373,23 @@ def calls(r: random.Random) -> dict[str, list[Callable[[], Any]]]:
             )
         ],
         "Fit": [lambda: (repr(made["fit"]), made["fit"].largest_batch, made["fit"].longest_context)],
+        "times": [
+            lambda: symflops.times(
+                which,
+                some("h100-sxm", hardware),
+                devices=some(None, 2),
+                dtype=some(None, "bf16"),
+                engine=some(None, "llama.cpp"),
+                efficiency=some(None, {"weights": 1.2}),
+                calibrate=some(None),
+                price_per_hour=some(None, 2.5),
+                prompt_len=some(5),
+                new_tokens=some(3),
+                **sizes,
+            )
+        ],
+        "Times": [lambda: (repr(made["times"]), made["times"].rows, made["times"].said)],
+        "Speed": [lambda: made["times"].estimate.numbers],
         "Memory": [lambda: made["memory"].text(some("weights", "peak")), lambda: repr(made["memory"])],
         "kv_cache": [lambda: symflops.kv_cache(which, symbolic=some(True))],
         "load_formula": [lambda: symflops.load_formula(some("linear", "sdpa"))],

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from symflops.analysis.regimes import Regimes, regimes
     from symflops.analysis.roofline import Roofline, roofline
     from symflops.analysis.solution import Answer, Solution, solve
+    from symflops.analysis.speed import Speed
+    from symflops.analysis.times import Times, times
     from symflops.analysis.trained import training
     from symflops.cost import METRICS, Cost, Sweep
     from symflops.errors import SymflopsError
@@ -84,6 +86,8 @@ _NAMES = {
     "analysis.memory": "Memory memory",
     "analysis.fit": "Fit fit",
     "analysis.formatted": "formats",
+    "analysis.speed": "Speed",
+    "analysis.times": "Times times",
     "analysis.trained": "training",
     "analysis.comparison": "Comparison compare",
     "hardware": "Hardware hardware_names load_hardware",
@@ -93,10 +97,10 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()
 
 __all__ = [
     "METRICS", "Answer", "Comparison", "Component", "Cost", "Count", "Fit", "Formula", "Hardware", "Layer", "Memory",
-    "Model", "Regimes", "Roofline", "Row", "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "by_component",
-    "compare", "count", "derive", "fit", "formats", "formula_names", "generation", "hardware_names", "kv_cache", "load",
-    "load_formula", "load_hardware", "memory", "model_names", "parse", "regimes", "roofline", "solve", "symbol",
-    "training", "unparse", "verify",
+    "Model", "Regimes", "Roofline", "Row", "Rows", "Solution", "Speed", "Sweep", "SymflopsError", "Times", "Verdict",
+    "by_component", "compare", "count", "derive", "fit", "formats", "formula_names", "generation", "hardware_names",
+    "kv_cache", "load", "load_formula", "load_hardware", "memory", "model_names", "parse", "regimes", "roofline",
+    "solve", "symbol", "times", "training", "unparse", "verify",
 ]  # fmt: skip
 
 

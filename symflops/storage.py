@@ -55,11 +55,11 @@ def _leaves(layer: Layer) -> Iterator[Place]:
     yield from (place for place in places(layer) if place.layer.is_basic)
 
 
-def read_in_formats(model: Model) -> Value:
-    """The bytes of weights in formats of their own that a call reads, in all symbols, but for what of them
-    weight_bytes counts, such as biases."""
+def read_in_formats(layers: Iterable[Place]) -> Value:
+    """The bytes of weights in formats of their own that a call of these layers reads, in all symbols, but for what of
+    them weight_bytes counts, such as biases."""
     found: Value = 0
-    for _, layer, runs in model.places():
+    for _, layer, runs in layers:
         if layer.is_basic and layer.stored is not None:
             bare = replace(layer, stored=0).cost
             for metric in ("read_bytes", "write_bytes"):
@@ -83,6 +83,16 @@ def amount(model: Model, name: str) -> Value:
     return model.total(symbolic=True).value("parameters") if name == "parameters" else active_parameters(model)
 
 
+def routed(layer: Layer) -> tuple[str, str] | None:
+    """The symbols of the experts, and of those that a token is routed to, of a layer whose weights are experts'."""
+    if not layer.is_basic:
+        return None
+    own, used = (free_symbols(layer.cost.value(metric)) for metric in ("parameters", "matmul_flops"))
+    experts, chosen = with_quantity(own, "experts"), with_quantity(used, "experts of a token")
+    # a router multiplies by all of its weights
+    return (experts, chosen) if experts and chosen and experts not in used else None
+
+
 def active_parameters(model: Model) -> Value:
     """The parameters that one token uses: of a mixture of experts those of the experts that it is routed to.
 
@@ -95,15 +105,10 @@ def active_parameters(model: Model) -> Value:
     found = model.total(symbolic=True).value("parameters")
     seen = False
     for place in model.places():
-        if not place.layer.is_basic:
-            continue
-        own, products = (place.layer.cost.value(metric) for metric in ("parameters", "matmul_flops"))
-        used = free_symbols(products)
-        experts = with_quantity(free_symbols(own), "experts")
-        chosen = with_quantity(used, "experts of a token")
-        if experts and chosen and experts not in used:  # a router multiplies by all of its weights
+        if (names := routed(place.layer)) is not None:
             seen = True
-            less = polynomial.add(substitute(own, {experts: polynomial.symbol(chosen)}), polynomial.negate(own))
+            own = place.layer.cost.value("parameters")
+            less = polynomial.add(substitute(own, {names[0]: polynomial.symbol(names[1])}), polynomial.negate(own))
             found = polynomial.add(found, polynomial.multiply(less, place.runs))
     if not seen and with_quantity(set(model.definitions), "experts of a token"):
         raise SymflopsError("its layers do not show which parameters a token uses", where=model.name)

@@ -135,6 +135,8 @@ def instances() -> dict[str, Any]:
         symflops.regimes("gpt2", batch_size=1),
         symflops.roofline("gpt2", "h100-sxm", batch_size=1, seq_len=128),
         symflops.generation("gpt2"),
+        symflops.times("gpt2", "h100-sxm", prompt_len=8, new_tokens=3),
+        symflops.times("gpt2", "h100-sxm", prompt_len=8, new_tokens=3).bound,
         model.total().sweep(batch_size=1, seq_len=[1, 2, 3]),
         symflops.verify("a + b", "b + 2*a"),
     ]
@@ -191,6 +193,10 @@ RIGHT: dict[str, Callable[[], Any]] = {
     "dtype": lambda: "fp16",
     "devices": lambda: None,
     "measured": lambda: None,
+    "engine": lambda: "server",
+    "efficiency": lambda: {"weights": 1.2},
+    "calibrate": lambda: None,
+    "price_per_hour": lambda: 2.5,
     "load_formula.name": lambda: "linear",
     "load_hardware.name": lambda: "h100-sxm",
     "symbol.name": lambda: "n",
@@ -229,6 +235,7 @@ NAMED: dict[str, Callable[[], dict[str, Any]]] = {
     "Regimes.at": dict,
     "Comparison.at": lambda: {"seq_len": 8},
     "Comparison.to_pandas": lambda: {"seq_len": 8},
+    "times": lambda: {"batch_size": 1, "prompt_len": 8, "new_tokens": 3},
     "Generation.at": lambda: {"batch_size": 1, "prompt_len": 8, "new_tokens": 3},
     "": lambda: {"batch_size": 1, "seq_len": 8},
 }

@@ -71,6 +71,7 @@ def answers(model: Any) -> dict[str, Any]:
         "memory": symflops.memory(model),
         "bytes": symflops.memory(model, batch_size=1, seq_len=4),
         "fit": symflops.fit(model, "h100-sxm", batch_size=1, seq_len=4),
+        "times": symflops.times(model, "h100-sxm", batch_size=1, prompt_len=4, new_tokens=2),
     }
 
 
@@ -82,10 +83,10 @@ def of_llama() -> dict[str, Any]:
 ANSWERS = {  # what each of them is
     "roofline": "Roofline", "comparison": "Comparison", "rule": "Comparison", "regimes": "Regimes",
     "verdict": "Verdict", "total": "Cost", "numbers": "Cost", "model": "Model", "sweep": "Sweep", "rows": "Rows",
-    "answer": "Answer", "memory": "Memory", "bytes": "Memory", "fit": "Fit",
+    "answer": "Answer", "memory": "Memory", "bytes": "Memory", "fit": "Fit", "times": "Times",
 }  # fmt: skip
 # What is not an answer by itself: what goes in, and the parts of answers. A Count: tests/test_counting.py.
-OTHERS = {"Component", "Count", "Formula", "Hardware", "Layer", "Row", "Solution", "SymflopsError"}
+OTHERS = {"Component", "Count", "Formula", "Hardware", "Layer", "Row", "Solution", "Speed", "SymflopsError"}
 HOSTILE = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "&amp;</td><td>"]
 
 

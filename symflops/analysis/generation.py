@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from symflops import deadline
@@ -96,55 +96,60 @@ def generation(model: ModelLike, *, symbolic: bool = False) -> Generation:
 
 
 def _generation(named: Model, symbolic: bool) -> Generation:
-    prompt, step = _passes(named, symbolic)
-    past, steps = _fed_first(named), add(symbol(NEW), -1)
+    return together(*stages(named, symbolic))
 
-    def whole(metric: str) -> Value:
-        if metric in OWNED:
-            return prompt.value(metric)
+
+def together(prompt: Cost, steps: Cost) -> Generation:
+    """The cost of both stages."""
+    both = prompt + steps  # what was put in for the two stages' lengths
+    values = of_each(lambda metric: (prompt if metric in OWNED else both).value(metric))
+    return Generation(values, prompt.evaluated, both.domain, prompt.dtype_bytes, prompt.run, both.known)
+
+
+def stages(model: Model, symbolic: bool = False, cost: Cost | None = None) -> tuple[Cost, Cost]:
+    """The prompt's pass, which yields the first new token, and all steps after it together, in closed form; the domain
+    of the second is that the last step can be run. `cost` is what one pass costs: the model's total, or that of a part.
+    Raises SymflopsError as `generation` does."""
+    prompt, step = _passes(model, model.total(symbolic=symbolic) if cost is None else cost)
+    past, steps = _fed_first(model), add(symbol(NEW), -1)
+
+    def all_of(metric: str) -> Value:
         try:
-            return add(prompt.value(metric), summed(step.value(metric), "past_len", past, steps))
+            return 0 if metric in OWNED else summed(step.value(metric), "past_len", past, steps)
         except SymflopsError as error:
-            raise error.within(f"{named.name}: {metric}") from None
+            raise error.within(f"{model.name}: {metric}") from None
 
-    both = prompt + step  # what was put in for the two passes' lengths
-    return Generation(
-        of_each(whole),
-        prompt.evaluated,
-        prompt.domain & _last(step.domain, past),
-        prompt.dtype_bytes,
-        prompt.run,
-        both.known,
-    )
+    return prompt, replace(step, by_metric=of_each(all_of), domain=_last(step.domain, past))
 
 
-def _goes_on(model: Model) -> bool:
+def goes_on(model: Model) -> bool:
     """Whether it is an encoder and a decoder of which steps after the encoder's call are known."""
     return ENCODER in model.run
 
 
 def _fed_first(model: Model) -> Value:
     """The tokens in the cache after the prompt's pass: a decoder starts with one."""
-    return 1 if _goes_on(model) else symbol(PROMPT)
+    return 1 if goes_on(model) else symbol(PROMPT)
 
 
-def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
+def _passes(model: Model, cost: Cost) -> tuple[Cost, Cost]:
     """The prompt's pass, and one step of one token after `past_len` others."""
-    cost = model.total(symbolic=symbolic)
     for name in (PROMPT, NEW):
         if name in model.definitions:
             raise SymflopsError(f"the model has a symbol {name!r} of its own", where=model.name)
     if model.plan is not None:
         raise SymflopsError("a step of training does not generate", where=model.name)
-    if _goes_on(model):
+    if goes_on(model):
         source = {SOURCE: symbol(PROMPT)}
         first = cost.substitute({**source, model.length: 1, "past_len": 0, ENCODER: 1})
         return first, cost.substitute({**source, model.length: 1, ENCODER: 0})
     if is_pair(model):
-        both = "seq_len is the length of both" if "seq_len" in cost.free_symbols else "its cache is not derived"
+        both = (
+            "seq_len is the length of both" if "seq_len" in model.total().free_symbols else "its cache is not derived"
+        )
         why = f"it is an encoder and a decoder, which generation is not supported for: {both}"
         raise SymflopsError(why, where=model.name)
-    if "seq_len" not in cost.free_symbols:
+    if "seq_len" not in model.total().free_symbols:
         raise SymflopsError("its cost does not depend on seq_len: it does not generate", where=model.name)
     if attends_without_cache(model):
         raise SymflopsError("its attention has no KV cache: an encoder does not generate", where=model.name)
@@ -180,7 +185,7 @@ def cache_after(model: Any, *, symbolic: bool = False) -> Value:
     """The same after generating, when prompt_len + new_tokens - 1 tokens have been fed, as a canonical value."""
     named = load(model)
     fed = add(_fed_first(named), symbol(NEW), -1)
-    source = {SOURCE: symbol(PROMPT)} if _goes_on(named) else {}
+    source = {SOURCE: symbol(PROMPT)} if goes_on(named) else {}
     return substitute(_kept(named, symbolic), {**source, named.length: fed, "past_len": 0})
 
 

@@ -14,7 +14,7 @@ def traffic_of(model: Model, moved: Value) -> dict[str, Value]:
     """The same of what a model reads and writes: weights in formats of their own name no bytes per element, and their
     layers say what is read of them."""
     split = traffic(moved)
-    read = substitute(read_in_formats(model), model.symbols)
+    read = substitute(read_in_formats(model.places()), model.symbols)
     return {**split, "weights": add(split["weights"], read), "activations": add(split["activations"], negate(read))}
 
 

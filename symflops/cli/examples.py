@@ -59,6 +59,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "generation": (
         "symflops generation llama-3.1-8b -B 1 -p 1000 -n 100",
         "symflops generation llama-3.1-8b --metric flops",
+        "symflops generation llama-3.1-8b --hardware h100-sxm -B 8 -p 1000 -n 100 --metric flops",
     ),
     "compare": (
         "symflops compare llama-2-7b-hf llama-3.1-8b",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from symflops import units
-from symflops.cli import answers, completion, request
+from symflops.cli import answers, request
+from symflops.cli import machine as options
 from symflops.cli.quantities import aligned
 from symflops.numeric import whole
 
@@ -18,19 +19,9 @@ if TYPE_CHECKING:
 @request.at_a_point()
 def fit(
     model: request.ModelName,
-    machine: Annotated[
-        str,
-        typer.Option(
-            "--hardware",
-            metavar="NAME|FILE",
-            help="a machine (see `symflops hardware`), or file.toml:name",
-            autocompletion=completion.machines,
-        ),
-    ],
+    machine: options.Machine,
     point: request.Point = request.ANYWHERE,
-    devices: Annotated[
-        int | None, typer.Option("--devices", metavar="N", help="how many devices share weights and state")
-    ] = None,
+    devices: options.Devices = None,
     reserve: Annotated[
         str | None, typer.Option("--reserve", metavar="BYTES", help="of each device, for what is not counted: 2GiB")
     ] = None,

@@ -10,7 +10,8 @@ import typer
 
 from symflops import units
 from symflops.algebra import free_symbols, substitute
-from symflops.cli import answers, planned, request
+from symflops.cli import answers, planned, request, speeds
+from symflops.cli import machine as options
 from symflops.cli.convention import Convention
 from symflops.cli.quantities import engineering, exact_number
 from symflops.cli.total import Format, one_or_each, printed
@@ -34,15 +35,29 @@ def generation(
         ),
     ] = None,
     point: request.Point = request.ANYWHERE,
+    machine: options.OtherMachine = None,
+    devices: options.Devices = None,
+    dtype: options.Dtype = None,
+    engine: speeds.Engine = None,
+    efficiency: speeds.Efficiency = None,
+    calibrate: speeds.Calibrate = None,
+    price: speeds.Price = None,
     metric: request.Metric = None,
     symbolic: request.Symbolic = False,
     short: request.Short = False,
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
 ) -> None:
-    """A prompt and all decoding steps as one closed form, or numbers; and the KV cache after them."""
+    """A prompt and all decoding steps as one closed form, or numbers; and the KV cache after them.
+
+    With --hardware, how fast a machine is at it: what nothing can be faster than, and an estimate.
+    """
     from symflops.analysis.generation import NEW, PROMPT
     from symflops.analysis.generation import generation as generate
 
+    asked = speeds.Asked.of(
+        machine, is_printed=output in (Format.text, Format.json), devices=devices, dtype=dtype, engine=engine,
+        efficiency=efficiency, calibrate=calibrate, price=price,
+    )  # fmt: skip
     several = output in (Format.text, Format.json)
     written = {name: text for name, text in ((PROMPT, prompt_len), (NEW, new_tokens)) if text is not None}
     lengths = [units.numbers(t, n) if several else [units.number(t, n)] for n, t in written.items()]
@@ -62,7 +77,8 @@ def generation(
             except SymflopsError as error:
                 raise error.within(named.name) from None
         shown = printed(output, named, cost, metrics, short, convention)
-        found.append(_with_cache(output, shown, named, symbolic, given, cost))
+        shown = _with_cache(output, shown, named, symbolic, given, cost)
+        found.append(shown if asked is None else asked.beside(shown, named, given, is_json=output is Format.json))
     point.say(answers.together(found, output is Format.json), output is Format.json)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflops.analysis import display
-from symflops.cli import answers, completion, request
+from symflops.cli import answers, request
+from symflops.cli import machine as options
 from symflops.cli.quantities import aligned
 from symflops.numeric import evaluate, whole
 
@@ -19,23 +20,10 @@ if TYPE_CHECKING:
 @request.at_a_point()
 def roofline(
     model: request.ModelName,
-    machine: Annotated[
-        str,
-        typer.Option(
-            "--hardware",
-            metavar="NAME|FILE",
-            help="a machine (see `symflops hardware`), or file.toml:name",
-            autocompletion=completion.machines,
-        ),
-    ],
+    machine: options.Machine,
     point: request.Point = request.ANYWHERE,
-    dtype: Annotated[
-        str | None,
-        typer.Option("--dtype", metavar="DTYPE", help="data type of matrix products (default: by the bytes)"),
-    ] = None,
-    devices: Annotated[
-        int | None, typer.Option("--devices", metavar="N", help="how many devices share the work")
-    ] = None,
+    dtype: options.Dtype = None,
+    devices: options.Devices = None,
     unfused: Annotated[bool, typer.Option("--unfused", help="count intermediates as written and read back")] = False,
     measured: Annotated[
         str | None, typer.Option("--measured", metavar="TOKENS/S", help="a throughput, such as 3120tok/s")
