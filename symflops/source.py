@@ -9,6 +9,8 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
@@ -40,6 +42,8 @@ class ConfigLike(Protocol):
 # What may be derived: a name or a path, a config or its class, a module, its class or a function that returns one.
 Derivable = str | Path | Mapping[str, object] | ConfigLike | Callable[..., object]
 
+_DERIVES = ContextVar("derives", default=False)
+_INSTALL = "deriving it needs PyTorch and transformers: pip install 'symflops[hf]'"
 _TYPE = re.compile(r"[a-z][a-z0-9_]{1,40}\Z")  # how transformers writes the types of its models
 MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
@@ -49,25 +53,95 @@ def load(model: ModelLike, *, training: bool = False, timeout: float = DERIVATIO
     """A model: by the name of a shipped one, from a model file, or from whatever `derive` takes as a text or a dict: a
     config.json or its directory, a model type, a hub id, a class.
 
-    What has to be derived is derived once, within `timeout` seconds of processor time, and kept in the user's cache;
-    with `training` in training mode, as `derive` has it.
+    A config is answered from the atlas, where that has its type and the config breaks no condition of it; a note of the
+    model says so. What has to be derived is derived once, within `timeout` seconds of processor time, and kept in the
+    user's cache; with `training` in training mode, as `derive` has it.
 
     Raises SymflopsError naming file, path inside it and culprit.
     """
     if isinstance(model, Mapping):
-        return derived(dict(model), training=training, timeout=timeout) if _is_config(model) else models.load(model)
+        if not _is_config(model):
+            return models.load(model)
+        return of_config(dict(model), training=training, timeout=timeout)
     if not isinstance(model, str | Path) or str(model) in models.model_names():
         return models.load(model)
     if isinstance(model, str) and model.lower() in models.model_names():
         return models.load(model.lower())
     what = _derivable(model)
     if what is None and not _known_types() and _TYPE.match(str(model)) and not files.exists(Path(model)):
+        if str(model) in _atlas().types() and not training:
+            return of_config({"model_type": str(model)})
         try:
             return models.load(model)
         except SymflopsError as error:
             hint = "; a model type of transformers needs pip install 'symflops[hf]'"
             raise SymflopsError(f"{error.message}{hint}", where=error.where) from None
-    return models.load(model) if what is None else derived(what, training=training, timeout=timeout)
+    if what is None:
+        return models.load(model)
+    return of_config(what, training=training, timeout=timeout)
+
+
+@contextmanager
+def deriving(wanted: bool = True) -> Iterator[None]:
+    """Inside, the atlas is not asked, and what is no model is derived."""
+    token = _DERIVES.set(_DERIVES.get() or wanted)
+    try:
+        yield
+    finally:
+        _DERIVES.reset(token)
+
+
+def of_config(what: Any, *, training: bool = False, timeout: float = DERIVATION) -> Model:
+    """The model of a config, as data or by its path, from the atlas if that has it, otherwise derived; of anything else
+    that `derive` takes what it gives.
+
+    Raises SymflopsError, without PyTorch and transformers, naming the condition that the config breaks.
+    """
+    if training or _DERIVES.get():
+        return derived(what, training=training, timeout=timeout)
+    try:
+        stated, name = config_data(what)
+        return _atlas_answer().answer(stated, name)
+    except SymflopsError as error:
+        if _is_installed() or isinstance(error, _NoConfigError):
+            return derived(what, training=training, timeout=timeout)
+        raise SymflopsError(f"{error.message}; {_INSTALL}", where=error.where) from None
+
+
+class _NoConfigError(SymflopsError):
+    """What was named is no config that can be read here."""
+
+
+def config_data(what: Any) -> tuple[dict[str, Any], str]:
+    """What a config states, and the name that its model has, of a config as data or by its path."""
+    if isinstance(what, Mapping):
+        return dict(what), str(what.get("model_type", "model"))
+    path = Path(what) if isinstance(what, str | Path) else Path()
+    path = path / "config.json" if files.is_directory(path) else path
+    if not isinstance(what, str | Path) or not files.is_file(path):
+        raise _NoConfigError(f"no config: {str(what)[:60]!r}")
+    name = path.parent.resolve().name if path.name == "config.json" else path.stem
+    return files.json_of(files.read_text(path, MAX_CONFIG, "a config"), constants=True), name
+
+
+def _atlas() -> Any:
+    """The atlas' entries, loaded only where a config is asked for."""
+    from symflops.atlas import entries
+
+    return entries
+
+
+def _atlas_answer() -> Any:
+    from symflops.atlas import answer
+
+    return answer
+
+
+def _is_installed() -> bool:
+    """Whether a config can be derived here, as far as can be seen without importing anything."""
+    from importlib.util import find_spec
+
+    return all(find_spec(name) is not None for name in ("torch", "transformers"))
 
 
 def derived(
@@ -180,6 +254,13 @@ def bind(model: Model, config: Any, *, timeout: float = DERIVATION) -> Model:
 
     Raises SymflopsError naming the assumption that the config breaks.
     """
+    if not _is_installed() and model.derived_from:
+        other = of_config(config)
+        if other.derived_from != model.derived_from:
+            raise SymflopsError(
+                f"the config is of {other.derived_from}, the model was derived from {model.derived_from}", where=model.name
+            )
+        return replace(other, name=model.name)
     with extra():
         from symflops.trace import binding
     return binding.bind(model, config, partial(derived, timeout=timeout))

@@ -1,0 +1,108 @@
+"""A config is answered from the atlas, or it is said which condition it breaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from symflops.assumption import Fact
+from symflops.atlas.entries import Entry, entry, types
+from symflops.atlas.plain import UNKNOWN, PlainConfig, config_of
+from symflops.domain import Domain
+from symflops.errors import SymflopsError, one_line
+from symflops.model import Model, load
+from symflops.trace.architecture import parts
+from symflops.trace.config_values import ConfigValues, literal, made_for
+from symflops.trace.notes import dtype, of_other_config
+
+
+def answer(stated: Mapping[str, Any], name: str) -> Model:
+    """The model of a config, from the atlas, under this name.
+
+    Raises SymflopsError, one line, for a type that the atlas has not, and for a config that breaks a condition of each
+    of its models: the one that breaks least is named.
+
+    >>> small = {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2,
+    ...          "intermediate_size": 100, "num_hidden_layers": 2, "vocab_size": 10}
+    >>> model = answer(small, "small")
+    >>> model.total().parameters
+    63936
+    >>> answer({**small, "hidden_act": "softplus_of_mine"}, "small")
+    Traceback (most recent call last):
+    symflops.errors.SymflopsError: small: assumption broken: hidden_act == "silu" (with hidden_act="softplus_of_mine")
+    """
+    try:
+        kind = stated.get("model_type")
+        if not isinstance(kind, str) or kind not in types():
+            raise SymflopsError(f"the atlas has no type {str(kind)[:60]!r}")
+        found = entry(kind)
+    except SymflopsError as error:
+        raise error.within(name) from None
+    return answer_from(found, stated, name)
+
+
+def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
+    """The same from one entry."""
+    try:
+        config, models = _candidates(found, stated)
+    except SymflopsError as error:
+        raise error.within(name) from None
+    broken: list[tuple[int, SymflopsError]] = []
+    by_facts = sorted((len(_facts_broken(one, config)), place) for place, one in enumerate(models))
+    for count, place in by_facts:
+        try:
+            return _bound(models[place], config, name, found)
+        except SymflopsError as error:
+            broken.append((count, error))
+    raise broken[0][1]
+
+
+def _candidates(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, list[Mapping[str, Any]]]:
+    """What a type's class makes of the config, and the models for the class of models that the config names."""
+    named = stated.get("architectures") or [found.default]
+    named = [named] if isinstance(named, str) else named
+    if not isinstance(named, list) or not all(isinstance(n, str) for n in named):
+        raise SymflopsError("architectures: expected a list of names of classes")
+    if named[0] not in found.models:  # transformers may have it, and then it is the one
+        raise SymflopsError(f"the atlas has no {named[0][:80]} of the type {found.model_type}")
+    return config_of(stated, found.model_type, found.classes), found.models[named[0]]
+
+
+def _facts_broken(model: Mapping[str, Any], config: PlainConfig) -> list[str]:
+    """The fields of which a model assumes something that the config does not say, as far as facts tell."""
+    fields: dict[str, set[str]] = {}
+    for prefix, part in parts(config):
+        for key, value in vars(part).items():
+            for name in {key, f"{prefix}{key}"}:
+                fields.setdefault(name, set()).add(literal(value))
+    facts = [fact for text in model.get("assumes", ()) if (fact := Fact.of(text)) is not None]
+    expected: dict[str, set[str]] = {}
+    for fact in facts:
+        expected.setdefault(fact.name, set()).add(json.dumps(fact.value, sort_keys=True))
+    return [name for name, texts in expected.items() if not fields.get(name, {"null"}) <= texts]
+
+
+def _bound(data: Mapping[str, Any], config: PlainConfig, name: str, found: Entry) -> Model:
+    data = {**data, "name": name}
+    needs: Iterable[tuple[str, str, Any]] = data.pop("needs", ())
+    for prefix, key, expected in needs:
+        value = vars(dict(parts(config)).get(prefix, config)).get(key, UNKNOWN)
+        if value is UNKNOWN or value != expected:
+            said = "unknown" if value is UNKNOWN else one_line(literal(value), 100)
+            raise SymflopsError(f"assumption broken: {key} == {literal(expected)} (with {key}={said})", where=name)
+    model = load(data)
+    try:
+        values = ConfigValues(model, config)
+        bound = {symbol: values.of(symbol) for symbol in model.symbols}
+        values.check_facts()
+        values.check_choices()
+    except SymflopsError as error:
+        raise error.within(name) from None
+    return replace(
+        model.with_symbols(bound),
+        dtype=dtype(config),
+        usual=Domain.of(made_for(config, model.domain)),
+        notes=(*of_other_config(model.notes, config), found.said),
+    )
