@@ -1,11 +1,11 @@
 """Makes the atlas: `python benchmarks/atlas.py [TYPES] [--jobs N] [--minutes N]`; `make atlas` is all of it.
 
-Of each type the class of configs is asked what it does (benchmarks/atlas_classes.py), and models are derived: of a small
-config, then of others that make one choice otherwise (tied weights, a bias, another activation, no window, one key-value
-head, another rotary type), each with tied and untied weights. Random configs, of the class's own sizes and choices, are
-then answered from the entry and derived: where any metric differs, or too many are refused without need, the entry is
-not written. A type that is done is not done again unless `--again` asks for it; what happened to each is in
-benchmarks/atlas.jsonl, the last line of a type being the newest.
+Of each type the class of configs is asked what it does (benchmarks/atlas_classes.py), and models are derived: of a
+small config, then of others that make one choice otherwise (tied weights, a bias, another activation, no window,
+another rotary type), of which what differs is kept. Random configs, of the class's own sizes and choices, are then
+answered from the entry and derived: where any metric differs the entry is not written. A type that is done is not
+done again unless `--again` asks for it; what happened to each is in benchmarks/atlas.jsonl, the last line of a type
+being the newest.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import random
 import signal
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,6 @@ def made(model_type: str, derived: int, most: int) -> tuple[Data, Data]:
     """The entry of a type, and how the random configs came out."""
     from atlas_classes import classes, shared
     from atlas_models import Models
-
     from transformers import CONFIG_MAPPING
 
     kind = CONFIG_MAPPING[model_type]
@@ -117,7 +115,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="make types again that are done")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no type after so many")
     parser.add_argument("--derived", type=int, default=DERIVED, help="random configs of each type that are derived")
-    parser.add_argument("--models", type=int, default=12, help="models of each type at most")
+    parser.add_argument("--models", type=int, default=24, help="models of each type at most")
     given = parser.parse_args()
     import transformers
 

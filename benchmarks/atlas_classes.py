@@ -1,4 +1,4 @@
-"""What a class of configs of transformers does, found by asking it: defaults, aliases, and the rules of what it computes.
+"""What a class of configs of transformers does, found by asking it: defaults, aliases, rules of what it computes.
 
 A field that is not stated is observed on random configs; the fields that change it are found by changing one at a time;
 then the shortest expression over these (symflops/atlas/rules.py) that gives what was observed is taken. On further
@@ -17,7 +17,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any
 
-from small_configs import DEPTH, HEADS, HIDDEN, KV_HEADS, _RULES
+from small_configs import _RULES, DEPTH, HEADS, HIDDEN, KV_HEADS
 from transformers import AutoConfig, GenerationConfig, PreTrainedConfig
 from transformers.configuration_utils import _LEGACY_LAYER_TYPE_REMAP
 
@@ -122,7 +122,8 @@ class Class:
             rule = self.rule(name)
             if rule is not None:
                 rules.append(rule)
-        kept = {n: v for n, v in self.defaults.items() if (is_asked(n) or n in ("dtype", "rope_parameters", "id2label"))}
+        needed = ("dtype", "rope_parameters", "id2label")
+        kept = {n: v for n, v in self.defaults.items() if is_asked(n) or n in needed}
         unknown = [n for n, v in kept.items() if v is UNKNOWN]
         kept = {n: None if v is UNKNOWN else v for n, v in kept.items()}
         rules += [{"field": n, "rule": "?", "always": True} for n in unknown]
@@ -166,8 +167,10 @@ class Class:
             return None
         key = next(k for k, c in self.found.items() if c is inner)
         by_type = spec.config_class is AutoConfig
-        return {"class": key, "values": plain(spec.init_kwargs)} | ({"by_type": True} if by_type else {}) | (
-            {"optional": True} if spec.optional else {}
+        return (
+            {"class": key, "values": plain(spec.init_kwargs)}
+            | ({"by_type": True} if by_type else {})
+            | ({"optional": True} if spec.optional else {})
         )
 
     def samples(self, number: int, without: str) -> Iterator[Stated]:
@@ -234,7 +237,9 @@ class Class:
                 found.append(({**after, name: stated.get(name, self.defaults.get(name))}, after.get(name, UNKNOWN)))
         return found
 
-    def search(self, name: str, outcomes: list[tuple[Stated, Any]], given: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    def search(
+        self, name: str, outcomes: list[tuple[Stated, Any]], given: Mapping[str, Any] = MappingProxyType({})
+    ) -> Any:
         """The shortest expression that gives all of these; None if there is none."""
         if not outcomes:
             return None
@@ -490,7 +495,8 @@ class Comparison:
         rule = self.asked.again(name, outcomes) if self.failed[name] < ROUNDS // 2 else None
         own["rules"] = [r for r in own.get("rules", []) if r["field"] != name]
         always = before.get("always", True) or rule is None
-        own["rules"].append({"field": name, "rule": "?" if rule is None else rule} | ({"always": True} if always else {}))
+        mended = {"field": name, "rule": "?" if rule is None else rule}
+        own["rules"].append(mended | ({"always": True} if always else {}))
 
     def rope(self, number: int) -> Stated:
         if "rope" not in self.data[self.key]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,15 +17,17 @@ from transformers import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING
 
 from symflops import source
+from symflops.algebra import substitute
 from symflops.assumption import Fact
 from symflops.atlas.answer import answer_from
+from symflops.atlas.choices import difference
 from symflops.atlas.entries import Entry
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError
-from symflops.model import Model
+from symflops.model import Model, load
 from symflops.trace import derive as derivation
-from symflops.vocabulary.fields import means
 
+_COUNT = re.compile(r"(kv|key_value).*heads?$|group|experts?(_per_tok(en)?)?$|topk|top_k|shared")
 ACTIVATIONS = ("silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
 ROPE: tuple[dict[str, Any], ...] = (
     {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -37,6 +40,12 @@ POINTS = tuple(
     for b, s in ((1, 16), (3, 40), (2, 7), (1, 1), (2, 129)) for p in (0, 5) for c in (0, 1)
 )  # fmt: skip
 
+SLIDING = ("sliding_attention", "full_attention")
+SPECIAL = (0.0, 1.0, -1.0)  # where a product is none, or no number at all
+TRIED: dict[type, tuple[Any, ...]] = {  # numbers with which the same has to be derived
+    float: (0.077, 0.77, 9.3, 1003.0),
+    int: (512, 4096, 8192, 262144),
+}
 Data = dict[str, Any]
 
 
@@ -55,52 +64,122 @@ class Models:
         """The model files, by the class."""
         base = plain_dict(small_config(self.model_type, 0)) | {"architectures": [self.default]}
         base.pop("dtype", None)
-        found: list[Data] = [derived(base)]
-        known = [_facts(found[0])]
-        for changes in self.choices(base, found[0]):
+        first = derived(base)
+        found: list[Data] = [first]
+        known = [_facts(first)]
+        for changes in self.choices(base, first):
             if len(found) >= self.most:
                 break
-            stated = merged(base, changes)
-            try:
-                config = self.kind.from_dict(copy.deepcopy(stated))
-                for name in changes:  # what the class does not keep is no choice
-                    assert name == "rope_parameters" or plain(getattr(config, name, None)) == stated[name]
-                model = derived(stated)
-            except Exception:  # a choice that the class refuses, or of which nothing is derived, is none
-                self.tried.append(json.dumps(changes))
-                continue
-            if _facts(model) not in known:
+            model = self.of_choice(base, changes)
+            if model is not None and _facts(model) not in known:
                 known.append(_facts(model))
                 found.append(model)
-        return {self.default: found}
+        free = self.free(base, first) + [f for one in ROPE for f in self.free_rope(base, first, one)]
+        first |= {"free": free} if free else {}
+        ones = []
+        for name in self.counts(base, first):
+            model = self.of_choice(base, {name: 1})
+            if model is not None and are_equal(first, model, {name: 1}):
+                ones.append(name)
+            elif model is not None:
+                found.append(model)
+        first |= {"ones": ones} if ones else {}
+        return {self.default: [first, *(difference(first, other) for other in found[1:])]}
+
+    def free(self, base: Data, model: Data) -> list[Data]:
+        """The numbers that no cost depends on: with others, from small to large and on both sides of 1, all at once and
+        then each alone, the same is derived."""
+        facts = {f.name: f.value for text in model["assumes"] if (f := Fact.of(text)) is not None}
+        names = [n for n, v in facts.items() if type(v) is float and n in base and v not in SPECIAL]
+        return self.those_free(base, model, [[n] for n in names], {})
+
+    def free_rope(self, base: Data, model: Data, one: Data) -> list[Data]:
+        """The same of the numbers of a rotary type."""
+        facts = {f.name: f.value for text in model["assumes"] if (f := Fact.of(text)) is not None}
+        known = facts.get("rope_parameters")
+        if not isinstance(known, dict) or "rope_type" not in known:
+            return []
+        stated = {**base, "rope_parameters": {"rope_theta": 1e4, **known, **one}}
+        other = self.of_choice(base, {"rope_parameters": stated["rope_parameters"]})
+        if other is None or not any("rope_type" in t and one["rope_type"] in t for t in other["assumes"]):
+            return []
+        paths = [["rope_parameters", n] for n, v in one.items() if type(v) in (int, float)]
+        return self.those_free(stated, other, paths, {"type": one["rope_type"]})
+
+    def those_free(self, base: Data, model: Data, paths: list[list[str]], more: Data) -> list[Data]:
+        if paths and self.is_same(base, model, paths):
+            kept = paths
+        else:
+            kept = [path for path in paths if len(paths) > 1 and self.is_same(base, model, [path])]
+        return [
+            {"path": p, "stands": at(base, p), "from": TRIED[type(at(base, p))][0], "to": TRIED[type(at(base, p))][-1],
+             "not": list(SPECIAL), **more}
+            for p in kept
+        ]  # fmt: skip
+
+    def is_same(self, base: Data, model: Data, paths: list[list[str]]) -> bool:
+        names = {p[0] for p in paths}
+        for place in range(len(TRIED[float])):
+            stated = copy.deepcopy(base)
+            for shift, path in enumerate(paths):
+                values = TRIED[type(at(base, path))]
+                inner = stated
+                for key in path[:-1]:
+                    inner = inner[key]
+                inner[path[-1]] = values[(place + shift) % len(values)]
+            other = self.of_choice(stated, {})
+            change = None if other is None else difference(model, other)
+            if change is None or change["set"] or change["gone"]:
+                return False
+            lists = [t for key, both in change["lists"].items() for side in both for t in side]
+            if any(t.partition(" == ")[0] not in names for t in lists):
+                return False
+        return True
+
+    def of_choice(self, base: Data, changes: Data) -> Data | None:
+        """The model of a config that makes some choices otherwise; None where its class refuses it or drops them, or
+        nothing is derived of it."""
+        stated = {**base, **changes}
+        try:
+            config = self.kind.from_dict(copy.deepcopy(stated))
+            own = self.kind.attribute_map
+            kept = {n: plain(getattr(config, own.get(n, n), None)) for n in changes if n != "rope_parameters"}
+            if any(value != changes[name] for name, value in kept.items()):
+                return None
+            return derived(stated)
+        except Exception:  # whatever the class and the model's source raise
+            self.tried.append(json.dumps(changes))
+            return None
+
+    def counts(self, base: Data, model: Data) -> Iterator[str]:
+        """The sizes that may be 1, where something else may be computed."""
+        for name, number in model["symbols"].items():
+            if name in base and type(number) is int and number > 1 and _COUNT.search(name) and "layers" not in name:
+                yield name
 
     def choices(self, base: Data, model: Data) -> Iterator[Data]:
         """What other configs may say of what the first model takes for granted, the likeliest first."""
         facts = {f.name: f.value for text in model["assumes"] if (f := Fact.of(text)) is not None}
-        tied = {"tie_word_embeddings": not facts["tie_word_embeddings"]} if "tie_word_embeddings" in facts else {}
-        if tied:
-            yield tied
-        singles: list[Data] = []
+        acts: list[Data] = []
+        if isinstance(base.get("layer_types"), list):
+            kinds = [*SLIDING, *base["layer_types"]][: len(base["layer_types"])]
+            switch = {"use_sliding_window": True} if "use_sliding_window" in base else {}
+            window = {"sliding_window": 24} if "sliding_window" in base else {}
+            yield {"layer_types": kinds, **switch, **window}
         for name, value in facts.items():
-            if name in tied or name not in base:
+            if name not in base:
                 continue
             if isinstance(value, bool):
-                singles.append({name: not value})
+                yield {name: not value}
             elif isinstance(value, float):
-                singles.append({name: None})
+                yield from ({name: other} for other in (None, 1.0) if other != value)
             elif value in ACTIVATIONS:
-                singles += [{name: word} for word in ACTIVATIONS if word != value]
+                acts += [{name: word} for word in ACTIVATIONS if word != value]
             elif value is None and name in self.classes[self.model_type]["defaults"]:
-                singles += [{name: some} for some in (24, True, 30.0)]
-        for name, number in model["symbols"].items():
-            if name in base and type(number) is int and number > 1 and means(name, "shared_count"):
-                singles.append({name: 1})
-        if "rope_parameters" in facts and "rope_type" in (facts["rope_parameters"] or {}):
-            singles += [{"rope_parameters": {"rope_theta": 1e4, **one}} for one in ROPE]
-        for one in sorted(singles, key=lambda c: "hidden_act" in "".join(c)):
-            yield one
-            if tied:
-                yield one | tied
+                yield from ({name: some} for some in (24, True, 30.0))
+        if isinstance(facts.get("rope_parameters"), dict) and "rope_type" in facts["rope_parameters"]:
+            yield from ({"rope_parameters": {"rope_theta": 1e4, **facts["rope_parameters"], **one}} for one in ROPE)
+        yield from acts
 
     def check(self, entry: Entry, number: int) -> Data:
         """How random configs come out: equal, refused and wrong; how many models have as many parameters as counted."""
@@ -140,10 +219,6 @@ def plain_dict(config: Any) -> Data:
     """A config as its file has it."""
     found: Data = {k: v for k, v in plain(json.loads(config.to_json_string(use_diff=False))).items() if k[0] != "_"}
     return {k: v for k, v in found.items() if k != "transformers_version"}
-
-
-def merged(base: Data, changes: Data) -> Data:
-    return {**base, **changes}
 
 
 def derived(stated: Data) -> Data:
@@ -187,6 +262,15 @@ def _facts(model: Data) -> tuple[str, ...]:
     )
 
 
+def are_equal(first: Data, other: Data, numbers: Mapping[str, int]) -> bool:
+    """Whether a model with these numbers is another one, which was derived where they are so, whatever all other sizes
+    are."""
+    one, two = (load({k: v for k, v in d.items() if k not in ("needs", "ones", "free")}) for d in (first, other))
+    known = {t for t in other["assumes"] if t not in first["assumes"] and t not in [f"{n} == 1" for n in numbers]}
+    costs = ([substitute(m.total(symbolic=True).value(metric), numbers) for metric in METRICS] for m in (one, two))
+    return not any("[i]" in t or '"' in t for t in known) and next(costs) == next(costs)
+
+
 def differs(here: Model, there: Model) -> str:
     """The first metric that is not the same in two models; "" where all are."""
     different = [m for m in METRICS if here.total().value(m) != there.total().value(m)]
@@ -201,3 +285,10 @@ def differs(here: Model, there: Model) -> str:
             if values[0] != values[1]:
                 return f"{metric} is {values[0]}, derived {values[1]} at {point}"
     return ""
+
+
+def at(data: Data, path: list[str]) -> Any:
+    """What stands at a path."""
+    for key in path:
+        data = data[key]
+    return data

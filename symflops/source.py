@@ -5,7 +5,6 @@ PyTorch and transformers are loaded only where a config has to be read; without 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 from symflops import derived_cache, files, progress
 from symflops import model as models
 from symflops.calling import such_as
+from symflops.config_file import NoConfigError, config_data, is_config, leads_to_config
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError
 from symflops.handles import is_class_name, is_hub_id
@@ -45,7 +45,6 @@ Derivable = str | Path | Mapping[str, object] | ConfigLike | Callable[..., objec
 _DERIVES = ContextVar("derives", default=False)
 _INSTALL = "deriving it needs PyTorch and transformers: pip install 'symflops[hf]'"
 _TYPE = re.compile(r"[a-z][a-z0-9_]{1,40}\Z")  # how transformers writes the types of its models
-MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
 @such_as('load("llama-2-7b-hf")')
@@ -60,7 +59,7 @@ def load(model: ModelLike, *, training: bool = False, timeout: float = DERIVATIO
     Raises SymflopsError naming file, path inside it and culprit.
     """
     if isinstance(model, Mapping):
-        if not _is_config(model):
+        if not is_config(model):
             return models.load(model)
         return of_config(dict(model), training=training, timeout=timeout)
     if not isinstance(model, str | Path) or str(model) in models.model_names():
@@ -101,27 +100,12 @@ def of_config(what: Any, *, training: bool = False, timeout: float = DERIVATION)
         return derived(what, training=training, timeout=timeout)
     try:
         stated, name = config_data(what)
-        return _atlas_answer().answer(stated, name)
+        found: Model = _atlas_answer().answer(stated, name)
+        return found
     except SymflopsError as error:
-        if _is_installed() or isinstance(error, _NoConfigError):
+        if _is_installed() or isinstance(error, NoConfigError):
             return derived(what, training=training, timeout=timeout)
         raise SymflopsError(f"{error.message}; {_INSTALL}", where=error.where) from None
-
-
-class _NoConfigError(SymflopsError):
-    """What was named is no config that can be read here."""
-
-
-def config_data(what: Any) -> tuple[dict[str, Any], str]:
-    """What a config states, and the name that its model has, of a config as data or by its path."""
-    if isinstance(what, Mapping):
-        return dict(what), str(what.get("model_type", "model"))
-    path = Path(what) if isinstance(what, str | Path) else Path()
-    path = path / "config.json" if files.is_directory(path) else path
-    if not isinstance(what, str | Path) or not files.is_file(path):
-        raise _NoConfigError(f"no config: {str(what)[:60]!r}")
-    name = path.parent.resolve().name if path.name == "config.json" else path.stem
-    return files.json_of(files.read_text(path, MAX_CONFIG, "a config"), constants=True), name
 
 
 def _atlas() -> Any:
@@ -257,9 +241,8 @@ def bind(model: Model, config: Any, *, timeout: float = DERIVATION) -> Model:
     if not _is_installed() and model.derived_from:
         other = of_config(config)
         if other.derived_from != model.derived_from:
-            raise SymflopsError(
-                f"the config is of {other.derived_from}, the model was derived from {model.derived_from}", where=model.name
-            )
+            why = f"the config is of {other.derived_from}, the model was derived from {model.derived_from}"
+            raise SymflopsError(why, where=model.name)
         return replace(other, name=model.name)
     with extra():
         from symflops.trace import binding
@@ -288,7 +271,7 @@ def _derivable(model: str | Path) -> Any:
     """What is to be derived, in the words of `derive`; None for a model file, and for what nobody knows."""
     path, text = Path(model), str(model)
     if files.exists(path):
-        return path if _leads_to_config(path) else None
+        return path if leads_to_config(path) else None
     if is_model_type(text):
         return text.lower()
     return text if is_class_name(text) or is_hub_id(text) else None
@@ -312,22 +295,3 @@ def _known_types() -> frozenset[str]:
         path.read_text("utf-8") for path in auto.glob("*.py") if path.stem in ("auto_mappings", "configuration_auto")
     ]
     return frozenset(re.findall(r'"([A-Za-z0-9_-]+)"[:,] "\w+Config"', "\n".join(texts)))
-
-
-def _leads_to_config(path: Path) -> bool:
-    """Whether a path leads to a config. A pipe can be read only once and is left to who reads model files."""
-    try:
-        if path.is_dir():
-            if not (path / "config.json").is_file():
-                raise SymflopsError("a directory without a config.json", where=str(path))
-            return True
-        if not path.is_file() or path.stat().st_size > MAX_CONFIG:
-            return False
-        content = files.read_bytes(path, MAX_CONFIG, "a config")
-        return any(key in content for key in (b'"model_type"', b'"architectures"')) and _is_config(json.loads(content))
-    except (OSError, ValueError, RecursionError):
-        return False  # what is wrong with the file is said when it is read as a model
-
-
-def _is_config(data: Any) -> bool:
-    return isinstance(data, Mapping) and ("model_type" in data or "architectures" in data) and "layers" not in data

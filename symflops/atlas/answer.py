@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from symflops.assumption import Fact
+from symflops.atlas.choices import expected, fitting
 from symflops.atlas.entries import Entry, entry, types
-from symflops.atlas.plain import UNKNOWN, PlainConfig, config_of
+from symflops.atlas.plain import UNKNOWN, PlainConfig, config_of, stand_in
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model, load
@@ -49,14 +48,18 @@ def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
         config, models = _candidates(found, stated)
     except SymflopsError as error:
         raise error.within(name) from None
-    broken: list[tuple[int, SymflopsError]] = []
-    by_facts = sorted((len(_facts_broken(one, config)), place) for place, one in enumerate(models))
-    for count, place in by_facts:
-        try:
-            return _bound(models[place], config, name, found)
-        except SymflopsError as error:
-            broken.append((count, error))
-    raise broken[0][1]
+    base, *changes = models
+    stand_in(config, base.get("free", ()))
+    said = _said(config)
+
+    def says(text: str) -> bool:
+        field, value = expected(text)
+        return said.get(field, {"null"}) <= {value}
+
+    fit = fitting(base, changes, says)
+    if fit is None:
+        raise SymflopsError("the choices that the config makes change the same places of the model", where=name)
+    return _bound(fit, config, name, found)
 
 
 def _candidates(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, list[Mapping[str, Any]]]:
@@ -70,32 +73,30 @@ def _candidates(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, l
     return config_of(stated, found.model_type, found.classes), found.models[named[0]]
 
 
-def _facts_broken(model: Mapping[str, Any], config: PlainConfig) -> list[str]:
-    """The fields of which a model assumes something that the config does not say, as far as facts tell."""
+def _said(config: PlainConfig) -> dict[str, set[str]]:
+    """What a config and those inside it say under each name, as JSON."""
     fields: dict[str, set[str]] = {}
     for prefix, part in parts(config):
         for key, value in vars(part).items():
             for name in {key, f"{prefix}{key}"}:
                 fields.setdefault(name, set()).add(literal(value))
-    facts = [fact for text in model.get("assumes", ()) if (fact := Fact.of(text)) is not None]
-    expected: dict[str, set[str]] = {}
-    for fact in facts:
-        expected.setdefault(fact.name, set()).add(json.dumps(fact.value, sort_keys=True))
-    return [name for name, texts in expected.items() if not fields.get(name, {"null"}) <= texts]
+    return fields
 
 
 def _bound(data: Mapping[str, Any], config: PlainConfig, name: str, found: Entry) -> Model:
     data = {**data, "name": name}
+    ones: Iterable[str] = data.pop("ones", ())
+    data.pop("free", None)
     needs: Iterable[tuple[str, str, Any]] = data.pop("needs", ())
-    for prefix, key, expected in needs:
+    for prefix, key, needed in needs:
         value = vars(dict(parts(config)).get(prefix, config)).get(key, UNKNOWN)
-        if value is UNKNOWN or value != expected:
+        if value is UNKNOWN or value != needed:
             said = "unknown" if value is UNKNOWN else one_line(literal(value), 100)
-            raise SymflopsError(f"assumption broken: {key} == {literal(expected)} (with {key}={said})", where=name)
+            raise SymflopsError(f"assumption broken: {key} == {literal(needed)} (with {key}={said})", where=name)
     model = load(data)
     try:
         values = ConfigValues(model, config)
-        bound = {symbol: values.of(symbol) for symbol in model.symbols}
+        bound = {symbol: values.of(symbol, small=symbol in ones) for symbol in model.symbols}
         values.check_facts()
         values.check_choices()
     except SymflopsError as error:

@@ -21,8 +21,8 @@ _MOST = 2**22  # bytes of an entry, compressed
 
 
 def folder() -> Path:
-    """Where the entries lie: the folder that SYMFLOPS_ATLAS names, else beside the package in a checkout, inside it when
-    installed."""
+    """Where the entries lie: the folder that SYMFLOPS_ATLAS names, else beside the package in a checkout and inside it
+    when installed."""
     if given := os.environ.get(ATLAS):
         return Path(given)
     inside = Path(__file__).parent / "types"

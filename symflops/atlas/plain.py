@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +76,8 @@ def config_of(stated: Mapping[str, Any], key: str, classes: Mapping[str, ConfigC
     Raises SymflopsError where nobody knows what it would make of that.
 
     >>> head = {"field": "head_dim", "rule": ["//", "hidden_size", "heads"]}
-    >>> known = ConfigClass("tiny", {"hidden_size": 8, "heads": 2, "head_dim": None}, {"width": "hidden_size"}, {}, (head,))
+    >>> defaults = {"hidden_size": 8, "heads": 2, "head_dim": None}
+    >>> known = ConfigClass("tiny", defaults, {"width": "hidden_size"}, {}, (head,))
     >>> vars(config_of({"heads": 4}, "tiny", {"tiny": known}))
     {'hidden_size': 8, 'heads': 4, 'head_dim': 2}
     >>> vars(config_of({"width": 16, "head_dim": 3}, "tiny", {"tiny": known}))
@@ -137,7 +138,7 @@ def _make_parts(fields: dict[str, Any], kind: ConfigClass, classes: Mapping[str,
         if part.get("by_type") and values.get("model_type", key) != key:
             key = str(values["model_type"])
             if key not in classes:
-                raise SymflopsError(f"{name} is of the type {key[:60]!r}, which the atlas has not as a part of this one")
+                raise SymflopsError(f"{name} is of the type {key[:60]!r}, which it has no part of in the atlas")
         try:
             fields[name] = config_of(values, key, classes)
         except SymflopsError as error:
@@ -154,3 +155,32 @@ def _compute(fields: dict[str, Any], kind: ConfigClass) -> None:
             fields[name] = UNKNOWN if rule["rule"] == "?" else evaluate(rule["rule"], fields)
         except SymflopsError:
             fields[name] = UNKNOWN  # what depends on it is refused, and nothing else
+
+
+def stand_in(config: PlainConfig, free: Iterable[Mapping[str, Any]]) -> None:
+    """Put for numbers that no cost depends on those with which a model was derived: between the least and the most that
+    were tried, and none at which something else is computed.
+
+    >>> made = PlainConfig()
+    >>> vars(made).update(scale=3, rope={"rope_type": "linear", "factor": 1.0})
+    >>> tried = {"stands": 2.0, "from": 0.5, "to": 64.0, "not": [1.0]}
+    >>> stand_in(made, [{"path": ["scale"], **tried}, {"path": ["rope", "factor"], "type": "linear", **tried}])
+    >>> vars(made)
+    {'scale': 2.0, 'rope': {'rope_type': 'linear', 'factor': 1.0}}
+    """
+    every = [config, *(part for part in vars(config).values() if isinstance(part, PlainConfig))]
+    for one in free:
+        *outer, key = one["path"]
+        for part in every:
+            holder: Any = vars(part)
+            for name in outer:
+                holder = holder.get(name) if isinstance(holder, dict) else None
+            if not isinstance(holder, dict) or ("type" in one and holder.get("rope_type") != one["type"]):
+                continue
+            value: Any = holder.get(key)
+            if type(value) not in (int, float):
+                continue
+            if one["from"] <= value <= one["to"] and value not in one["not"]:
+                holder[key] = one["stands"]
+            elif type(one["stands"]) is float:
+                holder[key] = float(value)

@@ -1,7 +1,7 @@
 """Rotary embeddings, which configs state in three ways: `rope_parameters`, `rope_scaling`, or `rope_theta` alone.
 
-transformers makes one of them, whatever the type, unless a type's class has a way of its own: an entry of the atlas says
-which of the ways were seen to be this one.
+transformers makes one of them, whatever the type, unless a type's class has a way of its own: an entry of the atlas
+says which of the ways were seen to be this one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def parameters(stated: dict[str, Any], fields: dict[str, Any], known: Mapping[st
     given = stated.get("rope_scaling") or fields.get(FIELD)
     if not isinstance(given, dict | None):
         raise SymflopsError(f"{FIELD} is no object")
-    found: dict[str, Any] = copy.deepcopy(given) or {}
+    found: dict[str, Any] = copy.deepcopy(given or {})
     part = stated.get("partial_rotary_factor", fields.get("partial_rotary_factor"))
     labels = fields.get("layer_types")
     nested = [key for key in found if key in labels] if isinstance(labels, list) else []

@@ -13,6 +13,7 @@ from symflops.atlas.answer import answer
 from symflops.cli import answers, request, terminal
 from symflops.cli.listing import Format, Output
 from symflops.cli.quantities import aligned
+from symflops.config_file import config_data
 from symflops.cost import METRICS
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError
@@ -58,7 +59,7 @@ def atlas(
 
 
 def _check(config: str, output: Format, timeout: float) -> None:
-    stated, name = source.config_data(config)
+    stated, name = config_data(config)
     here = answer(stated, name)
     with request.only_our_words(), request.progress():
         there = source.derived(config, timeout=timeout)

@@ -43,14 +43,16 @@ class ConfigValues:
                     self.fields.setdefault(name, []).append(value)
         self.in_costs = {name for row in model.rows(symbolic=True) for name in row.cost.free_symbols}
 
-    def of(self, name: str, usually: bool = False) -> int:
+    def of(self, name: str, usually: bool = False, small: bool = False) -> int:
         """The config's value for a symbol of the model; with `usually` also one that it does not state, and small ones,
-        both of which are to be compared with what the config computes."""
+        both of which are to be compared with what the config computes; with `small` a 1, which is known to be computed
+        as other numbers are."""
         if name in self.sizes:
             return self.sizes[name]
         numbers = [value for value in self.fields.get(name, ()) if type(value) is int]
         if numbers:
-            if not usually and numbers[0] < 2 <= self.model.symbols[name] and name in self.in_costs:
+            is_known = usually or (small and numbers[0] == 1)
+            if not is_known and numbers[0] < 2 <= self.model.symbols[name] and name in self.in_costs:
                 raise unfit(f"{name} is {numbers[0]} there, and a size of {numbers[0]} is computed in another way")
             return numbers[0]
         if usually and (number := self._usual(name)):
