@@ -57,11 +57,12 @@ def made(model_type: str, derived: int, most: int) -> tuple[Data, Data]:
     from atlas_models import Models
     from transformers import CONFIG_MAPPING
 
+    model_type, _, names = model_type.partition(":")
     kind = CONFIG_MAPPING[model_type]
     asked, compared = classes(kind)
-    models = Models(model_type, asked, most)
+    models = Models(model_type, asked, most, [n for n in names.split(",") if n])
     data = {
-        "type": model_type, "default": models.default, "made": provenance(), **shared(), "classes": asked,
+        "type": model_type, "default": models.names[0], "made": provenance(), **shared(), "classes": asked,
         "checked": {"configs": compared}, "models": models.derive(),
     }  # fmt: skip
     outcome = models.check(entries.Entry(model_type, data), derived)
@@ -76,17 +77,18 @@ def run(work: tuple[str, int, int]) -> Data:
     model_type, derived, most = work
     torch.set_num_threads(1)
     signal.alarm(LIMIT)
-    started, row = time.process_time(), {"type": model_type}
+    started, row = time.process_time(), {"type": model_type.partition(":")[0]}
+    place = FOLDER / f"{row['type']}{entries.ENDING}"
     try:
         with derived_cache.unused():
             data, outcome = made(model_type, derived, most)
         row |= outcome
         if outcome["wrong"] or not outcome["equal"]:
             row["left_out"] = "a random config was answered otherwise than derived" if outcome["wrong"] else "no config"
-            (FOLDER / f"{model_type}{entries.ENDING}").unlink(missing_ok=True)
+            place.unlink(missing_ok=True)
         else:
             content = entries.packed(data)
-            (FOLDER / f"{model_type}{entries.ENDING}").write_bytes(content)
+            place.write_bytes(content)
             row |= {"bytes": len(content), "models": sum(map(len, data["models"].values()))}
     except SymflopsError as error:
         row["left_out"] = one_line(error.message, 300)
@@ -103,14 +105,14 @@ def wanted_types(given: argparse.Namespace) -> Iterator[str]:
     lines = RESULTS.read_text("utf-8").splitlines() if RESULTS.exists() else []
     done = {row["type"] for row in map(json.loads, lines)}
     for name in given.types or MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        if given.again or name not in done:
+        if given.again or name.partition(":")[0] not in done:
             yield name
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("types", nargs="*", help="no types but these")
+    parser.add_argument("types", nargs="*", help="no types but these, each perhaps with classes: bert:BertModel")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     parser.add_argument("--again", action="store_true", help="make types again that are done")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no type after so many")

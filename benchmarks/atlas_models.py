@@ -7,7 +7,7 @@ import copy
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from atlas_classes import plain, random_stated
@@ -33,7 +33,9 @@ ROPE: tuple[dict[str, Any], ...] = (
     {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
      "original_max_position_embeddings": 8192},
     {"rope_type": "linear", "factor": 2.0}, {"rope_type": "dynamic", "factor": 2.0},
-    {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4096},
+    {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768},
+    {"rope_type": "yarn", "factor": 40, "original_max_position_embeddings": 4096, "beta_fast": 32, "beta_slow": 1,
+     "mscale": 1.0, "mscale_all_dim": 1.0},
 )  # fmt: skip
 POINTS = tuple(
     {"batch_size": b, "seq_len": s, "past_len": p, "causal": c, "dtype_bytes": 3, "weight_bytes": 5, "cache_bytes": 7}
@@ -52,17 +54,22 @@ Data = dict[str, Any]
 class Models:
     """Of one type."""
 
-    def __init__(self, model_type: str, classes: Mapping[str, Data], most: int) -> None:
+    def __init__(self, model_type: str, classes: Mapping[str, Data], most: int, names: Sequence[str] = ()) -> None:
         self.model_type, self.classes, self.most = model_type, classes, most
         self.kind = CONFIG_MAPPING[model_type]
         mapping = MODEL_FOR_CAUSAL_LM_MAPPING if self.kind in MODEL_FOR_CAUSAL_LM_MAPPING else MODEL_MAPPING
         found: Any = mapping[self.kind]
         self.default: str = (found[0] if isinstance(found, tuple) else found).__name__
+        self.names = tuple(names) or (self.default,)
         self.tried: list[str] = []
 
     def derive(self) -> dict[str, list[Data]]:
-        """The model files, by the class."""
-        base = plain_dict(small_config(self.model_type, 0)) | {"architectures": [self.default]}
+        """By the name of each class of models: the first model, then what choices change in it."""
+        return {name: self.derive_of(name) for name in self.names}
+
+    def derive_of(self, name: str) -> list[Data]:
+        """The same of one class."""
+        base = plain_dict(small_config(self.model_type, 0)) | {"architectures": [name]}
         base.pop("dtype", None)
         first = derived(base)
         found: list[Data] = [first]
@@ -77,14 +84,14 @@ class Models:
         free = self.free(base, first) + [f for one in ROPE for f in self.free_rope(base, first, one)]
         first |= {"free": free} if free else {}
         ones = []
-        for name in self.counts(base, first):
-            model = self.of_choice(base, {name: 1})
-            if model is not None and are_equal(first, model, {name: 1}):
-                ones.append(name)
+        for size in self.counts(base, first):
+            model = self.of_choice(base, {size: 1})
+            if model is not None and are_equal(first, model, {size: 1}):
+                ones.append(size)
             elif model is not None:
                 found.append(model)
         first |= {"ones": ones} if ones else {}
-        return {self.default: [first, *(difference(first, other) for other in found[1:])]}
+        return [first, *(difference(first, other) for other in found[1:])]
 
     def free(self, base: Data, model: Data) -> list[Data]:
         """The numbers that no cost depends on: with others, from small to large and on both sides of 1, all at once and
@@ -110,7 +117,7 @@ class Models:
         if paths and self.is_same(base, model, paths):
             kept = paths
         else:
-            kept = [path for path in paths if len(paths) > 1 and self.is_same(base, model, [path])]
+            kept = [path for path in paths if 1 < len(paths) < 4 and self.is_same(base, model, [path])]
         return [
             {"path": p, "stands": at(base, p), "from": TRIED[type(at(base, p))][0], "to": TRIED[type(at(base, p))][-1],
              "not": list(SPECIAL), **more}
@@ -212,7 +219,7 @@ class Models:
             small = plain_dict(small_config(self.model_type, rng.randint(0, 1)))
             small = {k: v for k, v in small.items() if k not in stated or rng.random() < 0.7}
             stated = {**stated, **small}
-        return {**stated, "model_type": self.model_type, "architectures": [self.default]}
+        return {**stated, "model_type": self.model_type, "architectures": [rng.choice(self.names)]}
 
 
 def plain_dict(config: Any) -> Data:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from symflops.assumption import Choice
 from symflops.atlas.choices import expected, fitting
 from symflops.atlas.entries import Entry, entry, types
 from symflops.atlas.plain import UNKNOWN, PlainConfig, config_of, stand_in
@@ -13,7 +14,8 @@ from symflops.domain import Domain
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model, load
 from symflops.trace.architecture import parts
-from symflops.trace.config_values import ConfigValues, literal, made_for
+from symflops.trace.config_values import ConfigValues, literal, made_for, said_of_layers, unseen
+from symflops.trace.layer_lists import LayerLists
 from symflops.trace.notes import dtype, of_other_config
 
 
@@ -52,7 +54,14 @@ def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
     stand_in(config, base.get("free", ()))
     said = _said(config)
 
+    lists = LayerLists(config)
+    depths = {depth for some in lists.depths.values() for depth in some}
+
     def says(text: str) -> bool:
+        choice = Choice.of(text)
+        if choice is not None:
+            layers = said_of_layers(lists, choice, depths)
+            return layers is not None and unseen(choice, layers) is None
         field, value = expected(text)
         return said.get(field, {"null"}) <= {value}
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from symflops.assumption import Fact
+from symflops.assumption import Choice, Fact
 
 Data = dict[str, Any]
 _LISTS = ("assumes", "expects", "notes", "needs")  # which are sets: an entry is there or not
@@ -116,7 +116,7 @@ def _more(change: Mapping[str, Any]) -> list[str]:
 
 def is_said(text: str) -> bool:
     """Whether an assumption is one that a config says or does not say, whatever its sizes are."""
-    return Fact.of(text) is not None or _NUMBER.fullmatch(text) is not None
+    return Fact.of(text) is not None or _NUMBER.fullmatch(text) is not None or Choice.of(text) is not None
 
 
 def expected(text: str) -> tuple[str, str]:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from symflops.algebra import free_symbols
+from symflops.assumption import Choice
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 from symflops.trace.architecture import architecture, parts, stated
-from symflops.trace.layer_lists import layer_fields
+from symflops.trace.layer_lists import LayerLists, layer_fields
 from symflops.trace.naming import RepeatNames, count_name
 from symflops.vocabulary.fields import means
 
@@ -58,7 +60,8 @@ class ConfigValues:
         if usually and (number := self._usual(name)):
             return number
         if name in self.fields:
-            raise unfit(f"{name} is {one_line(literal(self.fields[name][0]), 100)} there, not a number")
+            said = one_line(literal(self.fields[name][0]), 100) or "unknown"
+            raise unfit(f"{name} is {said} there, not a number")
         return self._layers_counted(name)
 
     def _usual(self, name: str) -> int:
@@ -88,15 +91,11 @@ class ConfigValues:
         lists = self.depths.lists
         said: dict[int, list[list[str]]] = {}
         for one in self.model.domain.choices:
-            statements, seen = list(one.statements), [json.dumps(value) for value in one.seen]
-            totals = [len(lists.lists.get(s.removesuffix("[i]"), ())) for s in statements] + self.totals
-            several = [layers for total in totals if (layers := lists.said(statements, total))]
-            if not several:
-                raise unfit(f"it has nothing like {', '.join(statements)}")
-            layers = [json.dumps(value) for value in several[0]]
-            for layer in layers:
-                if layer not in seen:
-                    raise SymflopsError(f"assumption broken: {one_line(one.text, 200)} (with {one_line(layer, 120)})")
+            layers = said_of_layers(lists, one, self.totals)
+            if layers is None:
+                raise unfit(f"it has nothing like {', '.join(one.statements)}")
+            if (layer := unseen(one, layers)) is not None:
+                raise SymflopsError(f"assumption broken: {one_line(one.text, 200)} (with {one_line(layer, 120)})")
             said.setdefault(len(layers), []).append(layers)
         return said
 
@@ -115,7 +114,8 @@ class ConfigValues:
             )
             for text in found:
                 if text not in expected and not self._is_of_layers(name, text):
-                    shown = f"{name} == {one_line(expected[0], 120)} (with {name}={one_line(text, 120)})"
+                    said = one_line(text, 120) or "unknown"
+                    shown = f"{name} == {one_line(expected[0], 120)} (with {name}={said})"
                     broken.append((text.startswith(("{", "[")), f"assumption broken: {shown}"))
         if broken:
             raise SymflopsError(min(broken, key=lambda one: one[0])[1])
@@ -125,6 +125,20 @@ class ConfigValues:
         statements = [statement for one in self.model.domain.choices for statement in one.statements]
         about = any(name in re.findall(r"\w+", statement) for statement in statements)
         return about and text == literal(self.depths.lists.lists.get(name))
+
+
+def said_of_layers(lists: LayerLists, one: Choice, totals: Iterable[int]) -> list[str] | None:
+    """What a config's lists say of each layer of what a choice is about, as JSON; None where they say nothing of it."""
+    statements = list(one.statements)
+    lengths = [len(lists.lists.get(s.removesuffix("[i]"), ())) for s in statements]
+    several = [layers for total in (*lengths, *totals) if (layers := lists.said(statements, total))]
+    return [json.dumps(value) for value in several[0]] if several else None
+
+
+def unseen(one: Choice, layers: Iterable[str]) -> str | None:
+    """The first layer of which something is said that a choice has not seen."""
+    seen = {json.dumps(value) for value in one.seen}
+    return next((layer for layer in layers if layer not in seen), None)
 
 
 def literal(value: Any) -> str:
