@@ -34,6 +34,7 @@ LIMIT = 1200  # seconds of a type, of wall time
 MEMORY = 12 * 2**30
 
 Data = dict[str, Any]
+Work = tuple[str, int, int, bool]
 
 
 def provenance() -> Data:
@@ -51,7 +52,7 @@ def provenance() -> Data:
     }  # fmt: skip
 
 
-def made(model_type: str, derived: int, most: int) -> tuple[Data, Data]:
+def made(model_type: str, derived: int, most: int, brief: bool) -> tuple[Data, Data]:
     """The entry of a type, and how the random configs came out."""
     from atlas_classes import classes, shared
     from atlas_models import Models
@@ -60,7 +61,7 @@ def made(model_type: str, derived: int, most: int) -> tuple[Data, Data]:
     model_type, _, names = model_type.partition(":")
     kind = CONFIG_MAPPING[model_type]
     asked, compared = classes(kind)
-    models = Models(model_type, asked, most, [n for n in names.split(",") if n])
+    models = Models(model_type, asked, most, [n for n in names.split(",") if n], brief)
     data = {
         "type": model_type, "default": models.names[0], "made": provenance(), **shared(), "classes": asked,
         "checked": {"configs": compared}, "models": models.derive(),
@@ -70,18 +71,18 @@ def made(model_type: str, derived: int, most: int) -> tuple[Data, Data]:
     return data, outcome
 
 
-def run(work: tuple[str, int, int]) -> Data:
+def run(work: Work) -> Data:
     """Make one type, and say how it went."""
     import torch
 
-    model_type, derived, most = work
+    model_type, derived, most, brief = work
     torch.set_num_threads(1)
     signal.alarm(LIMIT)
     started, row = time.process_time(), {"type": model_type.partition(":")[0]}
     place = FOLDER / f"{row['type']}{entries.ENDING}"
     try:
         with derived_cache.unused():
-            data, outcome = made(model_type, derived, most)
+            data, outcome = made(model_type, derived, most, brief)
         row |= outcome
         if outcome["wrong"] or not outcome["equal"]:
             row["left_out"] = "a random config was answered otherwise than derived" if outcome["wrong"] else "no config"
@@ -118,6 +119,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no type after so many")
     parser.add_argument("--derived", type=int, default=DERIVED, help="random configs of each type that are derived")
     parser.add_argument("--models", type=int, default=24, help="models of each type at most")
+    parser.add_argument("--brief", action="store_true", help="no rotary types, and two activations")
     given = parser.parse_args()
     import transformers
 
@@ -126,7 +128,9 @@ def main() -> None:
     transformers.logging.set_verbosity(60)
     FOLDER.mkdir(exist_ok=True)
     end = time.monotonic() + 60 * given.minutes
-    work = ((name, given.derived, given.models) for name in list(wanted_types(given)) if time.monotonic() < end)
+    work = (
+        (name, given.derived, given.models, given.brief) for name in list(wanted_types(given)) if time.monotonic() < end
+    )
     with multiprocessing.get_context("fork").Pool(given.jobs, maxtasksperchild=1) as pool:
         for row in pool.imap_unordered(run, _lazily(work, end)) if given.jobs > 1 else _alone(work, pool):
             with RESULTS.open("a", encoding="utf-8") as file:
@@ -134,13 +138,13 @@ def main() -> None:
             print(json.dumps(row), flush=True)
 
 
-def _lazily(work: Iterator[tuple[str, int, int]], end: float) -> Iterator[tuple[str, int, int]]:
+def _lazily(work: Iterator[Work], end: float) -> Iterator[Work]:
     for one in work:
         if time.monotonic() < end:
             yield one
 
 
-def _alone(work: Iterator[tuple[str, int, int]], pool: Any) -> Iterator[Data]:
+def _alone(work: Iterator[Work], pool: Any) -> Iterator[Data]:
     """One after the other; a process that ends before its time is a type that is left out."""
     for one in work:
         try:

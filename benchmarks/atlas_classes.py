@@ -27,7 +27,7 @@ from symflops.errors import SymflopsError
 from symflops.trace.config_values import literal
 from symflops.vocabulary.fields import means
 
-PROBES, COMPARED = 60, 200
+PROBES, COMPARED = 40, 200
 ROUNDS = 12
 ROPE_TYPES = ("linear", "dynamic", "yarn", "llama3", "longrope", "su", "mrope", "proportional")
 CONSTANTS = (1, 2, 3, 4, 8, 16, 64)

@@ -45,8 +45,8 @@ POINTS = tuple(
 SLIDING = ("sliding_attention", "full_attention")
 SPECIAL = (0.0, 1.0, -1.0)  # where a product is none, or no number at all
 TRIED: dict[type, tuple[Any, ...]] = {  # numbers with which the same has to be derived
-    float: (0.077, 0.77, 9.3, 1003.0),
-    int: (512, 4096, 8192, 262144),
+    float: (0.077, 9.3, 1003.0),
+    int: (512, 8192, 262144),
 }
 Data = dict[str, Any]
 
@@ -54,12 +54,15 @@ Data = dict[str, Any]
 class Models:
     """Of one type."""
 
-    def __init__(self, model_type: str, classes: Mapping[str, Data], most: int, names: Sequence[str] = ()) -> None:
+    def __init__(
+        self, model_type: str, classes: Mapping[str, Data], most: int, names: Sequence[str] = (), brief: bool = False
+    ) -> None:
         self.model_type, self.classes, self.most = model_type, classes, most
         self.kind = CONFIG_MAPPING[model_type]
         mapping = MODEL_FOR_CAUSAL_LM_MAPPING if self.kind in MODEL_FOR_CAUSAL_LM_MAPPING else MODEL_MAPPING
         found: Any = mapping[self.kind]
         self.default: str = (found[0] if isinstance(found, tuple) else found).__name__
+        self.rope, self.activations = ((), ACTIVATIONS[:2]) if brief else (ROPE, ACTIVATIONS)
         self.names = tuple(names) or (self.default,)
         self.tried: list[str] = []
 
@@ -81,7 +84,7 @@ class Models:
             if model is not None and _facts(model) not in known:
                 known.append(_facts(model))
                 found.append(model)
-        free = self.free(base, first) + [f for one in ROPE for f in self.free_rope(base, first, one)]
+        free = self.free(base, first) + [f for one in self.rope for f in self.free_rope(base, first, one)]
         first |= {"free": free} if free else {}
         ones = []
         for size in self.counts(base, first):
@@ -181,11 +184,13 @@ class Models:
             elif isinstance(value, float):
                 yield from ({name: other} for other in (None, 1.0) if other != value)
             elif value in ACTIVATIONS:
-                acts += [{name: word} for word in ACTIVATIONS if word != value]
+                acts += [{name: word} for word in self.activations if word != value]
             elif value is None and name in self.classes[self.model_type]["defaults"]:
                 yield from ({name: some} for some in (24, True, 30.0))
         if isinstance(facts.get("rope_parameters"), dict) and "rope_type" in facts["rope_parameters"]:
-            yield from ({"rope_parameters": {"rope_theta": 1e4, **facts["rope_parameters"], **one}} for one in ROPE)
+            yield from (
+                {"rope_parameters": {"rope_theta": 1e4, **facts["rope_parameters"], **one}} for one in self.rope
+            )
         yield from acts
 
     def check(self, entry: Entry, number: int) -> Data:
