@@ -21,6 +21,7 @@ from small_configs import _RULES, DEPTH, HEADS, HIDDEN, KV_HEADS
 from transformers import AutoConfig, GenerationConfig, PreTrainedConfig
 from transformers.configuration_utils import _LEGACY_LAYER_TYPE_REMAP
 
+from symflops.atlas import rope
 from symflops.atlas.plain import UNKNOWN, ConfigClass, PlainConfig, config_of
 from symflops.atlas.rules import evaluate, holds_for
 from symflops.errors import SymflopsError
@@ -143,23 +144,38 @@ class Class:
         """What the class does with rotary embeddings beside what all do."""
         usual = getattr(self.kind, "default_rope_type", "default")
         found: Data = {"type": usual, "unsure": []}
+        config = observed(self.kind, {"partial_rotary_factor": 0.5, "rope_theta": 1e4})
+        kept = [n for n in ("partial_rotary_factor", "rope_theta") if config is not None and n in vars(config)]
+        found |= {"kept": kept} if kept else {}
         config = observed(self.kind, {})
         made = getattr(config, "rope_parameters", None)
+        if isinstance(made, dict) and made and all(isinstance(v, dict) for v in made.values()):
+            return found | {"nested": self.nested(made), "unsure": ["flat"]}
         if isinstance(made, dict):
-            more = {k: plain(v) for k, v in made.items() if k not in ("rope_type", "type") and is_asked(k)}
+            stated = self.defaults.get("rope_parameters") or {}  # what the class itself states
+            more = {k: plain(v) for k, v in made.items() if k not in ("rope_type", "type", *stated) and is_asked(k)}
             own = getattr(config, "partial_rotary_factor", None)
             more = {k: v for k, v in more.items() if k != "partial_rotary_factor" or v != own}
-            found |= {"with": more} if more else {}
+            other = observed(self.kind, {"rope_scaling": {"rope_type": "linear", "factor": 2.0}})
+            is_always = all(k in (getattr(other, "rope_parameters", None) or ()) for k in more) or other is None
+            if not is_always:  # it is what the class takes where nothing is stated
+                found["usual"] = {k: v for k, v in plain(made).items() if k == "rope_type" or is_asked(k)}
+            elif more:
+                found["with"] = more
         types = {}
         for word in ROPE_TYPES:
             config = observed(self.kind, {"rope_scaling": {"rope_type": word, "factor": 2.0}})
             made = getattr(config, "rope_parameters", None)
             if isinstance(made, dict) and made.get("rope_type") not in (word, None) and word != "default":
                 types[word] = made["rope_type"]
-        found |= {"types": types} if types else {}
-        config = observed(self.kind, {"partial_rotary_factor": 0.5, "rope_theta": 1e4})
-        kept = [n for n in ("partial_rotary_factor", "rope_theta") if config is not None and n in vars(config)]
-        return found | ({"kept": kept} if kept else {})
+        return found | ({"types": types} if types else {})
+
+    def nested(self, usual: Mapping[str, Any]) -> Data:
+        """What each type of layers gets where a config states one thing: that, or what it gets otherwise."""
+        tried = {"rope_type": "linear", "factor": 2.0}
+        made = getattr(observed(self.kind, {"rope_scaling": tried}), "rope_parameters", None) or usual
+        plain_usual = {k: {n: v for n, v in one.items() if is_asked(n)} for k, one in usual.items()}
+        return {k: rope.STATED if made.get(k, {}).get("factor") == 2.0 else plain_usual[k] for k in usual}
 
     def part(self, spec: Any) -> Data | None:
         inner = _class_of(spec)
@@ -510,18 +526,20 @@ class Comparison:
             {"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0,
                                  "original_max_position_embeddings": 128}},
         ]  # fmt: skip
+        kinds = self.data[self.key]["rope"].get("nested")
+        if kinds:
+            ways.append({"rope_parameters": {k: {"rope_type": "default", "rope_theta": 1e4} for k in kinds}})
+            ways.append({"rope_parameters": {k: {"rope_type": "linear", "factor": 8.0} for k in kinds}})
         return copy.deepcopy(ways[number % len(ways)])
 
     def differing(self, config: PreTrainedConfig, stated: Stated, known: Mapping[str, ConfigClass]) -> set[str]:
-        from symflops.atlas import rope
-
         try:
             made = config_of(stated, self.key, known)
         except SymflopsError:
             return set()
         found = different(config, made)
         if "rope_parameters" in found:
-            found = (found - {"rope_parameters"}) | {f"rope {rope.way(stated)}"}
+            found = (found - {"rope_parameters"}) | {f"rope {rope.ways(stated)[-1]}"}
         return found
 
 

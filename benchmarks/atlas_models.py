@@ -4,6 +4,7 @@ gives."""
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import random
 import re
@@ -187,11 +188,19 @@ class Models:
                 acts += [{name: word} for word in self.activations if word != value]
             elif value is None and name in self.classes[self.model_type]["defaults"]:
                 yield from ({name: some} for some in (24, True, 30.0))
+        for name, number in model["symbols"].items():
+            if name in base and type(number) is int and "layers" not in name and self.may_be_none(name):
+                yield {name: None}
         if isinstance(facts.get("rope_parameters"), dict) and "rope_type" in facts["rope_parameters"]:
             yield from (
                 {"rope_parameters": {"rope_theta": 1e4, **facts["rope_parameters"], **one}} for one in self.rope
             )
         yield from acts
+
+    def may_be_none(self, name: str) -> bool:
+        """Whether the class of configs takes null for a size."""
+        found = next((f for f in dataclasses.fields(self.kind) if f.name == name), None)
+        return found is not None and "None" in str(found.type)
 
     def check(self, entry: Entry, number: int) -> Data:
         """How random configs come out: equal, refused and wrong; how many models have as many parameters as counted."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from symflops.assumption import Choice
+from symflops.atlas import rope
 from symflops.atlas.choices import expected, fitting
 from symflops.atlas.entries import Entry, entry, types
 from symflops.atlas.plain import UNKNOWN, PlainConfig, config_of, stand_in
@@ -79,7 +80,12 @@ def _candidates(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, l
         raise SymflopsError("architectures: expected a list of names of classes")
     if named[0] not in found.models:  # transformers may have it, and then it is the one
         raise SymflopsError(f"the atlas has no {named[0][:80]} of the type {found.model_type}")
-    return config_of(stated, found.model_type, found.classes), found.models[named[0]]
+    config = config_of(stated, found.model_type, found.classes)
+    for _, part in parts(config):
+        given = vars(part).get(rope.FIELD)
+        if isinstance(given, dict) and "rope_type" in given:
+            given.pop("type", None)  # its older name, which nothing reads where there is the other
+    return config, found.models[named[0]]
 
 
 def _said(config: PlainConfig) -> dict[str, set[str]]:

@@ -98,12 +98,18 @@ def fitting(base: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], says:
     the same place. Choices that it makes otherwise than any that is known stay as the first model has them."""
     chosen: list[Mapping[str, Any]] = []
     for change in sorted(changes, key=lambda c: -len(_more(c))):  # several facts at once before each alone
-        is_needed = any(not says(t) for t in _less(change)) or any(_NUMBER.fullmatch(t) for t in _more(change))
+        is_needed = any(not says(t) for t in _less(change)) or any(_is_of_size(t, base) for t in _more(change))
         if is_needed and all(map(says, _more(change))):
             settled = {t for c in chosen for t in _less(c)}
             if not set(_less(change)) & settled:
                 chosen.append(change)
     return combined(base, reversed(chosen)) if are_apart(chosen) else None
+
+
+def _is_of_size(text: str, base: Mapping[str, Any]) -> bool:
+    """Whether it says of a size of the first model that it is a certain number, or that there is none."""
+    name, _, value = text.partition(" == ")
+    return _NUMBER.fullmatch(text) is not None or (value == "null" and name in base.get("symbols", {}))
 
 
 def _less(change: Mapping[str, Any]) -> list[str]:

@@ -102,8 +102,7 @@ def config_of(stated: Mapping[str, Any], key: str, classes: Mapping[str, ConfigC
     _make_parts(fields, kind, classes)
     _compute(fields, kind)
     if kind.rope is not None:
-        known = rope.way(dict(stated))
-        if known in kind.rope["unsure"]:
+        if not {*rope.ways(stated)}.isdisjoint(kind.rope["unsure"]):
             raise SymflopsError(f"the type {kind.model_type} has a way of its own to read {rope.FIELD}")
         fields[rope.FIELD] = rope.parameters(dict(stated), fields, kind.rope)
     for name, value in extra.items():

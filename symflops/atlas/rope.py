@@ -14,17 +14,29 @@ from symflops.errors import SymflopsError
 
 _STRETCHED = ("llama3", "yarn", "longrope")  # which ask for the length that the model was trained with
 FIELD = "rope_parameters"
+STATED = "stated"  # in an entry: for which types of layers that is which the config states
 
 
-def way(stated: dict[str, Any]) -> str:
-    """How a config states them: "none", "scaled", or "partial" where only a part of each head is rotated.
+def ways(stated: Mapping[str, Any]) -> tuple[str, ...]:
+    """How a config states them: "none", "scaled" with the name of a type, "legacy" with an older name for it, "flat" in
+    one object, "nested" in one for each type of layers; and "partial" where only a part of each head is rotated.
 
-    >>> way({"rope_theta": 1e6}), way({"rope_scaling": {"rope_type": "yarn"}}), way({"partial_rotary_factor": 0.5})
-    ('none', 'scaled', 'partial')
+    >>> ways({"rope_theta": 1e6}), ways({"rope_scaling": {"type": "yarn"}})
+    (('none',), ('legacy',))
+    >>> ways({"rope_scaling": {"rope_type": "yarn"}, "partial_rotary_factor": 0.5})
+    ('scaled', 'partial')
+    >>> ways({"rope_parameters": {"full_attention": {}}}), ways({"rope_parameters": {"rope_type": "default"}})
+    (('nested',), ('flat',))
     """
-    if stated.get("rope_scaling") or stated.get(FIELD):
-        return "scaled"
-    return "partial" if stated.get("partial_rotary_factor") is not None else "none"
+    given = stated.get("rope_scaling") or stated.get(FIELD)
+    part = () if stated.get("partial_rotary_factor") is None else ("partial",)
+    if not isinstance(given, dict):
+        return ("none", *part)
+    if any(isinstance(value, dict) for value in given.values()):
+        return ("nested", *part)
+    if not stated.get("rope_scaling"):
+        return ("flat", *part)
+    return ("scaled" if "rope_type" in given else "legacy", *part)
 
 
 def parameters(stated: dict[str, Any], fields: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,14 +45,17 @@ def parameters(stated: dict[str, Any], fields: dict[str, Any], known: Mapping[st
 
     >>> parameters({"rope_scaling": {"type": "linear", "factor": 2.0}}, {}, {"type": "default"})
     {'type': 'linear', 'factor': 2.0, 'rope_type': 'linear'}
+    >>> own = {"type": "default", "nested": {"full": "stated", "sliding": {"rope_type": "default"}}}
+    >>> parameters({"rope_scaling": {"rope_type": "linear"}}, {}, own)
+    {'full': {'rope_type': 'linear'}, 'sliding': {'rope_type': 'default'}}
     """
-    given = stated.get("rope_scaling") or fields.get(FIELD)
+    given = stated.get("rope_scaling") or fields.get(FIELD) or known.get("usual")
     if not isinstance(given, dict | None):
         raise SymflopsError(f"{FIELD} is no object")
     found: dict[str, Any] = copy.deepcopy(given or {})
     part = stated.get("partial_rotary_factor", fields.get("partial_rotary_factor"))
-    labels = fields.get("layer_types")
-    nested = [key for key in found if key in labels] if isinstance(labels, list) else []
+    labels = known.get("nested", fields.get("layer_types"))
+    nested = [key for key in found if key in labels] if isinstance(labels, list | dict) else []
     for one in [found[key] for key in nested] or [found]:
         if one is None:
             continue
@@ -61,4 +76,6 @@ def parameters(stated: dict[str, Any], fields: dict[str, Any], known: Mapping[st
                 one.setdefault("original_max_position_embeddings", longest)
         if isinstance(one["rope_type"], str):
             one["rope_type"] = known.get("types", {}).get(one["rope_type"], one["rope_type"])
+    if "nested" in known and not nested:  # of a type of layers each, of which some have what is stated
+        return {kind: copy.deepcopy(found if one == STATED else one) for kind, one in known["nested"].items()}
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from symflops.algebra import free_symbols
@@ -43,7 +44,11 @@ class ConfigValues:
             for key, value in (layer_fields(part) | stated(part)).items():
                 for name in dict.fromkeys((key, f"{prefix}{key}")):
                     self.fields.setdefault(name, []).append(value)
-        self.in_costs = {name for row in model.rows(symbolic=True) for name in row.cost.free_symbols}
+
+    @cached_property
+    def in_costs(self) -> set[str]:
+        """The symbols that some layer's cost depends on."""
+        return {name for row in self.model.rows(symbolic=True) for name in row.cost.free_symbols}
 
     def of(self, name: str, usually: bool = False, small: bool = False) -> int:
         """The config's value for a symbol of the model; with `usually` also one that it does not state, and small ones,
