@@ -32,7 +32,7 @@ PROBES, COMPARED = 40, 200
 ROUNDS = 12
 ROPE_TYPES = ("linear", "dynamic", "yarn", "llama3", "longrope", "su", "mrope", "proportional")
 CONSTANTS = (1, 2, 3, 4, 8, 16, 64)
-WORDS = ("silu", "gelu", "relu")
+WORDS = ("silu", "gelu", "relu", "gelu_new", "gelu_pytorch_tanh")
 BOOKKEEPING = ("rope_parameters", "ignore_keys_at_rope_validation")  # the first is compared in a way of its own
 
 Stated = dict[str, Any]
@@ -238,7 +238,7 @@ class Class:
         if type(default) is int or (default is None and "int" in kind and "list" not in kind):
             return self.random.choice([2, 4, 6, 8, 12])
         if isinstance(default, str):
-            return default
+            return self.random.choice(WORDS) if default in WORDS else default
         if isinstance(default, float) or (default is None and "float" in kind):
             return self.random.choice([0.25, 1.5, 3.0])
         return default

@@ -27,6 +27,7 @@ from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.model import Model, load
 from symflops.trace import derive as derivation
+from symflops.trace.architecture import is_size
 
 _COUNT = re.compile(r"(kv|key_value).*heads?$|group|experts?(_per_tok(en)?)?$|topk|top_k|shared")
 ACTIVATIONS = ("silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
@@ -44,6 +45,7 @@ POINTS = tuple(
 )  # fmt: skip
 
 SLIDING = ("sliding_attention", "full_attention")
+SHARES = (0.25, 0.4, 0.5, 0.75, 1.0)  # of a head that is rotated
 SPECIAL = (0.0, 1.0, -1.0)  # where a product is none, or no number at all
 TRIED: dict[type, tuple[Any, ...]] = {  # numbers with which the same has to be derived
     float: (0.077, 9.3, 1003.0),
@@ -178,6 +180,8 @@ class Models:
             window = {"sliding_window": 24} if "sliding_window" in base else {}
             yield {"layer_types": kinds, **switch, **window}
         for name, value in facts.items():
+            if value is None and name not in base:  # the source asks for it, and takes a default of its own
+                yield {name: 16 if is_size(name) and not name.startswith("is_") else False}
             if name not in base:
                 continue
             if isinstance(value, bool):

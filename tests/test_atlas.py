@@ -177,6 +177,17 @@ def test_two_choices_that_change_one_place_are_no_answer() -> None:
     assert choices.fitting(base, changes, lambda text: text.endswith("false")) is None
 
 
+def test_a_condition_with_a_number_for_a_size_is_a_choice() -> None:
+    base = {"symbols": {"window": 8, "heads": 4}, "assumes": [], "layers": {}}
+    none = {"set": [], "gone": [["symbols", "window"]], "lists": {"assumes": [[], ["window == null"]]}}
+    one = {"set": [], "gone": [], "lists": {"assumes": [[], ["heads == 1"]]}}
+    says = {"window == null", "heads == 1"}
+    assert choices.fitting(base, [none, one], says.__contains__) == {
+        "symbols": {"heads": 4}, "layers": {}, "assumes": ["heads == 1", "window == null"],
+    }  # fmt: skip
+    assert choices.fitting(base, [none, one], lambda _: False) == base
+
+
 def test_an_unknown_field_is_equal_to_nothing() -> None:
     known = ConfigClass("t", {"n": 4, "kinds": None}, rules=({"field": "kinds", "rule": "?"},))
     made = config_of({}, "t", {"t": known})

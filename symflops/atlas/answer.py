@@ -14,10 +14,10 @@ from symflops.atlas.plain import UNKNOWN, PlainConfig, config_of, stand_in
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model, load
-from symflops.trace.architecture import parts
+from symflops.trace.architecture import is_size, parts
 from symflops.trace.config_values import ConfigValues, literal, made_for, said_of_layers, unseen
 from symflops.trace.layer_lists import LayerLists
-from symflops.trace.notes import dtype, of_other_config
+from symflops.trace.notes import dtype, listed, of_other_config
 
 
 def answer(stated: Mapping[str, Any], name: str) -> Model:
@@ -120,5 +120,17 @@ def _bound(data: Mapping[str, Any], config: PlainConfig, name: str, found: Entry
         model.with_symbols(bound),
         dtype=dtype(config),
         usual=Domain.of(made_for(config, model.domain)),
-        notes=(*of_other_config(model.notes, config), found.said),
+        notes=(*of_other_config(model.notes, config), *_unread(config), found.said),
     )
+
+
+def _unread(config: PlainConfig) -> list[str]:
+    """A note on sizes beside the configs of a model's parts that no class of them knows, as a derivation says it."""
+    (_, whole), *others = parts(config)
+    known = {*whole.of_class.defaults, *(rule["field"] for rule in whole.of_class.rules)}
+    own = {n: v for n, v in vars(whole).items() if type(v) is int and v > 1 and is_size(n) and n not in known}
+    nowhere = [f"{n} = {v}" for n, v in own.items() if not any(n in vars(part) for _, part in others)]
+    if not others or not nowhere:
+        return []
+    kind = whole.of_class.model_type
+    return [f"nothing reads these fields of the config, which the type {kind} does not know: {listed(nowhere)}"]
