@@ -43,8 +43,6 @@ ROOT = Path(__file__).parent.parent
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The entries that come with the package, which other tests do without."""
     monkeypatch.delenv(entries.ATLAS, raising=False)
-    entries.types.cache_clear()
-    entries.entry.cache_clear()
 
 
 @pytest.fixture

@@ -71,22 +71,29 @@ class Entry:
         return f"from the atlas, as derived by symflops {made.get('symflops', '')} ({by}; {made.get('date', '')})"
 
 
-@cache
 def types() -> tuple[str, ...]:
     """The types of configs that the atlas has.
 
-    >>> "llama" in types()
-    True
+    >>> "_" in types()
+    False
     """
-    return tuple(sorted(path.name.removesuffix(ENDING) for path in folder().glob(f"*{ENDING}")))
+    return _types(folder())
 
 
 @cache
+def _types(place: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name.removesuffix(ENDING) for path in place.glob(f"*{ENDING}")))
+
+
 def entry(model_type: str) -> Entry:
     """The entry of a type. Raises SymflopsError where there is none."""
     if model_type not in types():
         raise SymflopsError(f"the atlas has no type {model_type[:60]!r}")
-    path = folder() / f"{model_type}{ENDING}"
+    return _entry(folder() / f"{model_type}{ENDING}", model_type)
+
+
+@cache
+def _entry(path: Path, model_type: str) -> Entry:
     content = lzma.decompress(files.read_bytes(path, _MOST, "an entry of the atlas"))
     return Entry(model_type, json.loads(content))
 

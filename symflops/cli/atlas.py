@@ -55,7 +55,7 @@ def atlas(
         return
     lines = [(e.model_type, ", ".join(e.models), f"{sum(map(len, e.models.values()))} models") for e in found]
     with terminal.answering("text"):
-        print(aligned(lines, (False, False, True)))
+        print(aligned(lines, (False, False, True)) if lines else f"{entries.folder()}: no types")
 
 
 def _check(config: str, output: Format, timeout: float) -> None:
