@@ -47,6 +47,7 @@ POINTS = tuple(
 SLIDING = ("sliding_attention", "full_attention")
 SHARES = (0.25, 0.4, 0.5, 0.75, 1.0)  # of a head that is rotated
 SPECIAL = (0.0, 1.0, -1.0)  # where a product is none, or no number at all
+USUAL = 2.5  # a number that is none of these
 TRIED: dict[type, tuple[Any, ...]] = {  # numbers with which the same has to be derived
     float: (0.077, 9.3, 1003.0),
     int: (512, 8192, 262144),
@@ -104,7 +105,12 @@ class Models:
         then each alone, the same is derived."""
         facts = {f.name: f.value for text in model["assumes"] if (f := Fact.of(text)) is not None}
         names = [n for n, v in facts.items() if type(v) is float and n in base and v not in SPECIAL]
-        return self.those_free(base, model, [[n] for n in names], {})
+        found = self.those_free(base, model, [[n] for n in names], {})
+        for name in (n for n, v in facts.items() if type(v) is float and n in base and v in SPECIAL):
+            other = self.of_choice(base, {name: USUAL})
+            if other is not None and f"{name} == {USUAL}" in other["assumes"]:
+                found += self.those_free({**base, name: USUAL}, other, [[name]], {})
+        return found
 
     def free_rope(self, base: Data, model: Data, one: Data) -> list[Data]:
         """The same of the numbers of a rotary type."""
@@ -187,7 +193,8 @@ class Models:
             if isinstance(value, bool):
                 yield {name: not value}
             elif isinstance(value, float):
-                yield from ({name: other} for other in (None, 1.0) if other != value)
+                others = (None, 1.0, USUAL) if value in SPECIAL else (None, 1.0)
+                yield from ({name: other} for other in others if other != value)
             elif value in ACTIVATIONS:
                 acts += [{name: word} for word in self.activations if word != value]
             elif value is None and name in self.classes[self.model_type]["defaults"]:
