@@ -125,7 +125,10 @@ def _is_installed() -> bool:
     """Whether a config can be derived here, as far as can be seen without importing anything."""
     from importlib.util import find_spec
 
-    return all(find_spec(name) is not None for name in ("torch", "transformers"))
+    try:
+        return all(find_spec(name) is not None for name in ("torch", "transformers"))
+    except (ImportError, ValueError):  # one that is hidden may have no spec
+        return False
 
 
 def derived(
