@@ -1,4 +1,4 @@
-.PHONY: test tests check lint site bench coverage mutants audit
+.PHONY: test tests check lint site bench coverage atlas mutants audit
 
 # Everything. Tests of a file that share what was derived stay together (xdist_group), the others go where there is room.
 # Types, the site and the tests at the same time: neither of the first two keeps two cores busy.
@@ -34,6 +34,11 @@ bench:
 # Hours, resumable: finished types are kept in benchmarks/coverage.jsonl; with `--old` those of an earlier source are made again.
 coverage:
 	HF_HUB_OFFLINE=1 python benchmarks/derive_coverage.py
+
+# Hours, resumable: what happened to each type is kept in benchmarks/atlas.jsonl.
+JOBS ?= 1
+atlas:
+	HF_HUB_OFFLINE=1 nice -n 10 python benchmarks/atlas.py --jobs $(JOBS)
 
 # At most MINUTES of processor time, resumable: results are kept in benchmarks/mutants.jsonl. docs/mutation.md says what
 # was found. `make mutants OF=1 MINUTES=5` is a small check of all files.

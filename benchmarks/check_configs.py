@@ -4,8 +4,9 @@ FOLDER has a folder for each config: its config.json, and expected.json with wha
 model that transformers builds from it: `parameters`, `matmul_flops` of one sequence of `S` tokens, `decode_2_1_700` of
 a token of 2 sequences after 700. What could not be counted stands there as a text, or all of it as a `note`.
 
-With `--bind`, the closed form of each config that was derived is bound to every other config of its type, and what it
-gives is compared with what was counted of that one.
+With `--atlas`, nothing is derived: what the atlas answers is compared. With `--bind`, the closed form of each config
+that was derived is bound to every other config of its type, and what it gives is compared with what was counted of that
+one.
 
 Each config has a process and a time limit of its own. Finished rows are kept in benchmarks/configs.jsonl, which is
 read on the next start: what was finished is not done again unless `--again` asks for it. Derived models are kept
@@ -28,6 +29,8 @@ from typing import Any
 
 import symflops
 from symflops import source
+from symflops.atlas.answer import answer
+from symflops.config_file import config_data
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 
@@ -90,6 +93,17 @@ def derived(folder: Path, limit: float) -> Row:
     found, counted = model.class_name.rpartition(".")[2], expected.get("class", "")
     classes = {"class": f"{found}, counted {counted}"} if counted not in ("", found) else {}
     return {"seconds": _since(started), "notes": list(model.notes), **classes, **compare(model, expected)}
+
+
+def from_atlas(folder: Path) -> Row:
+    """The row of a config that the atlas answers, with nothing derived, or the line by which it does not."""
+    expected = json.loads((folder / "expected.json").read_text("utf-8"))
+    started = time.thread_time()
+    try:
+        model = answer(*config_data(folder))
+    except SymflopsError as error:
+        return {"refused": str(error), "counted": "note" not in expected, "seconds": _since(started)}
+    return {"seconds": _since(started), "notes": list(model.notes), **compare(model, expected)}
 
 
 def bound(folder: Path, others: Iterable[Path]) -> Iterator[tuple[str, Row]]:
@@ -197,9 +211,13 @@ def main() -> None:
     parser.add_argument("--bind", action="store_true", help="bind what was derived to the other configs of its type")
     parser.add_argument("--timeout", type=float, default=300, help="seconds of processor time for one derivation")
     parser.add_argument("--write", action="store_true", help="print the table of the rows there are, and no more")
+    parser.add_argument("--atlas", action="store_true", help="ask the atlas alone, and keep nothing")
     given = parser.parse_args()
     folders = sorted(path.parent for path in given.folder.glob("*/expected.json"))
     wanted = [folder for folder in folders if given.only is None or folder.name in given.only]
+    if given.atlas:
+        print(table([{"config": folder.name, **from_atlas(folder)} for folder in wanted]))
+        return
     rows = read_results(given.bind)
     if not given.write:
         import torch  # here once, and not in each process

@@ -5,10 +5,11 @@ PyTorch and transformers are loaded only where a config has to be read; without 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 from symflops import derived_cache, files, progress
 from symflops import model as models
 from symflops.calling import such_as
+from symflops.config_file import NoConfigError, config_data, is_config, leads_to_config
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError
 from symflops.handles import is_class_name, is_hub_id
@@ -41,8 +43,9 @@ class ConfigLike(Protocol):
 # What may be derived: a name or a path, a config or its class, a module, its class or a function that returns one.
 Derivable = str | Path | Mapping[str, object] | ConfigLike | Callable[..., object]
 
+_DERIVES = ContextVar("derives", default=False)
+_INSTALL = "deriving it needs PyTorch and transformers: pip install 'symflops[hf]'"
 _TYPE = re.compile(r"[a-z][a-z0-9_]{1,40}\Z")  # how transformers writes the types of its models
-MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
 @such_as('load("llama-2-7b-hf")')
@@ -50,29 +53,83 @@ def load(model: ModelLike, *, training: bool = False, peak: bool = False, timeou
     """A model: by the name of a shipped one, from a model file, or from whatever `derive` takes as a text or a dict: a
     config.json or its directory, a model type, a hub id, a class.
 
-    What has to be derived is derived once, within `timeout` seconds of processor time, and kept in the user's cache;
-    with `training` in training mode, and with what it holds at its `peak`, as `derive` has it.
+    A config is answered from the atlas, where that has its type and the config breaks no condition of it; a note of the
+    model says so. What has to be derived is derived once, within `timeout` seconds of processor time, and kept in the
+    user's cache; with `training` in training mode, and with what it holds at its `peak`, as `derive` has it.
 
     Raises SymflopsError naming file, path inside it and culprit.
     """
     if isinstance(model, Mapping):
-        return (
-            derived(dict(model), training=training, peak=peak, timeout=timeout)
-            if _is_config(model)
-            else models.load(model)
-        )
+        if not is_config(model):
+            return models.load(model)
+        return of_config(dict(model), training=training, peak=peak, timeout=timeout)
     if not isinstance(model, str | Path) or str(model) in models.model_names():
         return models.load(model)
     if isinstance(model, str) and model.lower() in models.model_names():
         return models.load(model.lower())
     what = _derivable(model)
     if what is None and not _known_types() and _TYPE.match(str(model)) and not files.exists(Path(model)):
+        if str(model) in _atlas().types() and not training:
+            return of_config({"model_type": str(model)})
         try:
             return models.load(model)
         except SymflopsError as error:
             hint = "; a model type of transformers needs pip install 'symflops[hf]'"
             raise SymflopsError(f"{error.message}{hint}", where=error.where) from None
-    return models.load(model) if what is None else derived(what, training=training, peak=peak, timeout=timeout)
+    if what is None:
+        return models.load(model)
+    return of_config(what, training=training, peak=peak, timeout=timeout)
+
+
+@contextmanager
+def deriving(wanted: bool = True) -> Iterator[None]:
+    """Inside, the atlas is not asked, and what is no model is derived."""
+    token = _DERIVES.set(_DERIVES.get() or wanted)
+    try:
+        yield
+    finally:
+        _DERIVES.reset(token)
+
+
+def of_config(what: Any, *, training: bool = False, peak: bool = False, timeout: float = DERIVATION) -> Model:
+    """The model of a config, as data or by its path, from the atlas if that has it, otherwise derived; of anything else
+    that `derive` takes what it gives.
+
+    Raises SymflopsError, without PyTorch and transformers, naming the condition that the config breaks.
+    """
+    if training or _DERIVES.get() or (peak and _is_installed()):  # the atlas knows neither
+        return derived(what, training=training, peak=peak, timeout=timeout)
+    try:
+        stated, name = config_data(what)
+        found: Model = _atlas_answer().answer(stated, name)
+        return found
+    except SymflopsError as error:
+        if _is_installed() or isinstance(error, NoConfigError):
+            return derived(what, training=training, peak=peak, timeout=timeout)
+        raise SymflopsError(f"{error.message}; {_INSTALL}", where=error.where) from None
+
+
+def _atlas() -> Any:
+    """The atlas' entries, loaded only where a config is asked for."""
+    from symflops.atlas import entries
+
+    return entries
+
+
+def _atlas_answer() -> Any:
+    from symflops.atlas import answer
+
+    return answer
+
+
+def _is_installed() -> bool:
+    """Whether a config can be derived here, as far as can be seen without importing anything."""
+    from importlib.util import find_spec
+
+    try:
+        return all(find_spec(name) is not None for name in ("torch", "transformers"))
+    except (ImportError, ValueError):  # one that is hidden may have no spec
+        return False
 
 
 def derived(
@@ -205,6 +262,12 @@ def bind(model: Model, config: Any, *, timeout: float = DERIVATION) -> Model:
 
     Raises SymflopsError naming the assumption that the config breaks.
     """
+    if not _is_installed() and model.derived_from:
+        other = of_config(config)
+        if other.derived_from != model.derived_from:
+            why = f"the config is of {other.derived_from}, the model was derived from {model.derived_from}"
+            raise SymflopsError(why, where=model.name)
+        return replace(other, name=model.name)
     with extra():
         from symflops.trace import binding
     return binding.bind(model, config, partial(derived, timeout=timeout))
@@ -232,7 +295,7 @@ def _derivable(model: str | Path) -> Any:
     """What is to be derived, in the words of `derive`; None for a model file, and for what nobody knows."""
     path, text = Path(model), str(model)
     if files.exists(path):
-        return path if _leads_to_config(path) else None
+        return path if leads_to_config(path) else None
     if is_model_type(text):
         return text.lower()
     return text if is_class_name(text) or is_hub_id(text) else None
@@ -256,22 +319,3 @@ def _known_types() -> frozenset[str]:
         path.read_text("utf-8") for path in auto.glob("*.py") if path.stem in ("auto_mappings", "configuration_auto")
     ]
     return frozenset(re.findall(r'"([A-Za-z0-9_-]+)"[:,] "\w+Config"', "\n".join(texts)))
-
-
-def _leads_to_config(path: Path) -> bool:
-    """Whether a path leads to a config. A pipe can be read only once and is left to who reads model files."""
-    try:
-        if path.is_dir():
-            if not (path / "config.json").is_file():
-                raise SymflopsError("a directory without a config.json", where=str(path))
-            return True
-        if not path.is_file() or path.stat().st_size > MAX_CONFIG:
-            return False
-        content = files.read_bytes(path, MAX_CONFIG, "a config")
-        return any(key in content for key in (b'"model_type"', b'"architectures"')) and _is_config(json.loads(content))
-    except (OSError, ValueError, RecursionError):
-        return False  # what is wrong with the file is said when it is read as a model
-
-
-def _is_config(data: Any) -> bool:
-    return isinstance(data, Mapping) and ("model_type" in data or "architectures" in data) and "layers" not in data

@@ -177,6 +177,7 @@ PRINTING: dict[str, tuple[str, ...]] = {
     "formulas": (),
     "models": (),
     "cache": (),
+    "atlas": (),
     "agent": ("--help",),
     "--help": (),
     "--version": (),

@@ -48,6 +48,7 @@ COMMANDS = [
     ("formulas", "sdpa"),
     ("models",),
     ("cache",),
+    ("atlas",),
     *((name, "--help") for name in (*NAMES, "agent")),
     ("agent", "formula", "--help"),
     # Messages.

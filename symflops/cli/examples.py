@@ -94,6 +94,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "symflops models",
         "symflops models llama-2-7b-hf -o my.json",
     ),
+    "atlas": (
+        "symflops atlas",
+        "symflops atlas check Qwen3-8B/config.json",
+    ),
     "cache": (
         "symflops cache",
         "symflops cache --clear",

@@ -85,6 +85,7 @@ Timeout = Annotated[
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="derive again what was derived before (`symflops cache` says where it is)")
 ]
+Derive = Annotated[bool, typer.Option("--derive", help="derive a config that the atlas has, too")]
 Rename = Annotated[
     list[str] | None,
     typer.Option(

@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from symflops import derived_cache
+from symflops import derived_cache, source
 from symflops.cli import output_file, request, streams, terminal
 from symflops.errors import SymflopsError
 
@@ -48,11 +48,16 @@ def command(function: Command) -> Command:
     derives = any(p.annotation == request.Timeout for p in own)
     if derives:
         parameters.append(_keyword("no_cache", request.NoCache, False))
+        parameters.append(_keyword("derive", request.Derive, False))
     parameters.append(_keyword("quiet", _Quiet, False))
 
     @wraps(function)
     def called(**given: Any) -> None:
-        with streams.quiet(given.pop("quiet")), derived_cache.unused(derives and given.pop("no_cache")):
+        with (
+            streams.quiet(given.pop("quiet")),
+            derived_cache.unused(derives and given.pop("no_cache")),
+            source.deriving(derives and given.pop("derive")),
+        ):
             if isinstance(given.get("metric"), list):
                 given["metric"] = split(given["metric"], "--metric")
             elif isinstance(given.get("metric"), str):

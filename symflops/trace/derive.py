@@ -22,6 +22,7 @@ from symflops.program.block import Program
 from symflops.trace import combine
 from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
 from symflops.trace.conditions import conditions
+from symflops.trace.config_values import made_for
 from symflops.trace.configs import Named, find
 from symflops.trace.constructor import is_own, own_module
 from symflops.trace.experts import unrouted
@@ -31,7 +32,7 @@ from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import check_versions
 from symflops.trace.layer_data import full_name, readable
 from symflops.trace.lengths import Record, any_length, one_or_many, records_in_agreement
-from symflops.trace.limits import check_depth, made_for
+from symflops.trace.limits import check_depth
 from symflops.trace.naming import RepeatNames
 from symflops.trace.notes import decomposed, dtype, first_call_only, is_pair, never_run, not_masked
 from symflops.trace.own_formats import in_own_formats

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from inspect import signature
 from typing import Any
 
 from symflops.numeric import RUN_SYMBOLS
 from symflops.trace.architecture import Architecture, is_size, parts, stated
+from symflops.trace.config_values import literal
 from symflops.trace.layer_lists import computed_lists, layer_fields
 from symflops.trace.naming import RepeatNames
 from symflops.trace.notes import listed
@@ -107,17 +107,3 @@ def _absent(run: Run) -> set[str]:
     every = [part for _, part in parts(run.build.original)]
     read = {key for _, key in run.build.reads if not means(key, "irrelevant")}
     return {key for key in read if not any(gives(part, key) for part in every)}
-
-
-def literal(value: Any) -> str:
-    """A config's choice as a fact states it: JSON, of dicts without what no cost depends on; "" if it is no JSON."""
-    try:
-        return json.dumps(_relevant(value), sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError):
-        return ""
-
-
-def _relevant(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _relevant(v) for k, v in value.items() if not means(str(k), "irrelevant")}
-    return [_relevant(v) for v in value] if isinstance(value, list | tuple) else value

@@ -216,6 +216,11 @@ def _are_places(key: str, values: list[Any], total: int) -> bool:
     return values == sorted(set(values)) and values[0] >= 0 and values[-1] < total
 
 
+def names_last(key: str, value: Any, depth: int) -> bool:
+    """Whether a field such as moe_layer_end_index names the last of so many layers."""
+    return type(value) is int and value == depth - 1 and means(key, "last_layer")
+
+
 def _choice(statements: Sequence[Statement], said: list[tuple[Any, ...]]) -> str:
     different = list(dict.fromkeys(said))
     if len(statements) == 1 and statements[0].text.endswith("[i]"):

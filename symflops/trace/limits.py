@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from symflops.algebra import free_symbols
-from symflops.domain import Domain
 from symflops.errors import SymflopsError
 from symflops.function import maximum, minimum
 from symflops.polynomial import Call, Value, add, is_nonnegative, multiply, negate, terms_of
@@ -139,10 +138,3 @@ def check_depth(config: Any) -> None:
         if type(depth) is int and depth < 1:
             name = getattr(part, "attribute_map", {}).get("num_hidden_layers", "num_hidden_layers")
             raise SymflopsError(f"{name} = {depth}: a model has at least one layer")
-
-
-def made_for(config: Any, domain: Domain) -> list[str]:
-    """The longest sequence that a config names, where no table ends there: what the model was made for, no limit."""
-    longest = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
-    ends = any("seq_len" in free_symbols({"<=": c.left, ">=": c.right}.get(c.sign, 0)) for c in domain.conditions)
-    return [] if type(longest) is not int or longest < 1 or ends else [f"seq_len + past_len <= {longest}"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symflops.trace.architecture import parts
-from symflops.trace.layer_lists import Kinds, LayerLists
-from symflops.trace.skeleton import Skeleton, names_last
+from symflops.trace.layer_lists import Kinds, LayerLists, names_last
 from symflops.vocabulary.fields import means
+
+if TYPE_CHECKING:
+    from symflops.trace.skeleton import Skeleton
 
 BETWEEN = "steps"  # the last part of the path of what a model does itself in the turns of its layers
 _USUAL = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
@@ -21,7 +23,7 @@ def count_name(label: str) -> str:
     return f"num_{re.sub(r'[^A-Za-z0-9_]', '_', label)}_layers"
 
 
-OtherDepth = Callable[[str, str, int], Skeleton | None]
+OtherDepth = Callable[[str, str, int], "Skeleton | None"]
 
 
 class RepeatNames:

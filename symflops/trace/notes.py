@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from torch.nn import RNNBase
-
 from symflops.layer import Layer
 from symflops.model import Model
 from symflops.vocabulary.metrics import OWNED, RUNNING
@@ -35,6 +33,8 @@ def not_masked(classes: Collection[str]) -> list[str]:
 
 def decomposed(modules: Collection[Any], is_trained: bool) -> list[str]:
     """A note on recurrent layers in training: symbolic sizes take them apart otherwise than PyTorch's kernels do."""
+    from torch.nn import RNNBase  # the other notes are of configs, which need no PyTorch
+
     names = list(dict.fromkeys(type(m).__name__ for m in modules if isinstance(m, RNNBase))) if is_trained else []
     why = "as PyTorch decomposes it, of which a kernel computes and keeps some percent less"
     return [f"the backward of {listed(names)} is counted {why}"] if names else []

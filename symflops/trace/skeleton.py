@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from symflops.trace.architecture import parts
+from symflops.trace.layer_lists import names_last
 from symflops.trace.overrides import resize
 from symflops.trace.places import Made, noted
 from symflops.trace.repeats import shared_parameters, state, take_over, taken_from
@@ -128,11 +129,6 @@ def with_number(config: Any, prefix: str, key: str, number: int) -> Any:
     if key == "num_hidden_layers":
         resize(part, before, number)
     return other
-
-
-def names_last(key: str, value: Any, depth: int) -> bool:
-    """Whether a field such as moe_layer_end_index names the last of so many layers."""
-    return type(value) is int and value == depth - 1 and means(key, "last_layer")
 
 
 @contextmanager

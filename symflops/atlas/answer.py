@@ -1,0 +1,133 @@
+"""A config is answered from the atlas, or it is said which condition it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from symflops.assumption import Choice
+from symflops.atlas import rope
+from symflops.atlas.choices import expected, fitting
+from symflops.atlas.entries import Entry, entry, types
+from symflops.atlas.plain import UNKNOWN, PlainConfig, config_of, stand_in
+from symflops.domain import Domain
+from symflops.errors import SymflopsError, one_line
+from symflops.model import Model, load
+from symflops.trace.architecture import is_size, parts
+from symflops.trace.config_values import ConfigValues, literal, made_for, said_of_layers, unseen
+from symflops.trace.layer_lists import LayerLists
+from symflops.trace.notes import dtype, listed
+from symflops.trace.own_formats import in_own_formats
+
+
+def answer(stated: Mapping[str, Any], name: str) -> Model:
+    """The model of a config, from the atlas, under this name.
+
+    Raises SymflopsError, one line, for a type that the atlas has not, and for a config that breaks a condition of each
+    of its models: the one that breaks least is named.
+
+    >>> answer({"model_type": "of_nobody"}, "mine")
+    Traceback (most recent call last):
+    symflops.errors.SymflopsError: mine: the atlas has no type 'of_nobody'
+    """
+    try:
+        kind = stated.get("model_type")
+        if not isinstance(kind, str) or kind not in types():
+            raise SymflopsError(f"the atlas has no type {str(kind)[:60]!r}")
+        found = entry(kind)
+    except SymflopsError as error:
+        raise error.within(name) from None
+    return answer_from(found, stated, name)
+
+
+def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
+    """The same from one entry."""
+    try:
+        config, models = _candidates(found, stated)
+    except SymflopsError as error:
+        raise error.within(name) from None
+    base, *changes = models
+    stand_in(config, base.get("free", ()))
+    said = _said(config)
+
+    lists = LayerLists(config)
+    depths = {depth for some in lists.depths.values() for depth in some}
+
+    def says(text: str) -> bool:
+        choice = Choice.of(text)
+        if choice is not None:
+            layers = said_of_layers(lists, choice, depths)
+            return layers is not None and unseen(choice, layers) is None
+        field, value = expected(text)
+        return said.get(field, {"null"}) <= {value}
+
+    fit = fitting(base, changes, says)
+    if fit is None:
+        raise SymflopsError("the choices that the config makes change the same places of the model", where=name)
+    return _bound(fit, config, name, found)
+
+
+def _candidates(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, list[Mapping[str, Any]]]:
+    """What a type's class makes of the config, and the models for the class of models that the config names."""
+    named = stated.get("architectures") or [found.default]
+    named = [named] if isinstance(named, str) else named
+    if not isinstance(named, list) or not all(isinstance(n, str) for n in named):
+        raise SymflopsError("architectures: expected a list of names of classes")
+    if named[0] not in found.models:  # transformers may have it, and then it is the one
+        raise SymflopsError(f"the atlas has no {named[0][:80]} of the type {found.model_type}")
+    config = config_of(stated, found.model_type, found.classes)
+    for _, part in parts(config):
+        given = vars(part).get(rope.FIELD)
+        if isinstance(given, dict) and "rope_type" in given:
+            given.pop("type", None)  # its older name, which nothing reads where there is the other
+    return config, found.models[named[0]]
+
+
+def _said(config: PlainConfig) -> dict[str, set[str]]:
+    """What a config and those inside it say under each name, as JSON."""
+    fields: dict[str, set[str]] = {}
+    for prefix, part in parts(config):
+        for key, value in vars(part).items():
+            for name in {key, f"{prefix}{key}"}:
+                fields.setdefault(name, set()).add(literal(value))
+    return fields
+
+
+def _bound(data: Mapping[str, Any], config: PlainConfig, name: str, found: Entry) -> Model:
+    data = {**data, "name": name}
+    ones: Iterable[str] = data.pop("ones", ())
+    data.pop("free", None)
+    needs: Iterable[tuple[str, str, Any]] = data.pop("needs", ())
+    for prefix, key, needed in needs:
+        value = vars(dict(parts(config)).get(prefix, config)).get(key, UNKNOWN)
+        if value is UNKNOWN or value != needed:
+            said = "unknown" if value is UNKNOWN else one_line(literal(value), 100)
+            raise SymflopsError(f"assumption broken: {key} == {literal(needed)} (with {key}={said})", where=name)
+    model = load(data)
+    try:
+        values = ConfigValues(model, config)
+        bound = {symbol: values.of(symbol, small=symbol in ones) for symbol in model.symbols}
+        values.check_facts()
+        values.check_choices()
+    except SymflopsError as error:
+        raise error.within(name) from None
+    result = replace(
+        model.with_symbols(bound),
+        dtype=dtype(config),
+        usual=Domain.of(made_for(config, model.domain)),
+        notes=(*model.notes, *_unread(config), found.said),
+    )
+    return in_own_formats(result, config)
+
+
+def _unread(config: PlainConfig) -> list[str]:
+    """A note on sizes beside the configs of a model's parts that no class of them knows, as a derivation says it."""
+    (_, whole), *others = parts(config)
+    known = {*whole.of_class.defaults, *(rule["field"] for rule in whole.of_class.rules)}
+    own = {n: v for n, v in vars(whole).items() if type(v) is int and v > 1 and is_size(n) and n not in known}
+    nowhere = [f"{n} = {v}" for n, v in own.items() if not any(n in vars(part) for _, part in others)]
+    if not others or not nowhere:
+        return []
+    kind = whole.of_class.model_type
+    return [f"nothing reads these fields of the config, which the type {kind} does not know: {listed(nowhere)}"]

@@ -1,0 +1,134 @@
+"""Choices that configs make, each as what it changes in a model file; several are made together where they change
+different places.
+
+That a bias is there changes projections, that weights are tied changes the last layer: a config that says both gets
+both changes. What a choice changes was seen in a derivation, that several change what each changes alone is checked on
+random configs.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from symflops.assumption import Choice, Fact
+
+Data = dict[str, Any]
+_LISTS = ("assumes", "expects", "notes", "needs")  # which are sets: an entry is there or not
+_NUMBER = re.compile(r"(\w+) == (\d+)")
+_FREE = ("name", "about", "dtype", "ones", "free")
+
+
+def difference(base: Mapping[str, Any], other: Mapping[str, Any]) -> Data:
+    """What makes one model file of another: places with what stands there, and for lists what is less and more.
+
+    >>> base = {"layers": {"a": {"args": {"n": 1}}, "b": {}}, "assumes": ["x == true"]}
+    >>> change = difference(base, {"layers": {"a": {"args": {"n": 2}}}, "assumes": ["x == false"]})
+    >>> change["set"], change["gone"], change["lists"]
+    ([[['layers', 'a', 'args', 'n'], 2]], [['layers', 'b']], {'assumes': [['x == true'], ['x == false']]})
+    >>> combined(base, [change])
+    {'layers': {'a': {'args': {'n': 2}}}, 'assumes': ['x == false']}
+    """
+    put: list[list[Any]] = []
+    gone: list[list[str]] = []
+    _compare({k: v for k, v in base.items() if k not in (*_LISTS, *_FREE)},
+             {k: v for k, v in other.items() if k not in (*_LISTS, *_FREE)}, [], put, gone)  # fmt: skip
+    lists = {}
+    for key in _LISTS:
+        before, after = base.get(key, []), other.get(key, [])
+        if list(before) != list(after):
+            lists[key] = [[t for t in before if t not in after], [t for t in after if t not in before]]
+    return {"set": put, "gone": gone, "lists": lists}
+
+
+def _compare(
+    a: Mapping[str, Any], b: Mapping[str, Any], path: list[str], put: list[list[Any]], gone: list[list[str]]
+) -> None:
+    for key in [*a, *(k for k in b if k not in a)]:
+        here = [*path, key]
+        if key not in b:
+            gone.append(here)
+        elif key not in a:
+            put.append([here, b[key]])
+        elif isinstance(a[key], dict) and isinstance(b[key], dict):
+            _compare(a[key], b[key], here, put, gone)
+        elif a[key] != b[key] or type(a[key]) is not type(b[key]):
+            put.append([here, b[key]])
+
+
+def combined(base: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> Data:
+    """A model file with some changes."""
+    made: Data = copy.deepcopy(dict(base))
+    for change in changes:
+        for path in change["gone"]:
+            _inner(made, path).pop(path[-1], None)
+        for path, value in change["set"]:
+            _inner(made, path)[path[-1]] = copy.deepcopy(value)
+        for key, (less, more) in change["lists"].items():
+            made[key] = [*(t for t in made.get(key, []) if t not in less), *more]
+    return made
+
+
+def _inner(data: Data, path: Sequence[str]) -> Data:
+    for key in path[:-1]:
+        data = data.setdefault(key, {})
+    return data
+
+
+def are_apart(changes: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether no place that one change is about is in a place of another.
+
+    >>> one, other = ({"set": [[path, 1]], "gone": [], "lists": {}} for path in (["a", "b"], ["a"]))
+    >>> are_apart([one, other]), are_apart([one])
+    (False, True)
+    """
+    every = [[tuple(p) for p in (*c["gone"], *(p for p, _ in c["set"]))] for c in changes]
+    for i, some in enumerate(every):
+        for others in every[:i]:
+            if any(a[: len(b)] == b or b[: len(a)] == a for a in some for b in others):
+                return False
+    return True
+
+
+def fitting(base: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], says: Callable[[str], bool]) -> Data | None:
+    """The model file of the choices that a config makes, `says` whether it says a fact; None where some of them change
+    the same place. Choices that it makes otherwise than any that is known stay as the first model has them."""
+    chosen: list[Mapping[str, Any]] = []
+    for change in sorted(changes, key=lambda c: -len(_more(c))):  # several facts at once before each alone
+        is_needed = any(not says(t) for t in _less(change)) or any(_is_of_size(t, base) for t in _more(change))
+        if is_needed and all(map(says, _more(change))):
+            settled = {t for c in chosen for t in _less(c)}
+            if not set(_less(change)) & settled:
+                chosen.append(change)
+    return combined(base, reversed(chosen)) if are_apart(chosen) else None
+
+
+def _is_of_size(text: str, base: Mapping[str, Any]) -> bool:
+    """Whether it says of a size of the first model that it is a certain number, or that there is none."""
+    name, _, value = text.partition(" == ")
+    return _NUMBER.fullmatch(text) is not None or (value == "null" and name in base.get("symbols", {}))
+
+
+def _less(change: Mapping[str, Any]) -> list[str]:
+    return [t for t in change["lists"].get("assumes", [[], []])[0] if is_said(t)]
+
+
+def _more(change: Mapping[str, Any]) -> list[str]:
+    return [t for t in change["lists"].get("assumes", [[], []])[1] if is_said(t)]
+
+
+def is_said(text: str) -> bool:
+    """Whether an assumption is one that a config says or does not say, whatever its sizes are."""
+    return Fact.of(text) is not None or _NUMBER.fullmatch(text) is not None or Choice.of(text) is not None
+
+
+def expected(text: str) -> tuple[str, str]:
+    """The field that such an assumption is about, and what it is to be, as JSON."""
+    fact = Fact.of(text)
+    if fact is not None:
+        return fact.name, json.dumps(fact.value, sort_keys=True)
+    name, _, number = text.partition(" == ")
+    return name, number

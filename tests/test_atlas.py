@@ -1,0 +1,278 @@
+"""The atlas: a config.json is answered without PyTorch and transformers, exactly, or it is said why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import symflops
+from symflops.atlas import choices, entries
+from symflops.atlas.answer import answer
+from symflops.atlas.plain import ConfigClass, PlainConfig, config_of, stand_in
+from symflops.errors import SymflopsError
+
+HIDDEN = """
+import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Hidden())
+import importlib.util
+plain = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: (
+    None if name.partition(".")[0] in ("torch", "transformers") else plain(name, package))
+from symflops.cli import main
+main(sys.argv[1:])
+"""
+LLAMA = {
+    "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 64, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "intermediate_size": 100, "num_hidden_layers": 3, "vocab_size": 500,
+}  # fmt: skip
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entries that come with the package, which other tests do without."""
+    monkeypatch.delenv(entries.ATLAS, raising=False)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Any:
+    """Run a command on a config where there is neither torch nor transformers; gives status, stdout and stderr."""
+
+    def run(command: str, config: dict[str, Any], *options: str) -> tuple[int, str, str]:
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(config))
+        words = [sys.executable, "-c", HIDDEN, *command.split(), str(path), *options]
+        environment = {k: v for k, v in os.environ.items() if k != entries.ATLAS}
+        done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def parameters_of_a_llama(c: dict[str, Any], *, tied: bool = False, biases: bool = False) -> int:
+    """Counted matrix by matrix, as the paper has the architecture."""
+    h, i, v = c["hidden_size"], c["intermediate_size"], c["vocab_size"]
+    head = c.get("head_dim", h // c["num_attention_heads"])
+    q, kv = c["num_attention_heads"] * head, c["num_key_value_heads"] * head
+    total = v * h + h + (0 if tied else v * h)
+    for _ in range(c["num_hidden_layers"]):
+        for rows, columns in ((h, q), (h, kv), (h, kv), (q, h)):
+            total += rows * columns + (columns if biases else 0)
+        total += 3 * h * i + 2 * h
+    return total
+
+
+def matmul_flops_of_a_llama(c: dict[str, Any], tokens: int) -> int:
+    """Two for each weight of a matrix and token, and two products of every query with every key."""
+    h, i, v = c["hidden_size"], c["intermediate_size"], c["vocab_size"]
+    head = h // c["num_attention_heads"]
+    q, kv = c["num_attention_heads"] * head, c["num_key_value_heads"] * head
+    a_layer = 2 * tokens * (h * (q + 2 * kv) + q * h + 3 * h * i) + 2 * 2 * q * tokens * tokens
+    return c["num_hidden_layers"] * a_layer + 2 * tokens * v * h
+
+
+def test_a_total_without_pytorch_is_what_is_counted_by_hand(alone: Any) -> None:
+    status, out, err = alone("total", LLAMA, "-B", "1", "-S", "7", "--format", "json")
+    found = json.loads(out)
+    assert (status, found["metrics"]["parameters"]) == (0, parameters_of_a_llama(LLAMA))
+    assert found["metrics"]["matmul_flops"] == matmul_flops_of_a_llama(LLAMA, 7)
+    assert [n for n in found["notes"] if "from the atlas, as derived by symflops" in n]
+    assert "note: " in err
+    assert "from the atlas" in err
+
+
+@pytest.mark.parametrize("command", ["show", "table", "sweep", "memory"])
+def test_every_command_answers_without_pytorch(alone: Any, command: str) -> None:
+    status, out, err = alone(command, LLAMA)
+    assert (status, bool(out)) == (0, True), err
+
+
+def test_choices_are_made_together() -> None:
+    both = {**LLAMA, "tie_word_embeddings": True, "attention_bias": True, "num_key_value_heads": 1}
+    assert answer(both, "both").total().parameters == parameters_of_a_llama(both, tied=True, biases=True)
+    assert (
+        answer({**both, "hidden_act": "relu"}, "x").total().at(batch_size=1, seq_len=3).flops
+        < answer({**both, "hidden_act": "gelu"}, "x").total().at(batch_size=1, seq_len=3).flops
+    )
+
+
+def test_what_is_computed_from_other_fields_and_called_otherwise() -> None:
+    unstated = {k: v for k, v in LLAMA.items() if k != "num_key_value_heads"}
+    every_head = {**LLAMA, "num_key_value_heads": 4}
+    assert answer({**unstated, "num_key_value_heads": None}, "x").total().parameters == parameters_of_a_llama(
+        every_head
+    )
+    wide = {**LLAMA, "head_dim": 40}
+    assert answer(wide, "x").total().parameters == parameters_of_a_llama(wide)
+
+
+def test_a_broken_condition_is_named_and_what_to_install(alone: Any) -> None:
+    status, out, err = alone("total", {**LLAMA, "hidden_act": "quick_gelu"})
+    assert (status, out) == (3, "")
+    assert 'assumption broken: hidden_act == "silu" (with hidden_act="quick_gelu")' in err
+    assert err.endswith("; deriving it needs PyTorch and transformers: pip install 'symflops[hf]'\n")
+    assert err.count("\n") == 1
+
+
+def test_a_type_that_the_atlas_has_not(alone: Any) -> None:
+    status, _, err = alone("total", {"model_type": "of_nobody"})
+    assert status == 3
+    assert "the atlas has no type 'of_nobody'; deriving it needs PyTorch and transformers" in err
+
+
+def test_to_derive_can_be_forced(alone: Any) -> None:
+    status, _, err = alone("total", LLAMA, "--derive")
+    assert status == 3
+    assert "deriving a model needs PyTorch and transformers" in err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"architectures": ["LlamaForSequenceClassification"]}, "the atlas has no LlamaForSequenceClassification"),
+        ({"architectures": 7}, "architectures: expected a list of names of classes"),
+        ({"per_layer_config": {"0": {"head_dim": 3}}}, "per_layer_config is stated, of which the atlas knows nothing"),
+        ({"rope_scaling": [1]}, "rope_parameters is no object"),
+        ({"hidden_size": "64", "head_dim": 16}, 'hidden_size is "64" there, not a number'),
+        ({"num_key_value_heads": 3}, "num_attention_heads % num_key_value_heads == 0"),
+        ({"head_dim": 7}, "head_dim % 2 == 0"),
+        ({"hidden_size": None}, "head_dim is unknown there, not a number"),
+    ],
+)
+def test_what_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(SymflopsError) as refused:
+        answer({**LLAMA, **change}, "x").total()
+    assert said in str(refused.value)
+
+
+def test_a_number_that_no_cost_depends_on_may_be_another_within_what_was_tried() -> None:
+    scaling = {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+               "original_max_position_embeddings": 8192}  # fmt: skip
+    assert answer({**LLAMA, "rope_scaling": scaling}, "x").total().flops == answer(LLAMA, "x").total().flops
+    with pytest.raises(SymflopsError, match="rope_parameters"):
+        answer({**LLAMA, "rope_scaling": {**scaling, "factor": 1e9}}, "x")
+
+
+def test_two_choices_that_change_one_place_are_no_answer() -> None:
+    def change(value: int, less: str, more: str) -> dict[str, Any]:
+        return {"set": [[["layers", "a"], value]], "gone": [], "lists": {"assumes": [[less], [more]]}}
+
+    base = {"layers": {"a": 0}, "assumes": ["x == true", "y == true"]}
+    changes = [change(1, "x == true", "x == false"), change(2, "y == true", "y == false")]
+    made = choices.fitting(base, changes, lambda text: text in ("x == false", "y == true"))
+    assert made == {"layers": {"a": 1}, "assumes": ["y == true", "x == false"]}
+    assert choices.fitting(base, changes, lambda text: text.endswith("false")) is None
+
+
+def test_a_condition_with_a_number_for_a_size_is_a_choice() -> None:
+    base = {"symbols": {"window": 8, "heads": 4}, "assumes": [], "layers": {}}
+    none = {"set": [], "gone": [["symbols", "window"]], "lists": {"assumes": [[], ["window == null"]]}}
+    one = {"set": [], "gone": [], "lists": {"assumes": [[], ["heads == 1"]]}}
+    says = {"window == null", "heads == 1"}
+    assert choices.fitting(base, [none, one], says.__contains__) == {
+        "symbols": {"heads": 4}, "layers": {}, "assumes": ["heads == 1", "window == null"],
+    }  # fmt: skip
+    assert choices.fitting(base, [none, one], lambda _: False) == base
+
+
+def test_an_unknown_field_is_equal_to_nothing() -> None:
+    known = ConfigClass("t", {"n": 4, "kinds": None}, rules=({"field": "kinds", "rule": "?"},))
+    made = config_of({}, "t", {"t": known})
+    assert repr(vars(made)["kinds"]) == "unknown"
+    assert vars(config_of({"kinds": ["a"]}, "t", {"t": known}))["kinds"] == ["a"]
+
+
+def test_a_stand_in_is_put_for_numbers_alone() -> None:
+    made = PlainConfig()
+    vars(made).update(scale=True, other="2.0")
+    stand_in(made, [{"path": [name], "stands": 9.0, "from": 0, "to": 5, "not": []} for name in ("scale", "other")])
+    assert vars(made) == {"scale": True, "other": "2.0"}
+
+
+def test_every_entry_says_how_it_was_made_and_is_packed_as_it_lies() -> None:
+    assert "llama" in entries.types()
+    size = 0
+    for name in entries.types():
+        found = entries.entry(name)
+        assert {"symflops", "commit", "date", "transformers", "torch"} <= found.provenance.keys()
+        assert found.checked["derived"] > 0
+        assert found.default in found.models
+        content = (ROOT / "atlas" / f"{name}{entries.ENDING}").read_bytes()
+        assert entries.packed(found.data) == content
+        size += len(content)
+    assert size < 2 * 2**20
+
+
+def test_the_types_are_listed(run: Any) -> None:
+    status, out, _ = run("atlas")
+    assert status == 0
+    assert any(line.startswith("llama ") and "LlamaForCausalLM" in line for line in out.splitlines())
+    status, out, _ = run("atlas", "list", "--format", "json")
+    assert [row["type"] for row in json.loads(out)] == list(entries.types())
+
+
+def test_checks_that_are_none(refuse: Any) -> None:
+    assert refuse("atlas", "check") == "CONFIG is missing: which config is to be checked?"
+    assert "takes no config" in refuse("atlas", "list", "x.json")
+
+
+@pytest.mark.torch
+def test_a_check_derives_and_compares(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    status, out, _ = run("atlas", "check", str(tmp_path))
+    assert status == 0
+    assert "all 6 metrics are equal, from the atlas" in out
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("seed", range(2))
+def test_entries_are_what_is_derived_of_random_configs(seed: int) -> None:
+    """Of a few types in every run; `benchmarks/atlas.py` does it for each when it makes it."""
+    rng = random.Random(seed)
+    kind = rng.choice([t for t in entries.types() if len(entries.entry(t).classes) == 1])
+    found = entries.entry(kind)
+    defaults = found.classes[kind].defaults
+    stated: dict[str, Any] = {"model_type": kind, "architectures": [found.default]}
+    stated |= {n: v * 2 for n, v in defaults.items() if n in ("vocab_size", "intermediate_size", "hidden_size") and v}
+    try:
+        here = answer(stated, kind)
+    except SymflopsError:
+        return  # refused, which is no wrong answer
+    there = symflops.derive(stated)
+    for metric in symflops.cost.METRICS:
+        point = {"batch_size": 2, "seq_len": 9, "past_len": 0}
+        assert here.total().at(**point).value(metric) == there.total().at(**point).value(metric)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
+def test_the_class_of_configs_makes_the_same_of_random_ones(kind: str) -> None:
+    transformers = pytest.importorskip("transformers")
+    from symflops.trace.config_values import literal
+
+    found, rng = entries.entry(kind), random.Random(3)
+    compared = 0
+    for _ in range(60):
+        heads = rng.choice([2, 4, 8])
+        stated: dict[str, Any] = {"num_attention_heads": heads, "hidden_size": heads * rng.choice([8, 16])}
+        stated |= {"num_hidden_layers": rng.randint(1, 6), "num_key_value_heads": rng.choice([None, 1, 2])}
+        stated |= rng.choice([{}, {"rope_theta": 1e6}, {"rope_scaling": {"type": "linear", "factor": 2.0}}])
+        stated |= rng.choice([{}, {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 2}])
+        config = transformers.CONFIG_MAPPING[kind].from_dict(json.loads(json.dumps(stated)))
+        made = vars(config_of(stated, kind, found.classes))
+        for name in ("head_dim", "num_key_value_heads", "layer_types", "sliding_window", "rope_parameters"):
+            if name in vars(config):
+                assert literal(made[name]) == literal(vars(config)[name]), (name, stated)
+                compared += 1
+    assert compared > 100
