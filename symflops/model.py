@@ -71,7 +71,7 @@ class Model:
     inputs: tuple[Input, ...] = ()  # what it is fed, of a model whose inputs are not the usual ids
     plan: Plan | None = None  # how it is trained, of a model that is a step of training
     cache_dtype: str = ""  # of the KV cache, where the config says one: its bytes are the default of cache_bytes
-    notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, to be said beside every number
+    notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, said beside every number
     peak: tuple[PeakOfCalls, ...] = ()  # what it holds at its fullest, where that was derived
 
     @property

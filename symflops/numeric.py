@@ -120,7 +120,11 @@ def compiled(values: Sequence[Value]) -> Evaluator:
             computed.append(product)
         results = []
         for common, row in sums:
-            total: Number = sum([c * computed[i] for c, i in row])
+            total: Number = 0
+            for c, i in row:
+                if type(computed[i]) is not int:  # a sum of fractions may take a hundredth of a second for each
+                    deadline.check()
+                total += c * computed[i]
             results.append(exact(Fraction(total, common)) if common != 1 or type(total) is not int else total)
         return results
 

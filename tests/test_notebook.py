@@ -150,7 +150,7 @@ def test_an_answer_shows_its_solutions() -> None:
 def test_memory_shows_each_kind() -> None:
     shown = page(symflops.memory(LLAMA, batch_size=1, seq_len=4096))
     assert ["state", "2,147,483,648 byte, 2.147 GB"] in shown.rows  # 32 layers, 2 of 32*128 of 2 bytes, 4,096 tokens
-    assert ["largest working set", "lm_head"] in shown.rows
+    assert ["place", "the working set is that of lm_head"] in shown.rows
     assert not any(row[0] == "saved" for row in shown.rows)
     forms = page(symflops.memory(LLAMA))
     assert "math" in forms.tags

@@ -14,7 +14,7 @@ from textwrap import wrap
 
 from symflops.cost import Cost
 from symflops.domain import Condition
-from symflops.export.code import Parameter, checked, description, following, identifier, parameters, switches
+from symflops.export.code import Parameter, checked, description, following, identifier, limited, parameters, switches
 from symflops.grouping import grouped
 from symflops.polynomial import add, negate
 from symflops.tree import Tree, fold, write
@@ -195,6 +195,7 @@ SYMFLOPS_HELPER symflops_ratio symflops_log2(symflops_ratio a) {
 """
 
 
+@limited
 def c_function(cost: Cost, metrics: Sequence[str], name: str, values: Mapping[str, int] | None = None) -> str:
     """A C function of the cost's free symbols that gives a struct of 128-bit integers, or says why there are none.
 

@@ -6,10 +6,13 @@ A module that writes a language has one function of (cost, metrics, name, values
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import wraps
 from textwrap import wrap
+from typing import ParamSpec
 
+from symflops import deadline
 from symflops.cost import UNITS, Cost
 from symflops.domain import Condition
 from symflops.export.conventions import CAPTION
@@ -18,8 +21,22 @@ from symflops.polynomial import Value
 from symflops.tree import Tree
 from symflops.vocabulary.symbols import RunSymbol
 
+P = ParamSpec("P")
 DIVISION = "division by zero: a formula does not hold here"
 ROUNDING = "What is not whole (an expected number of experts) is rounded to the nearest integer."
+
+
+def limited(write: Callable[P, str]) -> Callable[P, str]:
+    """A writer of functions whose calls take no longer than one of each metric may."""
+
+    @wraps(write)
+    def within_limit(*args: P.args, **kwargs: P.kwargs) -> str:
+        metrics = args[1] if len(args) > 1 else kwargs["metrics"]
+        count = len(metrics) if isinstance(metrics, Sequence) else 1
+        with deadline.call("the function", deadline.CALL * max(1, count)):
+            return write(*args, **kwargs)
+
+    return within_limit
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from symflops.cost import UNITS, Cost
-from symflops.export.code import checked, defaults, divides, unchecked, with_followed
+from symflops.export.code import checked, defaults, divides, limited, unchecked, with_followed
 from symflops.export.conventions import CONVENTIONS
 from symflops.grouping import grouped
 from symflops.tree import Tree
@@ -29,6 +29,7 @@ _WORDS = (
 _RESERVED = frozenset(_WORDS.split())
 
 
+@limited
 def javascript_function(cost: Cost, metrics: Sequence[str], name: str) -> str:
     """A JavaScript module with one function of the cost's free symbols; it returns BigInts, equal to `at` everywhere.
 

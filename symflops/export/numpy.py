@@ -12,7 +12,17 @@ from typing import Any
 
 from symflops.cost import Cost
 from symflops.domain import Condition
-from symflops.export.code import Parameter, checked, description, divides, following, identifier, parameters, switches
+from symflops.export.code import (
+    Parameter,
+    checked,
+    description,
+    divides,
+    following,
+    identifier,
+    limited,
+    parameters,
+    switches,
+)
 from symflops.export.python import (
     RESERVED,
     added,
@@ -45,6 +55,7 @@ def nearest(array):
 '''
 
 
+@limited
 def numpy_function(cost: Cost, metrics: Sequence[str], name: str, values: Mapping[str, int] | None = None) -> str:
     """A NumPy function of the cost's free symbols that returns a dict of arrays, equal to `at` at every point."""
     cost = cost.only(metrics)

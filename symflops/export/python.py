@@ -20,6 +20,7 @@ from symflops.export.code import (
     divides,
     following,
     identifier,
+    limited,
     parameters,
     switches,
 )
@@ -85,6 +86,7 @@ def log2(x):
 }
 
 
+@limited
 def python_function(cost: Cost, metrics: Sequence[str], name: str, values: Mapping[str, int] | None = None) -> str:
     """A Python function of the cost's free symbols that returns a dict of ints, equal to `at` at every point.
 
