@@ -19,6 +19,7 @@ What only algebra can answer:
     count                one call of a module that you have, by module, as a Count
     generation, kv_cache a prompt with all decoding steps; what is kept
     training             a step of training, as a model
+    served               what an inference engine runs, as a model
     memory               what memory a call or a step of training takes, as a Memory
     fit                  whether it fits on a machine, the largest batch and the longest context, as a Fit
     roofline             the bounds of a machine (`hardware_names`, `load_hardware`)
@@ -41,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from symflops.analysis.comparison import Comparison, compare
     from symflops.analysis.counting import Count, count
+    from symflops.analysis.engine import served
     from symflops.analysis.fit import Fit, fit
     from symflops.analysis.generation import generation, kv_cache
     from symflops.analysis.memory import Memory, memory
@@ -82,6 +84,7 @@ _NAMES = {
     "analysis.memory": "Memory memory",
     "analysis.fit": "Fit fit",
     "analysis.trained": "training",
+    "analysis.engine": "served",
     "analysis.comparison": "Comparison compare",
     "hardware": "Hardware hardware_names load_hardware",
     "analysis.roofline": "Roofline roofline",
@@ -92,8 +95,8 @@ __all__ = [
     "METRICS", "Answer", "Comparison", "Component", "Cost", "Count", "Fit", "Formula", "Hardware", "Layer", "Memory",
     "Model", "Regimes", "Roofline", "Row", "Rows", "Solution", "Sweep", "SymflopsError", "Verdict", "by_component",
     "compare", "count", "derive", "fit", "formula_names", "generation", "hardware_names", "kv_cache", "load",
-    "load_formula", "load_hardware", "memory", "model_names", "parse", "regimes", "roofline", "solve", "symbol",
-    "training", "unparse", "verify",
+    "load_formula", "load_hardware", "memory", "model_names", "parse", "regimes", "roofline", "served", "solve",
+    "symbol", "training", "unparse", "verify",
 ]  # fmt: skip
 
 

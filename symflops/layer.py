@@ -37,6 +37,7 @@ class Layer:
     backward_frozen: Mapping[str, Value] | None = None
     output_bytes: Value | None = None  # of a group: the bytes of its results that have a gradient, where it is said
     switch: str = ""  # the run symbol that has to be 1 for it to run; its weights are there all the same
+    when: Value = 1  # 1 where it runs and 0 where another one does in its place; its weights are there all the same
 
     def __repr__(self) -> str:
         own = self.formula.name if self.formula is not None else "a cost of its own" if self.inline is not None else ""
@@ -63,8 +64,8 @@ class Layer:
             values = self.formula.by_metric(dict(self.args))
         else:
             raise SymflopsError("a group of layers has no cost of its own")
-        if self.switch:
-            on = symbol(self.switch)
+        if self.switch or self.when != 1:
+            on = multiply(self.when, symbol(self.switch) if self.switch else 1)
             values = {m: v if m in OWNED or v == 0 else multiply(v, on) for m, v in values.items()}
         return Cost(none_owned(values, 0) if self.tied else values)
 

@@ -17,6 +17,7 @@ from symflops.inputs import read_inputs, symbols_of
 from symflops.layer import Interned, Layer, Part
 from symflops.plan import Plan
 from symflops.polynomial import Value
+from symflops.serving import SERVED, Serving
 from symflops.tree import NAME, names, read, write
 from symflops.vocabulary.metrics import METRICS, REQUIRED, of_each
 from symflops.vocabulary.symbols import DTYPES, OWN, RUN, RunSymbols
@@ -24,34 +25,14 @@ from symflops.vocabulary.symbols import DTYPES, OWN, RUN, RunSymbols
 MAX_FILE = 64 * 2**20  # bytes of a model file
 MAX_DEPTH = 100  # of nested layers
 _MODEL_KEYS = (
-    "name",
-    "about",
-    "source",
-    "derived_from",
-    "unproven",
-    "class",
-    "dtype",
-    "training",
-    "inputs",
-    "symbols",
-    "assumes",
-    "expects",
-    "notes",
-    "layers",
-)
+    "name", "about", "source", "derived_from", "unproven", "class", "dtype", "training", "served", "inputs", "symbols",
+    "assumes", "expects", "notes", "layers",
+)  # fmt: skip
 _OTHERS = "others"  # the metrics that a layer's own cost does not state
 _LAYER_KEYS = (
-    "class",
-    "formula",
-    "repeat",
-    "args",
-    "cost",
-    "tied",
-    "state",
-    *gradients.TABLES,
-    "output_bytes",
+    "class", "formula", "repeat", "when", "args", "cost", "tied", "state", *gradients.TABLES, "output_bytes",
     "sub_layers",
-)
+)  # fmt: skip
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -103,6 +84,9 @@ class Reading:
             elif value is not None and (type(value) is not int or value < 0):
                 raise SymflopsError(f"symbols.{name}: expected a nonnegative integer or a formula, got {value!r}")
         plan = Plan.of(_expect(data["training"], dict, "training"), "training") if "training" in data else None
+        serving = Serving.of(_expect(data["served"], dict, "served"), "served") if "served" in data else None
+        if serving is not None:
+            self.run = self.run.extended(SERVED)
         self.declared = {*symbols, *self.run}
         for name in symbols_of(inputs):
             if name not in self.declared:
@@ -131,7 +115,7 @@ class Reading:
             "class_name": texts["class"],
             "dtype": texts["dtype"],
             "unproven": texts["unproven"], "notes": (*notes, *self.unknown.values()),
-            "usual": Domain.of(expects), "inputs": inputs, "run": self.run, "plan": plan,
+            "usual": Domain.of(expects), "inputs": inputs, "run": self.run, "plan": plan, "serving": serving,
         }  # fmt: skip
 
     def assumptions(self, data: Mapping[str, Any], key: str, read_: Callable[[str], Assumption]) -> list[str]:
@@ -157,7 +141,7 @@ class Reading:
         class_name = _expect(data.get("class", ""), str, f"{path}.class")
         state = self.value(data.get("state", 0), f"{path}.state")
         if "sub_layers" in data:
-            for key in ("formula", "args", "cost", "tied", *gradients.TABLES):
+            for key in ("formula", "args", "cost", "tied", "when", *gradients.TABLES):
                 if key in data:
                     raise SymflopsError(f"{path}: a layer with sub_layers cannot have {key!r}")
             below = _expect(data["sub_layers"], dict, f"{path}.sub_layers")
@@ -183,7 +167,8 @@ class Reading:
         if tied:
             self.ties.append((path.removeprefix("layers."), tied))
         own = tuple(self.gradients(data, key, path) for key in gradients.TABLES)
-        content = (tied, state, switch, *(None if table is None else tuple(table.values()) for table in own))
+        when = self.value(data.get("when", 1), f"{path}.when")
+        content = (tied, state, switch, when, *(None if table is None else tuple(table.values()) for table in own))
         if "cost" in data:
             if "formula" in data or "args" in data:
                 raise SymflopsError(f"{path}: a layer has either a formula with args or a cost")
@@ -196,7 +181,7 @@ class Reading:
             inline = of_each(lambda metric: self.stated(texts, metric, path))
             return self.interned.layer(
                 (class_name, tuple(inline.values()), *content),
-                lambda: Layer(class_name, None, (), inline, tied, (), state, own[0], own[1], switch=switch),
+                lambda: Layer(class_name, None, (), inline, tied, (), state, own[0], own[1], None, switch, when),
             )
         try:
             if "formula" in data:
@@ -217,7 +202,7 @@ class Reading:
             raise error.within(f"{path}.args") from None
         return self.interned.layer(
             (class_name, formula.name, args, *content),
-            lambda: Layer(class_name, formula, args, None, tied, (), state, own[0], own[1], switch=switch),
+            lambda: Layer(class_name, formula, args, None, tied, (), state, own[0], own[1], None, switch, when),
         )
 
     def gradients(self, data: Mapping[str, Any], key: str, path: str) -> dict[str, Value] | None:
@@ -311,6 +296,8 @@ def dump(part: Part) -> dict[str, Any]:
     repeat = polynomial.multiply(part.repeat, polynomial.symbol(layer.switch)) if layer.switch else part.repeat
     if repeat != 1:
         data["repeat"] = text(repeat)
+    if layer.when != 1:
+        data["when"] = text(layer.when)
     if layer.args:
         data["args"] = {name: text(value) for name, value in layer.args}
     if layer.inline is not None:

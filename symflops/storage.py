@@ -138,7 +138,8 @@ def _kept(args: Mapping[str, Value]) -> Value | None:
 def _asks_for_state(layer: Layer) -> bool:
     """Whether a cost asks if there was a call before, `min(past_len, 1)`, as layers with a recurrent state do."""
     calls = (call for value in layer.cost.by_metric.values() for call in calls_of(value, "past_len"))
-    return any(call.function == "min" and 1 in call.arguments for call in calls)
+    asked = {1, polynomial.symbol("past_len")}
+    return any(call.function == "min" and set(call.arguments) == asked for call in calls)
 
 
 def keeps_something(model: Model) -> bool:

@@ -44,7 +44,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("gradients",),
     ("formula",),
     ("hardware",),
-    ("inputs", "layer", "plan"),
+    ("inputs", "layer", "plan", "serving"),
     ("graph", "place"),
     ("rows",),
     ("model_file",),

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -17,16 +17,18 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from symflops import units
-from symflops.cli import completion, planned, streams
+from symflops.cli import completion, engines, planned, streams
 from symflops.cost import Cost
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 from symflops.numeric import RUN_SYMBOLS, check, plain
+from symflops.passes.served import served
 from symflops.passes.training import training
 from symflops.plan import Plan
 from symflops.polynomial import Number
 from symflops.progress import shown
+from symflops.serving import Serving
 from symflops.source import bind, load
 from symflops.vocabulary.symbols import RUN, RunSymbol
 
@@ -139,6 +141,7 @@ class Point:
     settings: tuple[str, ...] = ()
     timeout: float = DERIVATION
     plan: Plan | None = None  # how the model is trained, where a step of training is asked for
+    serving: Serving | None = None  # how it is served, where it is not taken as written
     resolved: list[Model] = field(default_factory=list)  # the models of this command, in order
     unexpected: list[tuple[Model, str]] = field(default_factory=list)  # notes on lengths that they were not made for
 
@@ -160,16 +163,16 @@ class Point:
 
     def say(self, text: str, as_json: bool) -> None:
         """Print an answer, in JSON with the notes as a key of it, or of each of several."""
-        if as_json and self.notes:
+        if as_json:
             data = json.loads(text)
-            more = {"notes": self.notes}
+            more = {"program": program(self.resolved), **({"notes": self.notes} if self.notes else {})}
             data = [{**one, **more} for one in data] if isinstance(data, list) else {**data, **more}
             text = json.dumps(data, indent=2, ensure_ascii=False)
         print(text)
 
     def other(self, model_name: str) -> Model:
         """A further model of the command, as it stands."""
-        return Point(timeout=self.timeout, plan=self.plan, resolved=self.resolved).resolve(model_name)[0]
+        return replace(self, run={}, config=None, settings=()).resolve(model_name)[0]
 
     def resolve(self, model_name: str) -> tuple[Model, dict[str, Any]]:
         """The model with the values of `--config` and `--set`, and the numbers given for run symbols."""
@@ -203,6 +206,8 @@ class Point:
                 model = bind(model, self.config, timeout=self.timeout)
             if self.plan is not None:
                 model = training(model, **asdict(self.plan))
+            if self.serving is not None and model.serving is None:
+                model = served(model, self.serving)
         found: list[tuple[Model, dict[str, Any]]] = []
         for values in product(*axes.values()):
             given = {name: plain(value) for name, value in zip(axes, values, strict=True)}
@@ -225,6 +230,15 @@ class Point:
 ANYWHERE = Point()
 
 
+def program(models: Iterable[Model]) -> str:
+    """Which program of a model a number is about: as its source has it, or as an engine serves it.
+
+    >>> program([])
+    'as written'
+    """
+    return "as served" if any(model.serving is not None for model in models) else "as written"
+
+
 def _option(row: RunSymbol) -> tuple[Any, Any]:
     """The option of a run symbol, and its default."""
     flags = row.options or (f"--{row.name.replace('_', '-')}",)
@@ -236,14 +250,15 @@ def _option(row: RunSymbol) -> tuple[Any, Any]:
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     **{name: _option(row) for name, row in RUN.items()},
     "config": (OtherConfig, None), "settings": (Set, None), "timeout": (Timeout, DERIVATION),
-    **planned.OPTIONS,
+    **planned.OPTIONS, **engines.OPTIONS,
 }  # fmt: skip
 Command = Callable[..., None]
 
 
-def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
+def at_a_point(without: Collection[str] = (), is_served: bool = False) -> Callable[[Command], Command]:
     """A command whose parameter `point` is given by the options that say which model and which call of it, but for
-    those that it takes in a way of its own."""
+    those that it takes in a way of its own. With `is_served` it is about what an engine runs unless it is told not to.
+    """
     options = {name: option for name, option in _OPTIONS.items() if name not in without}
 
     def decorated(command: Command) -> Command:
@@ -261,8 +276,11 @@ def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
             said = {name: given.pop(name) for name in options}
             config, settings, timeout = (said.pop(n) for n in ("config", "settings", "timeout"))
             plan = planned.plan({n: said.pop(n) for n in planned.OPTIONS if n in said})
+            serving = engines.serving(
+                {n: said.pop(n) for n in engines.OPTIONS if n in said}, is_served, plan is not None
+            )
             run = {name: "1" if text is True else text for name, text in said.items() if text not in (None, False)}
-            point = Point(run, config, tuple(settings or ()), timeout, plan)
+            point = Point(run, config, tuple(settings or ()), timeout, plan, serving)
             command(**given, point=point)
             print_notes(point.notes)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from symflops.analysis.roofline import Bound, Roofline
 
 
-@request.at_a_point()
+@request.at_a_point(is_served=True)
 def roofline(
     model: request.ModelName,
     machine: Annotated[
@@ -50,7 +50,10 @@ def roofline(
 
     named, run = point.resolve(model)
     found = answer(named, machine, dtype=dtype, devices=devices, unfused=unfused, measured=measured, **run)
-    point.say(_PRINTERS[output](found), output is answers.Format.json)
+    text = _PRINTERS[output](found)
+    if output is answers.Format.text:
+        text = f"{text}\n{request.program([named])}"
+    point.say(text, output is answers.Format.json)
 
 
 def _bytes(found: Roofline) -> dict[str, int]:
