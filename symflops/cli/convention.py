@@ -62,7 +62,7 @@ class Convention:
             parts.append(f"{'' if numbers else 'with '}{_PAIRS[self.causal]} (causal = {self.causal})")
         if self.where:
             parts.append(f"where {', '.join(self.where)}")
-        if parts or self.is_served:
+        if self.is_served or self.causal is not None:
             parts.append("as served" if self.is_served else "as written")
         return "; ".join(parts)
 
