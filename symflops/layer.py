@@ -13,6 +13,7 @@ from symflops.errors import SymflopsError, one_line
 from symflops.formula import Formula
 from symflops.gradients import BACKWARD, FROZEN, table_of, with_frozen
 from symflops.polynomial import Value, multiply, symbol
+from symflops.serving import Serving
 from symflops.vocabulary.metrics import OWNED, none_owned
 
 
@@ -37,6 +38,7 @@ class Layer:
     backward_frozen: Mapping[str, Value] | None = None
     output_bytes: Value | None = None  # of a group: the bytes of its results that have a gradient, where it is said
     switch: str = ""  # the run symbol that has to be 1 for it to run; its weights are there all the same
+    serving: Serving | None = None  # how its calls are fed, where not all tokens are fed at once
     when: Value = 1  # 1 where it runs and 0 where another one does in its place; its weights are there all the same
 
     def __repr__(self) -> str:
@@ -57,6 +59,19 @@ class Layer:
     def cost(self) -> Cost:
         """The cost of one execution of a basic layer, in symbols. Computed when asked for: a large model's costs are
         added up one after the other and need not all be kept."""
+        values = self.at_once
+        if self.serving is not None:
+            values = self.serving.cost(values)
+        return Cost(none_owned(values, 0) if self.tied else values)
+
+    @property
+    def largest_piece(self) -> Mapping[str, Value]:
+        """What it costs, by metric, to run the largest piece in which a call is fed."""
+        return self.at_once if self.serving is None else self.serving.largest(self.at_once)
+
+    @property
+    def at_once(self) -> Mapping[str, Value]:
+        """What it costs where all tokens of a call are fed at once."""
         values: Mapping[str, Value]
         if self.inline is not None:
             values = self.inline
@@ -67,7 +82,7 @@ class Layer:
         if self.switch or self.when != 1:
             on = multiply(self.when, symbol(self.switch) if self.switch else 1)
             values = {m: v if m in OWNED or v == 0 else multiply(v, on) for m, v in values.items()}
-        return Cost(none_owned(values, 0) if self.tied else values)
+        return values
 
     @checked
     def gradients(self, *, frozen: bool = False) -> Mapping[str, Value]:

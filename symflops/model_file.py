@@ -60,6 +60,7 @@ class Reading:
         self.declared: set[str] = set()
         self.paths: set[str] = set()
         self.ties: list[tuple[str, str]] = []
+        self.serving: Serving | None = None  # how the calls of its layers are fed
         self.unknown: dict[str, str] = {}  # symbols of metrics that nobody states, and what is to be said of them
 
     def model(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,6 +88,7 @@ class Reading:
         serving = Serving.of(_expect(data["served"], dict, "served"), "served") if "served" in data else None
         if serving is not None:
             self.run = self.run.extended(SERVED)
+            self.serving = None if serving.is_plain else serving
         self.declared = {*symbols, *self.run}
         for name in symbols_of(inputs):
             if name not in self.declared:
@@ -168,6 +170,7 @@ class Reading:
             self.ties.append((path.removeprefix("layers."), tied))
         own = tuple(self.gradients(data, key, path) for key in gradients.TABLES)
         when = self.value(data.get("when", 1), f"{path}.when")
+        more: dict[str, Any] = {"switch": switch, "serving": self.serving, "when": when}
         content = (tied, state, switch, when, *(None if table is None else tuple(table.values()) for table in own))
         if "cost" in data:
             if "formula" in data or "args" in data:
@@ -181,7 +184,7 @@ class Reading:
             inline = of_each(lambda metric: self.stated(texts, metric, path))
             return self.interned.layer(
                 (class_name, tuple(inline.values()), *content),
-                lambda: Layer(class_name, None, (), inline, tied, (), state, own[0], own[1], None, switch, when),
+                lambda: Layer(class_name, None, (), inline, tied, (), state, own[0], own[1], **more),
             )
         try:
             if "formula" in data:
@@ -202,7 +205,7 @@ class Reading:
             raise error.within(f"{path}.args") from None
         return self.interned.layer(
             (class_name, formula.name, args, *content),
-            lambda: Layer(class_name, formula, args, None, tied, (), state, own[0], own[1], None, switch, when),
+            lambda: Layer(class_name, formula, args, None, tied, (), state, own[0], own[1], **more),
         )
 
     def gradients(self, data: Mapping[str, Any], key: str, path: str) -> dict[str, Value] | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from symflops import deadline
 from symflops.algebra import substitute
 from symflops.analysis.parts import attends_without_cache, is_pair
-from symflops.analysis.summation import summed
 from symflops.calling import such_as
 from symflops.cost import Cost, Sweep
 from symflops.domain import Domain
@@ -17,9 +16,11 @@ from symflops.errors import SymflopsError
 from symflops.given import Axis, Numeric
 from symflops.model import Model
 from symflops.numeric import check
+from symflops.passes.served import decoding
 from symflops.polynomial import Value, add, symbol
 from symflops.source import ModelLike, load
 from symflops.storage import cache
+from symflops.summation import summed
 from symflops.vocabulary.metrics import OWNED, of_each
 from symflops.vocabulary.symbols import ENCODER
 
@@ -149,7 +150,8 @@ def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
     if attends_without_cache(model):
         raise SymflopsError("its attention has no KV cache: an encoder does not generate", where=model.name)
     model.check_assumptions({"seq_len": 1})
-    return cost.substitute({"seq_len": symbol(PROMPT), "past_len": 0}), cost.substitute({"seq_len": 1})
+    step = cost if decoding(model) is model else decoding(model).total(symbolic=symbolic)
+    return cost.substitute({"seq_len": symbol(PROMPT), "past_len": 0}), step.substitute({"seq_len": 1})
 
 
 def _last(domain: Domain, first: Value) -> Domain:

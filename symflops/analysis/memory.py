@@ -173,7 +173,7 @@ def _worked_on(costs: Mapping[str, Value]) -> Value:
 
 def _sizes(layer: Layer, numbers: Mapping[str, int]) -> Sizes:
     leaves = (p for p in places(layer) if p.layer.is_basic)
-    return [(p.path, substitute(_worked_on(p.layer.cost.by_metric), numbers)) for p in leaves]
+    return [(p.path, substitute(_worked_on(p.layer.largest_piece), numbers)) for p in leaves]
 
 
 Found = tuple[dict[str, Value], Sizes, tuple[str, ...]]

@@ -28,7 +28,7 @@ from symflops.passes.training import training
 from symflops.plan import Plan
 from symflops.polynomial import Number
 from symflops.progress import shown
-from symflops.serving import Serving
+from symflops.serving import SERVED, Serving
 from symflops.source import bind, load
 from symflops.vocabulary.symbols import RUN, RunSymbol
 
@@ -206,14 +206,15 @@ class Point:
                 model = bind(model, self.config, timeout=self.timeout)
             if self.plan is not None:
                 model = training(model, **asdict(self.plan))
-            if self.serving is not None and model.serving is None:
-                model = served(model, self.serving)
         found: list[tuple[Model, dict[str, Any]]] = []
         for values in product(*axes.values()):
             given = {name: plain(value) for name, value in zip(axes, values, strict=True)}
-            architecture = {name: value for name, value in given.items() if name not in model.run}
+            rows = model.run if self.serving is None else model.run.extended(SERVED)
+            architecture = {name: value for name, value in given.items() if name not in rows}
             here = model.with_symbols(architecture) if architecture else model
-            run = {name: value for name, value in given.items() if name in model.run}
+            if self.serving is not None and here.serving is None:
+                here = served(here, self.serving)
+            run = {name: value for name, value in given.items() if name in rows}
             known = {name: check(name, value) for name, value in run.items()}
             try:
                 here.check_assumptions(known)
