@@ -7,8 +7,9 @@
 
 A bound counts weights and caches once for each pass and the matrix multiplies at dense peaks, with all devices sharing
 all of it; activations, which fused kernels keep to themselves, and communication are no part of it. Rows of one fixed
-batch (kinds `static` and `single_stream`) are compared as they are, times of a request among others with those of one
-request alone; what is left out is counted, with the reason.
+batch (kinds `static` and `single_stream`) are compared as they are; of the others, times of a request with those of one
+request alone, and rates with those of the largest batch whose prompts fit. What is left out is counted, with the
+reason.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ BYTES = {
     "mxfp4": 0.5,
 }
 KINDS = ("static", "single_stream")
-ONE_OF_MANY = ("online_concurrency", "server")  # how many are run at once is not known: no step is less than one's
 
 
 def seconds(cost: Cost, machine: Hardware, point: Mapping[str, float]) -> float:
     """The least time of a pass, or of several that are added up."""
     numbers = cost.with_defaults(point)
-    peak = machine.peak[machine.dtype(numbers["dtype_bytes"], None)]
+    # Products of narrow weights may be done in the narrowest format that the machine has.
+    peak = machine.peak[machine.dtype(2, None)] if numbers["weight_bytes"] >= 2 else max(machine.peak.values())
     moved = traffic(add(cost.value("read_bytes"), cost.value("write_bytes")))
     stored = sum(float(evaluate(substitute(moved[kind], numbers), {})) for kind in ("weights", "cache"))
     products = float(evaluate(substitute(cost.value("matmul_flops"), numbers), {}))
@@ -69,16 +70,16 @@ def least(row: Mapping[str, str], model: symflops.Model, machine: Hardware) -> t
     if not all(row[name].isdigit() for name in ("prompt_len", "new_tokens", "num_devices") if row[name]):
         return "lengths or devices that are no numbers"
     cache = width(row["kv_precision"]) or min(2, max(1, weights))
-    metric, alone = row["metric"], row["kind"] in ONE_OF_MANY
-    if alone and metric not in ("ttft_ms", "tpot_ms"):
-        return f"kind {row['kind']}, {metric}"
-    point = {
-        "batch_size": 1 if alone else int(row["batch_or_concurrency"] or 1),
-        "weight_bytes": weights,
-        "cache_bytes": cache,
-    }
-    point["dtype_bytes"] = weights if weights >= 1 else 2  # products in the weights' format, where they have one
-    prompt, new = int(row["prompt_len"] or 1), int(row["new_tokens"] or 1)
+    metric, prompt, new = row["metric"], int(row["prompt_len"] or 1), int(row["new_tokens"] or 1)
+    sizes = {"weight_bytes": weights, "cache_bytes": cache}
+    batch = int(row["batch_or_concurrency"]) if row["batch_or_concurrency"].isdigit() else 1
+    if row["kind"] not in KINDS:  # of how many are run at once only this is known
+        alone = metric in ("ttft_ms", "tpot_ms")
+        fits = 1 if alone else symflops.fit(model, machine, seq_len=prompt, **sizes).largest_batch
+        if not fits:
+            return "weights that do not fit with what the row says of their format"
+        batch = fits
+    point = {"batch_size": batch, **sizes, "dtype_bytes": max(1, weights)}
     prefill = seconds(model.total(), machine, {**point, "seq_len": prompt})
     if metric in ("ttft_ms", "prefill_tok_s"):
         return ("least", 1e3 * prefill) if metric == "ttft_ms" else ("most", point["batch_size"] * prompt / prefill)
@@ -107,9 +108,7 @@ def main() -> None:
         symbols = {key: int(value) for key, value in (size.split("=") for size in sizes)}
         models[name] = symflops.served(symflops.load(source).with_symbols(symbols))
     for row in csv.DictReader(given.data.open(encoding="utf-8")):
-        if row["kind"] not in (*KINDS, *ONE_OF_MANY):
-            left[f"kind {row['kind']}"] += 1
-        elif row["model"] not in models or row["hardware"] not in machines:
+        if row["model"] not in models or row["hardware"] not in machines:
             left["a model or machine that is not given"] += 1
         else:
             machine = load_hardware(machines[row["hardware"]]).with_devices(
