@@ -361,6 +361,12 @@ def calls(r: random.Random) -> dict[str, list[Callable[[], Any]]]:
         "by_component": [lambda: symflops.by_component(which, symbolic=some(True))],
         "count": [lambda: symflops.count(some("gpt2"), some(3))],
         "Count": [lambda: repr(symflops.Count)],
+        "served": [
+            lambda: symflops.served(which),
+            lambda: symflops.served(
+                "gpt2", block=some(0, 16), cached_prefix=some(0, 16), chunk=some(0, 8), draft=some(0, 3)
+            ).total(),
+        ],
         "training": [
             lambda: symflops.training(
                 some("gpt2", model), some("adam", "sgd"), some("none", "layers:2"), some("*", "*.c_attn"), some(True)

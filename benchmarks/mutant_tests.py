@@ -52,7 +52,7 @@ TESTS: dict[str, Sequence[str]] = {
     "grouping.py": _OF_GROUPS,
     "notation.py": ("notation", "export_latex"),
     "units.py": ("units",),
-    "analysis/summation.py": ("summation",),
+    "summation.py": ("summation",),
     "analysis/exponential.py": ("exponential", "signs"),
     "analysis/enclosure.py": ("exponential",),
     "analysis/ranges.py": ("ranges", *_asked("conditions", "compare")),

@@ -20,6 +20,7 @@ What only algebra can answer:
     generation, kv_cache a prompt with all decoding steps; what is kept
     training             a step of training, as a model
     formats              the same model with its weights in another format
+    served               what an inference engine runs, as a model
     memory               what memory a call or a step of training takes, as a Memory
     fit                  whether it fits on a machine, the largest batch and the longest context, as a Fit
     roofline             the bounds of a machine (`hardware_names`, `load_hardware`)
@@ -40,6 +41,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from symflops.analysis.as_served import served
     from symflops.analysis.comparison import Comparison, compare
     from symflops.analysis.counting import Count, count
     from symflops.analysis.fit import Fit, fit
@@ -89,6 +91,7 @@ _NAMES = {
     "analysis.speed": "Speed",
     "analysis.times": "Times times",
     "analysis.trained": "training",
+    "analysis.as_served": "served",
     "analysis.comparison": "Comparison compare",
     "hardware": "Hardware hardware_names load_hardware",
     "analysis.roofline": "Roofline roofline",
@@ -100,7 +103,7 @@ __all__ = [
     "Model", "Regimes", "Roofline", "Row", "Rows", "Solution", "Speed", "Sweep", "SymflopsError", "Times", "Verdict",
     "by_component", "compare", "count", "derive", "fit", "formats", "formula_names", "generation", "hardware_names",
     "kv_cache", "load", "load_formula", "load_hardware", "memory", "model_names", "parse", "regimes", "roofline",
-    "solve", "symbol", "times", "training", "unparse", "verify",
+    "served", "solve", "symbol", "times", "training", "unparse", "verify",
 ]  # fmt: skip
 
 

@@ -69,22 +69,23 @@ class Formula:
     @checked
     def by_metric(self, args: Mapping[str, Value]) -> dict[str, Value]:
         """The canonical value of each metric for these arguments."""
-        return dict(zip(METRICS, self._template(self._complete(args)), strict=True))
+        return dict(zip(METRICS, self._template(self.completed(args)), strict=True))
 
     @checked
     def state_bytes(self, args: Mapping[str, Value]) -> Value:
-        """The bytes that a call with these arguments keeps for the next one, as a canonical value."""
-        return algebra.substitute(self._state, self._complete(args))
+        """The bytes that a call with these arguments keeps for the next one."""
+        return algebra.substitute(self._state, self.completed(args))
 
     @checked
     def gradients(self, args: Mapping[str, Value], *, frozen: bool = False) -> dict[str, Value] | None:
-        """What the backward of a call with these arguments costs, and the bytes that the forward saves for it, as
-        canonical values by the keys of `[backward]`; with `frozen` weights only the inputs have gradients. None where
-        the formula does not say it. Without weights both are the same."""
+        """What the backward of a call costs and its forward saves, canonical, by the keys of `[backward]`; with
+        `frozen` weights only the inputs have gradients. None where the formula does not say it."""
         template = self._gradients.get(gradients.table_of(frozen))
-        return None if template is None else dict(zip(gradients.KEYS, template(self._complete(args)), strict=True))
+        return None if template is None else dict(zip(gradients.KEYS, template(self.completed(args)), strict=True))
 
-    def _complete(self, args: Mapping[str, Value]) -> Mapping[str, Value]:
+    @checked
+    def completed(self, args: Mapping[str, Value]) -> Mapping[str, Value]:
+        """The arguments, with the defaults of those that are missing."""
         self.check(args.keys())
         if len(args) == len(self.args):
             return args
@@ -175,9 +176,6 @@ def in_order(items: tuple[str, ...], needs: Mapping[str, set[str]], where: str) 
     for item in items:
         visit(item)
     return done
-
-
-# -------------------------------------------------------------------------------- the library
 
 
 def data_folder(kind: str) -> Path:

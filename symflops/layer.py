@@ -13,6 +13,7 @@ from symflops.errors import SymflopsError, one_line
 from symflops.formula import Formula
 from symflops.gradients import BACKWARD, FROZEN, table_of, with_frozen
 from symflops.polynomial import Value, multiply, symbol
+from symflops.serving import Serving
 from symflops.stored import in_format
 from symflops.vocabulary.metrics import OWNED, none_owned
 from symflops.vocabulary.symbols import WEIGHT
@@ -40,6 +41,8 @@ class Layer:
     output_bytes: Value | None = None  # of a group: the bytes of its results that have a gradient, where it is said
     switch: str = ""  # the run symbol that has to be 1 for it to run; its weights are there all the same
     stored: Value | None = None  # the bytes of its weights in a format of their own; else weight_bytes for each
+    serving: Serving | None = None  # how its calls are fed, where not all tokens are fed at once
+    when: Value = 1  # 1 where it runs and 0 where another one does in its place; its weights are there all the same
 
     def __repr__(self) -> str:
         own = self.formula.name if self.formula is not None else "a cost of its own" if self.inline is not None else ""
@@ -59,6 +62,19 @@ class Layer:
     def cost(self) -> Cost:
         """The cost of one execution of a basic layer, in symbols. Computed when asked for: a large model's costs are
         added up one after the other and need not all be kept."""
+        values = self.at_once
+        if self.serving is not None:
+            values = self.serving.cost(values)
+        return Cost(none_owned(values, 0) if self.tied else values)
+
+    @property
+    def largest_piece(self) -> Mapping[str, Value]:
+        """What it costs, by metric, to run the largest piece in which a call is fed."""
+        return self.at_once if self.serving is None else self.serving.largest(self.at_once)
+
+    @property
+    def at_once(self) -> Mapping[str, Value]:
+        """What it costs where all tokens of a call are fed at once."""
         values: Mapping[str, Value]
         if self.inline is not None:
             values = self.inline
@@ -66,12 +82,12 @@ class Layer:
             values = self.formula.by_metric(dict(self.args))
         else:
             raise SymflopsError("a group of layers has no cost of its own")
-        if self.switch:
-            on = symbol(self.switch)
+        if self.switch or self.when != 1:
+            on = multiply(self.when, symbol(self.switch) if self.switch else 1)
             values = {m: v if m in OWNED or v == 0 else multiply(v, on) for m, v in values.items()}
         if self.stored is not None:
             values = in_format(values, values["parameters"], self.stored)
-        return Cost(none_owned(values, 0) if self.tied else values)
+        return values
 
     @property
     def weight_bytes(self) -> Value:

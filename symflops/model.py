@@ -30,6 +30,7 @@ from symflops.plan import Plan
 from symflops.polynomial import Number, Value
 from symflops.rows import Row as Row
 from symflops.rows import Rows as Rows
+from symflops.serving import Serving
 from symflops.tree import names, read
 from symflops.vocabulary.symbols import DTYPES, ENCODER, LENGTH, RUN, RunSymbols
 
@@ -71,6 +72,7 @@ class Model:
     inputs: tuple[Input, ...] = ()  # what it is fed, of a model whose inputs are not the usual ids
     plan: Plan | None = None  # how it is trained, of a model that is a step of training
     cache_dtype: str = ""  # of the KV cache, where the config says one: its bytes are the default of cache_bytes
+    serving: Serving | None = None  # how it is served, of what an inference engine runs of a model
     notes: tuple[str, ...] = ()  # what its costs leave out or take for granted, said beside every number
     peak: tuple[PeakOfCalls, ...] = ()  # what it holds at its fullest, where that was derived
 
@@ -245,7 +247,7 @@ class Model:
             "class": self.class_name, "dtype": self.dtype, "cache_dtype": self.cache_dtype,
         }  # fmt: skip
         data |= {key: value for key, value in optional.items() if value}
-        data |= {} if self.plan is None else {"training": asdict(self.plan)}
+        data |= {key: asdict(p) for key, p in (("training", self.plan), ("served", self.serving)) if p is not None}
         data |= {"inputs": {one.name: one.text() for one in self.inputs}} if self.inputs else {}
         data["symbols"] = dict(self.definitions)
         said = {"assumes": self.assumes, "expects": self.expects, "notes": self.notes}

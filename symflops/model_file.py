@@ -19,6 +19,7 @@ from symflops.layer import Interned, Layer, Part
 from symflops.peak import read_peaks
 from symflops.plan import Plan
 from symflops.polynomial import Value
+from symflops.serving import SERVED, Serving
 from symflops.tree import NAME, names, read, write
 from symflops.vocabulary.metrics import METRICS, REQUIRED, of_each
 from symflops.vocabulary.symbols import CACHE, DTYPES, OWN, RUN, RunSymbols
@@ -26,12 +27,12 @@ from symflops.vocabulary.symbols import CACHE, DTYPES, OWN, RUN, RunSymbols
 MAX_FILE = 64 * 2**20  # bytes of a model file
 MAX_DEPTH = 100  # of nested layers
 _MODEL_KEYS = (
-    "name", "about", "source", "derived_from", "unproven", "class", "dtype", "cache_dtype", "training", "inputs",
-    "symbols", "assumes", "expects", "notes", "peak", "layers",
+    "name", "about", "source", "derived_from", "unproven", "class", "dtype", "cache_dtype", "training", "served",
+    "inputs", "symbols", "assumes", "expects", "notes", "peak", "layers",
 )  # fmt: skip
 _OTHERS = "others"  # the metrics that a layer's own cost does not state
 _LAYER_KEYS = (
-    "class", "formula", "repeat", "args", "cost", "tied", "state", "stored", *gradients.TABLES, "output_bytes",
+    "class", "formula", "repeat", "when", "args", "cost", "tied", "state", "stored", *gradients.TABLES, "output_bytes",
     "sub_layers",
 )  # fmt: skip
 
@@ -61,6 +62,7 @@ class Reading:
         self.declared: set[str] = set()
         self.paths: set[str] = set()
         self.ties: list[tuple[str, str]] = []
+        self.serving: Serving | None = None  # how the calls of its layers are fed
         self.unknown: dict[str, str] = {}  # symbols of metrics that nobody states, and what is to be said of them
 
     def model(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,6 +87,10 @@ class Reading:
             elif value is not None and (type(value) is not int or value < 0):
                 raise SymflopsError(f"symbols.{name}: expected a nonnegative integer or a formula, got {value!r}")
         plan = Plan.of(_expect(data["training"], dict, "training"), "training") if "training" in data else None
+        serving = Serving.of(_expect(data["served"], dict, "served"), "served") if "served" in data else None
+        if serving is not None:
+            self.run = self.run.extended(SERVED)
+            self.serving = None if serving.is_plain else serving
         self.declared = {*symbols, *self.run}
         for name in symbols_of(inputs):
             if name not in self.declared:
@@ -117,7 +123,8 @@ class Reading:
             "class_name": texts["class"],
             "dtype": texts["dtype"], "cache_dtype": texts["cache_dtype"],
             "unproven": texts["unproven"], "notes": (*notes, *self.unknown.values()),
-            "usual": Domain.of(expects), "inputs": inputs, "run": self.run, "plan": plan, "peak": peak,
+            "usual": Domain.of(expects), "inputs": inputs, "run": self.run, "plan": plan, "serving": serving,
+            "peak": peak,
         }  # fmt: skip
 
     def assumptions(self, data: Mapping[str, Any], key: str, read_: Callable[[str], Assumption]) -> list[str]:
@@ -143,7 +150,7 @@ class Reading:
         class_name = _expect(data.get("class", ""), str, f"{path}.class")
         state = self.value(data.get("state", 0), f"{path}.state")
         if "sub_layers" in data:
-            for key in ("formula", "args", "cost", "tied", "stored", *gradients.TABLES):
+            for key in ("formula", "args", "cost", "tied", "stored", "when", *gradients.TABLES):
                 if key in data:
                     raise SymflopsError(f"{path}: a layer with sub_layers cannot have {key!r}")
             below = _expect(data["sub_layers"], dict, f"{path}.sub_layers")
@@ -170,7 +177,10 @@ class Reading:
             self.ties.append((path.removeprefix("layers."), tied))
         own = tuple(self.gradients(data, key, path) for key in gradients.TABLES)
         stored = self.value(data["stored"], f"{path}.stored") if "stored" in data else None
-        content = (tied, state, switch, stored, *(None if table is None else tuple(table.values()) for table in own))
+        when = self.value(data.get("when", 1), f"{path}.when")
+        more: dict[str, Any] = {"switch": switch, "stored": stored, "serving": self.serving, "when": when}
+        tables = (None if table is None else tuple(table.values()) for table in own)
+        content = (tied, state, switch, stored, when, *tables)
         if "cost" in data:
             if "formula" in data or "args" in data:
                 raise SymflopsError(f"{path}: a layer has either a formula with args or a cost")
@@ -183,7 +193,7 @@ class Reading:
             inline = of_each(lambda metric: self.stated(texts, metric, path))
             return self.interned.layer(
                 (class_name, tuple(inline.values()), *content),
-                lambda: Layer(class_name, None, (), inline, tied, (), state, own[0], own[1], None, switch, stored),
+                lambda: Layer(class_name, None, (), inline, tied, (), state, own[0], own[1], **more),
             )
         try:
             if "formula" in data:
@@ -204,7 +214,7 @@ class Reading:
             raise error.within(f"{path}.args") from None
         return self.interned.layer(
             (class_name, formula.name, args, *content),
-            lambda: Layer(class_name, formula, args, None, tied, (), state, own[0], own[1], None, switch, stored),
+            lambda: Layer(class_name, formula, args, None, tied, (), state, own[0], own[1], **more),
         )
 
     def gradients(self, data: Mapping[str, Any], key: str, path: str) -> dict[str, Value] | None:
@@ -298,6 +308,8 @@ def dump(part: Part) -> dict[str, Any]:
     repeat = polynomial.multiply(part.repeat, polynomial.symbol(layer.switch)) if layer.switch else part.repeat
     if repeat != 1:
         data["repeat"] = text(repeat)
+    if layer.when != 1:
+        data["when"] = text(layer.when)
     if layer.args:
         data["args"] = {name: text(value) for name, value in layer.args}
     if layer.inline is not None:

@@ -69,9 +69,10 @@ def read_in_formats(layers: Iterable[Place]) -> Value:
 
 
 def without_weights_read(layer: Layer) -> Mapping[str, Value]:
-    """The costs of a basic layer but for what it reads of weights and of the cache."""
+    """The costs of a basic layer, in the largest piece in which a call is fed, but for what it reads of weights and of
+    the cache."""
     bare = layer if layer.stored is None else replace(layer, stored=0)
-    return {metric: substitute(value, _STORED) for metric, value in bare.cost.by_metric.items()}
+    return {metric: substitute(value, _STORED) for metric, value in bare.largest_piece.items()}
 
 
 @lru_cache(maxsize=32)
@@ -160,6 +161,8 @@ def kept_by_layers(model: Model, wanted: Callable[[str], bool] = lambda _: True)
             window = _window(groups[path.rpartition(".")[0]])
             seen = tokens if window is None else minimum(polynomial.add(window, -1), tokens)
             state = polynomial.multiply(per_token, seen)
+            if model.serving is not None and (model.serving.block > 1 or model.serving.cached_prefix):
+                state = model.serving.kept(per_token, window)
         kept.append((place, polynomial.multiply(runs, state)))
     return kept
 
@@ -191,8 +194,9 @@ def _kept(args: Mapping[str, Value]) -> Value | None:
 
 def _asks_for_state(layer: Layer) -> bool:
     """Whether a cost asks if there was a call before, `min(past_len, 1)`, as layers with a recurrent state do."""
-    calls = (call for value in layer.cost.by_metric.values() for call in calls_of(value, "past_len"))
-    return any(call.function == "min" and 1 in call.arguments for call in calls)
+    calls = (call for value in layer.at_once.values() for call in calls_of(value, "past_len"))
+    asked = {1, polynomial.symbol("past_len")}
+    return any(call.function == "min" and set(call.arguments) == asked for call in calls)
 
 
 def keeps_something(model: Model) -> bool:

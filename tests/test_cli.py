@@ -41,7 +41,8 @@ def test_total_as_numbers(say: Any) -> None:
     *lines, convention = say("total", LLAMA, "-B", "1", "-S", "2048").splitlines()
     table = {line.split()[0]: line.split()[1:] for line in lines}
     assert list(table) == METRICS
-    assert convention == ("with batch_size = 1, seq_len = 2048, past_len = 0, dtype_bytes = 2; every pair (causal = 0)")
+    point = "with batch_size = 1, seq_len = 2048, past_len = 0, dtype_bytes = 2"
+    assert convention == f"{point}; every pair (causal = 0); as written"
     assert table["matmul_flops"] == [f"{MATMUL_FLOPS:,}", "FLOP", "29.26", "TFLOP"]
     assert table["parameters"] == [f"{PARAMETERS:,}", "count", "6.738", "G"]
 
@@ -174,7 +175,7 @@ def test_sweep_formats_agree(say: Any) -> None:
     assert [int(row[2]) for row in csv[1:]] == columns["matmul_flops"]
     table = say(*grid).splitlines()
     assert [int(line.split()[2].replace(",", "")) for line in table[1:-2]] == columns["matmul_flops"]
-    assert table[-2:] == ["dtype: int64", "with past_len = 0; every pair (causal = 0)"]
+    assert table[-2:] == ["dtype: int64", "with past_len = 0; every pair (causal = 0); as written"]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +257,7 @@ def test_a_number_is_what_it_says_and_is_printed(text: str, length: int, say: An
     shown = say("total", LLAMA, "-B", "1", "-S", text, "--metric", "matmul_flops")
     assert shown.splitlines() == [
         f"matmul_flops  {matmul(1, length):,}  FLOP  {shown.splitlines()[0].split('FLOP', 1)[1].strip()}",
-        f"with batch_size = 1, seq_len = {length}, past_len = 0; every pair (causal = 0)",
+        f"with batch_size = 1, seq_len = {length}, past_len = 0; every pair (causal = 0); as written",
     ]
     swept = say("sweep", LLAMA, "-S", text.strip(), "--metric", "matmul_flops", "--format", "json")
     assert json.loads(swept)["columns"]["matmul_flops"] == [matmul(1, length)]
@@ -267,7 +268,7 @@ def test_a_list_is_a_block_for_each(say: Any) -> None:
     points = [(1, 128), (1, 1000), (8, 128), (8, 1000)]
     assert [int(block.split()[1].replace(",", "")) for block in blocks] == [matmul(*point) for point in points]
     assert [block.splitlines()[-1] for block in blocks] == [
-        f"with batch_size = {b}, seq_len = {s}, past_len = 0; every pair (causal = 0)" for b, s in points
+        f"with batch_size = {b}, seq_len = {s}, past_len = 0; every pair (causal = 0); as written" for b, s in points
     ]
     data = json.loads(say("total", LLAMA, "-B", "1,8", "-S", "128", "--format", "json"))
     assert [one["metrics"]["matmul_flops"] for one in data] == [matmul(1, 128), matmul(8, 128)]
@@ -285,11 +286,18 @@ def test_a_list_of_sizes_is_a_block_for_each(say: Any) -> None:
 
 
 def test_generation_takes_lists(say: Any) -> None:
-    data = json.loads(say("generation", LLAMA, "-B", "1", "-p", "8,16", "-n", "1,2", "--format", "json"))
+    asked = ("generation", LLAMA, "-B", "1", "-p", "8,16", "-n", "1,2", "--format", "json")
     steps = [LINEAR_FLOPS // 2048 + 32 * 4 * 4096 * (prompt + 1) for prompt in (8, 16)]
-    assert [one["metrics"]["matmul_flops"] for one in data] == [
-        matmul(1, 8), matmul(1, 8) + steps[0], matmul(1, 16), matmul(1, 16) + steps[1],
-    ]  # fmt: skip
+    # An engine skips the pairs above the diagonal and computes the logits of one token.
+    spared = [32 * 4 * 4096 * sum(range(p)) + (p - 1) * 2 * 4096 * 32000 for p in (8, 16)]
+    for option, less in (("--written", (0, 0)), ("--served", spared)):
+        data = json.loads(say(*asked, option))
+        prompts = [matmul(1, p) - fewer for p, fewer in zip((8, 16), less, strict=True)]
+        assert [one["metrics"]["matmul_flops"] for one in data] == [
+            prompts[0], prompts[0] + steps[0], prompts[1], prompts[1] + steps[1],
+        ]  # fmt: skip
+        assert {one["program"] for one in data} == {f"as {option.removeprefix('--')}"}
+    assert json.loads(say(*asked)) == data  # served is what generation takes
     assert [one["at"]["prompt_len"] for one in data] == [8, 8, 16, 16]
 
 

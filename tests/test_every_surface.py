@@ -32,7 +32,7 @@ def total_text(say: Say, _: Path) -> list[int]:
     *lines, convention = say("total", MODEL, *OPTIONS).splitlines()
     assert convention == (
         "with batch_size = 3, seq_len = 77, past_len = 1000, dtype_bytes = 2, weight_bytes = 0.5, cache_bytes = 2; "
-        "unmasked pairs only (causal = 1)"
+        "unmasked pairs only (causal = 1); as written"
     )
     return [int(line.split()[1].replace(",", "")) for line in lines]
 

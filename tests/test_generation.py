@@ -132,11 +132,14 @@ def test_what_has_no_sum_or_no_known_state_is_refused() -> None:
 
 
 def test_the_command_line(say: Any, refuse: Any) -> None:
-    shown = say("generation", "llama-3.1-8b", "-B", "1", "-p", "1000", "-n", "100", "--metric", "flops")
+    asked = ("generation", "llama-3.1-8b", "-B", "1", "-p", "1000", "-n", "100", "--metric", "flops")
+    shown = say(*asked, "--written")
     model = symflops.load("llama-3.1-8b")
     passes = [{"seq_len": 1000}] + [{"seq_len": 1, "past_len": 1000 + t} for t in range(99)]
     assert shown.split()[1] == f"{sum(model.total().at(batch_size=1, **p).flops for p in passes):,}"
     assert f"KV cache after the last step: {1099 * 131072:,} byte" in shown
+    unmasked = sum(model.total().at(batch_size=1, causal=1, **p).flops for p in passes)
+    assert say(*asked).split()[1] == f"{unmasked - 999 * 2 * 4096 * 128256:,}"  # the logits of one token of the prompt
     data = json.loads(say("generation", "llama-3.1-8b", "-p", "5", "--format", "json"))
     assert "new_tokens" in data["metrics"]["flops"]
     assert data["kv_cache"] == "65536*cache_bytes*batch_size*(new_tokens + 4)"

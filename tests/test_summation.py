@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from symflops import SymflopsError
 from symflops.algebra import from_text
-from symflops.analysis.summation import summed
 from symflops.numeric import evaluate
 from symflops.polynomial import symbol
+from symflops.summation import summed
 
 TERMS = [
     "n", "n**2", "3*n**3/2", "B*n", "min(n, W)", "max(n + 2, W)", "min(n + 1, W)*(min(n + 1, W) + 1)/2", "min(n, 1)",

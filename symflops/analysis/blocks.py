@@ -11,9 +11,9 @@ from fractions import Fraction
 from symflops import deadline
 from symflops.algebra import calls_of, substitute
 from symflops.analysis.runs import Run, combined, merged, runs
-from symflops.analysis.summation import linear
 from symflops.errors import SymflopsError
 from symflops.polynomial import Call, Polynomial, Value, accumulate, add, is_nonnegative, value_of
+from symflops.summation import linear
 
 MAX_BLOCKS = 20_000
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from symflops.algebra import free_symbols
 from symflops.analysis.feasible import is_at_least_zero, is_positive, lowest
 from symflops.analysis.runs import cleared
-from symflops.analysis.summation import calls_of, coefficients
 from symflops.errors import SymflopsError
 from symflops.function import ceil, floor
 from symflops.grouping import grouped
@@ -30,6 +29,7 @@ from symflops.polynomial import (
     square_root,
     symbol,
 )
+from symflops.summation import calls_of, coefficients
 from symflops.tree import write
 
 _FLIPPED = {"==": "==", "<=": ">=", ">=": "<=", "<": ">", ">": "<"}

@@ -14,10 +14,10 @@ from math import comb, lcm, log2
 
 from symflops import deadline
 from symflops.analysis.enclosure import Scaled, sign_of_sum
-from symflops.analysis.summation import linear
 from symflops.errors import SymflopsError
 from symflops.number import number_power
 from symflops.polynomial import Call, Number, Polynomial, Value, terms_of
+from symflops.summation import linear
 
 MAX_BITS = 512  # of the numbers searched
 MAX_NUMBER_BITS = 1024  # of a number that may stand for a symbol

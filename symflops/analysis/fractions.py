@@ -10,10 +10,10 @@ from symflops.algebra import free_symbols
 from symflops.analysis.feasible import HOLDS
 from symflops.analysis.roots import Root, polynomial_roots
 from symflops.analysis.runs import cleared
-from symflops.analysis.summation import calls_of
 from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
 from symflops.polynomial import Value, symbol
+from symflops.summation import calls_of
 from symflops.tree import exact
 
 

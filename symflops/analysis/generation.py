@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from symflops import deadline
 from symflops.algebra import substitute
 from symflops.analysis.parts import attends_without_cache, is_pair
-from symflops.analysis.summation import summed
 from symflops.calling import such_as
 from symflops.cost import Cost, Sweep
 from symflops.domain import Domain
@@ -17,9 +16,11 @@ from symflops.errors import SymflopsError
 from symflops.given import Axis, Numeric
 from symflops.model import Model
 from symflops.numeric import check
+from symflops.passes.served import decoding
 from symflops.polynomial import Value, add, symbol
 from symflops.source import ModelLike, load
 from symflops.storage import cache
+from symflops.summation import summed
 from symflops.vocabulary.metrics import OWNED, of_each
 from symflops.vocabulary.symbols import ENCODER
 
@@ -106,11 +107,11 @@ def together(prompt: Cost, steps: Cost) -> Generation:
     return Generation(values, prompt.evaluated, both.domain, prompt.dtype_bytes, prompt.run, both.known)
 
 
-def stages(model: Model, symbolic: bool = False, cost: Cost | None = None) -> tuple[Cost, Cost]:
+def stages(model: Model, symbolic: bool = False, of: Callable[[Model], Cost] | None = None) -> tuple[Cost, Cost]:
     """The prompt's pass, which yields the first new token, and all steps after it together, in closed form; the domain
-    of the second is that the last step can be run. `cost` is what one pass costs: the model's total, or that of a part.
-    Raises SymflopsError as `generation` does."""
-    prompt, step = _passes(model, model.total(symbolic=symbolic) if cost is None else cost)
+    of the second is that the last step can be run. `of` gives what one pass costs: the model's total, or that of a
+    part of it. Raises SymflopsError as `generation` does."""
+    prompt, step = _passes(model, (lambda one: one.total(symbolic=symbolic)) if of is None else of)
     past, steps = _fed_first(model), add(symbol(NEW), -1)
 
     def all_of(metric: str) -> Value:
@@ -132,13 +133,14 @@ def _fed_first(model: Model) -> Value:
     return 1 if goes_on(model) else symbol(PROMPT)
 
 
-def _passes(model: Model, cost: Cost) -> tuple[Cost, Cost]:
+def _passes(model: Model, of: Callable[[Model], Cost]) -> tuple[Cost, Cost]:
     """The prompt's pass, and one step of one token after `past_len` others."""
     for name in (PROMPT, NEW):
         if name in model.definitions:
             raise SymflopsError(f"the model has a symbol {name!r} of its own", where=model.name)
     if model.plan is not None:
         raise SymflopsError("a step of training does not generate", where=model.name)
+    cost = of(model)
     if goes_on(model):
         source = {SOURCE: symbol(PROMPT)}
         first = cost.substitute({**source, model.length: 1, "past_len": 0, ENCODER: 1})
@@ -154,7 +156,8 @@ def _passes(model: Model, cost: Cost) -> tuple[Cost, Cost]:
     if attends_without_cache(model):
         raise SymflopsError("its attention has no KV cache: an encoder does not generate", where=model.name)
     model.check_assumptions({"seq_len": 1})
-    return cost.substitute({"seq_len": symbol(PROMPT), "past_len": 0}), cost.substitute({"seq_len": 1})
+    step = cost if decoding(model) is model else of(decoding(model))
+    return cost.substitute({"seq_len": symbol(PROMPT), "past_len": 0}), step.substitute({"seq_len": 1})
 
 
 def _last(domain: Domain, first: Value) -> Domain:

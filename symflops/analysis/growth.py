@@ -5,9 +5,9 @@ from __future__ import annotations
 from symflops.algebra import ALGEBRA, calls_of, free_symbols, substitute
 from symflops.analysis.feasible import is_at_least_zero, is_positive
 from symflops.analysis.signs import pieces
-from symflops.analysis.summation import coefficients
 from symflops.errors import SymflopsError
 from symflops.polynomial import Call, Value, add, multiply, negate, power, symbol, terms_of, value_of
+from symflops.summation import coefficients
 
 
 def leading(value: Value, by: str) -> tuple[Value, int | None]:

@@ -18,7 +18,6 @@ from symflops.analysis.question import check_symbol
 from symflops.analysis.ranges import Ranges
 from symflops.analysis.runs import Piece
 from symflops.analysis.signs import pieces, signs
-from symflops.analysis.summation import coefficients
 from symflops.calling import such_as
 from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError, expect
@@ -27,6 +26,7 @@ from symflops.model import Model
 from symflops.numeric import BYTE_SYMBOLS, check, evaluate, plain
 from symflops.polynomial import Value, add, negate, symbol
 from symflops.source import ModelLike, load
+from symflops.summation import coefficients
 
 if TYPE_CHECKING:
     import sympy

@@ -16,7 +16,6 @@ from symflops.analysis import isolation
 from symflops.analysis.ranges import Range
 from symflops.analysis.runs import Run, cleared, divisors
 from symflops.analysis.signs import Pattern, pattern, pieces
-from symflops.analysis.summation import calls_of, coefficients
 from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
 from symflops.polynomial import (
@@ -31,6 +30,7 @@ from symflops.polynomial import (
     square_root,
     value_of,
 )
+from symflops.summation import calls_of, coefficients
 from symflops.tree import exact, fold
 
 _BITS = 80  # of an irrational root, before and after the point

@@ -16,11 +16,11 @@ from symflops import deadline
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis.exponential import MAX_EXACT, bits_of, exponential, marks, sign, sign_at
 from symflops.analysis.ranges import MAX_RANGES
-from symflops.analysis.summation import calls_of, coefficients, linear
 from symflops.errors import SymflopsError
 from symflops.function import maximum, minimum
 from symflops.numeric import compiled
 from symflops.polynomial import Call, Polynomial, Value, add, atom, multiply, negate, power, symbol, terms_of
+from symflops.summation import calls_of, coefficients, linear
 
 _FAR = 1 << 64  # where a rounding that comes to rest has come to rest
 

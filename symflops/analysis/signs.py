@@ -17,9 +17,9 @@ from symflops.analysis import runs
 from symflops.analysis.blocks import runs_by_blocks
 from symflops.analysis.ranges import MAX_PERIOD, MAX_RANGES, Range, Ranges, joined, repeating
 from symflops.analysis.runs import Piece, Run, combined, defined_runs, merged, one_by_one
-from symflops.analysis.summation import calls_of
 from symflops.errors import SymflopsError
 from symflops.polynomial import Call, Value, add, atom, multiply, symbol, terms_of
+from symflops.summation import calls_of
 
 
 @dataclass(frozen=True)

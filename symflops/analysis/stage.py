@@ -6,7 +6,7 @@ values between its layers where no memory is read for them: of the bytes, those 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -102,11 +102,9 @@ def staged(model: Model) -> Stages:
     prompt, steps = stages(model)
     one_token = goes_on(model)
     less = {} if one_token else _other_logits(model)
-    experts = [place for place in model.places() if routed(place.layer) is not None]
-    of_experts = sum((place.layer.cost * place.runs for place in experts), Cost.of()).substitute(model.symbols)
     parts = zip(
-        (prompt, steps), stages(model, cost=of_experts), stages(model, cost=_in_formats(model, model.places())),
-        stages(model, cost=_in_formats(model, experts)), (less, {}), strict=True,
+        (prompt, steps), stages(model, of=_of_experts), stages(model, of=_in_formats),
+        stages(model, of=_experts_in_formats), (less, {}), strict=True,
     )  # fmt: skip
     of_prompt, of_steps = (_parts(*some) for some in parts)
     return Stages(
@@ -157,9 +155,22 @@ def _parts(
     return dict(zip(_PARTS, values, strict=True))
 
 
-def _in_formats(model: Model, layers: Iterable[Place]) -> Cost:
+def _experts(model: Model) -> list[Place]:
+    """The layers whose weights are routed experts'."""
+    return [place for place in model.places() if routed(place.layer) is not None]
+
+
+def _of_experts(model: Model) -> Cost:
+    return sum((place.layer.cost * place.runs for place in _experts(model)), Cost.of()).substitute(model.symbols)
+
+
+def _in_formats(model: Model) -> Cost:
     """The reads of weights that are in formats of their own."""
-    return Cost.of(read_bytes=substitute(read_in_formats(layers), model.symbols))
+    return Cost.of(read_bytes=substitute(read_in_formats(model.places()), model.symbols))
+
+
+def _experts_in_formats(model: Model) -> Cost:
+    return Cost.of(read_bytes=substitute(read_in_formats(_experts(model)), model.symbols))
 
 
 def _other_logits(model: Model) -> dict[str, Value]:

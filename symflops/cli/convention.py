@@ -23,6 +23,7 @@ class Convention:
     causal: int | None = None
     where: tuple[str, ...] = ()
     dtype: str = ""  # where the bytes per element are the config's
+    is_served: bool = False  # whether it is about what an engine runs
 
     @staticmethod
     def of(
@@ -46,7 +47,8 @@ class Convention:
         follows = complete and asked.has_bytes and "dtype_bytes" not in given
         where = () if complete else tuple(str(c) for c in cost.bind(**given).domain.said)
         dtype = model.dtype if follows and model.dtype else ""
-        return Convention(shown, None if causal is None else int(causal), where, dtype)
+        is_served = model.serving is not None
+        return Convention(shown, None if causal is None else int(causal), where, dtype, is_served)
 
     @property
     def sentence(self) -> str:
@@ -60,6 +62,8 @@ class Convention:
             parts.append(f"{'' if numbers else 'with '}{_PAIRS[self.causal]} (causal = {self.causal})")
         if self.where:
             parts.append(f"where {', '.join(self.where)}")
+        if self.is_served or self.causal is not None:
+            parts.append("as served" if self.is_served else "as written")
         return "; ".join(parts)
 
     @property

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from symflops.analysis.fit import Fit
 
 
-@request.at_a_point()
+@request.at_a_point(is_served=True)
 def fit(
     model: request.ModelName,
     machine: options.Machine,
@@ -37,16 +37,16 @@ def fit(
     held = 0 if reserve is None else whole(units.number(reserve.removesuffix("B"), "--reserve"))
     found = answer(named, machine, devices=devices, reserve=held, **run)
     is_json = output is answers.Format.json
-    point.say(_json(found) if is_json else _text(found), is_json)
+    point.say(_json(found) if is_json else _text(found, request.program(point.resolved)), is_json)
     if not is_json:
         request.print_notes(found.notes)
 
 
-def _text(found: Fit) -> str:
+def _text(found: Fit, program: str) -> str:
     sizes = [*found.kinds.items(), ("reserve", found.reserved), ("used", found.used), ("left", found.left)]
     shown = [(kind, f"{size:,} byte", _scaled(size)) for kind, size in sizes if size or kind == "left"]
     values = ", ".join(f"{name} = {found.values[name]}" for name in ("batch_size", "seq_len") if name in found.values)
-    lines = [found.sentence, aligned(shown, (False, True, True)), f"with {values}"]
+    lines = [found.sentence, aligned(shown, (False, True, True)), f"with {values}; {program}"]
     lines += [f"it fits where: {answer.sentence}" for answer in found.answers.values()]
     what = "it" if found.devices == 1 else f"it, {found.devices} of them"
     lines.append(f"the smallest machine that holds {what}: {found.smallest or 'none of the catalogue'}")

@@ -22,7 +22,7 @@ from symflops.numeric import evaluate, plain, whole
 from symflops.polynomial import Value
 
 
-@request.at_a_point(without=("seq_len", "past_len", *planned.OPTIONS))
+@request.at_a_point(without=("seq_len", "past_len", *planned.OPTIONS), is_served=True)
 def generation(
     model: request.ModelName,
     prompt_len: Annotated[

@@ -14,7 +14,7 @@ from symflops.numeric import whole
 from symflops.polynomial import add
 
 
-@request.at_a_point()
+@request.at_a_point(is_served=True)
 def memory(
     model: request.ModelName,
     point: request.Point = request.ANYWHERE,
@@ -49,5 +49,5 @@ def memory(
     else:
         shown = [(kind, found.text(kind)) for kind in KINDS if found.kinds[kind] != 0]
         held = f"; in both peaks {found.reserved:,} byte in reserve" if found.reserved else ""
-        print("\n".join([aligned(shown, (False, False)), f"{found.place}{held}"]))
+        print("\n".join([aligned(shown, (False, False)), f"{found.place}{held}; {request.program([named])}"]))
         request.print_notes(found.notes)

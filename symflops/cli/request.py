@@ -17,17 +17,19 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from symflops import units
-from symflops.cli import completion, formatted, planned, streams
+from symflops.cli import completion, engines, formatted, planned, streams
 from symflops.cli.formatted import AS_STATED, Weights
 from symflops.cost import Cost
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 from symflops.numeric import RUN_SYMBOLS, check, plain
+from symflops.passes.served import served
 from symflops.passes.training import training
 from symflops.plan import Plan
 from symflops.polynomial import Number
 from symflops.progress import shown
+from symflops.serving import SERVED, Serving
 from symflops.source import bind, load
 from symflops.vocabulary.symbols import RUN, RunSymbol
 
@@ -142,6 +144,7 @@ class Point:
     timeout: float = DERIVATION
     plan: Plan | None = None  # how the model is trained, where a step of training is asked for
     weights: Weights = AS_STATED  # the formats of its weights
+    serving: Serving | None = None  # how it is served, where it is not taken as written
     resolved: list[Model] = field(default_factory=list)  # the models of this command, in order
     unexpected: list[tuple[Model, str]] = field(default_factory=list)  # notes on lengths that they were not made for
 
@@ -163,17 +166,16 @@ class Point:
 
     def say(self, text: str, as_json: bool) -> None:
         """Print an answer, in JSON with the notes as a key of it, or of each of several."""
-        if as_json and self.notes:
+        if as_json:
             data = json.loads(text)
-            more = {"notes": self.notes}
+            more = {"program": program(self.resolved), **({"notes": self.notes} if self.notes else {})}
             data = [{**one, **more} for one in data] if isinstance(data, list) else {**data, **more}
             text = json.dumps(data, indent=2, ensure_ascii=False)
         print(text)
 
     def other(self, model_name: str) -> Model:
         """A further model of the command, as it stands."""
-        alike = replace(ANYWHERE, timeout=self.timeout, plan=self.plan, weights=self.weights, resolved=self.resolved)
-        return alike.resolve(model_name)[0]
+        return replace(self, run={}, config=None, settings=()).resolve(model_name)[0]
 
     def resolve(self, model_name: str, *, peak: bool = False) -> tuple[Model, dict[str, Any]]:
         """The model with the values of `--config` and `--set`, and the numbers given for run symbols; with its `peak`
@@ -213,9 +215,12 @@ class Point:
         found: list[tuple[Model, dict[str, Any]]] = []
         for values in product(*axes.values()):
             given = {name: plain(value) for name, value in zip(axes, values, strict=True)}
-            architecture = {name: value for name, value in given.items() if name not in model.run}
+            rows = model.run if self.serving is None else model.run.extended(SERVED)
+            architecture = {name: value for name, value in given.items() if name not in rows}
             here = model.with_symbols(architecture) if architecture else model
-            run = {name: value for name, value in given.items() if name in model.run}
+            if self.serving is not None and here.serving is None:
+                here = served(here, self.serving)
+            run = {name: value for name, value in given.items() if name in rows}
             known = {name: check(name, value) for name, value in run.items()}
             try:
                 here.check_assumptions(known)
@@ -232,6 +237,15 @@ class Point:
 ANYWHERE = Point()
 
 
+def program(models: Iterable[Model]) -> str:
+    """Which program of a model a number is about: as its source has it, or as an engine serves it.
+
+    >>> program([])
+    'as written'
+    """
+    return "as served" if any(model.serving is not None for model in models) else "as written"
+
+
 def _option(row: RunSymbol) -> tuple[Any, Any]:
     """The option of a run symbol, and its default."""
     flags = row.options or (f"--{row.name.replace('_', '-')}",)
@@ -243,14 +257,15 @@ def _option(row: RunSymbol) -> tuple[Any, Any]:
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     **{name: _option(row) for name, row in RUN.items()},
     "config": (OtherConfig, None), "settings": (Set, None), "timeout": (Timeout, DERIVATION),
-    **planned.OPTIONS, **formatted.OPTIONS,
+    **planned.OPTIONS, **formatted.OPTIONS, **engines.OPTIONS,
 }  # fmt: skip
 Command = Callable[..., None]
 
 
-def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
+def at_a_point(without: Collection[str] = (), is_served: bool = False) -> Callable[[Command], Command]:
     """A command whose parameter `point` is given by the options that say which model and which call of it, but for
-    those that it takes in a way of its own."""
+    those that it takes in a way of its own. With `is_served` it is about what an engine runs unless it is told not to.
+    """
     options = {name: option for name, option in _OPTIONS.items() if name not in without}
 
     def decorated(command: Command) -> Command:
@@ -269,8 +284,11 @@ def at_a_point(without: Collection[str] = ()) -> Callable[[Command], Command]:
             config, settings, timeout = (said.pop(n) for n in ("config", "settings", "timeout"))
             plan = planned.plan({n: said.pop(n) for n in planned.OPTIONS if n in said})
             weights = Weights(**{n: said.pop(n) for n in formatted.OPTIONS if n in said})
+            serving = engines.serving(
+                {n: said.pop(n) for n in engines.OPTIONS if n in said}, is_served, plan is not None
+            )
             run = {name: "1" if text is True else text for name, text in said.items() if text not in (None, False)}
-            point = Point(run, config, tuple(settings or ()), timeout, plan, weights)
+            point = Point(run, config, tuple(settings or ()), timeout, plan, weights, serving)
             command(**given, point=point)
             print_notes(point.notes)
 

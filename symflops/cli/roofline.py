@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from symflops.analysis.roofline import Bound, Roofline
 
 
-@request.at_a_point()
+@request.at_a_point(is_served=True)
 def roofline(
     model: request.ModelName,
     machine: options.Machine,
@@ -38,19 +38,20 @@ def roofline(
 
     named, run = point.resolve(model)
     found = answer(named, machine, dtype=dtype, devices=devices, unfused=unfused, measured=measured, **run)
-    point.say(_PRINTERS[output](found), output is answers.Format.json)
+    text = _text(found, request.program([named])) if output is answers.Format.text else _PRINTERS[output](found)
+    point.say(text, output is answers.Format.json)
 
 
 def _bytes(found: Roofline) -> dict[str, int]:
     return {kind: whole(evaluate(value, found.values)) for kind, value in found.moved.items()}
 
 
-def _text(found: Roofline) -> str:
+def _text(found: Roofline, program: str) -> str:
     table = aligned(
         [display.BOUNDS, *map(display.bound_cells, (*found.layers, found.total))], (False, *(True,) * 6, False)
     )
     facts = [*display.summary(found), ("intensity", "nothing is moved" if found.ratio is None else found.ratio.text)]
-    lines = [found.sentence, display.machine(found), f"with {display.point(found)}", "", table, ""]
+    lines = [found.sentence, display.machine(found), f"with {display.point(found)}; {program}", "", table, ""]
     lines += [aligned(facts, (False, False)), *(turning.sentence for turning in found.turnings)]
     curves = [answers.text(t.curve) for t in found.turnings if t.curve is not None]
     lines += [f"batch size at which it turns, where positive: {curve}" for curve in curves]
@@ -131,4 +132,4 @@ def _latex(found: Roofline) -> str:
     return answers.aligned(lines)
 
 
-_PRINTERS = {answers.Format.text: _text, answers.Format.json: _json, answers.Format.latex: _latex}
+_PRINTERS = {answers.Format.json: _json, answers.Format.latex: _latex}

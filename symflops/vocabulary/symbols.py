@@ -150,11 +150,15 @@ DTYPES = {  # bytes per element of the data types that configs name
     "float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1, "int8": 1,
 }  # fmt: skip
 FRACTION_MARK = "~"  # ends the name of a symbol that a proof introduces for a number that need not be whole
-ENCODER = "encoder"
+ENCODER, LOGITS = "encoder", "logits_len"
 OWN = {  # symbols that some models have beside those: a model whose file uses such a name has the row
     ENCODER: RunSymbol(
         ENCODER, "1 runs the encoder and then the decoder, 0 only the decoder, in a step after such a call",
         default=1, highest=1,
+    ),
+    LOGITS: RunSymbol(
+        LOGITS, "rows of logits of a sequence, of its last tokens", default=1, lowest=1, quantity="rows of logits",
+        words="num_logits_to_keep logits_to_keep",
     ),
 }  # fmt: skip
 
