@@ -78,6 +78,7 @@ def derived(
     attention: str = "fused",
     allow_unknown: bool = False,
     training: bool = False,
+    task: str = "",
     timeout: float = DERIVATION,
     **constructor: Any,
 ) -> Model:
@@ -86,7 +87,7 @@ def derived(
     fed = {one.name: one.text() for one in read_inputs(inputs)}
     options = {
         "attention": attention, "allow_unknown": allow_unknown, "training": training, "inputs": fed, "fix": sorted(fix),
-        "set": constructor,
+        "set": constructor, **({"task": task} if task else {}),
     }  # fmt: skip
     key = derived_cache.key_of(what, options)
     found = derived_cache.find(key)
@@ -94,7 +95,7 @@ def derived(
         loaded = derived_cache.local_sources()
         found = derive(
             what, inputs=inputs, fix=fix, attention=attention, allow_unknown=allow_unknown, training=training,
-            timeout=timeout, **constructor,
+            task=task, timeout=timeout, **constructor,
         )  # fmt: skip
         derived_cache.keep(key, found, loaded, from_hub=isinstance(what, str) and is_hub_id(what))
     return found
@@ -110,6 +111,7 @@ def derive(
     attention: str = "fused",
     allow_unknown: bool = False,
     training: bool = False,
+    task: str = "",
     timeout: float = DERIVATION,
     **constructor: object,
 ) -> Model:
@@ -128,9 +130,10 @@ def derive(
 
     `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised). With
     `allow_unknown`, an operation of unknown cost stays in the total as a symbol `unknown_<operation>`; otherwise it
-    is an error that names it. With `training` the model is called in training mode, with dropout and without a cache,
-    and each layer says what its backward costs and what its forward keeps for it. `timeout` is in seconds of processor
-    time. Needs the extra `symflops[hf]`.
+    is an error that names it. `task` names the class of a config's type where the config names none, as transformers'
+    tables of classes do: "masked-lm", "image-classification", "seq2seq", "base". With `training` the model is called in
+    training mode, with dropout and without a cache, and each layer says what its backward costs and what its forward
+    keeps for it. `timeout` is in seconds of processor time. Needs the extra `symflops[hf]`.
 
     Raises SymflopsError, one line, for everything that stops a derivation: remote code, values that the config refuses,
     control flow that depends on the values of tensors, an unknown operation, the end of its time.
@@ -153,7 +156,7 @@ def derive(
         fed = feeds.texts(inputs, dynamic_shapes) if isinstance(inputs, Mapping) else inputs
         return trace.derive(
             what, inputs=fed, arguments=constructor, fixed=fix, attention=attention, allow_unknown=allow_unknown,
-            training=training, timeout=timeout,
+            training=training, task=task, timeout=timeout,
         )  # fmt: skip
 
 

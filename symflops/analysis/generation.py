@@ -15,6 +15,7 @@ from symflops.cost import Cost, Sweep
 from symflops.domain import Domain
 from symflops.errors import SymflopsError
 from symflops.given import Axis, Numeric
+from symflops.inputs import DECODER_IDS
 from symflops.model import Model
 from symflops.numeric import check
 from symflops.polynomial import Value, add, symbol
@@ -120,7 +121,7 @@ def _generation(named: Model, symbolic: bool) -> Generation:
 
 def _goes_on(model: Model) -> bool:
     """Whether it is an encoder and a decoder of which steps after the encoder's call are known."""
-    return ENCODER in model.run
+    return ENCODER in model.run and any(one.name == DECODER_IDS for one in model.inputs)
 
 
 def _fed_first(model: Model) -> Value:
@@ -149,7 +150,11 @@ def _passes(model: Model, symbolic: bool) -> tuple[Cost, Cost]:
     if attends_without_cache(model):
         raise SymflopsError("its attention has no KV cache: an encoder does not generate", where=model.name)
     model.check_assumptions({"seq_len": 1})
-    return cost.substitute({"seq_len": symbol(PROMPT), "past_len": 0}), cost.substitute({"seq_len": 1})
+    seen, unseen = ({ENCODER: n} if ENCODER in model.run else {} for n in (1, 0))  # images are in the prompt
+    return (
+        cost.substitute({"seq_len": symbol(PROMPT), "past_len": 0, **seen}),
+        cost.substitute({"seq_len": 1, **unseen}),
+    )
 
 
 def _last(domain: Domain, first: Value) -> Domain:

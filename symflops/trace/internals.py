@@ -298,10 +298,11 @@ def expression(size: Any) -> sympy.Expr | int | float:
 
 
 def decide(condition: Any, numbers: Mapping[sympy.Symbol, Any]) -> Any:
-    """A condition or a size where symbols are these numbers; None where it divides by 0."""
+    """A condition or a size where symbols are these numbers; None where it divides by 0, and where these are no whole
+    numbers, of which torch's own functions know no smaller one."""
     try:
         return condition.xreplace(dict(numbers))
-    except ZeroDivisionError:
+    except (ZeroDivisionError, ValueError):
         return None
 
 
