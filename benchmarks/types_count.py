@@ -144,7 +144,7 @@ class _Counter(Counter):
     def _work(self, name: str, o: Operation) -> tuple[int, int]:
         if name not in RULES:
             return super()._work(name, o)
-        o.name = name  # type: ignore[attr-defined]
+        o.name = name  # type: ignore[attr-defined]  # for the rules that several names share
         return RULES[name](o)
 
 

@@ -14,9 +14,15 @@ from typing import Any
 
 import numpy
 import torch
-from torch.utils._mode_utils import no_dispatch
 
-from symflops.trace.internals import FakeTensor, TorchDispatchMode, storage_key, tree_flatten, tree_map_only
+from symflops.trace.internals import (
+    FakeTensor,
+    TorchDispatchMode,
+    no_dispatch,
+    storage_key,
+    tree_flatten,
+    tree_map_only,
+)
 
 MOST = 65_536  # elements of a tensor whose contents are followed
 _MADE = {

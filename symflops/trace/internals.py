@@ -34,7 +34,8 @@ from symflops.trace.origin import is_asserted, is_told
 
 __all__ = [
     "AnyConvolution", "FakeTensor", "Sizes", "TorchDispatchMode", "cheap_parameters",
-    "check_versions", "decide", "device", "expression", "fake", "fake_view", "has_known_value", "like", "quiet",
+    "check_versions", "decide", "device", "expression", "fake", "fake_view", "has_known_value", "like",
+    "no_dispatch", "quiet",
     "size_key", "storage_key", "tree_flatten", "tree_map", "tree_map_only", "tree_unflatten", "without_onednn",
 ]  # fmt: skip
 
