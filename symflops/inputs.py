@@ -3,6 +3,9 @@
 A dimension is a number, a symbol, or a polynomial of them in symflops' own language: `32*h` says that it is a multiple
 of 32, so that no rounding is left in a closed form. Names that are no architecture symbols are run symbols: standard
 ones, such as batch_size, and those of this model alone, such as `h`.
+
+What is in a tensor decides nothing, as a rule. Where it does, as in the grid of an image, it is stated: a number or a
+polynomial that all elements are, `int64[batch_size] = seq_len`, or those of each row, `int64[1, 3] = [1, 2*h, 2*w]`.
 """
 
 from __future__ import annotations
@@ -25,22 +28,26 @@ DTYPES = (
 """The element types of inputs; `float` is the model's own number format."""
 DECODER_IDS = "decoder_input_ids"  # what transformers' encoders with decoders call the tokens of the decoder
 _MAX_TEXT = 2000
-_FORM = re.compile(r"\s*(\w+)\s*\[(.*)\]\s*\Z", re.S)
+_FORM = re.compile(r"\s*(\w+)\s*\[([^\]=]*)\]\s*(?:=\s*(\S.*?)\s*)?\Z", re.S)
 EXAMPLE = "'x: float[batch_size, 3, 32*h, 32*w]'"  # for messages
 
 
 @dataclass(frozen=True)
 class Input:
-    """One tensor that a model is fed: the name of the argument, the type of its elements, and its dimensions.
+    """One tensor that a model is fed: the name of the argument, the type of its elements, its dimensions, and what is
+    in it, if that is stated: one value that all elements are, or those along the last dimension.
 
     >>> x = Input.read("x: float[batch_size, 3, 32*h, 32*w]")
     >>> x.name, x.dtype, x.text()
     ('x', 'float', 'float[batch_size, 3, 32*h, 32*w]')
+    >>> Input.read("grid: int64[1, 3] = [1, 2*h, 2*w]").text()
+    'int64[1, 3] = [1, 2*h, 2*w]'
     """
 
     name: str
     dtype: str
     shape: tuple[Value, ...]
+    content: Value | tuple[Value, ...] | None = None
 
     @classmethod
     def read(cls, text: str) -> Input:
@@ -60,20 +67,31 @@ class Input:
         found = _FORM.match(form) if isinstance(form, str) and len(form) < _MAX_TEXT else None
         if not NAME.match(name) or found is None:
             raise SymflopsError(f"input {name[:60]!r}: expected type[dimensions], such as float[batch_size, 3, 32*h]")
-        dtype, dimensions = found.groups()
+        dtype, dimensions, content = found.groups()
         if dtype not in DTYPES:
             raise SymflopsError(f"input {name}: unknown type {dtype[:60]!r}{nearest(dtype, DTYPES)}")
         texts = [text.strip() for text in dimensions.split(",")] if dimensions.strip() else []
-        return cls(name, dtype, tuple(_dimension(name, text) for text in texts))
+        shape = tuple(_dimension(name, text) for text in texts)
+        return cls(name, dtype, shape, None if content is None else _content(name, content, shape))
 
     def text(self) -> str:
         """The input as a model file has it."""
-        return f"{self.dtype}[{', '.join(write(grouped(size)) for size in self.shape)}]"
+        shape = f"{self.dtype}[{', '.join(map(_written, self.shape))}]"
+        if self.content is None:
+            return shape
+        values = ", ".join(map(_written, self.content if isinstance(self.content, tuple) else (self.content,)))
+        return f"{shape} = [{values}]" if isinstance(self.content, tuple) else f"{shape} = {values}"
 
     @property
     def symbols(self) -> frozenset[str]:
-        """The names in its dimensions."""
-        return frozenset().union(*(algebra.free_symbols(size) for size in self.shape))
+        """The names in its dimensions and in what is stated of its elements."""
+        return frozenset().union(*(algebra.free_symbols(value) for value in self.values))
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """Its dimensions, then what is stated of its elements."""
+        content = self.content
+        return (*self.shape, *(content if isinstance(content, tuple) else () if content is None else (content,)))
 
 
 def read_inputs(inputs: Mapping[str, Any] | Iterable[str]) -> tuple[Input, ...]:
@@ -94,10 +112,10 @@ def read_inputs(inputs: Mapping[str, Any] | Iterable[str]) -> tuple[Input, ...]:
 
 
 def symbols_of(inputs: Iterable[Input]) -> tuple[str, ...]:
-    """The names in the dimensions of all inputs, in order of first appearance."""
+    """The names in all inputs, in order of first appearance."""
     found: dict[str, None] = {}
     for one in inputs:
-        for size in one.shape:
+        for size in one.values:
             found |= dict.fromkeys(sorted(algebra.free_symbols(size)))
     return tuple(found)
 
@@ -108,11 +126,33 @@ def _dimension(name: str, text: str) -> Value:
         size = algebra.from_text(text)
     except SymflopsError as error:
         raise error.within(where) from None
-    whole = all(
-        type(c) is int and all(type(n) is str and type(e) is int and e > 0 for n, e in m)
-        for m, c in terms_of(size).items()
-    )
-    if not whole or size == 0 or (isinstance(size, int) and not is_nonnegative(size)):
+    if not _is_whole(size) or size == 0 or (isinstance(size, int) and not is_nonnegative(size)):
         why = "a dimension is a number or a polynomial with whole numbers; write what divides it as a factor, 32*h"
         raise SymflopsError(f"{text[:60]!r}: {why}", where=where)
     return size
+
+
+def _content(name: str, text: str, shape: tuple[Value, ...]) -> Value | tuple[Value, ...]:
+    """What is in an input: a value, or a list of those along its last dimension."""
+    inner = text[1:-1] if text.startswith("[") and text.endswith("]") else None
+    try:
+        found = tuple(algebra.from_text(part) for part in (text if inner is None else inner).split(","))
+    except SymflopsError as error:
+        raise error.within(f"input {name}") from None
+    if not all(map(_is_whole, found)) or (inner is None and len(found) != 1):
+        why = "what is in a tensor is a polynomial with whole numbers, or a list of those along its last dimension"
+        raise SymflopsError(f"{text[:60]!r}: {why}", where=f"input {name}")
+    if inner is not None and (not shape or shape[-1] != len(found)):
+        raise SymflopsError(f"{text[:60]!r}: as many as its last dimension has are wanted", where=f"input {name}")
+    return found[0] if inner is None else found
+
+
+def _is_whole(value: Value) -> bool:
+    return all(
+        type(c) is int and all(type(n) is str and type(e) is int and e > 0 for n, e in m)
+        for m, c in terms_of(value).items()
+    )
+
+
+def _written(value: Value) -> str:
+    return write(grouped(value))

@@ -141,6 +141,7 @@ def derived(
     allow_unknown: bool = False,
     training: bool = False,
     peak: bool = False,
+    task: str = "",
     timeout: float = DERIVATION,
     **constructor: Any,
 ) -> Model:
@@ -149,7 +150,7 @@ def derived(
     fed = {one.name: one.text() for one in read_inputs(inputs)}
     options = {
         "attention": attention, "allow_unknown": allow_unknown, "training": training, "peak": peak, "inputs": fed,
-        "fix": sorted(fix), "set": constructor,
+        "fix": sorted(fix), "set": constructor, **({"task": task} if task else {}),
     }  # fmt: skip
     key = derived_cache.key_of(what, options)
     found = derived_cache.find(key)
@@ -157,7 +158,7 @@ def derived(
         loaded = derived_cache.local_sources()
         found = derive(
             what, inputs=inputs, fix=fix, attention=attention, allow_unknown=allow_unknown, training=training,
-            peak=peak, timeout=timeout, **constructor,
+            task=task, peak=peak, timeout=timeout, **constructor,
         )  # fmt: skip
         derived_cache.keep(key, found, loaded, from_hub=isinstance(what, str) and is_hub_id(what))
     return found
@@ -174,6 +175,7 @@ def derive(
     allow_unknown: bool = False,
     training: bool = False,
     peak: bool = False,
+    task: str = "",
     timeout: float = DERIVATION,
     **constructor: object,
 ) -> Model:
@@ -192,10 +194,11 @@ def derive(
 
     `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised). With
     `allow_unknown`, an operation of unknown cost stays in the total as a symbol `unknown_<operation>`; otherwise it
-    is an error that names it. With `training` the model is called in training mode, with dropout and without a cache,
-    and each layer says what its backward costs and what its forward keeps for it. With `peak` the file says what
-    the model holds in memory at its fullest, for `memory`. `timeout` is in seconds of processor time. Needs the extra
-    `symflops[hf]`.
+    is an error that names it. `task` names the class of a config's type where the config names none, as transformers'
+    tables of classes do: "masked-lm", "image-classification", "seq2seq", "base". With `training` the model is called in
+    training mode, with dropout and without a cache, and each layer says what its backward costs and what its forward
+    keeps for it. With `peak` the file says what the model holds in memory at its fullest, for `memory`. `timeout` is in
+    seconds of processor time. Needs the extra `symflops[hf]`.
 
     Raises SymflopsError, one line, for everything that stops a derivation: remote code, values that the config refuses,
     control flow that depends on the values of tensors, an unknown operation, the end of its time.
@@ -218,7 +221,7 @@ def derive(
         fed = feeds.texts(inputs, dynamic_shapes) if isinstance(inputs, Mapping) else inputs
         return trace.derive(
             what, inputs=fed, arguments=constructor, fixed=fix, attention=attention, allow_unknown=allow_unknown,
-            training=training, peak=peak, timeout=timeout,
+            training=training, task=task, peak=peak, timeout=timeout,
         )  # fmt: skip
 
 
@@ -235,7 +238,7 @@ def recorded(model: ModelLike, *, timeout: float = DERIVATION) -> Program:
     with progress.shown("recording"):
         progress.at("loading PyTorch and transformers")
         with extra():
-            from symflops.trace import derive as trace
+            from symflops.trace import recorded as trace
         return trace.recorded(what, timeout=timeout)
 
 

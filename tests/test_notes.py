@@ -90,7 +90,7 @@ LLAVA = LlavaConfig(
 
 
 def test_parts_that_never_ran_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """LLaVA's vision tower sees no image."""
+    """LLaVA's vision tower sees no image, where tokens alone are fed."""
     folder, target = tmp_path / "small-llava", tmp_path / "model.json"
     LLAVA.architectures = ["LlavaForConditionalGeneration"]
     LLAVA.save_pretrained(folder)
@@ -98,7 +98,7 @@ def test_parts_that_never_ran_are_named(tmp_path: Path, capsys: pytest.CaptureFi
         "model.vision_tower, model.multi_modal_projector"
     )
     with pytest.raises(SystemExit):
-        main(("derive", str(folder), "-o", str(target)))
+        main(("derive", str(folder), "--input", "input_ids: int64[batch_size, seq_len]", "-o", str(target)))
     assert f"note: {said}\n" in capsys.readouterr().err
     assert json.loads(target.read_text())["notes"] == [said]
     with pytest.raises(SystemExit):

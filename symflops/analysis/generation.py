@@ -14,6 +14,7 @@ from symflops.cost import Cost, Sweep
 from symflops.domain import Domain
 from symflops.errors import SymflopsError
 from symflops.given import Axis, Numeric
+from symflops.inputs import DECODER_IDS
 from symflops.model import Model
 from symflops.numeric import check
 from symflops.passes.served import decoding
@@ -125,7 +126,7 @@ def stages(model: Model, symbolic: bool = False, of: Callable[[Model], Cost] | N
 
 def goes_on(model: Model) -> bool:
     """Whether it is an encoder and a decoder of which steps after the encoder's call are known."""
-    return ENCODER in model.run
+    return ENCODER in model.run and any(one.name == DECODER_IDS for one in model.inputs)
 
 
 def _fed_first(model: Model) -> Value:
@@ -156,8 +157,12 @@ def _passes(model: Model, of: Callable[[Model], Cost]) -> tuple[Cost, Cost]:
     if attends_without_cache(model):
         raise SymflopsError("its attention has no KV cache: an encoder does not generate", where=model.name)
     model.check_assumptions({"seq_len": 1})
+    seen, unseen = ({ENCODER: n} if ENCODER in model.run else {} for n in (1, 0))  # images are in the prompt
     step = cost if decoding(model) is model else of(decoding(model))
-    return cost.substitute({"seq_len": symbol(PROMPT), "past_len": 0}), step.substitute({"seq_len": 1})
+    return (
+        cost.substitute({"seq_len": symbol(PROMPT), "past_len": 0, **seen}),
+        step.substitute({"seq_len": 1, **unseen}),
+    )
 
 
 def _last(domain: Domain, first: Value) -> Domain:

@@ -56,6 +56,10 @@ def derive(
     training: Annotated[
         bool, typer.Option("--training", help="in training mode, with what each layer's backward costs and keeps")
     ] = False,
+    task: Annotated[
+        str,
+        typer.Option("--task", metavar="TASK", help="which class of a config's type, such as masked-lm"),
+    ] = "",
     timeout: request.Timeout = DERIVATION,
 ) -> None:
     """Derive the closed forms of a config's model, or of your own module, from its source, as a model JSON.
@@ -68,7 +72,7 @@ def derive(
     with request.only_our_words(), request.progress():
         model = source.derived(
             source_, inputs=inputs or (), fix=fix or (), attention=attention, allow_unknown=allow_unknown,
-            training=training, timeout=timeout, **_arguments(arguments or ()),
+            training=training, task=task, timeout=timeout, **_arguments(arguments or ()),
         )  # fmt: skip
         text = model.dumps()
     if target is None:

@@ -12,6 +12,7 @@ Where a trace shows that the model relies on more (qk_head_dim is the sum of two
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -152,6 +153,33 @@ def parts(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
         if hasattr(value, "to_diff_dict"):
             found += parts(value, f"{prefix}{key.removesuffix('config')}")
     return found
+
+
+def copied(config: Any) -> tuple[Any, dict[int, Any]]:
+    """A copy of a config, and the copy of each of its parts by the part's identity."""
+    memo: dict[int, Any] = {}
+    made = copy.deepcopy(config, memo)
+    return made, memo
+
+
+def named_sizes(config: Any) -> dict[tuple[int, str], str]:
+    """The name of each integer of a config: its own, or where an outer part has one of that name with the prefix of its
+    part; by the identity of its part and its own name."""
+    found: dict[tuple[int, str], str] = {}
+    taken: set[str] = set(RUN_SYMBOLS)
+    for prefix, part in parts(config):
+        for key, value in vars(part).items():
+            if type(value) is int and NAME.match(key) and (is_size(key) or _is_longest(part, key)):
+                found[id(part), key] = key if key not in taken else f"{prefix}{key}"
+                taken |= {found[id(part), key]} if value > 1 else set()
+    return found
+
+
+def sizes_by_name(config: Any, copied: Any = None) -> dict[str, Any]:
+    """The integers of a config and of its parts by their names; or what stands for them in a copy of it."""
+    own = {id(part): other for (_, part), (_, other) in zip(parts(config), parts(copied or config), strict=True)}
+    found = {name: vars(own[owner])[key] for (owner, key), name in named_sizes(config).items()}
+    return {**{k: v for k, v in vars(copied or config).items() if k not in found}, **found}
 
 
 def stated(part: Any) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
             biases = [options.get(name) for name in ("position_bias", "attention_bias")]
             if isinstance(attention_mask, torch.Tensor) and attention_mask.dtype.is_floating_point:
                 biases += [] if recorder.masks.is_constant(attention_mask) else [attention_mask]
-            biases = [b for b in biases if isinstance(b, torch.Tensor)]
+            biases = [b for b in biases if isinstance(b, torch.Tensor) and not recorder.known.is_zeros(b)]
             chosen = _chosen_keys(recorder, options)
             reads = [query, key, value, *biases, *chosen]
             if ops := 3 * (options.get("softcap") is not None) + len(biases) + bool(chosen):

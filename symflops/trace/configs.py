@@ -18,6 +18,7 @@ from symflops.errors import SymflopsError, nearest, reason
 from symflops.handles import is_class_name, is_hub_id
 from symflops.inputs import Input
 from symflops.trace.classes import find_class, is_of_transformers
+from symflops.trace.tasks import class_for
 
 TESTED_TRANSFORMERS = "5.23"
 MAX_FILE = 16 * 2**20
@@ -87,6 +88,15 @@ def find(what: Any) -> Named:
     if is_hub_id(text):
         return _from_hub(text)
     raise SymflopsError(f"no such file, directory or model type{nearest(text, list(CONFIG_MAPPING))}", where=text)
+
+
+def for_task(named: Named, task: str) -> Named:
+    """The same config with its type's class for a task, such as `sequence-classification`.
+
+    Raises SymflopsError for an unknown task, and for one that the type has no class for.
+    """
+    model_class = class_for(named.config, task)
+    return named._replace(config=_own_config(named.config, model_class), model_class=model_class)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -18,16 +18,17 @@ from symflops.errors import SymflopsError, expect
 from symflops.inputs import Input, read_inputs, symbols_of
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
-from symflops.program.block import Program
 from symflops.trace import combine
+from symflops.trace.architecture import sizes_by_name
 from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
 from symflops.trace.conditions import conditions
 from symflops.trace.config_values import made_for
-from symflops.trace.configs import Named, find
+from symflops.trace.configs import Named, find, for_task
 from symflops.trace.constructor import is_own, own_module
 from symflops.trace.experts import unrouted
 from symflops.trace.facts import facts, flat_sizes, numbers_kept
-from symflops.trace.feeds import run_hints
+from symflops.trace.feeds import in_numbers, run_hints
+from symflops.trace.fixed import SizeFixedError
 from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import check_versions
 from symflops.trace.layer_data import full_name, readable
@@ -36,16 +37,16 @@ from symflops.trace.limits import check_depth
 from symflops.trace.naming import RepeatNames
 from symflops.trace.notes import decomposed, dtype, first_call_only, is_pair, never_run, not_masked
 from symflops.trace.own_formats import in_own_formats
-from symflops.trace.pair_inputs import takes_steps
+from symflops.trace.pair_inputs import goes_on_with_ids, takes_steps
 from symflops.trace.pairs import switched, with_steps
 from symflops.trace.peak import peaks_of
-from symflops.trace.programs import program_of
 from symflops.trace.refine import Knowledge, decides_by_one
 from symflops.trace.run import Run, is_encoder
 from symflops.trace.settings import Settings
 from symflops.trace.usual_inputs import usual_inputs
 from symflops.trace.work import Work
 
+SIDE = 8  # of an image, in what its sides are multiples of, where a source needs a number
 CACHED = 0.75  # of the time that there is, for a derivation with a cache; the rest is for one without
 
 
@@ -60,6 +61,7 @@ def derive(
     allow_unknown: bool = False,
     training: bool = False,
     peak: bool = False,
+    task: str = "",
     timeout: float = deadline.DERIVATION,
 ) -> Model:
     """The closed-form model of a transformers config, or of a user's own module, derived from its source.
@@ -92,7 +94,9 @@ def derive(
     if not timeout > 0:
         raise SymflopsError(f"timeout {timeout!r}: expected a number of seconds above 0")
     fed = read_inputs(inputs)
-    named = own_module(what, fed, arguments, fixed) if is_own(what) else _fed(find(what), fed)
+    if task and is_own(what):
+        raise SymflopsError("only a config has classes for tasks; a module is what it is")
+    named = own_module(what, fed, arguments, fixed) if is_own(what) else _found(what, task)
     named = named._replace(given=given)
     past = "none" if named.inputs or training else "symbol"
     settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown, past=past, training=training)
@@ -100,9 +104,10 @@ def derive(
         progress.at("reading the config")
         try:
             check_depth(named.config)
-            with _old_objects_left_alone(), deadline.limit(timeout):
-                known = Knowledge(set(fixed), run_symbols=frozenset(run_hints(named.inputs, vars(named.config))))
-                return _derived(Work(named, known), settings, peak)
+            with old_objects_left_alone(), deadline.limit(timeout):
+                usual = not is_own(what) and not fed
+                named = named if is_own(what) else with_usual_inputs(named, fed)
+                return _with_inputs(named, set(fixed), settings, usual, peak)
         except deadline.OutOfTimeError:
             why = f"not derived within {timeout:g} s of processor time; the last step was: {progress.last()}"
             raise SymflopsError(why, where=named.name) from None
@@ -110,35 +115,35 @@ def derive(
             raise error.within(named.name) from None
 
 
-def recorded(what: Any, *, attention: str = "fused", timeout: float = deadline.DERIVATION) -> Program:
-    """The program of one call of a transformers config's model, as it is recorded: with tokens in its cache, where it
-    takes one. Parameters and errors are those of `derive`.
-
-    >>> from transformers import GPT2Config
-    >>> program = recorded(GPT2Config(n_layer=2))
-    >>> [item.block.path for block in blocks(program.body) for item in block.items if isinstance(item, Again)]
-    ['transformer.h.0']
-    """
-    check_versions()
-    named = _fed(find(what), ())
-    settings = Settings(eager=attention == "eager", past="none" if named.inputs else "symbol")
+def _with_inputs(named: Named, fixed: set[str], settings: Settings, usual: bool, peak: bool) -> Model:
+    """The model that is fed so. Where the source needs a number for a side of `usual` inputs, as it cuts an image into
+    windows, one is chosen, and said."""
+    settings = replace(settings, past="none" if named.inputs or settings.training else "symbol")
+    sizes = sizes_by_name(named.config)
     try:
-        with deadline.limit(timeout), _old_objects_left_alone():
-            run, shape = Work(named).run(settings)
-            assert run.recorder is not None
-            return program_of(run.recorder, named.name, conditions(run, shape, shape.numbers))
-    except deadline.OutOfTimeError:
-        raise SymflopsError(f"not recorded within {timeout:g} s of processor time", where=named.name) from None
-    except SymflopsError as error:
-        raise error.within(named.name) from None
+        known = Knowledge(fixed, run_symbols=frozenset(run_hints(named.inputs, sizes)))
+        return _derived(Work(named, known), settings, peak)
+    except SizeFixedError as error:
+        side = error.symbol
+        if not usual or side in RUN_SYMBOLS or side in sizes or side not in symbols_of(named.inputs):
+            raise
+        progress.tell(f"with a number for {side}")
+        said = f"the source needs a number for {side}: {SIDE} was taken; --input states another"
+        inputs = in_numbers(named.inputs, side, SIDE)
+        return _with_inputs(named._replace(inputs=inputs, notes=(*named.notes, said)), fixed, settings, usual, peak)
 
 
-def _fed(named: Named, inputs: tuple[Input, ...]) -> Named:
+def _found(what: Any, task: str) -> Named:
+    named = find(what)
+    return for_task(named, task) if task else named
+
+
+def with_usual_inputs(named: Named, inputs: tuple[Input, ...]) -> Named:
     return named._replace(inputs=inputs or usual_inputs(named))
 
 
 @contextmanager
-def _old_objects_left_alone() -> Iterator[None]:
+def old_objects_left_alone() -> Iterator[None]:
     """Garbage is collected among new objects only: a pass over all of torch takes a third of the time of a run. Where a
     program has frozen objects of its own, nothing is changed."""
     ours = gc.get_freeze_count() == 0
@@ -172,10 +177,19 @@ def _with_past(work: Work, settings: Settings) -> Record:
             return with_steps(work, replace(settings, past="symbol"))
         except SymflopsError as error:
             progress.tell(f"with a cache: {error}")
+    if not settings.training and goes_on_with_ids(work.named.model_class, work.named.inputs):
+        try:
+            with deadline.limit(CACHED * deadline.left()):
+                return with_steps(work, replace(settings, past="symbol"))
+        except SymflopsError as error:
+            why = error.message
+        except deadline.OutOfTimeError:
+            deadline.check()
+            why = "not derived in the time for that; a longer --timeout may do"
+        progress.tell(f"with a cache: {why}")
+        return replace(_of_inputs(work, settings), why=why)
     if work.named.inputs or settings.training:
-        record = any_length(work, settings)
-        record = one_or_many(work, settings) if decides_by_one(record.run) else record
-        return replace(record, without_past=True)
+        return _of_inputs(work, settings)
     try:
         with deadline.limit(CACHED * deadline.left()):
             return _cached(work, settings)
@@ -197,6 +211,13 @@ def _with_past(work: Work, settings: Settings) -> Record:
     progress.tell(f"with {streams} rows of ids for each sequence")
     work.known.numeric.add("num_codebooks")  # as many rows of ids are made
     return _with_past(work, replace(settings, streams=streams))
+
+
+def _of_inputs(work: Work, settings: Settings) -> Record:
+    """A record of a model that is fed what is stated, without a cache."""
+    record = any_length(work, settings)
+    record = one_or_many(work, settings) if decides_by_one(record.run) else record
+    return replace(record, without_past=True)
 
 
 def _cached(work: Work, settings: Settings) -> Record:
@@ -246,7 +267,8 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
     unknown = recorder.unknown
     numbers = record.shape.numbers
     fed = [name for name in symbols_of(named.inputs) if name not in RUN_SYMBOLS]
-    own = [name for name in fed if name not in vars(named.config)]
+    stated = sizes_by_name(named.config)
+    own = [name for name in fed if name not in stated]
     values = {**numbers, **depths.symbols, **dict.fromkeys((*own, *unknown))}
     trial = load({"name": named.name, "symbols": values, "layers": layers})
     used = trial.total(symbolic=True).free_symbols | _in_repeats(trial) | _in_states(trial)
@@ -264,7 +286,7 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
     if record.run.build.rhythms:  # another depth may go on with the rhythm or not
         stayed += [f"{name} == {number}" for name, number in depths.symbols.items() if name in depths.fields]
     mode = ["in training mode"] if recorder.tape is not None else []
-    symbols |= kept | {name: vars(named.config)[name] for name in fed if name not in own}
+    symbols |= kept | {name: stated[name] for name in fed if name not in own}
     data = {
         "name": named.name,
         "about": "; ".join([f"derived by symflops from {full_name(named.model_class)}", *mode, *record.notes]),

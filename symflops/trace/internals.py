@@ -34,8 +34,8 @@ from symflops.trace.origin import is_asserted, is_told
 
 __all__ = [
     "AnyConvolution", "FakeTensor", "Sizes", "TorchDispatchMode", "cheap_parameters",
-    "check_versions", "decide", "device", "expression", "fake", "fake_view", "has_known_value", "like", "quiet",
-    "size_key", "tree_flatten", "tree_map", "tree_map_only", "tree_unflatten", "without_onednn",
+    "check_versions", "decide", "device", "expression", "fake", "fake_view", "has_known_value", "like", "no_dispatch",
+    "quiet", "size_key", "tree_flatten", "tree_map", "tree_map_only", "tree_unflatten", "without_onednn",
 ]  # fmt: skip
 
 TESTED_TORCH = "2.13"
@@ -298,8 +298,9 @@ def expression(size: Any) -> sympy.Expr | int | float:
 
 
 def decide(condition: Any, numbers: Mapping[sympy.Symbol, Any]) -> Any:
-    """A condition or a size where symbols are these numbers; None where it divides by 0."""
+    """A condition or a size where symbols are these numbers; None where it divides by 0, and where these are no whole
+    numbers, of which torch's own functions know no smaller one."""
     try:
         return condition.xreplace(dict(numbers))
-    except ZeroDivisionError:
+    except (ZeroDivisionError, ValueError):
         return None

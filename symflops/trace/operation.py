@@ -30,7 +30,7 @@ MOVES = _names("""
     bitwise_right_shift bitwise_xor bucketize cat ceil clamp clamp_max clamp_min clone complex constant_pad_nd
     contiguous copy detach diag_embed diagonal diagonal_copy dropout embedding empty empty_like empty_permuted
     empty_strided eq expand expand_copy eye
-    fill flip floor full full_like gather ge gt hardtanh heaviside histc index index_copy index_fill index_put
+    im2col fill flip floor full full_like gather ge gt hardtanh heaviside histc index index_copy index_fill index_put
     index_select is_nonzero isfinite isin isinf isnan isneginf isposinf kthvalue le lift lift_fresh lift_fresh_copy
     linspace logical_and logical_not logical_or logical_xor lt masked_fill masked_scatter masked_select maximum
     minimum multinomial narrow ne new_empty new_empty_strided new_full new_ones new_zeros normal
@@ -42,7 +42,7 @@ MOVES = _names("""
     stack t t_copy threshold tile topk transpose transpose_copy tril
     tril_indices triu triu_indices trunc unbind unfold uniform unsafe_chunk unsafe_split unsqueeze unsqueeze_copy
     upsample_nearest1d
-    upsample_nearest2d view view_as_complex view_as_real view_copy where zero zeros zeros_like
+    upsample_nearest2d upsample_nearest3d view view_as_complex view_as_real view_copy where zero zeros zeros_like
 """)
 # Made as large as another tensor, from none of its values.
 SIZED = _names("full_like new_full new_ones new_zeros ones_like zeros_like")
@@ -246,6 +246,24 @@ def _bilinear(call: Call) -> Work:
     return Work(multiply(9, product(call.outputs[0])))
 
 
+def _cubic(call: Call) -> Work:
+    """Of 4 x 4 neighbours: five interpolations of four products and three sums."""
+    return Work(multiply(35, product(call.outputs[0])))
+
+
+def _linear(call: Call) -> Work:
+    """Two products and a sum in one dimension, and in each further one of twice as many."""
+    dims = len(call.outputs[0]) - 2
+    return Work(multiply(3 * (2**dims - 1), product(call.outputs[0])))
+
+
+def _sampled(call: Call) -> Work:
+    """Interpolation at given points: as a larger image, and where each of two coordinates lies, 3 or 4 operations."""
+    each = {0: 9, 1: 0, 2: 35}[call.args[2]]
+    corners = 3 if call.args[4] else 4
+    return Work(add(multiply(each, product(call.outputs[0])), multiply(corners, product(call.inputs[1]))))
+
+
 def _triangular(call: Call) -> Work:
     """Substitution: m^2 multiply-adds for each right-hand side."""
     a = call.inputs[0]
@@ -274,6 +292,10 @@ RULES: dict[str, Callable[[Call], Work]] = {
     "_native_batch_norm_legit": _batch_norm,
     "avg_pool1d": _pooling, "avg_pool2d": _pooling, "avg_pool3d": _pooling, "max_pool2d_with_indices": _pooling,
     "max_pool1d": _pooling, "_adaptive_avg_pool2d": _adaptive_pooling, "upsample_bilinear2d": _bilinear,
+    "_upsample_bilinear2d_aa": _bilinear, "_upsample_bicubic2d_aa": _cubic,  # as without antialiasing
+    "upsample_bicubic2d": _cubic, "upsample_linear1d": _linear, "upsample_trilinear3d": _linear,
+    "grid_sampler_2d": _sampled, "adaptive_max_pool2d": _adaptive_pooling, "_adaptive_avg_pool3d": _adaptive_pooling,
+    "max_pool3d_with_indices": _pooling,
     "linalg_solve_triangular": _triangular, "triangular_solve": _triangular,
     "_fft_c2c": _transform, "_fft_r2c": _transform, "_fft_c2r": _transform,
 }  # fmt: skip

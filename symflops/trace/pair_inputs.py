@@ -16,7 +16,9 @@ from symflops.errors import SymflopsError
 from symflops.inputs import DECODER_IDS, Input, symbols_of
 from symflops.polynomial import symbol
 from symflops.trace import cache
+from symflops.trace.carried import plain_text_config
 from symflops.trace.recorder import Recorder
+from symflops.vocabulary.symbols import LENGTH
 
 CACHE, RESULT = "past_key_values", "encoder_outputs"
 
@@ -31,6 +33,32 @@ def takes_steps(model_class: Any, inputs: tuple[Input, ...]) -> bool:
     accepted = inspect.signature(model_class.forward).parameters
     is_length = any(ids.shape[-1] == symbol(name) for name in own)
     return is_length and {CACHE, RESULT, "use_cache"} <= accepted.keys()
+
+
+def goes_on_with_ids(model_class: Any, inputs: tuple[Input, ...]) -> bool:
+    """Whether a model is fed images or sounds beside its tokens, and keeps a cache with which it goes on with these."""
+    others = [one for one in inputs if not is_of_tokens(one)]
+    if not others or len(others) == len(inputs) or not hasattr(model_class, "forward"):
+        return False
+    accepted = inspect.signature(model_class.forward).parameters
+    return CACHE in accepted and DECODER_IDS not in {one.name for one in inputs}
+
+
+def is_of_tokens(one: Input) -> bool:
+    """Whether an input has an entry for each token of a call."""
+    return any(size == symbol(LENGTH) for size in one.shape)
+
+
+def tokens_alone(inputs: tuple[Input, ...], fed: dict[str, Any]) -> dict[str, Any]:
+    """Of what a call is fed, what has an entry for each token, and what is no tensor."""
+    others = {one.name for one in inputs if not is_of_tokens(one)}
+    return {name: value for name, value in fed.items() if name not in others}
+
+
+def cache_of_text(original: Any, config: Any, recorder: Recorder, past: Any) -> dict[str, Any]:
+    """The cache of the model of tokens inside a larger one, in which there are `past` tokens."""
+    recorder.has_cache = True
+    return {CACHE: cache.recorded(plain_text_config(original), plain_text_config(config), recorder, past)}
 
 
 def cache_of(model: Any, recorder: Recorder, past: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import torch
 from torch import nn
+from transformers import pytorch_utils
 
 from symflops.trace.architecture import parts
 from symflops.trace.internals import AnyConvolution, without_onednn
@@ -67,6 +68,13 @@ def no_checks_of_values() -> Iterator[None]:
     """What transformers' models check of the values of tensors, such as that there are as many places for images as
     images, is left out: values are not known, and no cost depends on them."""
     with patch.dict(os.environ, {"TRANSFORMERS_DISABLE_TORCH_CHECK": "1"}):
+        yield
+
+
+@contextmanager
+def nothing_cached() -> Iterator[None]:
+    """What transformers keeps of a method's results by its arguments is computed anew: sizes cannot be hashed."""
+    with patch.object(pytorch_utils, "is_torchdynamo_compiling", lambda: True):
         yield
 
 

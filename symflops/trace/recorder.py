@@ -108,8 +108,7 @@ class Recorder(TorchDispatchMode):
         """Say what the call that is recorded leaves for the next one."""
         views: dict[int, list[View]] = {}
         for tensor in tensors:
-            view = self.view(tensor)
-            views.setdefault(view.storage, []).append(view)
+            views.setdefault((view := self.view(tensor)).storage, []).append(view)
         for key, some in views.items():
             storage = self.storages[key]
             self.kept[key] = covered(some, storage.elements)
@@ -118,8 +117,7 @@ class Recorder(TorchDispatchMode):
 
     def was_read(self, tensor: torch.Tensor) -> bool:
         """Whether a recorded operation read this memory."""
-        found = self.storages.get(storage_key(tensor))
-        return found is not None and bool(found.readers)
+        return bool((found := self.storages.get(storage_key(tensor))) and found.readers)
 
     def view(self, tensor: torch.Tensor) -> View:
         key = storage_key(tensor)
@@ -139,16 +137,19 @@ class Recorder(TorchDispatchMode):
         self.let_go()
         kwargs = kwargs or {}
         name = function._schema.name.partition("::")[2]
+        if (answered := self.known.contents.answer(function, args, kwargs)) is not None:
+            return tree_map_only(torch.Tensor, lambda t: self.note(t, "constant"), answered)
         if name == "nonzero" and not self.paused:
             return self.places(args[0])
-        if name == "_local_scalar_dense" and (number := self.known.number(args[0])) is not None:
-            return bool(number) if type(number) is torch.SymBool else number
+        if name == "_local_scalar_dense" and (item := self.known.item(args[0])) is not None:
+            return item
         if name in ("index", "index_put", "index_put_") and not self.paused:
             args = (args[0], self._places_of_masks(args[1]), *args[2:])
         args = self.known.last(*args) if name == "slice" and self.memory_grows else args
         if not gives_tensors(function):
             return device(args[0]) if name == "device" else function(*args, **kwargs)
         result = function(*args, **kwargs) if self.paused else self.results.of(function, args, kwargs)
+        self.known.contents.follow(function, args, kwargs, result)
         if not self.paused:
             self.paused += 1
             try:
@@ -218,6 +219,8 @@ class Recorder(TorchDispatchMode):
         operation.aten = call
         self.known.follow(name, inputs, outputs, args)
         self.masks.follow(name, args, inputs, outputs)
+        if len(outputs) == 1 and not outputs[0].dtype.is_floating_point and not schema.is_mutable:
+            self.storages[written[0].storage].value = self.known.constant(name, args, kwargs, outputs[0])
         operation.same_shape = len(shapes) > 1 and shapes[0] == shapes[1]
         if name in ("embedding", "index", "index_select", "gather") and reads:
             operation.gathered[reads[0].storage] = written[0].elements
@@ -258,8 +261,7 @@ class Recorder(TorchDispatchMode):
         function, frame = source_function(self.stack[-1].module)
         if frame is not self.frame:
             self.frame, self.calls = frame, self.calls + 1
-        call = 0 if frame is None else self.calls
-        operation = Operation(name, found, reads, writes, function, call, self.stack[-1])
+        operation = Operation(name, found, reads, writes, function, self.calls * (frame is not None), self.stack[-1])
         if self.silent:
             return operation
         for view in reads:

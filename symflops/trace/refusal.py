@@ -25,8 +25,8 @@ def refused(run: Run, error: Exception) -> SymflopsError:
     if by_values(error):
         return SymflopsError(f"the control flow depends on the values of tensors{place(error)}")
     said = f"{type(error).__name__}: {reason(error)}{place(error)}"
-    if missing := _missing(run, error):
-        return SymflopsError(f"the model needs inputs that have to be stated (--input): {', '.join(missing)}; {said}")
+    if needed := missing(run, error):
+        return SymflopsError(f"the model needs inputs that have to be stated (--input): {', '.join(needed)}; {said}")
     given = f", given {', '.join(run.given)}" if run.given else ""
     return SymflopsError(f"the model's own source fails whatever the sizes{given}: {said}")
 
@@ -36,7 +36,7 @@ def by_values(error: Exception) -> bool:
     return "data-dependent" in str(error) or "DataDependent" in type(error).__name__
 
 
-def _missing(run: Run, error: Exception) -> list[str]:
+def missing(run: Run, error: Exception) -> list[str]:
     """The arguments of the model that were not given and that the error, or the line that raised it, is about. What
     names one that was given is about a part of the model: of that, if the model takes an argument for it."""
     if run.build.model is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import re
 from collections.abc import Iterator, Mapping
@@ -22,9 +21,10 @@ from symflops.deadline import OutOfTimeError
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, symbol
 from symflops.trace import arithmetic, as_eager, attention, cache, carried, experts, feeds, pair_inputs, repeats
-from symflops.trace.architecture import RUN_HINTS, Architecture
+from symflops.trace.architecture import RUN_HINTS, Architecture, copied, sizes_by_name
 from symflops.trace.configs import Named
 from symflops.trace.constructor import Arguments
+from symflops.trace.contents import Contents, Following
 from symflops.trace.guards import Guard, asked_by, note
 from symflops.trace.internals import Sizes, cheap_parameters, quiet
 from symflops.trace.masks import MasksMade
@@ -34,6 +34,7 @@ from symflops.trace.patches import (
     no_checks_of_values,
     no_dropout,
     no_fast_path,
+    nothing_cached,
     nothing_initialised,
     number_format,
     reads_noted,
@@ -65,6 +66,7 @@ class Build:
     hints: dict[str, int] = field(default_factory=lambda: dict(RUN_HINTS))  # of the run symbols
     model: Any = None
     masks: MasksMade | None = None  # those that the model keeps
+    contents: Contents = field(default_factory=Contents)  # of small tensors that it keeps
     error: Exception | None = None
 
     @property
@@ -104,12 +106,12 @@ def build(
     """The model of a config with the architecture's symbols in place of numbers, on fake tensors of this format."""
     sizes = Sizes()
     original = named.config
-    run_hints = feeds.run_hints(named.inputs, vars(original))
+    run_hints = feeds.run_hints(named.inputs, sizes_by_name(original))
     values: dict[str, Value] = architecture.free_factors() | {name: symbol(name) for name in run_hints}
     depths = {f.rest for f in architecture.fields if f.is_depth}
     symbols = {name: sizes.symbol(name, hint, name in depths) for name, hint in architecture.hints().items()}
     sizes.fields = frozenset(architecture.numbers)
-    config, twins = _copied(original)
+    config, twins = copied(original)
     for f in architecture.fields:
         size = feeds.size_of(architecture.factors(f), symbols)
         holder = twins[id(f.holder)]
@@ -125,7 +127,8 @@ def build(
     with environment(result, result.guards):
         try:
             result.masks = MasksMade(result.quantities)
-            with no_init_weights(), nothing_initialised(), cheap_parameters(), built_once(equal), result.masks:
+            follow = Following(result.contents)
+            with no_init_weights(), nothing_initialised(), cheap_parameters(), built_once(equal), result.masks, follow:
                 model = named.model_class(config)
             if isinstance(model, PreTrainedModel):
                 model.tie_weights()
@@ -156,6 +159,7 @@ def call(built: Build, settings: Settings) -> Run:
     )
     result.recorder = recorder
     recorder.masks.begin_with(built.masks)
+    recorder.known.contents = Contents(built.contents)
     makes_cache = settings.past != "none" and cache.own_class(type(built.model))
     past = symbols["past_len"] if settings.past == "symbol" else 0
     with (
@@ -201,6 +205,7 @@ def environment(
         stack.enter_context(torch.enable_grad() if training else torch.no_grad())
         stack.enter_context(arithmetic.lent(sizes.lengths, built.named.packages))
         stack.enter_context(no_fast_path())
+        stack.enter_context(nothing_cached())
         stack.enter_context(no_checks_of_values())
         stack.enter_context(quiet())
         stack.enter_context(patch.object(nn.functional, "dropout", real_dropout if training else no_dropout))
@@ -228,7 +233,7 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
             inputs |= carried.carried(model, model(**earlier))
         del result.guards[asked:]
         own = {place: v for place, v in carried.attributes(model).items() if v is not before.get(place)}
-    if settings.after_encoder:
+    if settings.after_encoder and not pair_inputs.goes_on_with_ids(type(model), result.build.named.inputs):
         asked = len(result.guards)
         with pair_inputs.result_kept(model) as results, _silent(recorder), recorder, watching(recorder):  # noqa: SIM117 - too long for one
             with repeats.skipped(recorder):
@@ -261,10 +266,12 @@ def _silent(recorder: Recorder) -> Iterator[None]:
 def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder: Recorder) -> dict[str, Any]:
     model, config = built.model, built.config
     if built.named.inputs:
-        sizes = {name: v for name, v in vars(config).items() if isinstance(v, int | torch.SymInt)}
-        given = feeds.tensors(built.named.inputs, model, {**sizes, **symbols})
-        fed: dict[str, Any] = {name: recorder.note(tensor, "input") for name, tensor in given.items()}
+        sizes = {n: v for n, v in sizes_by_name(built.original, config).items() if isinstance(v, int | torch.SymInt)}
+        fed = feeds.fed(built.named.inputs, model, {**sizes, **symbols}, recorder)
         fed |= built.named.given
+        if settings.past != "none" and pair_inputs.goes_on_with_ids(type(model), built.named.inputs):
+            fed = pair_inputs.tokens_alone(built.named.inputs, fed) if settings.after_encoder else fed
+            return fed | pair_inputs.cache_of_text(built.original, config, recorder, symbols["past_len"])
         if settings.past != "none":
             return fed | pair_inputs.cache_of(model, recorder, symbols["past_len"])
         keeps_nothing = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
@@ -318,10 +325,3 @@ def is_encoder(built: Build) -> bool:
 def takes_images(model: Any) -> bool:
     """Whether pixels are what a model is fed."""
     return getattr(model, "main_input_name", "input_ids") == "pixel_values"
-
-
-def _copied(config: Any) -> tuple[Any, dict[int, Any]]:
-    """A copy of a config, and the copy of each of its parts by the part's identity."""
-    memo: dict[int, Any] = {}
-    copied = copy.deepcopy(config, memo)
-    return copied, memo

@@ -1,49 +1,128 @@
-"""What a model of transformers is fed where the user does not say it: an encoder and a decoder, and images of any size.
+"""What a model of transformers is fed where the user does not say it, by the kinds of inputs that its forward takes.
 
-Encoder and decoder have a length each, `source_len` or `num_frames` and `target_len`. Which dimensions the features of
-audio have, a signature does not say: the first of some that a call at plain numbers takes.
+Encoder and decoder have a length each, `source_len` or `num_frames` and `target_len`. Which of the usual forms of a
+kind a model takes, neither its signature nor its config says: the first ones with which a call at plain numbers gets to
+its end. What that call asks for besides is given, where there is a kind for it.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
 
-from symflops.algebra import free_symbols
-from symflops.inputs import DECODER_IDS, Input, read_inputs
-from symflops.trace.architecture import Architecture
+import torch
+
+from symflops.inputs import DECODER_IDS, Input, read_inputs, symbols_of
+from symflops.trace.architecture import Architecture, sizes_by_name
 from symflops.trace.configs import Named
-from symflops.trace.run import build, call
+from symflops.trace.feeds import run_hints
+from symflops.trace.kinds import KINDS, Form, Kind, forms
+from symflops.trace.refusal import missing
+from symflops.trace.run import Run, build, call
 from symflops.trace.settings import Settings
 
-_ENCODER = {
-    "input_ids": ("int64[batch_size, source_len]",),
-    "input_features": (
-        "float[batch_size, num_mel_bins, num_frames]",
-        "float[batch_size, num_mel_bins, 2*max_source_positions]",  # of a fixed number of seconds
-        "float[batch_size, num_frames, input_feat_per_channel]",
-        "float[batch_size, num_frames, feature_projection_input_dim]",
-    ),
-    "input_values": ("float[batch_size, num_samples]",),
-}
-_LENGTHS = {"source_len", "num_frames", "num_samples"}
+MAX_INPUTS = 7
+MAX_CALLS = 60  # at plain numbers, to find the forms that a model takes
+_MAIN = ("input_ids", "pixel_values", "input_features", "input_values")  # each is fed where the forward takes it
+_LENGTHS = {"seq_len": 29, "source_len": 31, "target_len": 23, "num_frames": 412, "num_samples": 16411}  # of a call
+_BY_ARGUMENT = {kind.argument: kind for kind in KINDS}
 
 
 def usual_inputs(named: Named) -> tuple[Input, ...]:
-    """The inputs of an encoder and a decoder, of which one call runs both, and of images of any size; () of any other
-    model, and where none of the usual ones fits."""
-    config, model_class = named.config, named.model_class
-    accepted = inspect.signature(model_class.forward).parameters
-    main = getattr(model_class, "main_input_name", "")
-    if main == "pixel_values" and "num_channels" in vars(config) and getattr(config, "image_size", None) is None:
-        return read_inputs({main: "float[batch_size, num_channels, 32*h, 32*w]"})
-    is_pair = getattr(config, "is_encoder_decoder", None) is True and DECODER_IDS in accepted and main in accepted
-    forms = _ENCODER.get(main, ()) if is_pair else ()
-    tried = [read_inputs({main: form, DECODER_IDS: "int64[batch_size, target_len]"}) for form in forms]
-    known = {"batch_size", *_LENGTHS, *vars(config)}
-    fitting = [inputs for inputs in tried if all(free_symbols(size) <= known for size in inputs[0].shape)]
-    return next((inputs for inputs in fitting if len(fitting) == 1 or _is_taken(named._replace(inputs=inputs))), ())
+    """The inputs that a model takes, of the usual kinds; () where token ids alone are fed or pixels of one size, and
+    where none of the usual ones fits."""
+    accepted = _accepted(named.model_class)
+    is_pair = getattr(named.config, "is_encoder_decoder", None) is True and DECODER_IDS in accepted
+    first = _first(named, accepted, is_pair)
+    if not first or (first == ["input_ids"] and not is_pair):
+        return ()
+    found = _Search(named, accepted, is_pair).inputs(first)
+    return () if _is_known(found, named) else found
 
 
-def _is_taken(named: Named) -> bool:
-    built = build(named, Architecture())
-    return call(built, Settings(past="none", lengths=built.hints)).error is None
+def _is_known(found: tuple[Input, ...], named: Named) -> bool:
+    """Whether the inputs are what a model of images of one size is fed without being told."""
+    names = [one.name for one in found]
+    is_stated = {"image_size", "num_channels"} <= vars(named.config).keys()
+    return names == ["pixel_values"] and len(found[0].shape) == 4 and "h" not in symbols_of(found) and is_stated
+
+
+def _accepted(model_class: Any) -> dict[str, bool]:
+    """The arguments of a model's forward, and whether each has to be given."""
+    found = list(inspect.signature(model_class.forward).parameters.values())[1:]
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {p.name: p.default is p.empty for p in found if p.kind not in kinds}
+
+
+def _first(named: Named, accepted: dict[str, bool], is_pair: bool) -> list[str]:
+    """The arguments that are tried at first: what the class calls its main input, what its forward needs, and ids and
+    images or sounds where it takes both."""
+    main = getattr(named.model_class, "main_input_name", "input_ids")
+    needed = [name for name, is_needed in accepted.items() if is_needed]
+    chosen = [name for name in _MAIN if name in accepted]
+    chosen += [name for name in (str(main), *needed) if name in accepted and name in _BY_ARGUMENT]
+    if "pixel_values" not in accepted:
+        chosen += [name for name in ("pixel_values_videos",) if name in accepted]
+    return list(dict.fromkeys(chosen))
+
+
+class _Search:
+    """Tries forms of inputs, each in a call at the config's own numbers."""
+
+    def __init__(self, named: Named, accepted: dict[str, bool], is_pair: bool) -> None:
+        self.named, self.accepted, self.is_pair = named, accepted, is_pair
+        self.calls = 0
+        self.built = build(named, Architecture(), torch.float32)  # which every kernel takes
+
+    def inputs(self, arguments: list[str]) -> tuple[Input, ...]:
+        """The first fitting inputs for these arguments and what they turn out to need; () if there are none."""
+        for combined in self._combinations(arguments):
+            if found := self._completed(combined):
+                return found
+        return ()
+
+    def _completed(self, combined: dict[str, str]) -> tuple[Input, ...]:
+        """These inputs, or with what a call asks for besides, if a call takes them; () otherwise."""
+        if self.calls >= MAX_CALLS or len(combined) > MAX_INPUTS:
+            return ()
+        inputs = read_inputs(combined)
+        run = self._call(inputs)
+        if run.error is None:
+            return inputs
+        for kind in (_BY_ARGUMENT[name] for name in self._wanted(run) if name in _BY_ARGUMENT):
+            for form in self._forms(kind):
+                if combined.keys().isdisjoint(form) and (found := self._completed({**combined, **form})):
+                    return found
+        return ()
+
+    def _wanted(self, run: Run) -> list[str]:
+        """The arguments that the source names in what it says, or that it had none of where it failed."""
+        assert run.error is not None
+        named = [name for name in re.findall(r"\w+", str(run.error)) if name in self.accepted]
+        return list(dict.fromkeys([*missing(run, run.error), *named]))
+
+    def _combinations(self, arguments: list[str]) -> Iterator[dict[str, str]]:
+        kinds = [_BY_ARGUMENT[name] for name in arguments]
+        for chosen in product(*(list(self._forms(kind)) for kind in kinds)):
+            yield {name: text for form in chosen for name, text in form.items()} | self._decoder()
+
+    def _forms(self, kind: Kind) -> Iterator[Form]:
+        for form in forms(kind, self.named.config):
+            if form.keys() <= self.accepted.keys():
+                yield {name: self._side(text) for name, text in form.items()} if self.is_pair else form
+
+    def _side(self, text: str) -> str:
+        return text.replace("seq_len", "source_len")
+
+    def _decoder(self) -> dict[str, str]:
+        return {DECODER_IDS: "int64[batch_size, target_len]"} if self.is_pair else {}
+
+    def _call(self, inputs: tuple[Input, ...]) -> Run:
+        self.calls += 1
+        self.built.named = self.named._replace(inputs=inputs)
+        hints = run_hints(inputs, sizes_by_name(self.named.config))
+        self.built.hints = {name: _LENGTHS.get(name, hint) for name, hint in hints.items()}
+        return call(self.built, Settings(past="none", allow_unknown=True, lengths=self.built.hints))

@@ -18,6 +18,7 @@ import torch
 from symflops.errors import SymflopsError
 from symflops.function import minimum
 from symflops.polynomial import Value, add, divide, multiply, negate
+from symflops.trace.contents import Contents
 from symflops.trace.internals import Sizes
 from symflops.trace.quantity import Quantities
 from symflops.trace.record import Storage
@@ -45,6 +46,7 @@ class Values:
 
     def __init__(self, storages: Mapping[int, Storage], sizes: Sizes, quantities: Quantities) -> None:
         self.storages, self.sizes, self.quantities = storages, sizes, quantities
+        self.contents = Contents()  # of small tensors, element by element
         self.kept: dict[Value, Any] = {}  # how much of a memory is, by how much that may be
 
     def number(self, tensor: torch.Tensor) -> Any:
@@ -54,13 +56,19 @@ class Values:
             return None
         return int(tensor.storage_offset()) if storage.is_hits else storage.value  # a loop has come to this expert
 
+    def item(self, tensor: torch.Tensor) -> Any:
+        """The value of a tensor's one element, as Python asks for it; None if unknown."""
+        found = self.contents.item(tensor)
+        found = self.number(tensor) if found is None else found
+        return bool(found) if type(found) is torch.SymBool else found
+
     def adds_zeros(self, name: str, inputs: Sequence[torch.Tensor]) -> bool:
         """Whether an operation adds a constant that is 0 everywhere, such as a state that nothing was written to."""
-        return (
-            name.rstrip("_") == "add"
-            and len(inputs) == 2
-            and any(type(n := self.number(t)) is float and n == 0 for t in inputs)
-        )
+        return name.rstrip("_") == "add" and len(inputs) == 2 and any(map(self.is_zeros, inputs))
+
+    def is_zeros(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor of floating-point numbers is 0 everywhere."""
+        return type(number := self.number(tensor)) is float and number == 0
 
     def last(self, table: torch.Tensor, dim: int = 0, start: Any = None, *rest: Any) -> tuple[Any, ...]:
         """The arguments of a slice: of as many from the end of a memory as there are, where those may be fewer than
@@ -103,6 +111,8 @@ class Values:
             found = _MADE[name]
         elif name in _FILLED:
             found = args[_FILLED[name]]
+        elif name == "sum":
+            found = self._sum(*args)
         elif name in _SAME:
             found = self._of(args[1 if name == "copy_" else 0])
         elif name.rstrip("_") in _ELEMENTWISE and len(args) < 3 and not kwargs:  # a third is a factor
@@ -133,6 +143,17 @@ class Values:
             return None
         sizes = [self.quantities.value(s) for s, t in zip(tensor.shape, tensor.stride(), strict=True) if not is_zero(t)]
         return storage.largest if multiply(1, *sizes) == storage.elements else None
+
+    def _sum(self, tensor: torch.Tensor, dims: Any = None, *rest: Any) -> Any:
+        """The sum of whole numbers that are all one: as many times it as there are along the dimensions."""
+        number = self._of(tensor)
+        if type(number) is not bool and type(number) is not int:
+            return None
+        chosen = range(tensor.dim()) if dims in (None, []) else [dims] if isinstance(dims, int) else dims
+        total: Any = int(number)
+        for dim in chosen if total else ():
+            total = total * tensor.shape[dim]
+        return total
 
     def _of(self, argument: Any) -> Any:
         return self.number(argument) if isinstance(argument, torch.Tensor) else argument

@@ -1,0 +1,98 @@
+"""Two small configs of any type of transformers, by a general rule: sizes by the names of fields, and less where the
+type does not take that.
+
+What `small_configs` knows of text models is done first, then images, patches, frames and pyramids of stages. A type
+that ties its fields otherwise refuses, or its model cannot be built: then fewer fields are changed, at last none.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+from small_configs import _RULES, _sensible, _shrink, default_config
+from transformers import PreTrainedConfig
+
+SEEN: dict[str, tuple[Any, Any]] = {
+    **dict.fromkeys(("image_size", "img_size"), (32, 48)),
+    **dict.fromkeys(("num_frames",), (4, 6)),
+    **dict.fromkeys(("window_size",), (4, 6)),
+    **dict.fromkeys(("patch_size",), (8, 12)),
+    **dict.fromkeys(("embed_dim", "vision_hidden_size", "encoder_hidden_size"), (48, 64)),
+    **dict.fromkeys(("pool_size",), (2, 2)),
+    **dict.fromkeys(("projection_dim", "projection_size"), (20, 28)),
+    **dict.fromkeys(("num_queries",), (7, 9)),
+    **dict.fromkeys(("num_mel_bins",), (16, 24)),
+    **dict.fromkeys(("qformer_hidden_size",), (48, 64)),
+}
+_FEW = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_layers", "n_layers", "n_layer", "depth")
+_IS_PLACE = re.compile(r"(image|audio|video)_token_(id|index)")
+LEVELS = ("sizes", "text sizes", "layers and vocabulary", "layers", "as it is")
+
+
+def small(model_type: str, variant: int) -> Iterator[tuple[str, PreTrainedConfig]]:
+    """Configs of a type, the smallest first, with what of each was changed; `variant` 0 and 1 differ."""
+    for level in LEVELS:
+        try:
+            yield level, _small(model_type, variant, level)
+        except Exception:
+            continue
+
+
+def _small(model_type: str, variant: int, level: str) -> PreTrainedConfig:
+    if level in ("sizes", "text sizes"):
+        default = default_config(model_type)
+        rules = {name: pair for name, pair in _RULES.items() if name != "window_size"}  # which may be one of pixels
+        with patch.dict(_RULES, rules, clear=True):
+            found = _shrink(default, variant, _sensible(model_type))
+        return _sections(_changed(found, variant, SEEN) if level == "sizes" else found)
+    config = default_config(model_type)
+    fields = {} if level == "as it is" else dict.fromkeys(_FEW, (2, 3))
+    if level == "layers and vocabulary":
+        fields["vocab_size"] = _RULES["vocab_size"]
+    return _changed(config, variant, fields)
+
+
+def _changed(config: PreTrainedConfig, variant: int, rules: dict[str, tuple[Any, Any]]) -> PreTrainedConfig:
+    """The config made anew with other values in the fields that the rules name, and in its parts."""
+    if not rules:
+        return copy.deepcopy(config)
+    stored = config.attribute_map
+    fields = {f.name: vars(config).get(stored.get(f.name, f.name)) for f in dataclasses.fields(config) if f.init}
+    values: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    for name, value in fields.items():
+        if value is None and _IS_PLACE.fullmatch(name):
+            values[name] = 7  # a token
+        if isinstance(value, PreTrainedConfig):
+            values[name] = _changed(value, variant, rules)
+        elif name in rules and type(value) is int and value > 0 and not (name == "window_size" and value > 60):
+            values[name] = min(rules[name][variant], value)
+        elif name in rules and isinstance(value, list | tuple) and all(type(v) is int for v in value):
+            values[name] = type(value)(min(rules[name][variant], v) for v in value)
+    depths = {fields[n] for n in _FEW if type(fields.get(n)) is int}
+    for name, value in fields.items():  # what is said of each layer
+        if isinstance(value, list | tuple) and len(value) in depths and set(rules) & set(_FEW):
+            short = next(values[n] for n in _FEW if fields.get(n) == len(value))
+            values[name] = value[:short]
+    return type(config)(**values)
+
+
+def _sections(config: PreTrainedConfig) -> PreTrainedConfig:
+    """The config with the sections of rotary positions of several axes, which those have that see images in patches to
+    be merged, as wide as half of a head."""
+    inside = [vars(config).get(name) for name in config.sub_configs]
+    merges = any("spatial_merge_size" in vars(part) for part in inside if isinstance(part, PreTrainedConfig))
+    for part in inside:
+        if not isinstance(part, PreTrainedConfig):
+            continue
+        _sections(part)
+        stated = vars(part).get("rope_parameters")
+        if isinstance(stated, dict) and (stated.get("mrope_section") or merges) and "num_attention_heads" in vars(part):
+            width = getattr(part, "head_dim", None) or part.hidden_size // part.num_attention_heads
+            half = int(width * stated.get("partial_rotary_factor", 1.0)) // 2
+            stated["mrope_section"] = [half - 2 * (half // 3), half // 3, half // 3]
+    return config

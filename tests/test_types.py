@@ -1,0 +1,164 @@
+"""Types of transformers beyond causal language models: each is fed what it takes without being told, and costs what is
+counted on real models at other batches and lengths than it was derived at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from small_types import small
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from types_count import built, parameters
+from types_coverage import miscounted
+
+import symflops
+from symflops.errors import SymflopsError
+from symflops.inputs import Input
+from symflops.trace.contents import Contents, Following
+from symflops.trace.internals import Sizes
+from symflops.trace.tasks import class_for
+
+pytestmark = pytest.mark.torch
+
+IDS = "input_ids: int64[batch_size, seq_len]"
+IMAGE = "float[batch_size, num_channels, image_size, image_size]"
+CASES = [
+    # a type, the task, and what it is fed; nothing where it is ids or pixels of one size alone
+    ("modernbert", "masked-lm", []),
+    ("albert", "sequence-classification", []),
+    ("convnext", "image-classification", []),  # drop path rates by linspace().tolist()
+    ("resnet", "image-classification", ["pixel_values: float[batch_size, num_channels, 32*h, 32*w]"]),
+    ("dinov3_vit", "base", []),
+    ("clip", "zero-shot-image-classification", [IDS, f"pixel_values: {IMAGE}"]),
+    ("siglip2", "image-classification", ["pixel_values: float[1, 4*h*w, num_channels*patch_size**2]",
+     "spatial_shapes: int64[1, 2] = [2*h, 2*w]", "pixel_attention_mask: int64[1, 4*h*w] = 1"]),
+    ("wav2vec2", "ctc", ["input_values: float[batch_size, num_samples]"]),
+    ("llava", "image-text-to-text", [IDS, f"pixel_values: {IMAGE}"]),
+    ("idefics3", "image-text-to-text",
+     [IDS, "pixel_values: float[batch_size, 1, num_channels, image_size, image_size] = 1"]),
+    ("qwen2_vl", "image-text-to-text", [IDS,
+     "pixel_values: float[4*h*w, in_channels*patch_size**2*temporal_patch_size]",
+     "image_grid_thw: int64[1, 3] = [1, 2*h, 2*w]", "position_ids: int64[3, batch_size, seq_len]"]),
+    ("t5", "seq2seq", ["input_ids: int64[batch_size, source_len]",
+     "decoder_input_ids: int64[batch_size, target_len]"]),
+    ("timesfm", "time-series-prediction", ["past_values: float[batch_size, context_length]"]),
+]  # fmt: skip
+
+
+def derived(model_type: str, task: str) -> tuple[Any, Any, symflops.Model]:
+    _, config = next(small(model_type, 0))
+    model_class = class_for(config, task)
+    return config, model_class, symflops.derive(config, task=task)
+
+
+@pytest.mark.parametrize(("model_type", "task", "inputs"), CASES, ids=lambda value: value if type(value) is str else "")
+def test_a_type_costs_what_is_counted(model_type: str, task: str, inputs: list[str]) -> None:
+    config, model_class, model = derived(model_type, task)
+    assert [f"{one.name}: {one.text()}" for one in model.inputs] == inputs
+    real = built(model_class, config)
+    assert model.total().parameters == parameters(real)
+    assert miscounted(model, real, model_class, config) == ""
+
+
+def test_a_step_after_an_image_costs_what_pytorch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a call with an image, of 9 tokens, one of 1 token runs neither the tower nor the projector."""
+    config, model_class, model = derived("llava", "image-text-to-text")
+    real = built(model_class, config, fake=False)
+    ids, pixels = torch.ones(2, 9, dtype=torch.long), torch.zeros(2, 3, 32, 32)
+    monkeypatch.setenv("TRANSFORMERS_DISABLE_TORCH_CHECK", "1")  # no token stands for a part of the image
+    calls = []
+    cache = None
+    for given in ({"input_ids": ids, "pixel_values": pixels}, {"input_ids": ids[:, :1]}):
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            cache = real(**given, past_key_values=cache, use_cache=True).past_key_values
+        calls.append(counter.get_total_flops())
+    cost = model.total()
+    assert cost.at(batch_size=2, seq_len=9).matmul_flops == calls[0]
+    assert cost.at(batch_size=2, seq_len=1, past_len=9, encoder=0).matmul_flops == calls[1]
+    assert symflops.generation(model).at(batch_size=2, prompt_len=9, new_tokens=2).matmul_flops == sum(calls)
+
+
+def test_an_image_that_is_cut_into_windows_has_a_number_for_its_sides() -> None:
+    config, model_class, model = derived("qwen2_5_vl", "image-text-to-text")
+    assert "image_grid_thw: int64[1, 3] = [1, 16, 16]" in [f"{one.name}: {one.text()}" for one in model.inputs]
+    assert "the source needs a number for h: 8 was taken; --input states another" in model.notes
+    assert miscounted(model, built(model_class, config), model_class, config) == ""
+
+
+def test_small_contents_are_computed_beside_fake_tensors() -> None:
+    sizes, contents = Sizes(), Contents()
+    side = sizes.symbol("side", 11)
+    with sizes.active(), Following(contents):
+        steps = torch.linspace(0, 1, 5)
+        assert steps.tolist() == [0, 0.25, 0.5, 0.75, 1]
+        assert contents.of(torch.empty(3)) is None
+        assert contents.of(torch.rand(3)) is None
+        assert torch.arange(6)[torch.arange(6) > 3].tolist() == [4, 5]
+        steps.add_(1)
+        assert contents.of(steps) is None  # what is written in place is unknown
+        grid = torch.full((1, 2), side)
+        lengths = torch.repeat_interleave(grid[:, 0] * grid[:, 1], torch.tensor([3]))
+        ends = nn_pad(lengths.cumsum(0))
+        assert [sizes.number(end) for end in ends.tolist()] == [0, 121, 242, 363]
+        assert sizes.number((ends[1:] - ends[:-1]).max().item()) == 121
+
+
+def nn_pad(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.pad(tensor, (1, 0), value=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x: int64[1, 3] = [1, 2]", "input x: '[1, 2]': as many as its last dimension has are wanted"),
+        ("x: int64[2] = 1, 2", "input x: '1, 2': what is in a tensor is a polynomial with whole numbers, or a list of "
+         "those along its last dimension"),
+        ("x: int64[2] = h/2", "input x: 'h/2': what is in a tensor is a polynomial with whole numbers, or a list of "
+         "those along its last dimension"),
+        ("x: int64[2] = h +", "input x: column 1: 'h +': not a formula; valid are integers, decimals, "
+         "names, + - * / // % **, parentheses and min max ceil floor sqrt log2"),
+    ],
+)  # fmt: skip
+def test_what_is_no_content_is_told(text: str, message: str) -> None:
+    with pytest.raises(SymflopsError) as caught:
+        Input.read(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("what", "task", "message"),
+    [
+        ("vit", "image-clasification", "no task 'image-clasification'; did you mean 'image-classification'?"),
+        ("vit", "ctc", "the type 'vit' has no class for the task ctc; it has: "),
+        (torch.nn.Linear, "base", "only a config has classes for tasks; a module is what it is"),
+    ],
+)
+def test_a_task_that_there_is_none_of_is_told(what: Any, task: str, message: str) -> None:
+    inputs = ["input: float[n, 8]"] if isinstance(what, type) else ()
+    with pytest.raises(SymflopsError) as caught:
+        symflops.derive(what, task=task, inputs=inputs)
+    assert message in str(caught.value)
+
+
+def test_a_task_chooses_the_class() -> None:
+    config = transformers.BertConfig(hidden_size=32, num_attention_heads=4, num_hidden_layers=2, intermediate_size=48)
+    model = symflops.derive(config, task="sequence-classification")
+    assert model.class_name.endswith("BertForSequenceClassification")
+    assert model.total().parameters == parameters(built(transformers.BertForSequenceClassification, config))
+
+
+def test_every_class_of_torch_nn_is_derived_or_told_of_in_one_line() -> None:
+    names = [n for n in dir(torch.nn) if isinstance(c := getattr(torch.nn, n), type) and issubclass(c, torch.nn.Module)]
+    told: dict[str, str] = {}
+    for name in names:
+        try:
+            symflops.derive(getattr(torch.nn, name))
+        except SymflopsError as error:
+            told[name] = str(error)
+    assert all("\n" not in text for text in told.values())
+    known = ("no closed form: its source needs numbers", "no call with tensors of the usual shapes fits")
+    assert [text for text in told.values() if not any(said in text for said in known)] == []
+    assert told.keys().isdisjoint({"Linear", "Conv2d", "ConvTranspose3d", "LayerNorm", "Embedding", "BatchNorm2d"})
