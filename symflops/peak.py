@@ -8,6 +8,7 @@ the cache before and after, and what is computed in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,17 +72,34 @@ class PeakOfCalls:
         return shown
 
 
+def peak_at(peaks: Sequence[PeakOfCalls], numbers: Mapping[str, Number]) -> PeakOfCalls:
+    """The peak of the call with these numbers.
+
+    Raises SymflopsError naming the assumption that it breaks, where no peak was derived for such lengths.
+    """
+    own = [one for one in peaks if one.holds(numbers)]
+    for one in own[1:]:
+        with suppress(SymflopsError):
+            one.check(numbers)
+            return one
+    own[0].check(numbers)
+    return own[0]
+
+
 def highest(peaks: Sequence[PeakOfCalls], kind: str) -> Value:
-    """One closed form for all calls: the fullest moment of each kind of call, chosen by the lengths."""
+    """One closed form for all calls: the fullest moment of each kind of call, chosen by the lengths; where a kind has
+    several, as for lengths on either side of a window, that of any of them."""
     many: Value = add(1, negate(_IS_ONE))
     factors: Mapping[str, Value] = {
         ONE: _IS_ONE, MANY: many, FIRST: add(1, negate(_IS_LATER)), LATER: _IS_LATER,
     }  # fmt: skip
-    parts = []
+    by_calls: dict[tuple[str, ...], dict[Value, None]] = {}
     for one in peaks:
-        sizes = list(dict.fromkeys(size for _, size in one.moments(kind)))
-        chosen = multiply(1, *(factors[text] for text in one.calls))
-        parts.append(multiply(chosen, maximum(*sizes) if len(sizes) > 1 else sizes[0]))
+        by_calls.setdefault(one.calls, {}).update(dict.fromkeys(size for _, size in one.moments(kind)))
+    parts = []
+    for calls, sizes in by_calls.items():
+        most = maximum(*sizes) if len(sizes) > 1 else next(iter(sizes))
+        parts.append(multiply(most, *(factors[text] for text in calls)))
     return add(0, *parts)
 
 

@@ -27,7 +27,7 @@ from symflops.numeric import evaluate, whole
 from symflops.passes import optimizers
 from symflops.passes.recompute import Recompute
 from symflops.passes.training import gradients, trained
-from symflops.peak import highest
+from symflops.peak import highest, peak_at
 from symflops.place import places
 from symflops.plan import BACKWARD, FORWARD
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol
@@ -145,16 +145,14 @@ def memory(model: ModelLike, *, symbolic: bool = False, **values: Numeric) -> Me
 
     has_peak = False
     if named.plan is None and named.peak:
-        one = next(one.substitute(numbers) for one in named.peak if one.holds(point))
         try:
-            one.check({**named.symbols, **point})
+            one = peak_at(named.peak, {**named.symbols, **point}).substitute(numbers)
         except SymflopsError as error:
             notes = (*notes, f"peak and peak_eager are bounds from below: {error.message} where they were derived")
         else:
             has_peak, layers = True, one.eager
-            kinds |= {
-                kind: add(kinds["weights"], highest([replace(one, calls=())], way)) for kind, way in _WAYS.items()
-            }
+            alone = [replace(one, calls=())]
+            kinds |= {kind: add(kinds["weights"], highest(alone, way)) for kind, way in _WAYS.items()}
     found = {kind: number(value) for kind, value in kinds.items()}
     return Memory(named.name, found, _largest([(path, number(size)) for path, size in layers]), notes, True, has_peak)
 

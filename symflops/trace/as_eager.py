@@ -18,17 +18,23 @@ from symflops.trace import attention, cache, experts
 from symflops.trace.operation import Work
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
+from symflops.trace.settings import Settings
 
-OWN = {True: "eager", False: "sdpa"}  # what transformers calls them
+
+def implementation(model_class: type, settings: Settings) -> str:
+    """What transformers calls the attention that a call runs: that of PyTorch's fused kernel for a class that has it,
+    as transformers chooses by itself, where it is asked for."""
+    fused = settings.as_eager and not settings.eager and getattr(model_class, "_supports_sdpa", False)
+    return "sdpa" if fused else "eager"
 
 
 @contextmanager
-def own_attention(recorder: Recorder, eager: bool) -> Iterator[None]:
+def own_attention(recorder: Recorder, name: str) -> Iterator[None]:
     """Inside, attention is the source's own: scores and probabilities by themselves, or around PyTorch's fused kernel,
     which is one step."""
     configs = {id(c): c for m in recorder.root.module.modules() if (c := getattr(m, "config", None)) is not None}
 
-    def implementation(name: str) -> None:
+    def choose(name: str) -> None:
         for config in configs.values():
             experts.set_implementation(config, name, experts.NAME)
 
@@ -36,6 +42,8 @@ def own_attention(recorder: Recorder, eager: bool) -> Iterator[None]:
                scale: Any = None, enable_gqa: bool = False) -> Any:  # fmt: skip
         if recorder.paused:
             return plain(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
+        if not enable_gqa and query.dim() > 3 and query.shape[-3] != key.shape[-3]:  # no kernel is for shared keys
+            return plain(query, key, value, attn_mask, dropout_p, is_causal, scale=scale)
         tensors = [t for t in (query, key, value, attn_mask) if t is not None]
         with recorder.pause():
             # Kernels write heads side by side, so that nobody has to copy them into rows.
@@ -51,12 +59,12 @@ def own_attention(recorder: Recorder, eager: bool) -> Iterator[None]:
         return result
 
     plain = torch.nn.functional.scaled_dot_product_attention
-    implementation(OWN[eager])
+    choose(name)
     try:
         with patch.object(torch.nn.functional, "scaled_dot_product_attention", kernel):
             yield
     finally:
-        implementation(attention.NAME)
+        choose(attention.NAME)
 
 
 class Concatenated(cache.Recorded):

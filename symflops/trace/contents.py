@@ -9,6 +9,7 @@ place, drawn at random, large, or read from weights is unknown.
 from __future__ import annotations
 
 import operator
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ _SIZES = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
 class Contents:
-    """The contents of tensors, by their identity; each holds until its memory is written to."""
+    """The contents of tensors, by their identity; each holds until its memory is written to. Tensors are not kept."""
 
     def __init__(self, others: Contents | None = None) -> None:
         self.entries: dict[int, tuple[Any, Any, int]] = {} if others is None else dict(others.entries)
@@ -44,13 +45,13 @@ class Contents:
         if not isinstance(tensor, FakeTensor):
             return tensor if tensor.numel() <= MOST else None
         entry = self.entries.get(id(tensor))
-        if entry is None or entry[2] != self.writes.get(storage_key(tensor), 0):
+        if entry is None or entry[0]() is not tensor or entry[2] != self.writes.get(storage_key(tensor), 0):
             return None
         return entry[1]
 
     def state(self, tensor: torch.Tensor, content: Any) -> None:
         """Say what is in a tensor."""
-        self.entries[id(tensor)] = (tensor, content, self.writes.get(storage_key(tensor), 0))
+        self.entries[id(tensor)] = (weakref.ref(tensor), content, self.writes.get(storage_key(tensor), 0))
 
     def item(self, tensor: torch.Tensor) -> Any:
         """The one element of a tensor; None where it is unknown."""

@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from symflops import algebra
+from symflops import algebra, progress
 from symflops.algebra import free_symbols
+from symflops.assumption import comparison
+from symflops.errors import SymflopsError
 from symflops.peak import FIRST, LATER, MANY, ONE, PeakOfCalls
 from symflops.polynomial import Value, add, multiply
 from symflops.program.block import Again, Block, Program, blocks
@@ -36,18 +38,51 @@ def peaks_of(
     found = []
     for when, past in calls.items():
         for long, numbers in lengths.items():
-            run, shape = work.run(replace(settings, as_eager=True, past=past, lengths=numbers))
-            recorder = run.recorder
-            assert recorder is not None
-            program = program_of(recorder, work.named.name)
-            counts = counts_of(program, names, known)
-            beside = _buffers(recorder, counts)
-            put = {name: number for name, number in shape.numbers.items() if name not in known}
-            eager, least = (_moments(one, counts_in(one, counts), beside, put) for one in (program, last_read(program)))
-            used = set().union(*(free_symbols(size) for _, size in (*eager, *least)))
-            own = [text for text in conditions(run, shape, used) if text not in {*assumed, when, long}]
-            found.append(PeakOfCalls(tuple(filter(None, (when, long))), tuple(own), eager, least))
+            call = replace(settings, as_eager=True, past=past, lengths=numbers)
+            texts = tuple(filter(None, (when, long)))
+            one, sizes = _of_calls(work, call, texts, names, known, assumed)
+            found.append(one)
+            if hints := _beyond(one, sizes):  # such as a window, up to which a source needs no mask
+                try:
+                    other, _ = _of_calls(work, replace(call, hints=hints), texts, names, known, assumed)
+                except SymflopsError as error:  # the model refuses such a length
+                    progress.tell(error.message)
+                    continue
+                found += [other] if other.assumes != one.assumes else []
     return found
+
+
+def _of_calls(
+    work: Work, settings: Settings, calls: tuple[str, ...], names: RepeatNames, known: Mapping[str, Any],
+    assumed: Collection[str],
+) -> tuple[PeakOfCalls, dict[str, int]]:  # fmt: skip
+    """The peak of calls of one kind, and the sizes that the call was recorded with."""
+    run, shape = work.run(settings)
+    recorder = run.recorder
+    assert recorder is not None
+    program = program_of(recorder, work.named.name)
+    counts = counts_of(program, names, known)
+    beside = _buffers(recorder, counts)
+    put = {name: number for name, number in shape.numbers.items() if name not in known}
+    eager, least = (_moments(one, counts_in(one, counts), beside, put) for one in (program, last_read(program)))
+    used = set().union(*(free_symbols(size) for _, size in (*eager, *least)))
+    own = [text for text in conditions(run, shape, used) if text not in {*assumed, *calls}]
+    return PeakOfCalls(calls, tuple(own), eager, least), {**shape.numbers, **shape.hints()}
+
+
+def _beyond(peak: PeakOfCalls, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Lengths at which a call of this kind breaks what its peak assumes of them; none where no short call does."""
+    for text in peak.assumes:
+        asked = comparison(text)
+        lengths = [name for name in ("seq_len", "past_len") if name in asked.names]
+        if not lengths or not asked.names <= {*sizes, "seq_len", "past_len"}:
+            continue
+        most = max(sizes[name] for name in asked.names & sizes.keys()) if asked.names & sizes.keys() else 0
+        for many in (most + 5, 2 * most + 11):
+            hints = {"seq_len": many if "seq_len" in lengths else 7, "past_len": many if "past_len" in lengths else 7}
+            if not asked.is_true({**sizes, **hints}):
+                return {name: hints[name] for name in lengths}
+    return {}
 
 
 Counts = dict[str, Value]  # how often what a block does is done in all, by the path of the first

@@ -102,8 +102,10 @@ def build(
     architecture: Architecture,
     dtype: torch.dtype = torch.bfloat16,
     equal: Mapping[type, list[int]] = MappingProxyType({}),
+    implementation: str = "eager",
 ) -> Build:
-    """The model of a config with the architecture's symbols in place of numbers, on fake tensors of this format."""
+    """The model of a config with the architecture's symbols in place of numbers, on fake tensors of this format, with
+    the classes of attention that its source has for an implementation."""
     sizes = Sizes()
     original = named.config
     run_hints = feeds.run_hints(named.inputs, sizes_by_name(original))
@@ -119,7 +121,7 @@ def build(
             assign(holder, f.key, f.kind, size)
         else:
             vars(holder)[f.key] = [size] * f.entries if f.entries else size
-    experts.set_implementation(config, "eager", "eager")
+    experts.set_implementation(config, implementation, "eager")
     vars(config)["return_dict"] = True
     result = Build(named, config, sizes, Quantities(sizes.names, values), symbols, dtype, hints=run_hints)
     if isinstance(config, Arguments):
@@ -164,7 +166,7 @@ def call(built: Build, settings: Settings) -> Run:
     past = symbols["past_len"] if settings.past == "symbol" else 0
     with (
         environment(built, result.guards, built.rhythms, settings.training),
-        as_eager.own_attention(recorder, settings.eager)
+        as_eager.own_attention(recorder, as_eager.implementation(type(built.model), settings))
         if settings.as_eager
         else attention.caught(recorder, settings.eager),
         experts.caught(recorder),

@@ -12,6 +12,7 @@ import torch
 
 from symflops import deadline, progress
 from symflops.errors import SymflopsError, reason
+from symflops.trace import as_eager
 from symflops.trace.architecture import Architecture
 from symflops.trace.configs import Named
 from symflops.trace.fixed import SizeFixedError
@@ -35,6 +36,7 @@ class Work:
     dtype: torch.dtype = torch.bfloat16
     built: tuple[tuple[object, ...], Architecture, Build] | None = None
     sizes_by_depth: set[tuple[str, str]] = field(default_factory=set)
+    implementation: str = "eager"  # of attention, whose classes the model is built of
     of_no_format: set[tuple[type, str]] = field(default_factory=set)  # errors that are the same in float32
 
     @cached_property
@@ -63,13 +65,14 @@ class Work:
     @property
     def state(self) -> tuple[object, ...]:
         """Everything that decides how the model is built: records from different states cannot be combined."""
-        return copy.deepcopy(self.known), self.dtype, self.equal
+        return copy.deepcopy(self.known), self.dtype, self.equal, self.implementation
 
     def run(self, settings: Settings) -> tuple[Run, Architecture]:
         """A run on the path that the config's own numbers take, with as many symbols as possible.
 
         Raises SymflopsError when no such run gets to its end.
         """
+        self.implementation = as_eager.implementation(self.named.model_class, settings)
         result, shape = self._refined(settings)
         if result.error is None:
             return result, shape
@@ -80,7 +83,7 @@ class Work:
     def _fails_on_numbers(self, settings: Settings, error: Exception) -> bool:
         """Whether the source fails in the same place when all sizes are the config's own numbers, so that no choice of
         symbols helps: an input is missing, or the source has a fault."""
-        plain = build(self.named, Architecture(), self.dtype, self.equal)
+        plain = build(self.named, Architecture(), self.dtype, self.equal, self.implementation)
         lengths = plain.hints | settings.hints | settings.lengths
         again = call(plain, replace(settings, lengths=lengths)).error
         ours = isinstance(again, SymflopsError)  # which is raised outside of the source
@@ -91,7 +94,7 @@ class Work:
         if self.built is None or self.built[0] != self.state:
             shape = self.known.architecture(self.named.config)
             progress.at(f"building the model with {len(shape.fields)} symbols")
-            made = build(self.named, shape, self.dtype, self.equal)
+            made = build(self.named, shape, self.dtype, self.equal, self.implementation)
             self.built = (self.state, shape, made)
         return self.built[1:]
 
