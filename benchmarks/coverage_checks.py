@@ -15,6 +15,7 @@ from symflops.model import Model
 from symflops.numeric import RUN_SYMBOLS
 from symflops.trace.architecture import parts
 from symflops.trace.configs import find
+from symflops.vocabulary.symbols import ENCODER
 
 ROLES = {
     "width": ("hidden_size", "d_model", "n_embd", "emb_dim"),
@@ -70,7 +71,12 @@ def _differs(model: Model, number: int, **point: int) -> str:
 
 def exact(model: Model, metric: str, **point: int) -> Any:
     """A metric at a point, not rounded: a closed form that is not whole there is not equal to a count."""
-    return numeric.evaluate(model.total().value(metric), numeric.with_defaults(point))
+    return numeric.evaluate(model.total().value(metric), numeric.with_defaults(alone(model) | point))
+
+
+def alone(model: Model) -> dict[str, int]:
+    """What leaves the images out of a model of images and text, of which the text is counted."""
+    return {ENCODER: 0} if ENCODER in model.run else {}
 
 
 def fixed_lengths(model: Model) -> str:

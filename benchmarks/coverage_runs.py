@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from coverage_checks import exact
+from coverage_checks import alone, exact
 from coverage_counts import FIRST, RUNS, SECOND, WHOLE, Row, continues, keeps_something
 
 from symflops import storage
@@ -51,7 +51,7 @@ def state(model: Model, counts: Row) -> tuple[str, str]:
         return "-", ""
     wrong = []
     for where, point, run in _runs(counts):
-        found = evaluate(kept, with_defaults(point | {"cache_bytes": 1}))
+        found = evaluate(kept, with_defaults(alone(model) | point | {"cache_bytes": 1}))
         if "error" in run:
             wrong.append(f"no count at {where}: {run['error']}")
         elif found != run["state"]:

@@ -372,6 +372,7 @@ def calls(r: random.Random) -> dict[str, list[Callable[[], Any]]]:
                 some("gpt2", model), some("adam", "sgd"), some("none", "layers:2"), some("*", "*.c_attn"), some(True)
             )
         ],
+        "formats": [lambda: symflops.formats(some("gpt2", model), some("fp8-block128", "gptq:group_size=64", "none"))],
         "memory": [lambda: symflops.memory(which, symbolic=some(True)), lambda: symflops.memory(which, **sizes)],
         "fit": [
             lambda: symflops.fit(

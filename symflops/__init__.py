@@ -23,6 +23,7 @@ What only algebra can answer:
     served               what an inference engine runs, as a model
     memory               what memory a call or a step of training takes, as a Memory
     fit                  whether it fits on a machine, the largest batch and the longest context, as a Fit
+    times                time to the first token and per token, as Times: each a Speed
     roofline             the bounds of a machine (`hardware_names`, `load_hardware`)
     verify               whether a formula is right
 

@@ -228,7 +228,7 @@ def _installed() -> tuple[str, ...]:
 
 
 def _loaded() -> Iterator[tuple[str, str]]:
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and file.endswith(".py") and name != "__main__":
             yield name, os.path.abspath(file)

@@ -120,6 +120,17 @@ def symbols_of(inputs: Iterable[Input]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def decoder_length(inputs: Iterable[Input]) -> str:
+    """The symbol of how many ids a decoder is fed; nothing where there are none, or their number is no symbol.
+
+    >>> decoder_length(read_inputs({"decoder_input_ids": "int64[batch_size, target_len]"}))
+    'target_len'
+    """
+    ids = next((one for one in inputs if one.name == DECODER_IDS and one.shape), None)
+    names_ = set() if ids is None else algebra.free_symbols(ids.shape[-1])
+    return next(iter(names_)) if len(names_) == 1 else ""
+
+
 def _dimension(name: str, text: str) -> Value:
     where = f"input {name}"
     try:

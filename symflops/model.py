@@ -20,7 +20,7 @@ from symflops.files import NoFileError
 from symflops.formula import data_folder, in_order
 from symflops.given import Numeric
 from symflops.graph import edges, graph, total
-from symflops.inputs import DECODER_IDS, Input
+from symflops.inputs import Input, decoder_length
 from symflops.layer import Layer
 from symflops.model_file import Reading, dump, layers_of, read_json
 from symflops.peak import PeakOfCalls
@@ -206,11 +206,7 @@ class Model:
     def length(self) -> str:
         """The symbol of the tokens of a call that its cache keeps: seq_len, or the decoder's length where a step after
         the encoder's call is known."""
-        ids = next((one for one in self.inputs if one.name == DECODER_IDS), None)
-        if ENCODER not in self.run or ids is None or not ids.shape:
-            return LENGTH
-        names_ = algebra.free_symbols(ids.shape[-1])
-        return next(iter(names_)) if len(names_) == 1 else LENGTH
+        return (decoder_length(self.inputs) if ENCODER in self.run else "") or LENGTH
 
     def check_assumptions(self, run: Mapping[str, Number] | None = None) -> None:
         """Raise SymflopsError naming the first assumption that the architecture values, or those of a run, break.

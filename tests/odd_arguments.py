@@ -166,6 +166,7 @@ RIGHT: dict[str, Callable[[], Any]] = {
     "mixed": lambda: True,
     "frozen": lambda: False,
     "load.training": lambda: False,
+    "load.peak": lambda: False,
     "formats.name": lambda: "awq",
     "formats.checkpoint": lambda: "",
     "verify.training": lambda: 0,

@@ -178,11 +178,11 @@ def lent(lengths: Set[sympy.Symbol], packages: Collection[str] = ()) -> Iterator
         "min": _extreme(min, operator.le, torch.sym_min, lengths),
     }
     with ExitStack() as stack:
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():  # which a line of progress may add to meanwhile
             is_of_transformers = name.startswith(_MODULES) and "configuration" not in name
             if (is_of_transformers or name.partition(".")[0] in packages) and module is not None:
                 names: dict[str, Any] = {"int": Integer, "float": Real, **extremes}
-                own = list(vars(module).items())  # a line of progress may be drawn, and a module imported, meanwhile
+                own = vars(module).copy().items()
                 names |= {n: _BY_FUNCTION[id(thing)] for n, thing in own if id(thing) in _BY_FUNCTION}
                 if vars(module).get("math") is math:
                     names["math"] = MATH

@@ -39,7 +39,7 @@ from symflops.trace.notes import decomposed, dtype, first_call_only, is_pair, ne
 from symflops.trace.own_formats import in_own_formats
 from symflops.trace.pair_inputs import goes_on_with_ids, takes_steps
 from symflops.trace.pairs import switched, with_steps
-from symflops.trace.peak import peaks_of
+from symflops.trace.peak import with_peak
 from symflops.trace.refine import Knowledge, decides_by_one
 from symflops.trace.run import Run, is_encoder
 from symflops.trace.settings import Settings
@@ -302,18 +302,7 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
                   *decomposed(recorder.ran, recorder.tape is not None)],
         "layers": layers,
     }  # fmt: skip
-    return load(data | ({} if of_peak is None else _peak(work, of_peak, record, depths, data)))
-
-
-def _peak(
-    work: Work, settings: Settings, record: Record, depths: RepeatNames, data: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What a model's file says of its peak; where its source takes no such call, a note on why."""
-    try:
-        found = peaks_of(work, settings, not record.without_past, depths, data["symbols"], data["assumes"])
-    except SymflopsError as error:
-        return {"notes": [*data["notes"], f"its peak in memory is not derived: {error.message}"]}
-    return {"peak": [one.data() for one in found]}
+    return load(data | ({} if of_peak is None else with_peak(work, of_peak, not record.without_past, depths, data)))
 
 
 def _layers(config: Any, symbols: Mapping[str, int]) -> list[str]:

@@ -28,6 +28,17 @@ from symflops.trace.work import Work
 _PLACE = re.compile(r"(.*)\.(\d+)$")
 
 
+def with_peak(
+    work: Work, settings: Settings, caches: bool, names: RepeatNames, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a model's file says of its peak; where its source takes no such call, a note on why."""
+    try:
+        found = peaks_of(work, settings, caches, names, data["symbols"], data["assumes"])
+    except SymflopsError as error:
+        return {"notes": [*data["notes"], f"its peak in memory is not derived: {error.message}"]}
+    return {"peak": [one.data() for one in found]}
+
+
 def peaks_of(
     work: Work, settings: Settings, caches: bool, names: RepeatNames, known: Mapping[str, Any], assumed: Collection[str]
 ) -> list[PeakOfCalls]:
