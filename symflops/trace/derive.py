@@ -96,7 +96,8 @@ def derive(
     fed = read_inputs(inputs)
     if task and is_own(what):
         raise SymflopsError("only a config has classes for tasks; a module is what it is")
-    named = own_module(what, fed, arguments, fixed) if is_own(what) else _found(what, task)
+    named = own_module(what, fed, arguments, fixed) if is_own(what) else find(what)
+    named = for_task(named, task) if task else named
     named = named._replace(given=given)
     past = "none" if named.inputs or training else "symbol"
     settings = Settings(eager=attention == "eager", allow_unknown=allow_unknown, past=past, training=training)
@@ -131,11 +132,6 @@ def _with_inputs(named: Named, fixed: set[str], settings: Settings, usual: bool,
         said = f"the source needs a number for {side}: {SIDE} was taken; --input states another"
         inputs = in_numbers(named.inputs, side, SIDE)
         return _with_inputs(named._replace(inputs=inputs, notes=(*named.notes, said)), fixed, settings, usual, peak)
-
-
-def _found(what: Any, task: str) -> Named:
-    named = find(what)
-    return for_task(named, task) if task else named
 
 
 def with_usual_inputs(named: Named, inputs: tuple[Input, ...]) -> Named:
