@@ -167,6 +167,7 @@ RIGHT: dict[str, Callable[[], Any]] = {
     "frozen": lambda: False,
     "load.training": lambda: False,
     "load.peak": lambda: False,
+    "times.as_written": lambda: False,
     "formats.name": lambda: "awq",
     "formats.checkpoint": lambda: "",
     "verify.training": lambda: 0,

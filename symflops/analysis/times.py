@@ -25,8 +25,10 @@ from symflops.given import Numeric
 from symflops.hardware import Hardware, load_hardware
 from symflops.model import Model
 from symflops.numeric import plain
+from symflops.passes.served import served
 from symflops.polynomial import Number
 from symflops.source import ModelLike, load
+from symflops.storage import has_formats
 from symflops.units import seconds
 
 _MOST_MONEY = 10**15
@@ -51,6 +53,7 @@ class Times:
     steady: Speed
     efficiency: Efficiency
     notes: tuple[str, ...] = ()
+    has_formats: bool = False  # of weights, in which they are read
 
     @property
     def sentence(self) -> str:
@@ -75,8 +78,9 @@ class Times:
     def said(self) -> tuple[str, ...]:
         """What the numbers are for, line by line."""
         bytes_ = ", ".join(f"{name} = {plain(self.values[name])}" for name in ("weight_bytes", "cache_bytes"))
+        rest = " where weights have no format of their own" if self.has_formats else ""
         return (
-            f"computed in {self.dtype}, {bytes_}; causal kernels, logits of the last token of each prompt",
+            f"computed in {self.dtype}, {bytes_}{rest}; causal kernels, logits of the last token of each prompt",
             f"bound by {self.binds[0]} (prompt) and {self.binds[1]} (steps), without speculative decoding",
             f"estimate: a batch that starts together, by {self.efficiency.about}",
             *self.error.split("; "),
@@ -127,6 +131,7 @@ def times(
     efficiency: Mapping[str, float] | None = None,
     calibrate: str | Path | None = None,
     price_per_hour: float | None = None,
+    as_written: bool = False,
     **values: Numeric,
 ) -> Times:
     """How fast a machine answers `batch_size` prompts of `prompt_len` tokens that start together: `new_tokens` each.
@@ -139,6 +144,7 @@ def times(
     type of `dtype_bytes`, or in `dtype`. Several devices share each matrix (tensor parallel). The estimate is that of
     the `engine` kind of `efficiency.toml`; `calibrate` is a CSV file of one's own measurements of this model on this
     machine to which it is fitted, `efficiency` has coefficients of one's own. `price_per_hour` is that of one device.
+    All is about what an engine runs of the model (`served`), unless it is wanted `as_written`.
 
     Raises SymflopsError for an unknown model, machine, data type, engine or symbol, for a model that does not generate,
     and for a file that cannot be read, naming line and column.
@@ -150,6 +156,8 @@ def times(
     machine = machine if devices is None else machine.with_devices(devices)
     own = {name: value for name, value in values.items() if name in named.definitions}
     named = named.with_symbols(own) if own else named
+    if not as_written and named.serving is None and named.plan is None:
+        named = served(named)
     run = {name: value for name, value in values.items() if name not in own}
     rate = None if price_per_hour is None else _price(price_per_hour) * machine.devices
     try:
@@ -194,7 +202,7 @@ def _times(
     one = stages.at({**run, "batch_size": 1})
     return Times(
         named.name, machine, chosen, work.values, here.bound(work), here.binds(work), here.estimate(work),
-        here.steady(work, one), here.efficiency, tuple(notes),
+        here.steady(work, one), here.efficiency, tuple(notes), has_formats(named),
     )  # fmt: skip
 
 

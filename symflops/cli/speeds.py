@@ -79,7 +79,7 @@ class Asked:
         """The cost that was printed, and how fast the machine is at that point."""
         from symflops.analysis.times import times
 
-        found = times(model, self.machine, **self.options, **given)
+        found = times(model, self.machine, as_written=model.serving is None, **self.options, **given)
         return answers.dump({**json.loads(shown), "times": _data(found)}) if is_json else f"{shown}\n\n{_text(found)}"
 
 
