@@ -260,10 +260,10 @@ def derived(stated: Data) -> Data:
     config: list[Any] = []
     plain_model = derivation._model
 
-    def model(work: Any, record: Any) -> Model:
+    def model(work: Any, record: Any, of_peak: Any) -> Model:
         reads.update(record.run.build.reads)
         config.append(record.run.build.original)
-        return plain_model(work, record)
+        return plain_model(work, record, of_peak)
 
     derivation._model = model
     try:

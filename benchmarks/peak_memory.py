@@ -54,7 +54,9 @@ def tracked(config: Any, attention: str, batch: int, length: int, past: int) -> 
         kwargs: dict[str, Any] = {}
         external: list[Any] = [model, ids]
         if past:
-            kwargs["past_key_values"] = model(torch.zeros(batch, past, dtype=torch.long)).past_key_values
+            kwargs["past_key_values"] = model(
+                torch.zeros(batch, past, dtype=torch.long), use_cache=True
+            ).past_key_values
             for layer in kwargs["past_key_values"].layers:  # a window keeps all of the memory that it is a part of
                 layer.keys, layer.values = layer.keys.clone(), layer.values.clone()
                 external += [layer.keys, layer.values]

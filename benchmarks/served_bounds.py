@@ -23,7 +23,7 @@ from pathlib import Path
 
 import symflops
 from symflops.algebra import substitute
-from symflops.analysis.roofline import traffic
+from symflops.analysis.traffic import traffic
 from symflops.cost import Cost
 from symflops.hardware import Hardware, load_hardware
 from symflops.numeric import evaluate
