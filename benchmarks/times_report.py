@@ -164,8 +164,8 @@ are built from their configs' sizes as engines serve them (`benchmarks/served_mo
 
 An estimate is a sum of a few terms with coefficients (`efficiency.toml`): 8 for steps, 4 for prompts, for each of three
 kinds: engines of servers with dense models, the same with routed experts, and llama.cpp. Those of the first two are
-pulled towards what both have together. How much, which terms there are, the three kinds and which rows are left out were
-settled with this table in sight, so rows that nobody has seen may be further off. The
+pulled towards what both have together. How much, which terms there are, the three kinds and which rows are left out
+were settled with this table in sight, so rows that nobody has seen may be further off. The
 coefficients of this page's estimates were **never fitted on what they are judged by**, in two ways:
 
 - **source left out**: fitted without anything of the row's source. What aiconfigurator collected (many runs of vLLM,
