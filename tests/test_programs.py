@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import pytest
 
+from symflops.grouping import grouped
 from symflops.numeric import evaluate
-from symflops.polynomial import multiply, symbol
-from symflops.program.block import Again, Block, Freed, Item, Made, Program, Step, Tensor, View
+from symflops.polynomial import add, multiply, symbol
+from symflops.program.block import Again, Block, Freed, Item, Made, Program, Step, Tensor, View, blocks
 from symflops.program.check import faults
 from symflops.program.liveness import last_read, peaks
 from symflops.program.text import text
+from symflops.tree import write
 
 
 def view(number: int) -> View:
@@ -21,38 +23,54 @@ def view(number: int) -> View:
 
 
 class Drawn:
-    """A random program: steps in blocks, some of which run again; tensors of random sizes are made and freed."""
+    """A random program: steps in blocks, some of which run again, blocks inside of blocks among them; tensors of random
+    sizes in `n`, `m` and `past_len` are made and freed, some are kept, and some that were there are freed."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.tensors: dict[int, Tensor] = {}
+        self.given: list[int] = []
 
     def tensor(self, role: str = "temporary") -> int:
         number = len(self.tensors) + 1
-        self.tensors[number] = Tensor(number, self.random.randrange(1, 50), self.random.choice((1, 2, 4)), role)
+        draw = self.random.randrange
+        size = add(draw(1, 20), *(multiply(draw(0, 9), symbol(name)) for name in ("n", "m", "past_len")))
+        self.tensors[number] = Tensor(number, size, self.random.choice((1, 2, 4)), role)
         return number
 
+    def copy(self, number: int) -> int:
+        other = len(self.tensors) + 1
+        self.tensors[other] = replace(self.tensors[number], number=other)
+        return other
+
     def program(self) -> Program:
-        given = self.tensor("input")
+        self.given.append(given := self.tensor("input"))
         items: list[Item] = []
         last = given
         for group in range(self.random.randrange(1, 3)):
-            first, out = self.layer(f"list{group}.0", last, may_leave=True)
-            items += [first, *([Freed(last)] if last != given else [])]
-            last = out
-            for i in range(1, self.random.randrange(2, 5)):
-                copy = len(self.tensors) + 1
-                self.tensors[copy] = replace(self.tensors[out], number=copy)
-                items.append(Again(f"list{group}.{i}", first, (view(last),), (view(copy),), (Made(copy),)))
-                items.append(Freed(last))
-                last = copy
-        return Program("drawn", self.tensors, (Made(given),), Block("", "Root", tuple(items), (), (view(last),)), ())
+            runs, last = self.runs(f"list{group}", last, 0)
+            items += runs
+        made = tuple(map(Made, self.given))
+        return Program("drawn", self.tensors, made, Block("", "Root", tuple(items), (), (view(last),)), ())
 
-    def layer(self, path: str, given: int, may_leave: bool) -> tuple[Block, int]:
+    def runs(self, path: str, given: int, depth: int) -> tuple[list[Item], int]:
+        """A list of equal layers; each is given what the one before gives, which is freed then."""
+        first, last = self.layer(f"{path}.0", given, depth)
+        items: list[Item] = [first]
+        for i in range(1, self.random.randrange(2, 5)):
+            copy = self.copy(last)
+            items += [Again(f"{path}.{i}", first, (view(given),), (view(copy),), (Made(copy),)), Freed(last)]
+            last = copy
+        return items, last
+
+    def layer(self, path: str, given: int, depth: int) -> tuple[Block, int]:
         items: list[Item] = []
         held: list[int] = []
-        for _ in range(self.random.randrange(1, 6)):
-            made = self.tensor("cache" if may_leave and self.random.random() < 0.2 else "temporary")
+        if self.random.random() < 0.5:
+            self.given.append(old := self.tensor("cache"))
+            items += [Made(kept := self.tensor("cache")), Step("append", (view(old),), (view(kept),)), Freed(old)]
+        for _ in range(self.random.randrange(1, 5)):
+            made = self.tensor("cache" if self.random.random() < 0.2 else "temporary")
             items += [Made(made), Step("work", (view(given),), (view(made),))]
             if self.tensors[made].role == "cache":
                 continue
@@ -60,21 +78,27 @@ class Drawn:
             if self.random.random() < 0.5:
                 items.append(Freed(gone := self.random.choice(held)))
                 held.remove(gone)
+        if depth == 0 and self.random.random() < 0.4:
+            inner, made = self.runs(f"{path}.inner", given, 1)
+            items += inner
+            held.append(made)
         out = self.tensor()
         items += [Made(out), Step("work", tuple(map(view, held)), (view(out),))]
         items += [Freed(n) for n in held]
         return Block(path, "Layer", tuple(items), (view(given),), (view(out),)), out
 
 
-def unrolled(program: Program) -> int:
-    """The most bytes held, by running every item of every run in order."""
-    held, most = 0, 0
-    sizes = {n: int(evaluate(t.bytes, {})) for n, t in program.tensors.items()}
+def unrolled(program: Program, point: dict[str, int]) -> int:
+    """The most bytes held, by running every item of every run in order. What a run frees that was there before is there
+    once for each run."""
+    sizes = {n: int(evaluate(t.bytes, point)) for n, t in program.tensors.items()}
+    held = 0
+    trace: list[int] = []
 
-    def run(items: tuple[Item, ...], own_results: frozenset[int] = frozenset()) -> None:
-        nonlocal held, most
+    def run(items: tuple[Item, ...]) -> None:
+        nonlocal held
         for item in items:
-            if isinstance(item, Made) and item.tensor not in own_results:
+            if isinstance(item, Made):
                 held += sizes[item.tensor]
             elif isinstance(item, Freed):
                 held -= sizes[item.tensor]
@@ -82,25 +106,76 @@ def unrolled(program: Program) -> int:
                 run(item.items)
             elif isinstance(item, Again):
                 run(item.block.items)  # makes results of the same sizes as its own
-            most = max(most, held)
+            trace.append(held)
 
-    run((*program.given, *program.body.items))
-    return most
+    given = {m.tensor for m in program.given}
+    run(tuple(Made(n) for n in sorted(given)))
+    begun = len(trace)
+    run(program.body.items)
+
+    def frees(items: tuple[Item, ...]) -> int:
+        """What was given and is freed, once for each run."""
+        total = 0
+        for item in items:
+            if isinstance(item, Freed) and item.tensor in given:
+                total += sizes[item.tensor]
+            elif isinstance(item, Block):
+                total += frees(item.items)
+            elif isinstance(item, Again):
+                total += frees(item.block.items)
+        return total
+
+    said = [i.tensor for block in blocks(program.body) for i in block.items if isinstance(i, Freed)]
+    once = sum(sizes[number] for number in said if number in given)
+    return max(trace[begun - 1 :]) + frees(program.body.items) - once
 
 
-@pytest.mark.parametrize("seed", range(300))
+POINTS: tuple[dict[str, int], ...] = (
+    {"n": 1, "m": 1, "past_len": 0}, {"n": 50, "m": 1, "past_len": 0}, {"n": 1, "m": 50, "past_len": 3},
+    {"n": 2, "m": 3, "past_len": 90}, {"n": 7, "m": 1, "past_len": 1},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(250))
 def test_a_peak_is_that_of_all_runs_one_after_the_other(seed: int) -> None:
     program = Drawn(seed).program()
     assert faults(program) == []
     found = peaks(program, {})
-    assert max(int(evaluate(p.bytes, {})) for p in found) == unrolled(program)
+    for point in POINTS:
+        assert max(int(evaluate(p.bytes, point)) for p in found) == unrolled(program, point)
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_what_is_freed_after_its_last_use_never_holds_more(seed: int) -> None:
     program = Drawn(seed).program()
     short = last_read(program)
-    assert max(int(evaluate(p.bytes, {})) for p in peaks(short, {})) == unrolled(short) <= unrolled(program)
+    for point in POINTS:
+        least = max(int(evaluate(p.bytes, point)) for p in peaks(short, {}))
+        assert least == unrolled(short, point) <= unrolled(program, point)
+
+
+def test_few_moments_are_left_where_one_exceeds_the_others() -> None:
+    n, m = symbol("n"), symbol("m")
+    sizes = (n, multiply(2, n), m, add(m, n), multiply(n, m), add(multiply(n, m), -1))
+    tensors = {i: Tensor(i, size, 1, "temporary") for i, size in enumerate(sizes, 1)}
+    items = tuple(item for i in tensors for item in (Made(i), Step("a", (), (view(i),)), Freed(i)))
+    found = peaks(Program("six", tensors, (), Block("", "Root", items), ()), {})
+    # n and m are below m + n, n*m - 1 is below n*m; 2*n, m + n and n*m each exceed the others somewhere.
+    assert sorted(write(grouped(p.bytes)) for p in found) == ["2*n", "m + n", "m*n"]
+
+
+def test_a_cache_is_kept_and_the_one_before_it_is_freed_after_its_last_use() -> None:
+    sizes = {1: (1, "input"), 2: (100, "cache"), 3: (110, "cache"), 4: (7, ""), 5: (2, ""), 6: (2, "")}
+    tensors = {number: Tensor(number, size, 1, role or "temporary") for number, (size, role) in sizes.items()}
+    layer = Block("layers.0", "Layer", (
+        Made(3), Step("append", (view(2), view(1)), (view(3),)), Made(4), Step("attend", (view(3),), (view(4),)),
+        Made(5), Step("out", (view(4),), (view(5),)),
+    ), (view(1),), (view(5),))  # fmt: skip
+    again = Again("layers.1", layer, (view(5),), (view(6),), (Made(6),))
+    program = Program("two", tensors, (Made(1), Made(2)), Block("", "Root", (layer, again), (), (view(6),)), ())
+    least = max(evaluate(p.bytes, {}) for p in peaks(last_read(program), {}))
+    # In the second layer: the input, the first's cache of 110, what it gave, the cache before and after it.
+    assert least == 1 + 110 + 2 + 100 + 110
 
 
 def layer_of_cache() -> Program:
@@ -146,6 +221,12 @@ LATE = Step("c", (view(3),), (view(7),))
         (lambda p: replace(p, after=(Freed(3),)), "kept: %3 is freed and is not held"),
         (lambda p: with_items(p, (*p.body.items, LATE)), ", c: %3 was freed"),
         (lambda p: with_items(p, p.body.items[1:]), "layers.1: runs again what has not run, layers.0"),
+        (lambda p: with_items(p, (*p.body.items, Made(4))), ": %4 is made twice"),
+        (lambda p: with_items(p, (p.body.items[0], Freed(4), *p.body.items[1:])), "layers.1: %4 was freed"),
+        (
+            lambda p: with_items(p, (p.body.items[0], replace(p.body.items[1], inputs=(View(4, 2),)))),
+            "layers.1: is given other sizes than layers.0",
+        ),
     ],
 )
 def test_a_program_that_is_none_is_told(change: object, told: str) -> None:

@@ -74,8 +74,8 @@ class _Uses:
         for item in block.items:
             if isinstance(item, Block):
                 self._collect(item)
-                if item in self.repeated:  # what it is given is another tensor each time, and freed by who gives it
-                    self.last |= dict.fromkeys((view.tensor for view in item.inputs), item)
+                if item in self.repeated:  # what it is given and gives are others each time, freed by who has them
+                    self.last |= dict.fromkeys((view.tensor for view in (*item.inputs, *item.outputs)), item)
             elif isinstance(item, Made):
                 self.last[item.tensor] = item
             elif isinstance(item, Step):
