@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -13,6 +11,7 @@ from typing import Any
 
 from symflops import deadline, progress
 from symflops.algebra import free_symbols, substitute
+from symflops.assumption import comparison
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, expect
 from symflops.inputs import Input, read_inputs, symbols_of
@@ -39,6 +38,7 @@ from symflops.trace.notes import decomposed, dtype, first_call_only, is_pair, ne
 from symflops.trace.own_formats import in_own_formats
 from symflops.trace.pair_inputs import goes_on_with_ids, takes_steps
 from symflops.trace.pairs import switched, with_steps
+from symflops.trace.patches import old_objects_left_alone
 from symflops.trace.peak import with_peak
 from symflops.trace.refine import Knowledge, decides_by_one
 from symflops.trace.run import Run, is_encoder
@@ -138,20 +138,6 @@ def with_usual_inputs(named: Named, inputs: tuple[Input, ...]) -> Named:
     return named._replace(inputs=inputs or usual_inputs(named))
 
 
-@contextmanager
-def old_objects_left_alone() -> Iterator[None]:
-    """Garbage is collected among new objects only: a pass over all of torch takes a third of the time of a run. Where a
-    program has frozen objects of its own, nothing is changed."""
-    ours = gc.get_freeze_count() == 0
-    if ours:
-        gc.freeze()
-    try:
-        yield
-    finally:
-        if ours:
-            gc.unfreeze()
-
-
 def _derived(work: Work, settings: Settings, peak: bool) -> Model:
     of_peak = settings if peak and not settings.training else None
     model = _model(work, _with_past(work, settings), of_peak)
@@ -186,9 +172,12 @@ def _with_past(work: Work, settings: Settings) -> Record:
         return replace(_of_inputs(work, settings), why=why)
     if work.named.inputs or settings.training:
         return _of_inputs(work, settings)
+    streams = getattr(work.named.config, "num_codebooks", 1) if settings.streams == 1 else 1
+    streams = streams if type(streams) is int else 1
     try:
         with deadline.limit(CACHED * deadline.left()):
-            return _cached(work, settings)
+            record = _cached(work, settings)
+        return record if streams == 1 or not _asks_for_batch(record) else _with_streams(work, settings, streams)
     except SymflopsError as error:
         why = error.message
     except deadline.OutOfTimeError:
@@ -201,9 +190,17 @@ def _with_past(work: Work, settings: Settings) -> Record:
             record = one_or_many(work, replace(settings, past="none"))
         return replace(record, without_past=True, why=why)
     except SymflopsError:
-        streams = getattr(work.named.config, "num_codebooks", 1)
-        if settings.streams != 1 or type(streams) is not int or streams < 2:
+        if streams < 2:
             raise
+    return _with_streams(work, settings, streams)
+
+
+def _asks_for_batch(record: Record) -> bool:
+    """Whether the source takes several rows of ids for one sequence, so that their number is a multiple."""
+    return any("batch_size" in comparison(text).names for text in conditions(record.run, record.shape, ()))
+
+
+def _with_streams(work: Work, settings: Settings, streams: int) -> Record:
     progress.tell(f"with {streams} rows of ids for each sequence")
     work.known.numeric.add("num_codebooks")  # as many rows of ids are made
     return _with_past(work, replace(settings, streams=streams))

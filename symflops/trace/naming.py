@@ -61,7 +61,9 @@ class RepeatNames:
             if whole:
                 return self._use(whole, total)
             # What is done between layers, but not before the first or after the last of them.
-            between = path.endswith(BETWEEN) and total > 1 and self._field(total + 1, "depth", path)
+            # Inside of a layer it is done between parts of that, however many layers there are.
+            inside = any(word.isdigit() for word in path.split("."))
+            between = path.endswith(BETWEEN) and total > 1 and not inside and self._field(total + 1, "depth", path)
             return f"{self._use(between, total + 1)} - 1" if between else total
         if not label:
             return len(indices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Set
@@ -154,3 +155,17 @@ def _within(frame: Any, computed: Set[str]) -> bool:
 
 def _holds_layers(owner: Any) -> bool:
     return isinstance(owner, nn.Module) and any(isinstance(child, nn.ModuleList) for child in owner.children())
+
+
+@contextmanager
+def old_objects_left_alone() -> Iterator[None]:
+    """Garbage is collected among new objects only: a pass over all of torch takes a third of the time of a run. Where a
+    program has frozen objects of its own, nothing is changed."""
+    ours = gc.get_freeze_count() == 0
+    if ours:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if ours:
+            gc.unfreeze()

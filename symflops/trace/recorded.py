@@ -10,9 +10,10 @@ from symflops.program.block import Program
 from symflops.trace.architecture import sizes_by_name
 from symflops.trace.conditions import conditions
 from symflops.trace.configs import find
-from symflops.trace.derive import old_objects_left_alone, with_usual_inputs
+from symflops.trace.derive import with_usual_inputs
 from symflops.trace.feeds import run_hints
 from symflops.trace.internals import check_versions
+from symflops.trace.patches import old_objects_left_alone
 from symflops.trace.programs import program_of
 from symflops.trace.refine import Knowledge
 from symflops.trace.settings import Settings
