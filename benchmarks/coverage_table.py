@@ -48,7 +48,8 @@ either, and runs at (batch_size, seq_len) = {first}, and after cached tokens {af
 keeps nothing for a next call, the first ones alone are made; where its own source fails in a call and the closed form
 rules it out, there is nothing to compare, and the row says so.
 
-- **derived**: `symflops.derive` gave a closed form at both configs. Of models that see images the text alone is compared (`encoder` = 0).
+- **derived**: `symflops.derive` gave a closed form at both configs. Of models that see images the text
+  alone is compared (`encoder` = 0).
 - **verified**: at both configs `parameters`, and at the three points `matmul_flops`, equal the independent count, and
   no point is ruled out by the closed form's own assumptions.
 - **bound**: the closed form of the first config with the second's values in place of its symbols is the closed form
