@@ -53,7 +53,7 @@ def test_a_token_of_deepseek_v3():
 
 
 def test_a_token_of_deepseek_v3_beside_inferences_own_count():
-    """InferSim counts 155.95 GFLOP at 4,990 tokens, without logits and routers."""
+    """InferSim states 155.95 GFLOP at 4,990 tokens, which is what is left without logits and routers."""
     served = symflops.served(deepseek_v3())
     step = served.total().at(batch_size=1, seq_len=1, past_len=4989).matmul_flops
     logits, routers = 2 * 7168 * 129280, 58 * 2 * 7168 * 256
