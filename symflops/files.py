@@ -263,7 +263,7 @@ def _replace(target: Path, content: bytes, mode: int | None) -> None:
         finally:
             os.close(descriptor)
         os.replace(beside, target)
-    except BaseException:
+    except BaseException:  # an interruption, too, leaves nothing behind; it goes on to who says what happened
         beside.unlink(missing_ok=True)
         raise
 

@@ -8,21 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from symflops.program.block import Freed, Made
 from symflops.trace.record import Execution, Operation
-
-
-@dataclass(frozen=True)
-class Begin:
-    """Some memory is held from here on."""
-
-    storage: int
-
-
-@dataclass(frozen=True)
-class End:
-    """Nobody holds some memory any more."""
-
-    storage: int
 
 
 @dataclass(eq=False)
@@ -35,7 +22,7 @@ class Leave:
     execution: Execution
 
 
-Event = Begin | End | Enter | Leave | Operation
+Event = Made | Freed | Enter | Leave | Operation
 
 
 @dataclass
@@ -48,18 +35,18 @@ class Lifetimes:
     def begin(self, storage: int) -> None:
         if storage not in self.held:
             self.held[storage] = None
-            self.events.append(Begin(storage))
+            self.events.append(Made(storage))
 
     def end(self, storage: int) -> None:
         if storage in self.held:
             del self.held[storage]
-            self.events.append(End(storage))
+            self.events.append(Freed(storage))
 
     def was_there(self, storage: int) -> None:
         """Some memory that the call was given, though it is made known only where it is used."""
-        self.events.remove(Begin(storage))
-        self.events.insert(0, Begin(storage))
+        self.events.remove(Made(storage))
+        self.events.insert(0, Made(storage))
 
     def restart(self) -> None:
         """What came before is no part of the call; what it left is held from the beginning."""
-        self.events[:] = [Begin(storage) for storage in self.held]
+        self.events[:] = [Made(storage) for storage in self.held]

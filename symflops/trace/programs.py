@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from symflops.program.block import Again, Block, Freed, Item, Made, Program, Step, Tensor, View, numbered
 from symflops.trace import record
-from symflops.trace.lifetimes import Begin, End, Enter, Event, Leave
+from symflops.trace.lifetimes import Enter, Event, Leave
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
 
@@ -19,11 +19,11 @@ def program_of(recorder: Recorder, name: str, conditions: Iterable[str] = ()) ->
     for event in events:
         if isinstance(event, Enter):
             break
-        if isinstance(event, Begin):
-            given.append(Made(event.storage))
+        if isinstance(event, Made):
+            given.append(event)
     body = _block(recorder.root, events, blocks)
     assert isinstance(body, Block)
-    after = tuple(Freed(event.storage) for event in events if isinstance(event, End))
+    after = tuple(event for event in events if isinstance(event, Freed))
     model = recorder.root.module
     names = {storage_key(tensor): path for path, tensor in (*model.named_buffers(), *model.named_parameters())}
     tensors = {n: Tensor(n, s.elements, s.unit, s.role, names.get(n, "")) for n, s in recorder.storages.items()}
@@ -52,10 +52,8 @@ def _block(
 
 
 def _item(event: Event) -> Item:
-    if isinstance(event, Begin):
-        return Made(event.storage)
-    if isinstance(event, End):
-        return Freed(event.storage)
+    if isinstance(event, Made | Freed):
+        return event
     assert isinstance(event, record.Operation)
     arguments = tuple(event.args.items())
     return Step(event.name, _views(event.reads), _views(event.writes), event.function, event.formula, arguments)
