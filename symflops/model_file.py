@@ -116,15 +116,14 @@ class Reading:
                 raise SymflopsError(f"{key}: {texts[key][:60]!r}{nearest(texts[key], tuple(DTYPES))}")
         if texts["cache_dtype"]:
             self.run = self.run.extended([replace(RUN[CACHE], default=DTYPES[texts["cache_dtype"]])])
+        run = self.run if serving is None else serving.run(self.run)
         return {
             "name": texts["name"], "root": root, "definitions": {**symbols, **dict.fromkeys(self.unknown)},
-            "domain": Domain.of_model(assumes),
+            "domain": Domain.of_model(assumes) if serving is None else serving.domain(Domain.of_model(assumes)),
             "about": texts["about"], "source": texts["source"], "derived_from": texts["derived_from"],
-            "class_name": texts["class"],
-            "dtype": texts["dtype"], "cache_dtype": texts["cache_dtype"],
+            "class_name": texts["class"], "dtype": texts["dtype"], "cache_dtype": texts["cache_dtype"],
             "unproven": texts["unproven"], "notes": (*notes, *self.unknown.values()),
-            "usual": Domain.of(expects), "inputs": inputs, "run": self.run, "plan": plan, "serving": serving,
-            "peak": peak,
+            "usual": Domain.of(expects), "inputs": inputs, "run": run, "plan": plan, "serving": serving, "peak": peak,
         }  # fmt: skip
 
     def assumptions(self, data: Mapping[str, Any], key: str, read_: Callable[[str], Assumption]) -> list[str]:

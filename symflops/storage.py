@@ -164,7 +164,8 @@ def kept_by_layers(model: Model, wanted: Callable[[str], bool] = lambda _: True)
             if model.serving is not None and (model.serving.block > 1 or model.serving.cached_prefix):
                 state = model.serving.kept(per_token, window)
         kept.append((place, polynomial.multiply(runs, state)))
-    return kept
+    serving = model.serving
+    return kept if serving is None else [(place, serving.together(value)) for place, value in kept]
 
 
 def _window(group: Layer) -> Value | None:

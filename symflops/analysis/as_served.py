@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from symflops.calling import such_as
 from symflops.model import Model
 from symflops.passes import served as passes
@@ -10,7 +12,16 @@ from symflops.source import ModelLike, load
 
 
 @such_as('served("llama-2-7b-hf")')
-def served(model: ModelLike, *, block: int = 1, cached_prefix: int = 0, chunk: int = 0, draft: int = 0) -> Model:
+def served(
+    model: ModelLike,
+    *,
+    block: int = 1,
+    cached_prefix: int = 0,
+    chunk: int = 0,
+    draft: int = 0,
+    lengths: Sequence[int] = (),
+    past_lengths: Sequence[int] = (),
+) -> Model:
     """What an inference engine runs of a model, as a model; `model` is what `load` takes, and stays what it is.
 
     - Kernels skip the pairs that a causal mask hides: `causal` is 1 unless it is given.
@@ -26,6 +37,14 @@ def served(model: ModelLike, *, block: int = 1, cached_prefix: int = 0, chunk: i
     >>> written.at(batch_size=1, seq_len=2048).matmul_flops - cost == 2047 * head + pairs * (2048 * 2047 // 2)
     True
 
+    `lengths` and `past_lengths` are the tokens that each sequence of a batch is fed and has in the cache, where these
+    are unequal: `batch_size` is then how many such batches there are.
+
+    >>> two, alone = served("llama-3.1-8b", lengths=(512, 1024)).total(), served("llama-3.1-8b").total()
+    >>> each = [alone.at(batch_size=1, seq_len=n).flops for n in (512, 1024)]
+    >>> two.at(batch_size=1).flops == sum(each)
+    True
+
     Raises SymflopsError for a step of training and for a model that is as served already.
     """
-    return passes.served(load(model), Serving(block, cached_prefix, chunk, draft))
+    return passes.served(load(model), Serving(block, cached_prefix, chunk, draft, tuple(lengths), tuple(past_lengths)))

@@ -26,6 +26,7 @@ from symflops.grouping import grouped
 from symflops.hardware import Hardware, hardware_names, load_hardware
 from symflops.model import Model
 from symflops.numeric import evaluate, whole
+from symflops.passes.served import check_equal
 from symflops.polynomial import Number, Value, add, symbol
 from symflops.source import ModelLike, load
 from symflops.tree import write
@@ -129,6 +130,7 @@ def fit(
     named = load(model)
     own = {name: value for name, value in values.items() if name in named.definitions}
     named = named.with_symbols(own) if own else named
+    check_equal(named, "the largest batch and the longest context")
     given = {"batch_size": 1, **{name: value for name, value in values.items() if name not in own}}
     if named.plan is None and "past_len" in given:
         raise SymflopsError("past_len has no part in it: seq_len is the whole context", where=named.name)

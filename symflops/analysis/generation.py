@@ -17,7 +17,7 @@ from symflops.given import Axis, Numeric
 from symflops.inputs import DECODER_IDS
 from symflops.model import Model
 from symflops.numeric import check
-from symflops.passes.served import decoding
+from symflops.passes.served import check_equal, decoding
 from symflops.polynomial import Value, add, symbol
 from symflops.source import ModelLike, load
 from symflops.storage import cache
@@ -141,6 +141,7 @@ def _passes(model: Model, of: Callable[[Model], Cost]) -> tuple[Cost, Cost]:
             raise SymflopsError(f"the model has a symbol {name!r} of its own", where=model.name)
     if model.plan is not None:
         raise SymflopsError("a step of training does not generate", where=model.name)
+    check_equal(model, "the prompt's pass and all steps together")
     cost = of(model)
     if goes_on(model):
         source = {SOURCE: symbol(PROMPT)}

@@ -16,8 +16,8 @@ from symflops.given import Numeric
 from symflops.graph import total
 from symflops.layer import Layer, Part
 from symflops.model import Model, Place
-from symflops.numeric import check
-from symflops.polynomial import Number, Value, terms_of
+from symflops.numeric import check, evaluate
+from symflops.polynomial import Number, Value, add, terms_of
 from symflops.source import ModelLike, load
 from symflops.storage import ATTENTION, cache, weights
 from symflops.tree import names, read
@@ -196,3 +196,15 @@ def run_values(model: Model, given: Mapping[str, Numeric], keep: Iterable[str] =
             to = row.follows
             numbers.setdefault(name, defaults[name] if to is None else numbers.get(to, polynomial.symbol(to)))
     return numbers
+
+
+def is_of_tokens(model: Model) -> bool:
+    """Whether a call is fed tokens, rather than images and the like."""
+    return "seq_len" in model.total().free_symbols or (model.serving is not None and model.serving.is_ragged)
+
+
+def fed_at_once(model: Model, point: Mapping[str, Number]) -> Number:
+    """Tokens that a batch of one is fed, or 1 where no tokens are."""
+    if model.serving is not None and model.serving.is_ragged:
+        return evaluate(add(0, *model.serving.fed_and_cached[0]), point)
+    return point["seq_len"] if is_of_tokens(model) else 1

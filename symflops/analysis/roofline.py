@@ -22,7 +22,7 @@ from symflops.analysis import display
 from symflops.analysis.balance import Turning, balance, turning, turning_for_large_batches
 from symflops.analysis.feasible import feasible
 from symflops.analysis.memory import beside_weights
-from symflops.analysis.parts import attends_without_cache, run_values
+from symflops.analysis.parts import attends_without_cache, fed_at_once, is_of_tokens, run_values
 from symflops.analysis.question import check_symbol
 from symflops.analysis.ratio import Ratio
 from symflops.analysis.traffic import traffic_of
@@ -112,6 +112,7 @@ class Roofline:
     turnings: tuple[Turning, ...]
     measured: Fraction | None
     plan: Plan | None = None  # of a step of training
+    fed: Number = 1  # tokens of a batch of one, or 1 sequence
 
     @cached_property
     def layer_by_layer(self) -> Fraction:
@@ -133,8 +134,8 @@ class Roofline:
     @property
     def tokens(self) -> Number:
         """Tokens (or sequences) fed in this call."""
-        sequences = self.values["batch_size"] * (1 if self.plan is None else self.plan.accumulate)
-        return sequences * (self.values["seq_len"] if self.unit == "tokens" else 1)
+        batches = self.values["batch_size"] * (1 if self.plan is None else self.plan.accumulate)
+        return batches * self.fed
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -234,7 +235,8 @@ def _roofline(
     own = {n: v for n, v in values.items() if n in named.definitions}
     named = named.with_symbols(own) if own else named
     run = {"batch_size": 1, **{n: v for n, v in values.items() if n not in own}}
-    point = _numbers(run_values(named, {"seq_len": named.usual_length(run), **run}))
+    length = {"seq_len": named.usual_length(run)} if "seq_len" in named.run else {}
+    point = _numbers(run_values(named, {**length, **run}))
     named.check_assumptions(point)
     chosen = machine.dtype(point["dtype_bytes"], dtype)
     speed = None if measured is None else throughput(measured)
@@ -248,7 +250,7 @@ def _roofline(
     intensity = None if bytes_here == 0 else Ratio.of(substitute(cost.value("flops"), fixed), bytes_here)
     return Roofline(
         named.name, machine, chosen, point,
-        "tokens" if "seq_len" in cost.free_symbols else "sequences",
+        "tokens" if is_of_tokens(named) else "sequences",
         layers,
         _bound("total", 1, cost, machine, chosen, point, unfused),
         intensity,
@@ -258,6 +260,7 @@ def _roofline(
         _turnings(named, balance(cost, machine, chosen, unfused), fixed, point),
         speed,
         named.plan,
+        fed_at_once(named, point),
     )  # fmt: skip
 
 
@@ -291,6 +294,8 @@ def _turnings(
     there is a step, by cache length at the point's batch size, and by cache length for large batches."""
     if "seq_len" not in model.total().free_symbols or attends_without_cache(model):
         return ()
+    if model.serving is not None and model.serving.is_ragged:
+        return ()  # a cache length for each sequence
     step = {**fixed, "seq_len": 1}
     if any(c.substitute({**model.symbols, **step}).decided is False for c in model.domain.conditions):
         return ()  # such as one that runs whole chunks alone

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Annotated, Any
 
 import typer
 
 from symflops import units
 from symflops.errors import SymflopsError
-from symflops.serving import Serving
+from symflops.serving import OF_EACH, Serving
 
 Served = Annotated[
     bool | None,
@@ -32,13 +33,21 @@ Chunk = Annotated[
 Draft = Annotated[
     str | None, typer.Option("--draft", metavar="N", help="served: drafted tokens that each decoding step checks")
 ]
+Lengths = Annotated[
+    str | None,
+    typer.Option("--lengths", metavar="N,N,…", help="served: tokens fed of each sequence of a batch, unequal ones"),
+]
+PastLengths = Annotated[
+    str | None,
+    typer.Option("--past-lengths", metavar="N,N,…", help="served: tokens that each sequence of a batch has cached"),
+]
 OPTIONS: dict[str, tuple[Any, Any]] = {
     "served": (Served, None), "block": (Block, None), "cached_prefix": (Prefix, None), "chunk": (Chunk, None),
-    "draft": (Draft, None),
+    "draft": (Draft, None), "lengths": (Lengths, None), "past_lengths": (PastLengths, None),
 }  # fmt: skip
 
 
-def serving(said: Mapping[str, Any], by_default: bool, is_training: bool) -> Serving | None:
+def serving(said: Mapping[str, Any], by_default: bool, is_training: bool, seq_len: str | None = None) -> Serving | None:
     """How the model is served that the options ask for; None where it is taken as written, which a command does unless
     it is one of those that take what is served `by_default`. A step of training is as written."""
     asked = said.get("served")
@@ -49,10 +58,19 @@ def serving(said: Mapping[str, Any], by_default: bool, is_training: bool) -> Ser
             option = next(iter(given)).replace("_", "-")
             raise SymflopsError(f"--{option} says how a model is served: give --served, too")
         return None
-    numbers: dict[str, int] = {}
+    settings: dict[str, Any] = {}
     for name, text in given.items():
-        number = units.number(text, f"--{name.replace('_', '-')}")
-        if not isinstance(number, int):
-            raise SymflopsError(f"--{name.replace('_', '-')} {text[:60]!r}: expected a whole number")
-        numbers[name] = number
-    return Serving(**numbers)
+        option = f"--{name.replace('_', '-')}"
+        if name in OF_EACH:
+            settings[name] = tuple(_whole(number, text, option) for number in units.numbers(text, option))
+        else:
+            settings[name] = _whole(units.number(text, option), text, option)
+    if "lengths" in settings and seq_len is not None:
+        raise SymflopsError("--lengths are seq_len of each sequence: leave --seq-len out")
+    return Serving(**settings)
+
+
+def _whole(number: int | Fraction, text: str, option: str) -> int:
+    if not isinstance(number, int):
+        raise SymflopsError(f"{option} {text[:60]!r}: expected a whole number")
+    return number

@@ -29,7 +29,7 @@ from symflops.passes.training import training
 from symflops.plan import Plan
 from symflops.polynomial import Number
 from symflops.progress import shown
-from symflops.serving import SERVED, Serving
+from symflops.serving import Serving
 from symflops.source import bind, load
 from symflops.vocabulary.symbols import RUN, RunSymbol
 
@@ -215,7 +215,7 @@ class Point:
         found: list[tuple[Model, dict[str, Any]]] = []
         for values in product(*axes.values()):
             given = {name: plain(value) for name, value in zip(axes, values, strict=True)}
-            rows = model.run if self.serving is None else model.run.extended(SERVED)
+            rows = model.run if self.serving is None else self.serving.run(model.run)
             architecture = {name: value for name, value in given.items() if name not in rows}
             here = model.with_symbols(architecture) if architecture else model
             if self.serving is not None and here.serving is None:
@@ -228,8 +228,11 @@ class Point:
                 here.check_assumptions({"past_len": 0, **known})
                 raise
             self.resolved.append(here)
-            if "seq_len" in run:
-                self.fed(here, check("seq_len", run["seq_len"]), check("past_len", run.get("past_len", 0)))
+            if here.serving is not None and here.serving.is_ragged:
+                for tokens, before in here.serving.pairs_at(known):
+                    self.fed(here, tokens, before)
+            elif "seq_len" in run:
+                self.fed(here, known["seq_len"], known.get("past_len", 0))
             found.append((here, run))
         return found
 
@@ -284,9 +287,8 @@ def at_a_point(without: Collection[str] = (), is_served: bool = False) -> Callab
             config, settings, timeout = (said.pop(n) for n in ("config", "settings", "timeout"))
             plan = planned.plan({n: said.pop(n) for n in planned.OPTIONS if n in said})
             weights = Weights(**{n: said.pop(n) for n in formatted.OPTIONS if n in said})
-            serving = engines.serving(
-                {n: said.pop(n) for n in engines.OPTIONS if n in said}, is_served, plan is not None
-            )
+            engine = {n: said.pop(n) for n in engines.OPTIONS if n in said}
+            serving = engines.serving(engine, is_served, plan is not None, said.get("seq_len"))
             run = {name: "1" if text is True else text for name, text in said.items() if text not in (None, False)}
             point = Point(run, config, tuple(settings or ()), timeout, plan, weights, serving)
             command(**given, point=point)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from symflops.algebra import substitute
+from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
 from symflops.layer import Layer, Part
 from symflops.model import Model
@@ -18,8 +18,8 @@ from symflops.passes.logits import head, with_last_logits
 from symflops.passes.routed import routed
 from symflops.place import places
 from symflops.polynomial import Value
-from symflops.serving import SERVED, Serving
-from symflops.vocabulary.symbols import LENGTH, PAST
+from symflops.serving import Serving
+from symflops.vocabulary.symbols import BATCH, LENGTH, PAST
 
 _STEPS = "; each step is counted as one new token, as where no draft is taken, and the draft's own model is left out"
 
@@ -49,6 +49,14 @@ def decoding(model: Model) -> Model:
         raise SymflopsError(f"a step of {serving.draft} drafted tokens is longer than a piece of {serving.chunk}")
     whole = replace(serving, chunk=0)
     return replace(model, root=fed(model.root, None if whole.is_plain else whole), serving=whole)
+
+
+def check_equal(model: Model, what: str) -> None:
+    """Raise SymflopsError for a model that is served with sequences of unequal lengths."""
+    if model.serving is not None and model.serving.is_ragged:
+        raise SymflopsError(
+            f"{what}: for sequences of equal lengths; one call of unequal ones has a total", where=model.name
+        )
 
 
 def fed(layer: Layer, serving: Serving | None) -> Layer:
@@ -84,13 +92,22 @@ class _Serving:
         if not self.serving.is_plain:
             if model.length != LENGTH or PAST not in self.source.total(symbolic=True).free_symbols:
                 raise SymflopsError(f"{self.serving.sentence()}: for models that feed seq_len tokens after past_len")
+            if self.serving.is_ragged:
+                model = self._ragged(model, root)
             root = fed(root, self.serving)
             self.notes.append(f"as served: {self.serving.sentence()}{_STEPS if self.serving.draft else ''}")
         return replace(
-            model, root=root, serving=self.serving, run=model.run.extended(SERVED), derived_from="",
+            model, root=root, serving=self.serving, run=self.serving.run(model.run), derived_from="",
             about=f"as an engine serves it; {model.about}" if model.about else "as an engine serves it",
             notes=(*self.notes, *model.notes), peak=(),
         )  # fmt: skip
+
+    def _ragged(self, model: Model, root: Layer) -> Model:
+        """The model where each of the sequences of a batch can be fed."""
+        for place in places(root):
+            if free_symbols(place.runs) & {BATCH, LENGTH, PAST}:
+                raise SymflopsError(f"{place.path} runs as often as the lengths say: for sequences of one length")
+        return replace(model, domain=self.serving.domain(model.domain))
 
     def _rewritten(self, layer: Layer, path: str) -> Layer:
         """A group and all below it; what is one layer in several places stays one."""
