@@ -83,7 +83,8 @@ def nearest(name: object, valid: list[str] | tuple[str, ...]) -> str:
     from difflib import get_close_matches
 
     text = str(name)[:100]
-    close = get_close_matches(text, valid, n=1, cutoff=0.6)
+    begun = [one for one in valid if one.lower().startswith(text.lower())] if len(text) >= _PART else []
+    close = begun if 0 < len(begun) <= _NEAR else get_close_matches(text, valid, n=1, cutoff=0.6)
     if not close and len(text) >= _PART:
         close = [one for one in valid if text.lower() in one.lower()]
     if 0 < len(close) <= _NEAR:

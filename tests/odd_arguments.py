@@ -190,6 +190,7 @@ RIGHT: dict[str, Callable[[], Any]] = {
     "accumulate": lambda: 2,
     "block": lambda: 16,
     "cached_prefix": lambda: 4,
+    "past_lengths": lambda: (5,),
     "chunk": lambda: 8,
     "draft": lambda: 2,
     "lora": lambda: 4,

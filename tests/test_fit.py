@@ -72,6 +72,13 @@ def test_it_does_not_fit() -> None:
     assert all(other >= capacity for other in others if other >= found.used)
 
 
+def test_several_devices_have_links_to_one_another() -> None:
+    found = symflops.fit("mixtral-8x7b", "h100-sxm", devices=2, batch_size=40, seq_len=2048)
+    assert 2 * 48 * GB < found.used < 2 * 64 * GB  # beyond two L40S, and within two M1 Max, which have none
+    assert symflops.load_hardware("m1-max").link is None
+    assert found.smallest == "a100-pcie-80gb"
+
+
 def test_a_step_of_training_holds_its_peak() -> None:
     step = symflops.training("llama-2-7b-hf", lora=16)
     found = symflops.fit(step, "h100-sxm", batch_size=1, seq_len=4096)

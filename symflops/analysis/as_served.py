@@ -47,4 +47,8 @@ def served(
 
     Raises SymflopsError for a step of training and for a model that is as served already.
     """
-    return passes.served(load(model), Serving(block, cached_prefix, chunk, draft, tuple(lengths), tuple(past_lengths)))
+    return passes.served(load(model), Serving(block, cached_prefix, chunk, draft, _each(lengths), _each(past_lengths)))
+
+
+def _each(numbers: Sequence[int]) -> tuple[int, ...]:
+    return tuple(numbers) if isinstance(numbers, list) else numbers  # type: ignore[return-value] # checked by Serving

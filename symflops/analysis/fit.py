@@ -43,7 +43,7 @@ class Fit:
     negative where it does not fit. `largest_batch` and `longest_context` are the largest numbers with which it fits,
     the other symbols as they are; 0 where no number does, None where nothing of it depends on that or no number is too
     large. `answers` says how these were found, for closed forms and words. `smallest` is the machine with the least
-    memory on which it fits, with as many devices; empty where there is none.
+    memory on which it fits, with as many devices, which have links if there are several; empty where there is none.
     """
 
     model: str
@@ -187,7 +187,8 @@ def _largest(answer: Answer | None) -> int | None:
 
 
 def _smallest(used: int, devices: int) -> str:
-    """The machine of the catalogue with the least memory that holds so much on as many devices."""
+    """The machine of the catalogue with the least memory that holds so much on as many devices, which have links to one
+    another."""
     machines = [load_hardware(name) for name in hardware_names()]
-    holding = [one for one in machines if one.memory * devices >= used]
+    holding = [one for one in machines if one.memory * devices >= used and (devices == 1 or one.link is not None)]
     return min(holding, key=lambda one: (one.memory, one.name)).name if holding else ""

@@ -30,9 +30,9 @@ def formats(model: ModelLike, name: str = "", *, checkpoint: str | Path = "") ->
     >>> from symflops import memory
     >>> memory(formats("llama-2-7b-hf", "fp8-block128"), batch_size=1, seq_len=1).weights
     7002406912
-    >>> formats("llama-2-7b-hf", "fp8").name
+    >>> formats("llama-2-7b-hf", "mxfp5").name
     Traceback (most recent call last):
-    symflops.errors.SymflopsError: llama-2-7b-hf: no format 'fp8'; did you mean 'mxfp8'?
+    symflops.errors.SymflopsError: llama-2-7b-hf: no format 'mxfp5'; did you mean 'mxfp8'?
 
     Raises SymflopsError for a name that is none, and where no layer has weights that it is for.
     """
