@@ -22,7 +22,7 @@ from symflops.algebra import from_tree
 from symflops.errors import SymflopsError
 from symflops.formula import Formula, formula_names, load_formula
 from symflops.gradients import TABLES
-from symflops.tree import Tree, fold, read, write
+from symflops.tree import Tree, fold, names, read, write
 
 EQUIVALENT = Path(__file__).parent / "equivalent_mutants.toml"
 _BYTES = {"dtype_bytes": 2, "weight_bytes": "dtype_bytes", "cache_bytes": "dtype_bytes"}
@@ -73,14 +73,16 @@ def number(tree: Tree, given: Mapping[str, Any], defaults: Mapping[str, Tree]) -
 
 def survivors(formula: Formula) -> tuple[int, list[str]]:
     """How many mutants a formula has, and those that its cases do not tell from it, as `key: text`."""
-    words = {*formula.args, *_BYTES}
     texts = {**formula.texts, "state": formula.state} if formula.state != "0" else dict(formula.texts)
     texts |= {f"{table}.{key}": text for table, of in formula.backwards.items() for key, text in of.items()}
     cases = [_flat(case) for case in formula.cases]
     costs = {key: read(text) for key, text in texts.items()}
     defaults = {**_RUN, **{name: read(text) for name, text in formula.defaults.items()}}
+    # What no cost asks for is for passes: its default changes nothing, and nobody would write it.
+    asked = set().union(*map(names, (*costs.values(), *defaults.values())))
+    words = {*(formula.args.keys() & asked), *_BYTES}
     tried, left = 0, []
-    for name in (*costs, *formula.defaults):
+    for name in (*costs, *(name for name in formula.defaults if name in asked)):
         tree = costs[name] if name in costs else defaults[name]
         for mutated in {write(m): m for m in mutants(tree, words - {name})}.values():
             if _is_same(mutated, tree):

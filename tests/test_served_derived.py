@@ -60,15 +60,19 @@ def test_a_token_of_deepseek_v3_beside_inferences_own_count():
     assert step - logits - routers == pytest.approx(155.95e9, rel=2e-4)
 
 
-def absorbed_flops(config, length: int, past: int) -> tuple[int, int]:
-    """FLOPs of matrix multiplies of one layer and sequence beside the projections of new tokens: keys and values made
-    of all latents, and queries and results taken to latents."""
+def attended_flops(config, length: int, past: int) -> tuple[int, int]:
+    """FLOPs of matrix multiplies of one layer and sequence beside the projections of new tokens, as written and as
+    served: keys and values made of all latents, or queries and results taken to latents, and of the pairs those that
+    an indexer chooses, if there is one."""
     heads, rank, rope = config.num_attention_heads, config.kv_lora_rank, config.qk_rope_head_dim
     made, keys = config.qk_nope_head_dim + config.v_head_dim, length + past
-    pairs = sum(past + i + 1 for i in range(length))
-    written = 2 * keys * heads * rank * made + 2 * heads * pairs * (made + rope)
-    absorbed = 2 * length * heads * rank * made + 2 * heads * pairs * (2 * rank + rope)
-    return written, absorbed
+    seen = [past + i + 1 for i in range(length)]
+    chosen = sum(min(n, getattr(config, "index_topk", n)) for n in seen)
+    written, expanded = (
+        2 * keys * heads * rank * made + 2 * heads * pairs * (made + rope) for pairs in (sum(seen), chosen)
+    )
+    absorbed = 2 * length * heads * rank * made + 2 * heads * chosen * (2 * rank + rope)
+    return written, min(expanded, absorbed)
 
 
 @pytest.mark.parametrize("model_type", LATENT)
@@ -83,11 +87,11 @@ def test_latent_attention_is_found_whatever_a_model_is_called(model_type):
     assert layers > 0
     point = {"causal": 1, "batch_size": 2}
     for length, past in ((1, 40), (3, 40), (24, 40), (30, 0)):
-        written, absorbed = absorbed_flops(config, length, past)
+        written, as_served = attended_flops(config, length, past)
         head = 2 * 2 * (length - 1) * config.hidden_size * config.vocab_size
         head = 0 if "logits_len" not in served.total().free_symbols else head
         ways = [one.total().at(**point, seq_len=length, past_len=past).matmul_flops for one in (model, served)]
-        assert ways[0] - ways[1] == 2 * layers * (written - min(written, absorbed)) + head
+        assert ways[0] - ways[1] == 2 * layers * (written - as_served) + head
     assert served.total().value("parameters") == model.total().value("parameters")
 
 

@@ -16,6 +16,7 @@ from symflops.formula import load_formula
 from symflops.function import maximum, minimum
 from symflops.grouping import grouped
 from symflops.layer import Layer, Part
+from symflops.passes.chosen import of_chosen
 from symflops.polynomial import Polynomial, Value, add, divide, factored, multiply, negate, symbol, value_of
 from symflops.storage import ATTENTION
 from symflops.tree import write
@@ -74,6 +75,7 @@ class _Latent:
     """An attention to what up-projections make of cached latents."""
 
     args: Mapping[str, Value]  # of the attention, all of them
+    every: Value  # keys of a sequence, of which the projections make keys and values
     rank: Value
     rope: Value  # the width of the key that is cached beside a latent
     ups: frozenset[tuple[str, ...]]
@@ -85,7 +87,8 @@ class _Latent:
         """What it attends to, where that is so: each condition says what has to hold for the rewriting to be exact."""
         assert attention.formula is not None
         args = attention.formula.completed(dict(attention.args))
-        rows = multiply(args["batch"], args["kv_read"])
+        every = args["kv_read"]
+        rows = multiply(args["batch"], every)
         widths = [_width(leaf.layer) for leaf in leaves if _is_append(leaf.layer)]
         ups = [leaf for leaf in leaves if _rank(leaf.layer, rows) is not None]
         if PAST not in free_symbols(rows) or not widths or not ups or len(ups) > 2:
@@ -107,8 +110,10 @@ class _Latent:
             if any(_changes(leaf.layer, rows, sizes) for leaf in leaves if leaf not in ups):
                 return None  # a norm of the keys, say, stands between a projection and the products
             element = divide(add(0, *(leaf.layer.weight_bytes for leaf in ups)), made)
+            attended = of_chosen(attention) or attention
+            pairs = attention.formula.completed(dict(attended.args))
             return _Latent(
-                args, rank, rope, frozenset(leaf.path for leaf in ups),
+                pairs, every, rank, rope, frozenset(leaf.path for leaf in ups),
                 frozenset(leaf.path for leaf in leaves if _copies(leaf.layer, rows, sizes)),
                 element,
             )  # fmt: skip
@@ -124,7 +129,7 @@ class _Latent:
         """Multiplications of a sequence as written, less those with absorbed projections."""
         heads, made = self.args["num_heads"], add(self.own, self.args["value_dim"])
         written = add(
-            multiply(self.args["kv_read"], self.args["num_kv_heads"], self.rank, made),
+            multiply(self.every, self.args["num_kv_heads"], self.rank, made),
             multiply(heads, self.args["pairs"], add(self.args["head_dim"], self.args["value_dim"])),
         )
         other = add(
@@ -139,7 +144,8 @@ class _Latent:
         other = add(1, negate(one))
         expanding = self.ups | self.copies
         before = tuple(_only_when(parts[:at], (), expanding, other))
-        written = replace(parts[at], layer=replace(parts[at].layer, when=multiply(parts[at].layer.when, other)))
+        expanded = of_chosen(parts[at].layer) or parts[at].layer
+        written = replace(parts[at], layer=replace(expanded, when=multiply(expanded.when, other)))
         taken = {part.name for part in parts}
         added = [
             replace(part, name=_free(part.name, taken), layer=replace(part.layer, when=one))

@@ -14,6 +14,7 @@ from symflops.errors import SymflopsError
 from symflops.layer import Layer, Part
 from symflops.model import Model
 from symflops.passes.absorbed import absorbed
+from symflops.passes.chosen import of_chosen
 from symflops.passes.logits import head, with_last_logits
 from symflops.passes.routed import routed
 from symflops.place import places
@@ -125,11 +126,16 @@ class _Serving:
         return part if below is part.layer else replace(part, layer=below)
 
     def _attention(self, layer: Layer, path: str) -> Layer:
-        found = absorbed(layer.parts, path)
-        if found is None:
-            return layer
-        self.notes.append(f"as served: {path} has its up-projections absorbed {found.sentence}")
-        return replace(layer, parts=found.parts)
+        parts = layer.parts
+        if any(of_chosen(part.layer) for part in parts):
+            where = path or "the model"
+            self.notes.append(f"as served: {where} attends to the keys that are chosen, as written to all of them")
+        found = absorbed(parts, path)
+        if found is not None:
+            self.notes.append(f"as served: {path} has its up-projections absorbed {found.sentence}")
+            parts = found.parts
+        parts = tuple(replace(part, layer=of_chosen(part.layer) or part.layer) for part in parts)
+        return layer if parts == layer.parts else replace(layer, parts=parts)
 
     def _experts(self, layer: Layer, path: str) -> Layer:
         found = routed(layer, self.source)

@@ -51,6 +51,7 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
                 biases += [] if recorder.masks.is_constant(attention_mask) else [attention_mask]
             biases = [b for b in biases if isinstance(b, torch.Tensor) and not recorder.known.is_zeros(b)]
             chosen = _chosen_keys(recorder, options)
+            args |= _how_many(recorder, shape, chosen)
             reads = [query, key, value, *biases, *chosen]
             if ops := 3 * (options.get("softcap") is not None) + len(biases) + bool(chosen):
                 args["pair_ops"] = ops
@@ -126,6 +127,15 @@ def _chosen_keys(recorder: Recorder, options: Mapping[str, Any]) -> list[torch.T
     """Which keys each query sees, where values decide it: as written, a mask made of them is added to the scores."""
     tensors = [v for v in options.values() if isinstance(v, torch.Tensor)]
     return [t for t in tensors if not t.dtype.is_floating_point and not recorder.masks.is_constant(t)]
+
+
+def _how_many(recorder: Recorder, shape: Shape, chosen: list[torch.Tensor]) -> dict[str, Value]:
+    """How many keys each query sees, where it is the places of keys that are handed over: at most so many of all."""
+    for tensor in chosen:
+        *_, queries, many = (1, 1, *recorder.quantities.shape(tensor.shape))
+        if tensor.dtype != torch.bool and queries == shape.queries and many == minimum(many, shape.keys) != shape.keys:
+            return {"chosen": many}
+    return {}
 
 
 def hidden(recorder: Recorder, module: Any, tensor: Any, options: Mapping[str, Any]) -> Mask:
