@@ -26,6 +26,7 @@ from symflops.polynomial import (
     Polynomial,
     Value,
     add,
+    atom,
     divide,
     is_integer,
     is_nonnegative,
@@ -53,6 +54,7 @@ _DIFFERENCE = f"difference'{FRACTION_MARK}"  # a symbol that marks the differenc
 _FEW = 8  # values of a symbol that are looked at one by one
 _REGIONS = 400  # looked at, at most
 _PROOF = 0.7  # of the time, for the proof
+_LEFT = 3  # regions in which a proof does not succeed, at most
 _QUOTIENTS = 3  # of symbols, rounded, that are looked at where they are 0 and where they are not
 _LARGE = 2**24  # a point that all symbols which grow reach in a region shows that they grow there
 
@@ -85,10 +87,13 @@ def leading(a: Value, b: Value, trees: tuple[Tree, Tree], where: Constraints, se
             difference = add(a, negate(b))
             share = _quotient(difference, b)
             sides = (difference, b) if share is None else (share, 1)
+            left: list[Region] = []
             with suppress(deadline.OutOfTimeError), deadline.limit(seconds * _PROOF):
-                if _is_lower(*sides, search, start, growing):
+                if _is_lower(*sides, search, start, growing, left):
                     return Leading("equal", _dropped(a, b))
-            return Leading("different" if persists(search, start, growing) else "unproven")
+            # A share may persist where the proof ends, such as s = 50 of (s - 50)*w*w, and nowhere else.
+            shown = any(persists(search, region, growing) for region in (start, *left))
+            return Leading("different" if shown else "unproven")
     except (deadline.OutOfTimeError, SymflopsError):  # out of time, or a limit of the language
         return Leading("unproven")
 
@@ -103,20 +108,23 @@ def _own(where: Constraints, own: set[str]) -> Constraints:
     return replace(where, conditions=conditions, multiples=multiples)
 
 
-def _is_lower(difference: Value, reference: Value, search: Search, start: Region, growing: list[str]) -> bool:
-    """Whether the difference is shown to be of lower order, and there are points where all symbols grow."""
+def _is_lower(
+    difference: Value, reference: Value, search: Search, start: Region, growing: list[str], left: list[Region]
+) -> bool:
+    """Whether the difference is shown to be of lower order, and there are points where all symbols grow. Regions in
+    which it is not shown are left, the first few of them."""
     both = add(multiply(symbol(_DIFFERENCE), difference), reference)
     cases = Cases(search, search.differs)
     regions = _unrounded_regions(replace(start, value=substitute(both, start.names)), cases)
-    return _is_lower_in(regions, cases, growing)
+    return _is_lower_in(regions, cases, growing, left)
 
 
-def _is_lower_in(todo: list[Region], cases: Cases, growing: list[str]) -> bool:
+def _is_lower_in(todo: list[Region], cases: Cases, growing: list[str], left: list[Region]) -> bool:
     """The same for regions whose values have no roundings."""
     search, reached = cases.search, False
     for _ in range(_REGIONS):
-        if not todo:
-            return reached
+        if not todo or len(left) == _LEFT:
+            return reached and not left
         region = settled(todo.pop(), cases.fresh)
         if region is None:
             continue
@@ -138,7 +146,7 @@ def _is_lower_in(todo: list[Region], cases: Cases, growing: list[str]) -> bool:
         elif parts:
             todo += reversed(parts)
         else:
-            return False
+            left.append(region)
     return False
 
 
@@ -154,7 +162,7 @@ def _unrounded_regions(start: Region, cases: Cases) -> list[Region]:
         region = replace(part, value=Form(part.upper, part.known).of(part.value))
         call, gap = _rounded_quotient(region.value) if left else (None, 0)
         if call is None:
-            rough, bounds = _unrounded(region.value, cases.fresh)
+            rough, bounds = _unrounded(region, cases.fresh)
             found.append(replace(region, value=rough, upper={**region.upper, **bounds}))
             continue
         below = replace(region, value=substitute(region.value, {call: 0}))
@@ -209,10 +217,12 @@ def _calls(value: Value) -> bool:
     return any(isinstance(n, Call) and n.function in ("min", "floor", "**") for m in terms_of(value) for n, _ in m)
 
 
-def _unrounded(value: Value, fresh: Fresh) -> tuple[Value, dict[str, Number]]:
-    """A value with every rounding as its argument and a number between 0 and 1, and these with their bounds."""
+def _unrounded(region: Region, fresh: Fresh) -> tuple[Value, dict[str, Number]]:
+    """The value with every rounding as its argument and a number between 0 and 1, and these with their bounds. One of
+    whole symbols that do not grow stays: s % 7 is looked at for each remainder."""
     bounds: dict[str, Number] = {}
-    while calls := _innermost_roundings(value):
+    value, few = region.value, {n for n in region.upper if is_whole(n)}
+    while calls := {c for c in _innermost_roundings(value) if not free_symbols(atom(c)) <= few}:
         value, new = _without(value, calls, fresh)
         bounds |= new
     return value, bounds
@@ -257,5 +267,5 @@ def _dropped(a: Value, b: Value) -> tuple[str, ...]:
 
 
 def _without_roundings(value: Value) -> Value:
-    rough, bounds = _unrounded(value, Fresh())
+    rough, bounds = _unrounded(Region(value, {}, {}), Fresh())
     return substitute(rough, dict.fromkeys(bounds, 0))
