@@ -43,6 +43,7 @@ from symflops.verification.directions import grown, persists
 from symflops.verification.faults import text_of
 from symflops.verification.fraction import divided, quotient
 from symflops.verification.fraction import leading as leading_product
+from symflops.verification.generalisation import innermost
 from symflops.verification.growth import Growth
 from symflops.verification.interval import interval
 from symflops.verification.normal import Form
@@ -54,6 +55,7 @@ _DIFFERENCE = f"difference'{FRACTION_MARK}"  # a symbol that marks the differenc
 _FEW = 8  # values of a symbol that are looked at one by one
 _REGIONS = 400  # looked at, at most
 _PROOF = 0.7  # of the time, for the proof
+_ROUNDINGS = ("floor", "ceil")
 _LEFT = 3  # regions in which a proof does not succeed, at most
 _QUOTIENTS = 3  # of symbols, rounded, that are looked at where they are 0 and where they are not
 _LARGE = 2**24  # a point that all symbols which grow reach in a region shows that they grow there
@@ -174,7 +176,7 @@ def _unrounded_regions(start: Region, cases: Cases) -> list[Region]:
 
 def _rounded_quotient(value: Value) -> tuple[Call | None, Value]:
     """A quotient that is rounded down, and by how much its top is more than its bottom, which has symbols."""
-    for call in sorted(_innermost_roundings(value), key=lambda c: (len(c), c)):
+    for call in sorted(innermost(value, _ROUNDINGS), key=lambda c: (len(c), c)):
         if call.function == "floor":
             top, bottom = quotient(call.arguments[0])
             if isinstance(bottom, Polynomial) and all(is_integer(v) and is_nonnegative(v) for v in (top, bottom)):
@@ -222,7 +224,7 @@ def _unrounded(region: Region, fresh: Fresh) -> tuple[Value, dict[str, Number]]:
     whole symbols that do not grow stays: s % 7 is looked at for each remainder."""
     bounds: dict[str, Number] = {}
     value, few = region.value, {n for n in region.upper if is_whole(n)}
-    while calls := {c for c in _innermost_roundings(value) if not free_symbols(atom(c)) <= few}:
+    while calls := {c for c in innermost(value, _ROUNDINGS) if not free_symbols(atom(c)) <= few}:
         value, new = _without(value, calls, fresh)
         bounds |= new
     return value, bounds
@@ -239,16 +241,6 @@ def _without(value: Value, calls: Iterable[Call], fresh: Fresh) -> tuple[Value, 
     return substitute(value, new), bounds
 
 
-def _innermost_roundings(value: Value) -> set[Call]:
-    found: set[Call] = set()
-    for monomial in terms_of(value):
-        for name, _ in monomial:
-            if isinstance(name, Call):
-                below = set().union(*(_innermost_roundings(a) for a in name.arguments))
-                found |= below or ({name} if name.function in ("floor", "ceil") else set())
-    return found
-
-
 # -------------------------------------------------------------------------------------------------------------- words
 
 
@@ -260,7 +252,7 @@ def _dropped(a: Value, b: Value) -> tuple[str, ...]:
         mine, other = terms_of(rough_a).get(m, 0), terms_of(rough_b).get(m, 0)
         side = "only in the candidate: " if not other else ""
         texts.append(side + text_of(value_of({m: mine if not other else other if not mine else other - mine})))
-    cuts = {str(c) for c in _innermost_roundings(a)} ^ {str(c) for c in _innermost_roundings(b)}
+    cuts = {str(c) for c in innermost(a, _ROUNDINGS)} ^ {str(c) for c in innermost(b, _ROUNDINGS)}
     return (*texts, *(f"rounding: {cut}" for cut in sorted(cuts))) or (
         "terms of lower order than all of the reference",
     )
