@@ -15,6 +15,7 @@ from symflops.polynomial import (
     Value,
     accumulate,
     add,
+    calls_in,
     check_bits,
     divide,
     multiply,
@@ -25,6 +26,7 @@ from symflops.polynomial import (
     terms_of,
     value_of,
 )
+from symflops.polynomial import free_symbols as free_symbols
 from symflops.tree import Tree, fold, read
 
 ALGEBRA: Mapping[str, Callable[..., Value]] = {
@@ -53,26 +55,9 @@ def from_text(text: str) -> Value:
     return from_tree(read(text))
 
 
-def free_symbols(value: Value) -> set[str]:
-    """The names that a value depends on."""
-    found: set[str] = set()
-    for monomial in terms_of(value):
-        for name, _ in monomial:
-            if isinstance(name, Call):
-                found.update(*(free_symbols(a) for a in name.arguments))
-            else:
-                found.add(name)
-    return found
-
-
 def calls_of(value: Value, name: str) -> Iterator[Call]:
-    """The functions of `name` in a value, also those inside others."""
-    for monomial in terms_of(value):
-        for factor, _ in monomial:
-            if isinstance(factor, Call) and any(name in free_symbols(a) for a in factor.arguments):
-                yield factor
-                for argument in factor.arguments:
-                    yield from calls_of(argument, name)
+    """The functions of `name` in a value, also those inside others, each once."""
+    return (call for call in calls_in(value) if name in call.symbols)
 
 
 def substitute(value: Value, bindings: Mapping[str, Value]) -> Value:

@@ -21,8 +21,10 @@ from symflops.value import Monomial as Monomial
 from symflops.value import Polynomial as Polynomial
 from symflops.value import Value as Value
 from symflops.value import atom as atom
+from symflops.value import calls_in as calls_in
 from symflops.value import check_size as check_size
 from symflops.value import flat as flat
+from symflops.value import free_symbols as free_symbols
 from symflops.value import is_integer as is_integer
 from symflops.value import is_integral as is_integral
 from symflops.value import is_nonnegative as is_nonnegative

@@ -64,6 +64,8 @@ def _written(text: str, name: str) -> int | Fraction:
     if found is None or not (found[2] or found[3]) or found[5] not in FACTORS:
         raise SymflopsError(f"{name}: {text[:60]!r} is not a number; such as 2048, 2_048, 2k, 2Ki or 1e6")
     sign, whole, places, exponent, prefix = found.groups()
+    if places == "000" and len(whole) <= 3 and not (exponent or prefix):
+        raise SymflopsError(f"{name}: {text[:60]!r}: a point begins decimals; write {whole}, or {whole}000")
     if len(text) > _MAX_WRITTEN or abs(int(exponent or 0)) > _MAX_WRITTEN:
         raise SymflopsError(f"{name}: {text[:30]!r}… is beyond all numbers that are computed with")
     digits = int((whole + (places or "")).replace("_", "") or "0")

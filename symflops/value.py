@@ -8,10 +8,12 @@ stands for a nonnegative number, which is whole unless `vocabulary.is_whole` say
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Union
 
-from symflops import budget
+from symflops import budget, deadline
 from symflops.number import Number as Number
 from symflops.number import check_bits
 from symflops.tree import MAX_DEPTH, MAX_LENGTH, Tree, write
@@ -44,7 +46,23 @@ class Call(str):
     def __reduce__(self) -> tuple[Any, ...]:
         return (Call.of, (self.function, *self.arguments))
 
-    @property
+    # Each is found once: an atom that stands in many others would be walked as often as it stands in their texts.
+
+    @cached_property
+    def symbols(self) -> frozenset[str]:
+        """The names that it depends on."""
+        return frozenset().union(*map(free_symbols, self.arguments))
+
+    @cached_property
+    def is_sure(self) -> bool:
+        """Whether it is at least 0, as far as its form shows."""
+        if self.function == "max":
+            return any(is_nonnegative(a) for a in self.arguments)
+        if self.function == "log2":
+            return False
+        return self.function == "sqrt" or all(is_nonnegative(a) for a in self.arguments)
+
+    @cached_property
     def is_integer(self) -> bool:
         """Whether its value is a whole number at all numbers that its symbols stand for."""
         if self.function in ("floor", "ceil"):
@@ -86,6 +104,20 @@ def terms_of(value: Value) -> dict[Monomial, Number]:
     if isinstance(value, Polynomial):
         return value.terms
     return {(): value} if value else {}
+
+
+def calls_in(value: Value) -> Iterator[Call]:
+    """The atoms of a value that are functions, also those inside others, each once."""
+    seen: set[Call] = set()
+    inside = [value]
+    while inside:
+        for monomial in terms_of(inside.pop()):
+            for name, _ in monomial:
+                if isinstance(name, Call) and name not in seen:
+                    deadline.check()
+                    seen.add(name)
+                    yield name
+                    inside += name.arguments
 
 
 def value_of(terms: dict[Monomial, Number]) -> Value:
@@ -137,13 +169,19 @@ def is_nonnegative(a: Value) -> bool:
 
 def is_sure(name: str) -> bool:
     """Whether a factor is at least 0, as far as its form shows; a symbol always is."""
-    if not isinstance(name, Call):
-        return True
-    if name.function == "max":
-        return any(is_nonnegative(a) for a in name.arguments)
-    if name.function == "log2":
-        return False
-    return name.function == "sqrt" or all(is_nonnegative(a) for a in name.arguments)
+    return not isinstance(name, Call) or name.is_sure
+
+
+def free_symbols(value: Value) -> set[str]:
+    """The names that a value depends on."""
+    found: set[str] = set()
+    for monomial in terms_of(value):
+        for name, _ in monomial:
+            if isinstance(name, Call):
+                found |= name.symbols
+            else:
+                found.add(name)
+    return found
 
 
 def is_integer(a: Value) -> bool:

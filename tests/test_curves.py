@@ -67,3 +67,36 @@ def test_a_solution_holds_where_the_question_does(text: str, relation: str) -> N
         point = {"a": a, "b": b, "c": c, "n": n, "past_len": past}
         said = holds_at(found, point)
         assert said is None or said == HOLDS[relation](evaluate(value, point), 0), (found, point)
+
+
+@pytest.mark.parametrize(
+    ("text", "relation", "first", "side", "where"),
+    [
+        # At a = b = past_len = 1: n**2 - n - 6 is 0 at 3, n**2 + n - 6 at 2, n**2 - 9 at 3.
+        ("6*b + n - past_len*n**2", "<=", 3, ">=", "past_len > 0"),
+        ("6*b + n - past_len*n**2", "<", 4, ">=", "past_len > 0"),
+        ("6*b + n - past_len*n**2", ">=", 3, "<=", "past_len > 0"),
+        ("6*b + n - past_len*n**2", ">", 2, "<=", "past_len > 0"),
+        ("6*b + n - past_len*n**2", "==", 3, "==", "past_len > 0"),
+        ("6*b - n - past_len*n**2", "<=", 2, ">=", "past_len > 0"),
+        ("9*b - past_len*n**2", ">=", 3, "<=", "past_len > 0"),
+        ("6*b + n - a*n**2", "<=", 3, ">=", ""),
+        ("6*b + n - a*n**2", ">", 2, "<=", ""),
+        ("6*b + n - a*n**2", "==", 3, "==", ""),
+        ("6*b - n - a*n**2", ">=", 2, "<=", ""),
+        ("9*b - a*n**2", "<", 4, ">=", ""),
+        ("past_len*n**2 - n - 6*b", ">=", 3, ">=", "past_len > 0"),
+    ],
+)
+def test_a_leading_coefficient_of_either_sign_or_0(text: str, relation: str, first: int, side: str, where: str) -> None:
+    status, (found,) = curves(from_text(text), "n", relation)
+    assert (status, found.side) == ("solved", side)
+    assert [c for c in found.conditions if not c.startswith("that is ")] == ([where] if where else [])
+    assert evaluate(found.closed, {"a": 1, "b": 1, "past_len": 1}) == first
+
+
+def test_both_roots_of_a_leading_coefficient_that_is_at_most_0() -> None:
+    for text, where in (("5*n - past_len*n**2 - 6*b", "past_len > 0"), ("5*n - a*n**2 - 6*b", "")):
+        _, found = curves(from_text(text), "n")
+        assert {evaluate(f.closed, {"a": 1, "b": 1, "past_len": 1}) for f in found} == {2, 3}
+        assert all((where in f.conditions) == bool(where) for f in found)

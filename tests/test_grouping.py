@@ -239,6 +239,12 @@ def test_division_leaves_what_does_not_divide() -> None:
     assert divided(whole, add(symbol("a"), symbol("b"))) == (symbol("x"), 0)  # type: ignore[arg-type] # a Polynomial
 
 
+def test_of_texts_of_one_length_the_first_in_the_alphabet() -> None:
+    """seq_len is tried first, since it is written before sizes: seq_len*(n_heads + y) + n_heads*x is as long."""
+    assert write(grouped(from_text("n_heads*seq_len + n_heads*x + seq_len*y"))) == "n_heads*(seq_len + x) + seq_len*y"
+    assert write(grouped(from_text("t_heads*seq_len + t_heads*x + seq_len*y"))) == "seq_len*(t_heads + y) + t_heads*x"
+
+
 def test_names_in_their_places() -> None:
     assert write(renamed(read("a*(b + c)**2 - min(a, 3)"), {"a": "x", "c": "a"})) == "x*(b + a)**2 - min(x, 3)"
     assert short_names({"hidden_size", "h", "n_embd", "x"}) == {

@@ -26,6 +26,9 @@ LARGE = 10**30 + 57
         ("n - floor(n/2)", 1), ("(n + 1)*(n - 1)", 2), ("n**2*(n % 7) + n**4", 4), ("max(n, 2*n, 100)", 1),
         ("max(w, 12 - w, 5 - n)*n", 1),
         ("min(max(n, 64), 128)*n", 1), ("min(3, ceil(n/8))*n", 1), ("(w - 1)*n**2 + n", 2),
+        # a rounding adds a number below 1, however it is multiplied: n/64 + 1 over n, 2*n/64 + 1 beside a square
+        ("ceil(n/64)/n", 0), ("w + (n % 7)/n", 0), ("1/ceil(n/4)", -1), ("n*w/ceil(n/4)", 0), ("w**3*ceil(n/64)", 1),
+        ("n**3 + w*n/ceil(n/4)**2", 3), ("w*ceil(n/64)**2 - w*(n/64)**2 + n**2", 2), ("floor(ceil(n/3)/5)*w", 1),
     ],
 )  # fmt: skip
 def test_the_leading_terms_are_what_is_left_at_large_numbers(text: str, degree: int) -> None:
@@ -49,6 +52,11 @@ def test_a_power_outgrows_all() -> None:
     assert evaluate(first, {"n": 50}) == 2**50 * 50 + 5 * 2**50
 
 
+def test_a_power_times_a_rounding() -> None:
+    first, degree = leading(from_text("2**n*ceil(n/64) + n**9"), "n")
+    assert (evaluate(first, {"n": 640}), degree) == (2**640 * 10, None)
+
+
 def test_a_power_in_another_symbol_is_a_coefficient() -> None:
     first, degree = leading(from_text("2**w*n + 7"), "n")
     assert (evaluate(first, {"n": 10, "w": 3}), degree) == (80, 1)
@@ -60,6 +68,12 @@ def test_a_power_in_another_symbol_is_a_coefficient() -> None:
         ("n % 7", "has no leading term in n: rounding decides"),
         ("n*(n % 7) + n", "rounding decides"),
         ("4*ceil(n/4) - n", "rounding decides"),
+        ("1/floor(1/2 + 1/n)", "cannot tell how"),
+        # r <= 1 of a rounding is multiplied by n/32 in the first, by n/w**3 in the second, which may be as large as n/2
+        ("ceil(n/64)**2 - (n/64)**2 + n/1000", "rounding decides"),
+        ("ceil(n/64)*n/w**3 - n**2/(64*w**3) + n/2", "rounding decides"),
+        ("2**ceil(n/64)", "rounding decides"),  # between 1 and 2 times 2**(n/64)
+        ("2**n*(ceil(n/64) - n/64)", "rounding decides"),
         ("sqrt(n) + 1", r"cannot tell how .* grows with n"),
         ("log2(n)", r"cannot tell how .* grows with n"),
         ("min(a*n, b*n)", r"cannot tell which of .* is taken for large n"),

@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import symflops
-from symflops import SymflopsError
+from symflops import SymflopsError, value
 from symflops.algebra import from_text
 from symflops.analysis.curves import Curve, curves
+from symflops.analysis.feasible import is_at_least_zero
 from symflops.analysis.roots import roots
 from symflops.analysis.signs import signs
+from symflops.function import maximum, minimum
 from symflops.numeric import evaluate
+from symflops.polynomial import add
 
 TERMS = [
     "1", "n", "n**2", "n**3/7", "50*(3/4)**n", "n*(1/2)**(2*n)", "2**n/1000", "min(n, 23)", "max(n, 11, 3*n - 40)",
@@ -154,3 +157,33 @@ def test_a_power_of_too_many_digits_is_not_0() -> None:
 )  # fmt: skip
 def test_the_ends_of_a_stretch_of_zeros_are_roots_and_its_neighbours_are_none(text: str, expected: list[int]) -> None:
     assert [root.number for root in roots(from_text(text), "n")] == expected
+
+
+def test_powers_of_powers_are_looked_at_once() -> None:
+    """With each base looked at twice, 28 levels would take 2**28 steps: is log2(n + 1) >= 0, of which nobody knows?"""
+    text = "log2(n + 1) + 1"
+    for _ in range(28):
+        text = f"({text})**m + 1"
+    assert not is_at_least_zero(from_text(text))
+    assert is_at_least_zero(from_text(text.replace("log2(n + 1)", "n")))
+
+
+def test_an_atom_inside_of_many_others_is_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each level has the one below it twice: 10 levels are 1,024 atoms in the text, 20 that differ."""
+    formula: value.Value = value.symbol("x")
+    for i in range(10):
+        y, z = value.symbol(f"y{i}"), value.symbol(f"z{i}")
+        formula = minimum(add(formula, y), maximum(formula, z))
+    walked = 0
+
+    def terms_of(of: value.Value) -> dict[value.Monomial, value.Number]:
+        nonlocal walked
+        walked += 1
+        return original(of)
+
+    original = value.terms_of
+    monkeypatch.setattr(value, "terms_of", terms_of)
+    assert value.free_symbols(formula) == {"x", *(f"{letter}{i}" for letter in "yz" for i in range(10))}
+    assert {call.function for call in value.calls_in(formula)} == {"min", "max"}
+    assert value.is_nonnegative(formula)
+    assert walked < 200

@@ -9,6 +9,7 @@ import pytest
 
 import symflops
 from symflops import METRICS, Answer, solve
+from symflops.analysis.question import question
 
 ALL = "holds for every"
 
@@ -16,15 +17,20 @@ ALL = "holds for every"
 def asked(flops: str, text: str, symbol: str = "seq_len", **options: Any) -> Answer:
     """A question about a model of one layer; `x` stands for its FLOPs, or for its bytes where these are asked for."""
     metric = "read_bytes" if "read_bytes" in text else "flops"
-    layer = {"cost": {**dict.fromkeys(METRICS, "0"), metric: flops}}
-    model = symflops.load({"name": "made", "symbols": {"h": 4}, "layers": {"x": layer}})
-    return solve(model, text, symbol, **options)
+    return solve(asked_model(flops, metric), text, symbol, **options)
+
+
+def asked_model(cost: str, metric: str = "flops") -> symflops.Model:
+    layer = {"cost": {**dict.fromkeys(METRICS, "0"), metric: cost}}
+    return symflops.load({"name": "made", "symbols": {"h": 4}, "layers": {"x": layer}})
 
 
 def test_a_question_says_what_its_names_mean() -> None:
     answer = asked("seq_len**2", "flops >= 2*q*T", rename={"q": "h", "T": "tokens"}, batch_size=1)
     assert answer.sentence == "seq_len >= 8"  # seq_len**2 >= 2*4*seq_len
     assert dict(answer.taken) == {"q": "h", "T": "tokens"}
+    sides = question(asked_model("1"), "q*seq_len <= 2*T", {"q": "h", "T": "tokens"})
+    assert (sides.left.taken, sides.right.taken) == ({"q": "h"}, {"T": "tokens"})  # each the names that it has
     with pytest.raises(symflops.SymflopsError) as refused:
         asked("seq_len**2", "flops >= 2*h", rename={"r": "h"})
     assert str(refused.value) == "rename: the text has no name 'r'; valid: flops, h"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import symflops
+from symflops.analysis import trained
 from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
 from symflops.passes.recompute import Recompute
@@ -59,6 +60,18 @@ def test_a_step_is_forward_backward_and_the_optimizer_s() -> None:
         *(f"backward.{p}" for p in ("embed", "layers.up", "layers.down", "head", "loss")), "optimizer",
     ]  # fmt: skip
     assert step.notes == ("a step of training: adamw in mixed precision", "the loss is cross entropy of head")
+
+
+def test_what_is_not_a_model_yet_is_derived_in_training_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, bool]] = []
+
+    def load(named: object, training: bool = False) -> symflops.Model:
+        asked.append((named, training))
+        return network()
+
+    monkeypatch.setattr(trained, "load", load)
+    assert trained.training("config.json").total() == symflops.training(network()).total()
+    assert asked[0] == ("config.json", True)
 
 
 def test_frozen_weights_have_no_gradient_and_what_comes_before_the_first_trained_one_no_backward() -> None:

@@ -81,6 +81,19 @@ import symflops
         ("(s - 1)**3*w*w + 1 + w*(s - 1)", "(s - 1)**3*w*w + 1", ["s <= 100"], "equal"),  # nothing differs at 1
         ("s**3*w*w + 1 + s*w", "s**3*w*w + 1", ["s <= 100"], "equal"),
         ("s**3*w*w + 1 + s*w + w", "s**3*w*w + 1", ["s <= 100"], "different"),
+        # a coefficient that is 0 somewhere within a bound: at s = 50 what is left of the candidate is w, of 0
+        ("(s - 50)*w*w + w", "(s - 50)*w*w", ["s <= 100"], "different"),
+        ("(s - 50)*w*w + w*(s - 50)", "(s - 50)*w*w", ["s <= 100"], "equal"),  # nothing differs there
+        ("(s - 50)*w*w + w", "(s - 50)*w*w", ["s <= 100", "s != 50"], "equal"),
+        ("(s - 50)*w*w + w", "(s - 50)*w*w", ["s <= 100", "s >= 51"], "equal"),
+        ("(s - 77777)**2*w*w + w", "(s - 77777)**2*w*w", ["s <= 10**12"], "different"),
+        ("(2*s - 101)*w*w + w", "(2*s - 101)*w*w", ["s <= 100"], "equal"),  # 50.5 is no whole number
+        ("(s*k - 35)*w*w + w", "(s*k - 35)*w*w", ["s <= 100", "k <= 100"], "different"),  # 5*7
+        ("(s - 50*dtype_bytes)*w*w + w", "(s - 50*dtype_bytes)*w*w", ["s <= 100"], "different"),  # 1/2 and 25
+        ("w*w + w*w*max(0, 1 - max(s - 50, 50 - s))", "w*w", ["s <= 100"], "different"),  # twice as much at 50 alone
+        ("(s//7 - 3)*w*w + w", "(s//7 - 3)*w*w", ["s <= 100"], "different"),  # from 21 to 27
+        ("(s % 7 - 3)*w*w + w", "(s % 7 - 3)*w*w", ["s <= 100"], "different"),  # 3, 10, 17, ...
+        ("(s % 7 - 8)*w*w + w", "(s % 7 - 8)*w*w", ["s <= 100"], "equal"),  # at most -2
         # what rounding leaves: w/4 - floor(w/2)/2 is 0 for even w and 1/4 for odd; w/2 - floor(w/2) is 0 and 1/2
         ("s*floor(w/2)/2 - s*w/4 + s/4 + 1", "s*floor(w/2)/2 - s*w/4 + s/4", [], "different"),  # 0 for odd w
         ("(s + 1)*(w/2 - floor(w/2)) + 1", "s*(w/2 - floor(w/2)) + 1", [], "equal"),

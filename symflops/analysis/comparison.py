@@ -15,7 +15,7 @@ from symflops.algebra import free_symbols, substitute
 from symflops.analysis import display
 from symflops.analysis.feasible import Feasible, changes, feasible, lowest
 from symflops.analysis.parts import bytes_by_default, components, run_values
-from symflops.analysis.question import Quantity, measured
+from symflops.analysis.question import Quantity, meant, measured
 from symflops.analysis.ratio import Ratio
 from symflops.analysis.runs import Run
 from symflops.analysis.signs import pattern
@@ -245,7 +245,7 @@ def _compare(
     if by in METRICS:
         raise SymflopsError(f"by={by!r}: a metric, where a symbol is wanted; write metric={by!r}")
     if by not in first.run:
-        raise SymflopsError(f"cannot compare along {str(by)[:60]!r}{nearest(str(by), tuple(first.run))}")
+        raise SymflopsError(f"cannot compare along {str(by)[:60]!r}{meant(str(by), tuple(first.run))}")
     if by in BYTE_SYMBOLS:
         raise SymflopsError(f"cannot compare along {by}, which may be a fraction; give values for it instead")
     if by in values:

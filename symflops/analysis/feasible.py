@@ -167,6 +167,5 @@ def _is_factor(name: str, low: Lowest, strictly: bool) -> bool:
     if name.function == "floor":
         return all(each(False, -1)) if strictly else all(each(False))
     if name.function == "**":
-        base = _is_sum_of((name.arguments[0], low), strictly)
-        return base or (not strictly and all(each(False)))
+        return _is_sum_of((name.arguments[0], low), strictly)
     return all(each(strictly)) or (not strictly and name.function == "sqrt")

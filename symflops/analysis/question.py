@@ -279,4 +279,11 @@ def check_symbol(model: Model, name: str) -> None:
     """Raise SymflopsError for a name that is neither a run symbol nor a symbol of the model."""
     if not isinstance(name, str) or not NAME.match(name) or name not in (*model.run, *model.definitions):
         known = (*model.run, *model.definitions)
-        raise SymflopsError(f"{model.name} has no symbol {str(name)[:100]!r}{nearest(str(name), known)}")
+        raise SymflopsError(f"{model.name} has no symbol {str(name)[:100]!r}{meant(str(name), known)}")
+
+
+def meant(name: str, known: tuple[str, ...]) -> str:
+    """What to write for a name that is none of these: `; write seq_len` for S. Raises SymflopsError for one that may
+    mean several."""
+    taken = reading({name}, Known(frozenset(known)), "write out the one that is meant")
+    return f"; write {taken[name]}" if name in taken else nearest(name, known)

@@ -6,6 +6,7 @@ Typer's own page states Python types (`<list[str]>`) and cuts the lines about co
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any
@@ -21,7 +22,16 @@ _WORD = re.compile(rf"-\S+ (?!-){_QUOTED}|{_QUOTED}")  # an option stays with wh
 
 
 class Command(TyperCommand):
-    """A command whose help is written by this module."""
+    """A command whose help is written by this module. An option of one value may be given once: with the last of two
+    values taken, the first would be gone without a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(args=[*args])
+        for parameter, times in Counter(given).items():
+            is_plain_flag = getattr(parameter, "is_flag", False) and not parameter.secondary_opts
+            if times > 1 and parameter.nargs == 1 and not getattr(parameter, "multiple", False) and not is_plain_flag:
+                ctx.fail(f"{'/'.join((*parameter.opts, *parameter.secondary_opts))} is given twice")
+        return super().parse_args(ctx, args)
 
     def get_params(self, ctx: Any) -> list[Any]:
         return spared(super().get_params(ctx), self.callback)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
 
 from symflops.algebra import ALGEBRA, free_symbols, substitute
-from symflops.polynomial import Call, Value, add, multiply, negate, power, symbol, terms_of, value_of
+from symflops.polynomial import Call, Value, add, calls_in, multiply, negate, power, symbol, terms_of, value_of
 from symflops.vocabulary.symbols import FRACTION_MARK, is_whole
 
+_FUNCTIONS = frozenset(ALGEBRA) - {"+"}
 _GENERALISED = 8  # names of a value in which sums are looked for, at most
 
 
@@ -51,23 +52,15 @@ def _abstracted(value: Value, product: Mapping[str, int], name: str) -> Value:
     return total
 
 
-def innermost(value: Value) -> set[Call]:
-    """The calls in a value whose arguments have no calls; a sum that is divided by is none."""
-    found: set[Call] = set()
-    for monomial in terms_of(value):
-        for name, _ in monomial:
-            if isinstance(name, Call):
-                below = set().union(*(innermost(a) for a in name.arguments))
-                found |= below or ({name} if name.function != "+" else set())
-    return found
+def innermost(value: Value, functions: Collection[str] = _FUNCTIONS) -> set[Call]:
+    """The calls of functions in a value inside of which there are no others; a sum that is divided by is none."""
+
+    def some(value: Value) -> Iterator[Call]:
+        return (call for call in calls_in(value) if call.function in functions)
+
+    return {call for call in some(value) if not any(True for a in call.arguments for _ in some(a))}
 
 
 def outer(value: Value, function: str) -> set[Call]:
     """The calls of a function in a value, wherever they are."""
-    found: set[Call] = set()
-    for monomial in terms_of(value):
-        for name, _ in monomial:
-            if isinstance(name, Call):
-                found |= {name} if name.function == function else set()
-                found.update(*(outer(a, function) for a in name.arguments))
-    return found
+    return {call for call in calls_in(value) if call.function == function}

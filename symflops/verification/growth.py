@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations
-from math import inf
+from math import inf, lcm, prod
 
 from symflops import deadline
 from symflops.algebra import free_symbols
@@ -113,6 +113,11 @@ class Growth:
             for name, exponent in monomial:
                 exponents[name] = exponents.get(name, 0) - exponent * weight
         vanishes = False
+        for group in self._growing_powers(exponents):
+            base = _base({name: exponents.pop(name) for name in group})
+            if base > 1:
+                return False
+            vanishes = vanishes or base < 1
         for name, power in exponents.items():
             if power == 0 or (not isinstance(name, Call) and not is_whole(name) and name in self.region.names):
                 continue
@@ -123,6 +128,16 @@ class Growth:
             elif not self._keeps_bounded(name, power):
                 return False
         return vanishes
+
+    def _growing_powers(self, names: Iterable[str]) -> Iterable[list[Call]]:
+        """The powers of numbers whose exponent grows, those with the same one together: 3**t/2**t is (3/2)**t."""
+        found: dict[Value, list[Call]] = {}
+        for name in names:
+            if isinstance(name, Call) and name.function == "**":
+                base, exponent = name.arguments
+                if not isinstance(base, Polynomial) and base > 0 and self._is_growing(exponent):
+                    found.setdefault(exponent, []).append(name)
+        return found.values()
 
     def _keeps_bounded(self, name: str, exponent: Number) -> bool:
         """Whether a power of a factor that need not grow is bounded."""
@@ -168,3 +183,11 @@ class Growth:
 def _times(first: Monomial, second: Monomial) -> Monomial:
     """The product of two that share no factor."""
     return tuple(sorted((*first, *second)))
+
+
+def _base(powers: Mapping[Call, Number]) -> Fraction:
+    """What is above or below 1 as the base of a product of powers with one exponent is: a root would be irrational."""
+    whole = lcm(*(Fraction(p).denominator for p in powers.values()))
+    bases = {call: call.arguments[0] for call in powers}
+    factors = (Fraction(b) ** int(powers[call] * whole) for call, b in bases.items() if not isinstance(b, Polynomial))
+    return prod(factors, start=Fraction(1))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from math import inf, isqrt
 
+from symflops import deadline
 from symflops.polynomial import Call, Number, Polynomial, Value
 
 Bound = int | Fraction | float  # a float only where it is infinite
@@ -34,6 +35,7 @@ def interval(value: Value, upper: Mapping[str, Number]) -> Interval:
 
 
 def _atom(call: Call, upper: Mapping[str, Number]) -> Interval:
+    deadline.check()
     arguments = [interval(a, upper) for a in call.arguments]
     low, high = arguments[0]
     match call.function:

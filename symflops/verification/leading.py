@@ -26,6 +26,7 @@ from symflops.polynomial import (
     Polynomial,
     Value,
     add,
+    atom,
     divide,
     is_integer,
     is_nonnegative,
@@ -42,6 +43,7 @@ from symflops.verification.directions import grown, persists
 from symflops.verification.faults import text_of
 from symflops.verification.fraction import divided, quotient
 from symflops.verification.fraction import leading as leading_product
+from symflops.verification.generalisation import innermost
 from symflops.verification.growth import Growth
 from symflops.verification.interval import interval
 from symflops.verification.normal import Form
@@ -53,6 +55,8 @@ _DIFFERENCE = f"difference'{FRACTION_MARK}"  # a symbol that marks the differenc
 _FEW = 8  # values of a symbol that are looked at one by one
 _REGIONS = 400  # looked at, at most
 _PROOF = 0.7  # of the time, for the proof
+_ROUNDINGS = ("floor", "ceil")
+_LEFT = 3  # regions in which a proof does not succeed, at most
 _QUOTIENTS = 3  # of symbols, rounded, that are looked at where they are 0 and where they are not
 _LARGE = 2**24  # a point that all symbols which grow reach in a region shows that they grow there
 
@@ -85,10 +89,13 @@ def leading(a: Value, b: Value, trees: tuple[Tree, Tree], where: Constraints, se
             difference = add(a, negate(b))
             share = _quotient(difference, b)
             sides = (difference, b) if share is None else (share, 1)
+            left: list[Region] = []
             with suppress(deadline.OutOfTimeError), deadline.limit(seconds * _PROOF):
-                if _is_lower(*sides, search, start, growing):
+                if _is_lower(*sides, search, start, growing, left):
                     return Leading("equal", _dropped(a, b))
-            return Leading("different" if persists(search, start, growing) else "unproven")
+            # A share may persist where the proof ends, such as s = 50 of (s - 50)*w*w, and nowhere else.
+            shown = any(persists(search, region, growing) for region in (start, *left))
+            return Leading("different" if shown else "unproven")
     except (deadline.OutOfTimeError, SymflopsError):  # out of time, or a limit of the language
         return Leading("unproven")
 
@@ -103,20 +110,23 @@ def _own(where: Constraints, own: set[str]) -> Constraints:
     return replace(where, conditions=conditions, multiples=multiples)
 
 
-def _is_lower(difference: Value, reference: Value, search: Search, start: Region, growing: list[str]) -> bool:
-    """Whether the difference is shown to be of lower order, and there are points where all symbols grow."""
+def _is_lower(
+    difference: Value, reference: Value, search: Search, start: Region, growing: list[str], left: list[Region]
+) -> bool:
+    """Whether the difference is shown to be of lower order, and there are points where all symbols grow. Regions in
+    which it is not shown are left, the first few of them."""
     both = add(multiply(symbol(_DIFFERENCE), difference), reference)
     cases = Cases(search, search.differs)
     regions = _unrounded_regions(replace(start, value=substitute(both, start.names)), cases)
-    return _is_lower_in(regions, cases, growing)
+    return _is_lower_in(regions, cases, growing, left)
 
 
-def _is_lower_in(todo: list[Region], cases: Cases, growing: list[str]) -> bool:
+def _is_lower_in(todo: list[Region], cases: Cases, growing: list[str], left: list[Region]) -> bool:
     """The same for regions whose values have no roundings."""
     search, reached = cases.search, False
     for _ in range(_REGIONS):
-        if not todo:
-            return reached
+        if not todo or len(left) == _LEFT:
+            return reached and not left
         region = settled(todo.pop(), cases.fresh)
         if region is None:
             continue
@@ -138,7 +148,7 @@ def _is_lower_in(todo: list[Region], cases: Cases, growing: list[str]) -> bool:
         elif parts:
             todo += reversed(parts)
         else:
-            return False
+            left.append(region)
     return False
 
 
@@ -154,7 +164,7 @@ def _unrounded_regions(start: Region, cases: Cases) -> list[Region]:
         region = replace(part, value=Form(part.upper, part.known).of(part.value))
         call, gap = _rounded_quotient(region.value) if left else (None, 0)
         if call is None:
-            rough, bounds = _unrounded(region.value, cases.fresh)
+            rough, bounds = _unrounded(region, cases.fresh)
             found.append(replace(region, value=rough, upper={**region.upper, **bounds}))
             continue
         below = replace(region, value=substitute(region.value, {call: 0}))
@@ -166,7 +176,7 @@ def _unrounded_regions(start: Region, cases: Cases) -> list[Region]:
 
 def _rounded_quotient(value: Value) -> tuple[Call | None, Value]:
     """A quotient that is rounded down, and by how much its top is more than its bottom, which has symbols."""
-    for call in sorted(_innermost_roundings(value), key=lambda c: (len(c), c)):
+    for call in sorted(innermost(value, _ROUNDINGS), key=lambda c: (len(c), c)):
         if call.function == "floor":
             top, bottom = quotient(call.arguments[0])
             if isinstance(bottom, Polynomial) and all(is_integer(v) and is_nonnegative(v) for v in (top, bottom)):
@@ -209,10 +219,12 @@ def _calls(value: Value) -> bool:
     return any(isinstance(n, Call) and n.function in ("min", "floor", "**") for m in terms_of(value) for n, _ in m)
 
 
-def _unrounded(value: Value, fresh: Fresh) -> tuple[Value, dict[str, Number]]:
-    """A value with every rounding as its argument and a number between 0 and 1, and these with their bounds."""
+def _unrounded(region: Region, fresh: Fresh) -> tuple[Value, dict[str, Number]]:
+    """The value with every rounding as its argument and a number between 0 and 1, and these with their bounds. One of
+    whole symbols that do not grow stays: s % 7 is looked at for each remainder."""
     bounds: dict[str, Number] = {}
-    while calls := _innermost_roundings(value):
+    value, few = region.value, {n for n in region.upper if is_whole(n)}
+    while calls := {c for c in innermost(value, _ROUNDINGS) if not free_symbols(atom(c)) <= few}:
         value, new = _without(value, calls, fresh)
         bounds |= new
     return value, bounds
@@ -229,16 +241,6 @@ def _without(value: Value, calls: Iterable[Call], fresh: Fresh) -> tuple[Value, 
     return substitute(value, new), bounds
 
 
-def _innermost_roundings(value: Value) -> set[Call]:
-    found: set[Call] = set()
-    for monomial in terms_of(value):
-        for name, _ in monomial:
-            if isinstance(name, Call):
-                below = set().union(*(_innermost_roundings(a) for a in name.arguments))
-                found |= below or ({name} if name.function in ("floor", "ceil") else set())
-    return found
-
-
 # -------------------------------------------------------------------------------------------------------------- words
 
 
@@ -250,12 +252,12 @@ def _dropped(a: Value, b: Value) -> tuple[str, ...]:
         mine, other = terms_of(rough_a).get(m, 0), terms_of(rough_b).get(m, 0)
         side = "only in the candidate: " if not other else ""
         texts.append(side + text_of(value_of({m: mine if not other else other if not mine else other - mine})))
-    cuts = {str(c) for c in _innermost_roundings(a)} ^ {str(c) for c in _innermost_roundings(b)}
+    cuts = {str(c) for c in innermost(a, _ROUNDINGS)} ^ {str(c) for c in innermost(b, _ROUNDINGS)}
     return (*texts, *(f"rounding: {cut}" for cut in sorted(cuts))) or (
         "terms of lower order than all of the reference",
     )
 
 
 def _without_roundings(value: Value) -> Value:
-    rough, bounds = _unrounded(value, Fresh())
+    rough, bounds = _unrounded(Region(value, {}, {}), Fresh())
     return substitute(rough, dict.fromkeys(bounds, 0))

@@ -21,7 +21,7 @@ from symflops import deadline
 from symflops.algebra import free_symbols, from_tree, substitute
 from symflops.grouping import SHORT
 from symflops.numeric import compiled
-from symflops.polynomial import Call, Number, Polynomial, Value, add, flat, terms_of
+from symflops.polynomial import Call, Number, Polynomial, Value, add, calls_in, flat, terms_of
 from symflops.tree import Tree, names, replaced
 from symflops.verification.completion import Completion
 from symflops.verification.constraints import Constraints, divisors, shifted
@@ -280,13 +280,8 @@ def least_supports(value: Value) -> list[tuple[str, ...]]:
 
 def marks(value: Value) -> set[int]:
     """Whole numbers in a value around which it may change: its coefficients, and those inside of calls."""
-    found: set[int] = set()
-    for monomial, coefficient in terms_of(value).items():
-        found |= {abs(coefficient.numerator), coefficient.denominator}
-        for name, _ in monomial:
-            if isinstance(name, Call):
-                found |= set().union(*(marks(a) for a in name.arguments))
-    return found
+    inside = (value, *(a for call in calls_in(value) for a in call.arguments))
+    return {n for v in inside for c in terms_of(v).values() for n in (abs(c.numerator), c.denominator)}
 
 
 def corners(search: Search, difference: Value, limit: int) -> Iterator[Point]:
