@@ -13,6 +13,7 @@ from transformers import GitConfig, GitForCausalLM
 
 import symflops
 from symflops.analysis.generation import cache_after
+from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
 from symflops.trace.binding import bind
 
@@ -85,3 +86,28 @@ def test_a_config_is_bound_to_a_list_whose_parts_no_config_counts(derived):
     bound = bind(derived, other)
     assert bound.total().parameters == sum(p.numel() for p in real.module.parameters())
     assert bound.total().at(batch_size=1, seq_len=6).matmul_flops == counted
+
+
+def test_what_a_part_of_a_config_chooses_is_its_own(derived):
+    """The text's activation and the image's are others: a config that has them the other way round costs otherwise,
+    5 FLOPs an element for the one and 6 for the other."""
+    assert derived.total().at(batch_size=1, seq_len=5) == bind(derived, config()).total().at(batch_size=1, seq_len=5)
+    turned = config(hidden_act="quick_gelu", vision_config={**VISION, "hidden_act": "gelu"})
+    with pytest.raises(SymflopsError, match="assumption broken: .*hidden_act"):
+        bind(derived, turned)
+
+
+class Inverting(GitForCausalLM):
+    """Text, and an image of which something is computed that no table of operations knows."""
+
+    def forward(self, input_ids, pixel_values=None, past_key_values=None, use_cache=None):
+        if pixel_values is not None:
+            torch.linalg.inv(pixel_values)
+        return super().forward(input_ids, past_key_values=past_key_values, use_cache=use_cache)
+
+
+def test_what_cannot_be_derived_with_its_image_is_derived_of_text_alone_and_says_so():
+    model = symflops.derive(Inverting)
+    assert any("pixel_values left out" in note and "linalg_inv" in note for note in model.notes)
+    text = symflops.derive(GitForCausalLM, inputs=["input_ids: int64[batch_size, seq_len]"])
+    assert model.total().at(batch_size=1, seq_len=5).flops == text.total().at(batch_size=1, seq_len=5).flops
