@@ -184,9 +184,10 @@ NEUTRAL = {"mul": 1, "div": 1, "add": 0, "sub": 0, "pow": 1}  # x*1, x/1, x + 0,
 
 
 class Counter(TorchDispatchMode):
-    """Adds up the FLOPs of every operation inside; `given` are the tensors whose values no size determines."""
+    """Adds up the FLOPs of every operation inside; `given` are the tensors whose values no size determines, `weights`
+    those of them that the model owns."""
 
-    def __init__(self, given: Iterable[torch.Tensor]) -> None:
+    def __init__(self, given: Iterable[torch.Tensor], weights: Iterable[torch.Tensor] = ()) -> None:
         super().__init__()
         self.flops = self.matmul_flops = self.masked_flops = self.masked_matmul_flops = 0
         self.pairs: Pairs | None = None  # of the attention that runs
@@ -196,6 +197,7 @@ class Counter(TorchDispatchMode):
         self.by_name: dict[str, int] = {}
         self.kept = list(given)  # so that an address is not given to another tensor
         self.data: set[int] = {_address(tensor) for tensor in self.kept}
+        self.weights = {_address(tensor) for tensor in weights}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -256,7 +258,8 @@ class Counter(TorchDispatchMode):
         return flops * masked // every, matmul * masked // every
 
     def _scores(self, address: int, every: int) -> list[tuple[str, Operation, int, int]]:
-        """What made some scores, back to the product of queries and keys; nothing where there is none."""
+        """What made some scores, back to the product of queries and keys; nothing where there is none, as where a
+        router's scores are a product with a weight and only some of its experts may be chosen."""
         found = []
         for step in reversed(self.made.get(address, [])):
             name, o = step[:2]
@@ -264,7 +267,7 @@ class Counter(TorchDispatchMode):
                 return []
             found.append(step)
             if name in PRODUCTS:
-                return found
+                return [] if any(_address(tensor) in self.weights for tensor in o.inputs) else found
             for other in (t for t in o.inputs if _address(t) != address and t.numel() == every):
                 if before := self._scores(_address(other), every):
                     return [*found, *before]
@@ -324,7 +327,8 @@ def counted(model: PreTrainedModel, batch: int, length: int, past: int = 0, keep
         carried = _own_cache(model) if keeps else {}
         carried |= _carried(model, _call(model, batch, past, carried)) if past else {}
         by_torch = independent_count.matmul_flops(_call, *copy.deepcopy((model, batch, length, carried, None, keeps)))
-        counter = Counter([*model.parameters(), *model.buffers(), *tensors([carried, *_attributes(model)])])
+        given = [*model.parameters(), *model.buffers(), *tensors([carried, *_attributes(model)])]
+        counter = Counter(given, weights=model.parameters())
         with watched(counter.enter, counter.forbidden.of), counter:
             returned = _call(model, batch, length, carried, counter, keeps)
     carried |= _carried(model, returned)

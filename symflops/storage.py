@@ -155,17 +155,39 @@ def kept_by_layers(model: Model, wanted: Callable[[str], bool] = lambda _: True)
             continue
         state = layer.formula.state_bytes(dict(layer.args))
         if length in algebra.free_symbols(state):
-            per_token = algebra.substitute(state, {length: 1})
-            if state != polynomial.multiply(per_token, polynomial.symbol(length)):
-                raise SymflopsError(f"what it keeps is not proportional to {length}", where=f"{model.name}: {path}")
+            beside, per_token = _beside(state, length)
             window = _window(groups[path.rpartition(".")[0]])
+            in_blocks = model.serving is not None and (model.serving.block > 1 or model.serving.cached_prefix)
+            if length in free_symbols(per_token) or (beside != 0 and (window is not None or in_blocks)):
+                raise SymflopsError(f"what it keeps is not proportional to {length}", where=f"{model.name}: {path}")
             seen = tokens if window is None else minimum(polynomial.add(window, -1), tokens)
-            state = polynomial.multiply(per_token, seen)
-            if model.serving is not None and (model.serving.block > 1 or model.serving.cached_prefix):
+            state = polynomial.add(beside, polynomial.multiply(per_token, seen))
+            if model.serving is not None and in_blocks:
                 state = model.serving.kept(per_token, window)
         kept.append((place, polynomial.multiply(runs, state)))
     serving = model.serving
     return kept if serving is None else [(place, serving.together(value)) for place, value in kept]
+
+
+def _beside(state: Value, length: str) -> tuple[Value, Value]:
+    """Of what a call of so many tokens adds to a cache, what is kept beside its tokens, such as an image before them,
+    and what each of them adds; which depends on the length where it is not proportional."""
+    beside = substitute(state, {length: 0})
+    return beside, polynomial.divide(polynomial.add(state, polynomial.negate(beside)), polynomial.symbol(length))
+
+
+def kept_beside_tokens(model: Model) -> Value:
+    """The positions of a sequence that a first call leaves in the caches of keys and values beside its tokens: those of
+    an image before them. Raises SymflopsError where they differ from cache to cache."""
+    found: set[Value] = set()
+    for layer in model.layers:
+        state = 0 if layer.formula is None else layer.formula.state_bytes(dict(layer.args))
+        if model.length in free_symbols(state):
+            beside, per_token = _beside(state, model.length)
+            found.add(beside if beside == 0 else polynomial.divide(beside, per_token))
+    if len(found) > 1 or any(free_symbols(positions) & {"batch_size", model.length} for positions in found):
+        raise SymflopsError("its caches do not all keep the same beside the tokens of a call", where=model.name)
+    return found.pop() if found else 0
 
 
 def _window(group: Layer) -> Value | None:

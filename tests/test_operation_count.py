@@ -60,3 +60,14 @@ def test_what_was_given_keeps_its_address_while_operations_are_counted():
 def test_an_operation_without_a_rule_is_an_error():
     with pytest.raises(UnknownOperationError, match="no rule for linalg_inv_ex"):
         counted(torch.linalg.inv, X[:, :3])
+
+
+def test_the_pairs_that_a_softmax_forbids_are_those_of_queries_and_keys_and_no_choice_of_experts():
+    """Three queries and keys of width 4 leave out 3 of 9 pairs: of 2*4 FLOPs each of the product, and 5 of the softmax.
+    Scores of experts are products with a weight, and that some are left out of their softmax leaves out no work."""
+    weight = torch.ones(4, 3)
+    hidden = torch.ones(3, 3).triu(1).bool()
+    for other, masked in ((X.T, 3 * (2 * 4 + 5)), (weight, 0)):
+        with torch.no_grad(), Counter([X, weight], weights=[weight]) as counter:
+            (X @ other).masked_fill(hidden, -torch.inf).softmax(-1)
+        assert counter.masked_flops == masked

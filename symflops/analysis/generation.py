@@ -20,7 +20,7 @@ from symflops.numeric import check
 from symflops.passes.served import check_equal, decoding
 from symflops.polynomial import Value, add, symbol
 from symflops.source import ModelLike, load
-from symflops.storage import cache
+from symflops.storage import cache, kept_beside_tokens
 from symflops.summation import summed
 from symflops.vocabulary.metrics import OWNED, of_each
 from symflops.vocabulary.symbols import ENCODER
@@ -113,7 +113,7 @@ def stages(model: Model, symbolic: bool = False, of: Callable[[Model], Cost] | N
     of the second is that the last step can be run. `of` gives what one pass costs: the model's total, or that of a
     part of it. Raises SymflopsError as `generation` does."""
     prompt, step = _passes(model, (lambda one: one.total(symbolic=symbolic)) if of is None else of)
-    past, steps = _fed_first(model), add(symbol(NEW), -1)
+    past, steps = _kept_first(model, symbolic), add(symbol(NEW), -1)
 
     def all_of(metric: str) -> Value:
         try:
@@ -132,6 +132,14 @@ def goes_on(model: Model) -> bool:
 def _fed_first(model: Model) -> Value:
     """The tokens in the cache after the prompt's pass: a decoder starts with one."""
     return 1 if goes_on(model) else symbol(PROMPT)
+
+
+def _kept_first(model: Model, symbolic: bool) -> Value:
+    """The positions in the cache after the prompt's pass: those of its tokens, and of an image that it puts before."""
+    if goes_on(model) or ENCODER not in model.run:
+        return _fed_first(model)
+    beside = substitute(kept_beside_tokens(model), {ENCODER: 1})
+    return add(_fed_first(model), beside if symbolic else substitute(beside, model.symbols))
 
 
 def _passes(model: Model, of: Callable[[Model], Cost]) -> tuple[Cost, Cost]:
@@ -194,8 +202,9 @@ def cache_after(model: Any, *, symbolic: bool = False) -> Value:
     """The same after generating, when prompt_len + new_tokens - 1 tokens have been fed, as a canonical value."""
     named = load(model)
     fed = add(_fed_first(named), symbol(NEW), -1)
-    source = {SOURCE: symbol(PROMPT)} if goes_on(named) else {}
-    return substitute(_kept(named, symbolic), {**source, named.length: fed, "past_len": 0})
+    source: dict[str, Value] = {SOURCE: symbol(PROMPT)} if goes_on(named) else {}
+    seen = {ENCODER: 1} if ENCODER in named.run else {}
+    return substitute(_kept(named, symbolic), {**source, **seen, named.length: fed, "past_len": 0})
 
 
 def _kept(model: Model, symbolic: bool) -> Value:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from fractions import Fraction
 
 from symflops.algebra import free_symbols, substitute
@@ -47,11 +48,18 @@ def costs(data: Data | None) -> dict[str, Value]:
     return of_each(lambda _: 0) if data is None else step_costs(data)
 
 
-def combined(records: Sequence[Data], join: Callable[[list[Value]], Value], join_arguments: bool) -> Data:
-    """One tree of layers; `join` makes one value of those that the records have. With `join_arguments` calls of one
-    formula are joined argument by argument, which keeps them calls; otherwise metric by metric where they differ."""
+class Calls(Enum):
+    """What becomes of calls of one formula with different arguments."""
+
+    METRICS = "each metric is joined"
+    ARGUMENTS = "each argument is joined, which keeps them a call"
+    EITHER = "each argument, where that gives what the joined metrics are"
+
+
+def combined(records: Sequence[Data], join: Callable[[list[Value]], Value], calls: Calls = Calls.METRICS) -> Data:
+    """One tree of layers; `join` makes one value of those that the records have, where they differ."""
     records = _with_one_state(records, last=True)
-    return _combined([leaves(record) for record in records], _heads(records), join, join_arguments)
+    return _combined([leaves(record) for record in records], _heads(records), join, calls)
 
 
 class _DifferentError(Exception):
@@ -68,7 +76,7 @@ def agrees(many: Data, records: Mapping[int, Data]) -> bool:
         return form
 
     try:
-        combined([many, *records.values()], join, join_arguments=False)
+        combined([many, *records.values()], join)
     except _DifferentError:
         return False
     return True
@@ -113,7 +121,7 @@ def _combined(
     trees: Sequence[Leaves],
     composites: Mapping[tuple[str, ...], Data],
     join: Callable[[list[Value]], Value],
-    join_arguments: bool,
+    calls: Calls = Calls.METRICS,
 ) -> Data:
     result: Data = {}
     joined: dict[str, Data] = {}  # repeated layers are equal, and joined once
@@ -121,12 +129,12 @@ def _combined(
         group = [tree.get(path) for tree in trees]
         key = json.dumps(group)
         if key not in joined:
-            joined[key] = _joined(group, join, join_arguments)
+            joined[key] = _joined(group, join, calls)
         _put(result, path, joined[key], composites)
     return result
 
 
-def _joined(group: list[Data | None], join: Callable[[list[Value]], Value], join_arguments: bool) -> Data:
+def _joined(group: list[Data | None], join: Callable[[list[Value]], Value], calls: Calls) -> Data:
     first = next(data for data in group if data is not None)
     if all(data == first for data in group):
         return first
@@ -135,9 +143,12 @@ def _joined(group: list[Data | None], join: Callable[[list[Value]], Value], join
     ours = ("args", "cost", "state", *TABLES)
     heads = [{k: v for k, v in data.items() if k not in ours} if data else None for data in group]
     keys = [list(data["args"]) if data and "args" in data else None for data in group]
-    if join_arguments and all(h == heads[0] for h in heads) and keys[0] and all(k == keys[0] for k in keys):
+    call: Data = {}
+    if calls is not Calls.METRICS and all(h == heads[0] for h in heads) and keys[0] and all(k == keys[0] for k in keys):
         args = {k: text(join([as_value(data["args"][k]) for data in group if data])) for k in keys[0]}
-        return {**heads[0], "args": args} | kept  # type: ignore[dict-item]  # no head is None: one is data
+        call = {**heads[0], "args": args}  # type: ignore[dict-item]  # no head is None: one is data
+    if call and calls is Calls.ARGUMENTS:
+        return call | kept
     rows = [costs(data) for data in group]
 
     def together(metric: str) -> Value:
@@ -149,6 +160,8 @@ def _joined(group: list[Data | None], join: Callable[[list[Value]], Value], join
     for data, row in zip(group, rows, strict=True):
         if data is not None and row == joined:  # one record's call of a formula is right for all
             return data | kept
+    if call and costs(call) == joined:
+        return call | kept
     head = {"class": first["class"]} if "class" in first else {}
     return {**head, **cost_data(joined)} | kept
 
@@ -194,7 +207,7 @@ def switched(fresh: Data, continued: Data) -> Data:
             return later
         return add(first, multiply(some, add(later, negate(first))))
 
-    return combined([fresh, continued], join, join_arguments=False)
+    return combined([fresh, continued], join)
 
 
 def with_short(many: Data, one: Data, two: Data | None = None, limit: Value = 0) -> Data:
@@ -229,7 +242,7 @@ def with_short(many: Data, one: Data, two: Data | None = None, limit: Value = 0)
     short = [after, *map(leaves, more)]
     shown = [{path: t[path] for path in t if path[:-1] in others} for t in short]
     same = {path: data for path, data in before.items() if path[:-1] not in others}
-    return _combined([before, *(same | t for t in shown)], _heads([many, one, *more]), join, join_arguments=False)
+    return _combined([before, *(same | t for t in shown)], _heads([many, one, *more]), join)
 
 
 def _same(value: Value, other: Value) -> bool:

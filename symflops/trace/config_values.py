@@ -40,15 +40,16 @@ class ConfigValues:
         # How many layers there are, or other lists of modules.
         self.totals = [*(self.depths.fields[n] for n in depths), *worded]
         self.fields: dict[str, list[Any]] = {}  # what the config and those inside it have under a name
+        self.own: dict[tuple[str, str], Any] = {}  # by the prefix of a part, and the field's own name there
         for prefix, part in parts(config):
             for key, value in (layer_fields(part) | stated(part)).items():
+                self.own[prefix, key] = value
                 for name in dict.fromkeys((key, f"{prefix}{key}")):
                     self.fields.setdefault(name, []).append(value)
 
     @cached_property
     def in_costs(self) -> set[str]:
-        """The symbols that some layer's cost depends on."""
-        return {name for row in self.model.rows(symbolic=True) for name in row.cost.free_symbols}
+        return in_costs(self.model)
 
     def of(self, name: str, usually: bool = False, small: bool = False) -> int:
         """The config's value for a symbol of the model; with `usually` also one that it does not state, and small ones,
@@ -112,11 +113,10 @@ class ConfigValues:
         for one in self.model.domain.facts:
             stated.setdefault(one.name, []).append(json.dumps(one.value, sort_keys=True))
         for name, expected in stated.items():
-            found = (
-                [literal(value) for value in self.fields[name]]
-                if name in self.fields
-                else [_ABSENT if _ABSENT in expected else "nothing"]
-            )
+            values = self.fields.get(name, [])
+            if any(prefix and key == name and f"{prefix}{key}" in stated for prefix, key in self.own):
+                values = [value for (prefix, key), value in self.own.items() if f"{prefix}{key}" == name]
+            found = [literal(value) for value in values] or [_ABSENT if _ABSENT in expected else "nothing"]
             for text in found:
                 if text not in expected and not self._is_of_layers(name, text):
                     said = one_line(text, 120) or "unknown"
@@ -165,6 +165,11 @@ def made_for(config: Any, domain: Domain) -> list[str]:
     longest = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
     ends = any("seq_len" in free_symbols({"<=": c.left, ">=": c.right}.get(c.sign, 0)) for c in domain.conditions)
     return [] if type(longest) is not int or longest < 1 or ends else [f"seq_len + past_len <= {longest}"]
+
+
+def in_costs(model: Model) -> set[str]:
+    """The symbols that some layer's cost, or how often it runs, depends on."""
+    return {name for row in model.rows(symbolic=True) for name in row.cost.free_symbols}
 
 
 def unfit(why: str) -> SymflopsError:

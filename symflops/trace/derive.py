@@ -14,14 +14,14 @@ from symflops.algebra import free_symbols, substitute
 from symflops.assumption import comparison
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, expect
-from symflops.inputs import Input, read_inputs, symbols_of
+from symflops.inputs import read_inputs, symbols_of
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
 from symflops.trace import combine
 from symflops.trace.architecture import sizes_by_name
 from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
 from symflops.trace.conditions import conditions
-from symflops.trace.config_values import made_for
+from symflops.trace.config_values import in_costs, made_for
 from symflops.trace.configs import Named, find, for_task
 from symflops.trace.constructor import is_own, own_module
 from symflops.trace.experts import unrouted
@@ -36,7 +36,7 @@ from symflops.trace.limits import check_depth
 from symflops.trace.naming import RepeatNames
 from symflops.trace.notes import decomposed, dtype, first_call_only, is_pair, never_run, not_masked
 from symflops.trace.own_formats import in_own_formats
-from symflops.trace.pair_inputs import goes_on_with_ids, takes_steps
+from symflops.trace.pair_inputs import goes_on_with_ids, is_of_tokens, takes_steps
 from symflops.trace.pairs import switched, with_steps
 from symflops.trace.patches import old_objects_left_alone
 from symflops.trace.peak import with_peak
@@ -107,8 +107,13 @@ def derive(
             check_depth(named.config)
             with old_objects_left_alone(), deadline.limit(timeout):
                 usual = not is_own(what) and not fed
-                named = named if is_own(what) else with_usual_inputs(named, fed)
-                return _with_inputs(named, set(fixed), settings, usual, peak)
+                named = named if is_own(what) else named._replace(inputs=fed or usual_inputs(named))
+                try:
+                    return _with_inputs(named, set(fixed), settings, usual, peak)
+                except SymflopsError as error:
+                    if not usual or not goes_on_with_ids(named.model_class, named.inputs):
+                        raise
+                    return _with_text_alone(named, error, set(fixed), settings, peak)
         except deadline.OutOfTimeError:
             why = f"not derived within {timeout:g} s of processor time; the last step was: {progress.last()}"
             raise SymflopsError(why, where=named.name) from None
@@ -134,8 +139,16 @@ def _with_inputs(named: Named, fixed: set[str], settings: Settings, usual: bool,
         return _with_inputs(named._replace(inputs=inputs, notes=(*named.notes, said)), fixed, settings, usual, peak)
 
 
-def with_usual_inputs(named: Named, inputs: tuple[Input, ...]) -> Named:
-    return named._replace(inputs=inputs or usual_inputs(named))
+def _with_text_alone(named: Named, error: SymflopsError, fixed: set[str], settings: Settings, peak: bool) -> Model:
+    """The model fed with token ids, where it cannot be derived with the images or sounds that it takes beside them."""
+    others = ", ".join(one.name for one in named.inputs if not is_of_tokens(one))
+    progress.tell(f"without {others}: {error}")
+    said = f"{others} left out, of a text alone every number is: with them it is not derived: {error.message}"
+    alone = named._replace(inputs=(), notes=(*named.notes, said))
+    try:
+        return _with_inputs(alone, fixed, settings, False, peak)
+    except SymflopsError:
+        raise error from None
 
 
 def _derived(work: Work, settings: Settings, peak: bool) -> Model:
@@ -264,9 +277,9 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
     own = [name for name in fed if name not in stated]
     values = {**numbers, **depths.symbols, **dict.fromkeys((*own, *unknown))}
     trial = load({"name": named.name, "symbols": values, "layers": layers})
-    used = trial.total(symbolic=True).free_symbols | _in_repeats(trial) | _in_states(trial)
+    used = trial.total(symbolic=True).free_symbols | in_costs(trial) | _in_states(trial)
     assumes = [*conditions(record.run, record.shape, used, record.shortest, record.free), *record.asked]
-    mentioned = {n for n in numbers if any(n in _words(a) for a in assumes)}
+    mentioned = {n for n in numbers if any(n in re.findall(r"[A-Za-z_]\w*", a) for a in assumes)}
     symbols = {n: v for n, v in (numbers | depths.symbols).items() if n in used | mentioned | depths.symbols.keys()}
     kept = numbers_kept(record.run, record.shape, symbols)
     stayed = [
@@ -310,15 +323,7 @@ def _one_call(record: Record) -> list[str]:
     return ["past_len == 0"] if record.without_past or not keeps else []
 
 
-def _in_repeats(model: Model) -> set[str]:
-    return {name for row in model.rows(symbolic=True) for name in row.cost.free_symbols}
-
-
 def _in_states(model: Model) -> set[str]:
     """What is kept may be asked of an argument that no cost depends on, such as a window."""
     kept = [layer.state for layer in model.layers] + [value for layer in model.layers for _, value in layer.args]
     return {name for value in kept for name in free_symbols(value)}
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"[A-Za-z_]\w*", text))

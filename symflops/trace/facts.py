@@ -22,7 +22,7 @@ def facts(run: Run, symbols: Iterable[str], depths: RepeatNames) -> list[str]:
     """The config's choices that the model's source read and that are not symbols: `hidden_act == "silu"`, and of lists
     that speak of single layers what they say of any of them."""
     known = set(symbols)
-    found = []
+    said: dict[str, dict[str, str]] = {}  # by field, what each part of the config that was asked says, by its prefix
     reads = {id(part): _read(run, part) for _, part in parts(run.build.original)}
     of_layers = {key for _, key in run.build.reads} & depths.lists.lists.keys()
     choices, covered = depths.choices(set().union(of_layers, *reads.values()) - known)
@@ -38,8 +38,11 @@ def facts(run: Run, symbols: Iterable[str], depths: RepeatNames) -> list[str]:
             if value is None or isinstance(value, bool | str | float | list | tuple | dict):
                 text = literal(value)
                 if text:
-                    found.append(f"{key} == {text}")
-    found += [f"{key} == null" for key in _absent(run) - known]
+                    said.setdefault(key, {})[prefix] = text
+    found = [f"{key} == null" for key in _absent(run) - known]
+    for key, texts in said.items():
+        alike = len(set(texts.values())) == 1  # else each part says its own
+        found += [f"{'' if alike else prefix}{key} == {text}" for prefix, text in texts.items()]
     return [*choices, *sorted(dict.fromkeys(found))]
 
 

@@ -114,7 +114,7 @@ class Sizes:
 
         def once(compute: Callable[[Any, Any], Any], known: dict[Any, Any]) -> Callable[[Any, Any], Any]:
             def result(left: Any, right: Any) -> Any:
-                key = (left.expr, left.pytype, right.expr, right.pytype) if isinstance(right, SymNode) else None
+                key = (left._expr, left.pytype, right._expr, right.pytype) if isinstance(right, SymNode) else None
                 if key is None or left.shape_env is not self.environment:
                     return compute(left, right)
                 if key not in known:
@@ -123,7 +123,14 @@ class Sizes:
 
             return result
 
+        plain = SymNode.expr.fget
+
+        def as_made(node: Any) -> Any:
+            env = node.shape_env  # torch looks through the expression first whether there is a symbol in it
+            return node._expr if env is None or env._replacements_version_counter == 0 else plain(node)
+
         with ExitStack() as stack:
+            stack.enter_context(patch.object(SymNode, "expr", property(as_made)))
             for name in _BINARY:
                 known = self._results.setdefault(name, {})
                 stack.enter_context(patch.object(SymNode, name, once(getattr(SymNode, name), known)))
@@ -139,22 +146,25 @@ class Sizes:
         """Call `note(condition, outcome, fixes)` for every condition on sizes that is decided inside; `fixes` tells
         that the size has become a number."""
         decide = self.environment.evaluate_expr
-        outcomes: dict[Any, Any] = {}
+        outcomes: dict[Any, tuple[Any, set[Any]]] = {}
 
         def noted(condition: Any, *args: Any, **kwargs: Any) -> Any:
             # Torch would first try to prove it from all earlier conditions, which takes most of the time of a run and
             # replaces symbols by one another; a hint for every symbol answers at once, and leaves them alone.
-            if isinstance(condition, bool) or not condition.free_symbols:
+            if isinstance(condition, bool):
                 return decide(condition, *args, **kwargs)
-            outcome = outcomes.get(condition)
-            if outcome is None:
-                if condition.free_symbols - self.hints.keys():  # on the values of tensors
+            if condition not in outcomes:
+                symbols = condition.free_symbols
+                if not symbols:
+                    return decide(condition, *args, **kwargs)
+                if symbols - self.hints.keys():  # on the values of tensors
                     return True if is_asserted(sys._getframe(1)) else decide(condition, *args, **kwargs)
-                outcome = outcomes[condition] = condition.xreplace(self.hints)
+                outcomes[condition] = condition.xreplace(self.hints), symbols
+            outcome, symbols = outcomes[condition]
             decided = outcome is sympy.true or outcome is sympy.false
             if not decided and not outcome.is_number:
                 return decide(condition, *args, **kwargs)
-            if self.depths and condition.free_symbols <= self.depths:
+            if self.depths and symbols <= self.depths:
                 return outcome
             if decided:
                 note(condition, bool(outcome), False)
@@ -164,10 +174,10 @@ class Sizes:
                 if is_told(sys._getframe(1)):
                     return outcome
                 note(sympy.Eq(condition, outcome, evaluate=False), True, True)
-                fixed = {self.names[s] for s in condition.free_symbols} & self.run_symbols
+                fixed = {self.names[s] for s in symbols} & self.run_symbols
                 if fixed:
                     raise SizeFixedError(min(fixed), condition, self.names)
-                if fields := {self.names[s].removesuffix("__rest") for s in condition.free_symbols} & self.fields:
+                if fields := {self.names[s].removesuffix("__rest") for s in symbols} & self.fields:
                     raise FieldFixedError(fields)
             return outcome
 

@@ -130,7 +130,7 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int], along: str 
                 records = records_in_agreement(work, partial(make, work), calls, made)
                 through = partial(interpolation.interpolate, tuple(points), chunk=chunk, degree=degree, along=along)
                 try:
-                    layers = combine.combined([record.layers for record in records], through, join_arguments=True)
+                    layers = combine.combined([record.layers for record in records], through, combine.Calls.ARGUMENTS)
                 except interpolation.NoPolynomialError as error:
                     if error.left is None or error.left in tried:
                         break

@@ -74,7 +74,7 @@ class RepeatNames:
             if first and indices == list(range(total - len(indices), total)):
                 self._use(first, self.fields[first])
                 return f"{self._use(whole, total)} - {first}"
-        if re.match(r"\d", label):  # nothing in the config tells these apart
+        if not self._is_listed(label, total):  # nothing in the config tells these apart
             if whole and indices == list(range(1, total)) and total > 2 and whole not in self.irregular:
                 # The first differs, as where its input has another number format.
                 return f"{self._use(whole, total)} - 1"

@@ -23,8 +23,6 @@ from symflops.vocabulary.symbols import ENCODER
 Path = tuple[str, ...]
 _MARK = "switched"  # of a layer, until equal ones are folded
 
-_SWITCHED = "switched"  # marks a layer until equal ones are folded
-
 
 def with_steps(work: Work, settings: Settings) -> Record:
     """A record in which past_len tokens are in the decoder's cache, and `encoder` says whether the encoder runs."""
@@ -47,7 +45,7 @@ def _together(first: Data, later: Data) -> Data:
         start, step = pair
         return add(step, multiply(symbol(ENCODER), add(start, negate(step))))
 
-    joined = combine.combined([first, _without(later, idle)], join, join_arguments=False)
+    joined = combine.combined([first, _without(later, idle)], join, combine.Calls.EITHER)
     for path in only:
         _put(joined, path, {**ours[path], _MARK: True})
     return joined

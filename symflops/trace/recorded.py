@@ -10,13 +10,13 @@ from symflops.program.block import Program
 from symflops.trace.architecture import sizes_by_name
 from symflops.trace.conditions import conditions
 from symflops.trace.configs import find
-from symflops.trace.derive import with_usual_inputs
 from symflops.trace.feeds import run_hints
 from symflops.trace.internals import check_versions
 from symflops.trace.patches import old_objects_left_alone
 from symflops.trace.programs import program_of
 from symflops.trace.refine import Knowledge
 from symflops.trace.settings import Settings
+from symflops.trace.usual_inputs import usual_inputs
 from symflops.trace.work import Work
 
 
@@ -32,7 +32,8 @@ def recorded(what: Any, *, attention: str = "fused", timeout: float = deadline.D
     ['transformer.h.1']
     """
     check_versions()
-    named = with_usual_inputs(find(what), ())
+    named = find(what)
+    named = named._replace(inputs=usual_inputs(named))
     settings = Settings(eager=attention == "eager", past="none" if named.inputs else "symbol")
     known = Knowledge(set(), run_symbols=frozenset(run_hints(named.inputs, sizes_by_name(named.config))))
     try:

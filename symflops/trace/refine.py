@@ -165,7 +165,11 @@ def first_wrong(run: Run, shape: Architecture) -> Guard | None:
     asked = [g for g in run.guards if g.by_model or _asks_for_one(g.condition)]
     if run.error is not None:
         asked = run.guards[:-5:-1] + asked
+    seen: set[tuple[Any, bool]] = set()  # torch asks the same again and again
     for guard in asked:
+        if (guard.condition, guard.outcome) in seen:
+            continue
+        seen.add((guard.condition, guard.outcome))
         known = numbers | (run_numbers if isinstance(guard.condition, sympy.Eq | sympy.Ne | sympy.Or) else {})
         if guard.condition.free_symbols <= known.keys() and guard.condition.free_symbols & numbers.keys():
             truth = decide(guard.condition, known)
