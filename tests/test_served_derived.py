@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -24,10 +25,21 @@ LATENT = (
     "kimi_linear", "longcat_flash", "minicpm3", "mistral4", "youtu",
 )  # fmt: skip
 
+# Scans take longest to derive: one of each kind is enough, and lightning attention is in test_lengths.py.
+KINDS = {"kimi_linear": ["linear_attention", "full_attention"], "bailing_hybrid": ["full_attention"] * 2}
+
+
+def config_of(model_type: str) -> Any:
+    config = small_config(model_type, 0)
+    if model_type not in KINDS:
+        return config
+    kinds = {"layer_types": KINDS[model_type], "mlp_layer_types": ["dense", "sparse"], "num_hidden_layers": 2}
+    return type(config)(**config.to_dict() | kinds)
+
 
 @cache
 def derived(model_type: str) -> symflops.Model:
-    return derive(small_config(model_type, 0))
+    return derive(config_of(model_type))
 
 
 @cache
@@ -73,7 +85,7 @@ def absorbed_flops(config, length: int, past: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("model_type", LATENT)
 def test_latent_attention_is_found_whatever_a_model_is_called(model_type):
-    config, model = small_config(model_type, 0), derived(model_type)
+    config, model = config_of(model_type), derived(model_type)
     served = symflops.served(model)
     layers = sum(
         place.runs if isinstance(place.runs, int) else int(evaluate(place.runs, model.symbols))
