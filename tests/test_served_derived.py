@@ -25,6 +25,7 @@ LATENT = (
     "kimi_linear", "longcat_flash", "minicpm3", "mistral4", "youtu",
 )  # fmt: skip
 
+
 def config_of(model_type: str) -> Any:
     """Without the layers of hybrids that scan, which have no latents and take longest to derive: scans are in
     test_states, test_recurrent.py and test_lengths.py."""
