@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import lru_cache
 
 from symflops import deadline
+from symflops.budget import is_open
 from symflops.factoring import Effort, divided, factors
 from symflops.polynomial import Call, Monomial, Number, Polynomial, Value, factored, flat, terms_of, value_of
 from symflops.tree import MAX_DEPTH, Known, Tree, depth, write
@@ -46,8 +48,17 @@ def grouped(value: Value) -> Tree:
     """
     if not isinstance(value, Polynomial):
         return value
+    # A budget is charged for every text alike, whatever was read before it.
+    return _searched(value) if is_open() else _known(value)
+
+
+def _searched(value: Polynomial) -> Tree:
     tree = _Search().tree(value)
     return tree if depth(tree) <= MAX_DEPTH else flat(value)
+
+
+# A page, a table and a tree show the same costs several times, and models have layers in common.
+_known = lru_cache(maxsize=512)(_searched)
 
 
 def short_names(names: set[str]) -> dict[str, str]:

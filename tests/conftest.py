@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import derived_once
 import pytest
 from browsed import browser, opened  # noqa: F401 - (fixtures of the tests of the page)
 from messages_api import Played, served
@@ -16,6 +17,14 @@ from symflops.cli import main
 os.environ["SYMFLOPS_CACHE"] = os.devnull  # and derived models: what is tested is derived, unless a test says otherwise
 os.environ["SYMFLOPS_ATLAS"] = os.devnull  # the same: tests of the atlas ask it
 os.environ["SYMFLOPS_LIBRARY"] = os.devnull  # whoever runs the tests may have formulas of their own
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What is derived of a config is derived once, in the fixtures of a test too."""
+    with pytest.MonkeyPatch.context() as patch:
+        derived_once.shared(item, patch)
+        return (yield)
 
 
 @pytest.fixture

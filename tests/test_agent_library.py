@@ -31,17 +31,17 @@ def store(library: Library, class_name: str, number: int, unproven: str = "") ->
 
 def test_a_writer_may_be_killed_at_any_moment(tmp_path: Path) -> None:
     program = Path(__file__).parent / "killed_writers.py"
-    command = [sys.executable, str(program), str(tmp_path), "200"]
+    command = [sys.executable, str(program), str(tmp_path), "80"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
-    assert len(seen) == 200
+    assert len(seen) == 80
     for (names, runs), (later_names, later_runs) in itertools.pairwise(seen):
         assert set(names) <= set(later_names)  # what was written stays
         assert later_runs[: len(runs)] == runs
     names, runs = seen[-1]
     assert names == [f"class{i}" for i in range(5)]
-    assert len(runs) > 20  # they did get to write
+    assert len(runs) > 8  # they did get to write
     assert any(later[1] == earlier[1] for earlier, later in itertools.pairwise(seen))  # and were stopped in the middle
     store(Library(tmp_path), "made.Class0", 7)  # nobody holds the lock, and what was left over is removed
     assert list((tmp_path / "formulas").glob(".*")) == []

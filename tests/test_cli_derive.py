@@ -580,6 +580,7 @@ def test_layers_that_were_one_kind_where_a_model_was_derived_may_not_be_two_else
         bind(model, four)
 
 
+@pytest.mark.derives
 def test_deriving_leaves_a_program_s_frozen_objects_frozen() -> None:
     gc.freeze()
     try:
@@ -661,7 +662,8 @@ def test_what_a_model_does_between_its_layers_is_repeated_with_them() -> None:
 def test_an_indexer_that_chooses_all_there_is_costs_as_it_is_written() -> None:
     """An indexer chooses 512 blocks of 4 tokens: all there are, up to 2048 tokens, and no more above."""
     config = DeepseekV4Config(
-        vocab_size=77, hidden_size=48, num_hidden_layers=4, num_attention_heads=8, o_groups=4, num_key_value_heads=1,
+        vocab_size=77, hidden_size=48, num_hidden_layers=1, layer_types=["compressed_sparse_attention"],
+        num_attention_heads=8, o_groups=4, num_key_value_heads=1,
         head_dim=32, q_lora_rank=20, o_lora_rank=12, moe_intermediate_size=20, n_routed_experts=6,
         num_experts_per_tok=2, index_n_heads=3, index_head_dim=16, index_topk=512,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from small_configs import small_config
 from symflops import derive
 from symflops.source import bind
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("coincidences")]
 
 
 def test_parts_of_a_layer_are_not_counted_by_how_many_layers_there_are() -> None:

@@ -17,7 +17,7 @@ import symflops
 from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("encoder_and_decoder")]
 
 T5GEMMA = {
     "hidden_size": 32,

@@ -15,6 +15,8 @@ import pytest
 from symflops import SymflopsError
 from symflops.trace.configs import find
 
+pytestmark = pytest.mark.torch
+
 LLAMA = {
     "model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 32, "hidden_size": 8, "torch_dtype":
     "bfloat16", "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,

@@ -9,7 +9,7 @@ import pytest
 import sympy
 
 import symflops
-from symflops import factoring
+from symflops import budget, factoring, grouping
 from symflops.algebra import from_text
 from symflops.cli import main
 from symflops.cost import METRICS
@@ -261,3 +261,17 @@ def test_a_legend_has_the_symbols_that_occur_and_no_others(capfd: pytest.Capture
     # The bytes per element are symbols of the model's other metrics.
     assert [line.split(" = ")[0] for line in lines[:11]] == ["B", "L", "P", "S", "V", "c", "d", "h", "i", "n", "n_kv"]
     assert lines[11].startswith("where ")
+
+
+def test_the_same_value_is_searched_once_and_charged_to_every_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[Value] = []
+    plain = grouping._Search.tree
+    monkeypatch.setattr(grouping._Search, "tree", lambda self, value: searched.append(value) or plain(self, value))
+    first, again = (from_text(text) for text in ("u*v + u*w + 7*v", "7*v + w*u + v*u"))
+    assert grouped(first) is grouped(again)
+    outermost = [value for value in searched if value == first]
+    assert len(outermost) == 1
+    for _ in range(2):
+        with budget.budget(10**6):
+            assert grouped(again) == grouped(first)
+    assert len([value for value in searched if value == first]) == 5

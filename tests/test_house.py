@@ -177,3 +177,32 @@ def test_what_is_excused_says_why() -> None:
             for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
                 found = excuse.search(line)
                 assert not found or len(found["rest"].strip(" -#")) > 2, f"{path}:{number}"
+
+
+TESTS = PACKAGE.parent / "tests"
+
+
+def imported(path: Path, seen: set[Path]) -> Iterator[str]:
+    """What importing a file imports, and whatever files of this repository that imports."""
+    seen.add(path)
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+        for name in (alias.name for alias in node.names):
+            full = f"{module}.{name}".lstrip(".")
+            yield full
+            for place in {full.replace(".", "/"), module.replace(".", "/")}:
+                for folder in (TESTS, PACKAGE.parent / "benchmarks", PACKAGE.parent):
+                    own = folder / f"{place}.py"
+                    if own.is_file() and own not in seen:
+                        yield from imported(own, seen)
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.glob("test_*.py")), ids=lambda path: path.stem)
+def test_what_imports_pytorch_says_so(path: Path) -> None:
+    """Else nothing is collected where PyTorch is not installed, and `make check` runs no test at all."""
+    text = path.read_text("utf-8")
+    excused = re.search(r"^pytestmark = .*\bpytest\.mark\.torch\b|^pytest\.importorskip", text, re.MULTILINE)
+    names = [name for name in imported(path, set()) if name.partition(".")[0] in ("torch", "transformers")]
+    assert excused or not names, names

@@ -17,7 +17,7 @@ from symflops.errors import SymflopsError
 from symflops.export.python import python_function
 from symflops.trace.binding import bind
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("limits")]
 
 CONFIGS: dict[str, Any] = {
     "gpt2": transformers.GPT2Config(n_positions=16, n_embd=8, n_head=2, n_layer=1, vocab_size=11),

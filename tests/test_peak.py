@@ -21,7 +21,7 @@ from symflops.trace.programs import program_of
 from symflops.trace.settings import Settings
 from symflops.trace.work import Work
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("peak")]
 BYTES = {"dtype_bytes": 2, "weight_bytes": 2, "cache_bytes": 2}
 # Grouped and single heads, windows, an attention that is written out, two kinds of layers, layers of one kind alone.
 CASES = [("llama", "fused"), ("gpt2", "eager"), ("cohere2", "fused"), ("gpt_neo", "eager"), ("qwen3", "eager")]

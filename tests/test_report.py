@@ -509,7 +509,7 @@ def test_the_program_of_every_model_gives_the_numbers_of_at(name: str, tmp_path:
 
 @pytest.mark.slow
 def test_pages_are_small_and_always_the_same(tmp_path: Path) -> None:
-    for name in symflops.model_names():
+    for name in ("mistral-7b", "mamba-130m", "qwen3-0.6b"):  # those with the longest formulas
         assert len(text_of(symflops.load(name), symflops.load(MIXTRAL)).encode()) < 500_000
     assert text_of(symflops.load(LLAMA)) == text_of(symflops.load(LLAMA))
 

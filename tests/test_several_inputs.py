@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import symflops
 from symflops.numeric import evaluate
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("encoder_and_decoder")]
 
 SIDES = {
     "d_model": 32, "encoder_layers": 3, "decoder_layers": 2, "encoder_attention_heads": 4, "vocab_size": 99,

@@ -35,7 +35,11 @@ def rights() -> Judged:
 
 @pytest.fixture(scope="module")
 def wrongs() -> Judged:
-    return judge(wrong())
+    """Every second one; `benchmarks/bench_verify.py` judges all."""
+    cases = wrong()
+    chosen = cases[::2]
+    assert {case.kinds for case in chosen} == {case.kinds for case in cases}
+    return judge(chosen)
 
 
 @pytest.mark.slow
@@ -65,7 +69,7 @@ def test_the_planted_fault_is_named_first(wrongs: Judged) -> None:
 def test_a_fault_in_one_layer_is_named_with_its_layer(wrongs: Judged) -> None:
     """The path is part of the case's name; layers that cost the same are named together."""
     in_layers = [(c, v) for c, v in wrongs if c.model and c.name.endswith((" without", " last token"))]
-    assert len(in_layers) > 50
+    assert len(in_layers) > 25
     missed = [c.name for c, v in in_layers if c.name.split()[2] not in v.diagnosis]
     assert len(missed) <= len(in_layers) / 20, missed
 
