@@ -42,6 +42,7 @@ from symflops.trace.patches import (
 )
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.recorder import Recorder
+from symflops.trace.run_step import run_step
 from symflops.trace.serials import ends_told
 from symflops.trace.settings import Settings
 from symflops.trace.skeleton import built_once
@@ -156,9 +157,8 @@ def call(built: Build, settings: Settings) -> Run:
     if built.error is not None:
         return result
     progress.run()
-    recorder = Recorder(
-        sizes, built.quantities, built.model, built.dtype, settings.allow_unknown, result.guards, settings.training
-    )
+    kind = built.dtype, settings.allow_unknown, result.guards, settings.training, settings.whole_step
+    recorder = Recorder(sizes, built.quantities, built.model, *kind)
     result.recorder = recorder
     recorder.masks.begin_with(built.masks)
     recorder.known.contents = Contents(built.contents)
@@ -176,8 +176,8 @@ def call(built: Build, settings: Settings) -> Run:
     ):
         try:
             built.model.train(settings.training)
-            if settings.training:
-                built.model.requires_grad_(False)  # autograd itself has nothing to do; who asks for the mode sees it on
+            if settings.training:  # autograd itself has nothing to do otherwise; who asks for the mode sees it on
+                built.model.requires_grad_(settings.whole_step)
             noted = _notes(built.model)
             _call(result, recorder, symbols, settings)
             result.prepared = _notes(built.model) != noted
@@ -226,9 +226,8 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     if settings.continued:  # how many tokens came before is no part of a recurrent state, but of one that grows
         grows = settings.grows or _keeps_more(inputs.get(carried.cache_argument(type(model))))
         length = symbols["past_len"] if grows else EARLIER
-        earlier = inputs | {
-            "input_ids": torch.empty((symbols["batch_size"] * settings.streams, length), dtype=torch.long)
-        }
+        shape = (symbols["batch_size"] * settings.streams, length)
+        earlier = inputs | {"input_ids": torch.empty(shape, dtype=torch.long)}
         asked = len(result.guards)
         before = carried.attributes(model)
         with _silent(recorder), recorder, watching(recorder), repeats.skipped(recorder):
@@ -242,6 +241,8 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
                 model(**inputs)
         del result.guards[asked:]
         inputs = pair_inputs.of_a_step(model, inputs, results)
+    if recorder.step is not None:
+        return run_step(recorder, inputs)
     with recorder, watching(recorder), repeats.skipped(recorder):
         returned = model(**inputs)
     held = [inputs[argument] for argument in [carried.cache_argument(type(model))] if argument in inputs]
