@@ -1,8 +1,8 @@
 """Compares derived peaks of memory with PyTorch's own tracker: `python benchmarks/peak_memory.py [--write] [TYPE…]`.
 
 `torch.distributed._tools.mem_tracker.MemTracker` watches the storages of a forward of the same model over fake tensors
-on the CPU, built anew with plain numbers; with `--training` those of a whole step with AdamW, after one that made its
-states. It shares nothing with the derivation but PyTorch itself. `--write` makes docs/peak.md of it, or with
+on the CPU, built anew with plain numbers; with `--training` those of a whole step with AdamW on real ones, after one
+that made its states. It shares nothing with the derivation but PyTorch itself. `--write` makes docs/peak.md of it, or with
 `--training` docs/peak-training.md; of a step finished rows are kept in benchmarks/peak_training.jsonl, a line each,
 and are not made again.
 """
@@ -84,8 +84,9 @@ def _total(tracker: MemTracker) -> int:
 
 
 def tracked_step(config: Any, attention: str, batch: int, length: int, foreach: bool) -> int:
-    """The most bytes that the tracker sees in the second step of training, with everything that is there before."""
-    with FakeTensorMode(), patch.object(torch.nn.functional, "dropout", dropout), warnings.catch_warnings():
+    """The most bytes that the tracker sees in the second step of training, with everything that is there before. The
+    tensors are real: with fake ones transformers takes rows of ids for several sequences, and makes a mask of them."""
+    with patch.object(torch.nn.functional, "dropout", dropout), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = built(config, attention).train()
         ids, labels = (torch.zeros(batch, length, dtype=torch.long) for _ in range(2))
@@ -156,13 +157,14 @@ def step_page(found: list[dict[str, Any]]) -> str:
     """The page on steps of training."""
     head = f"""# Peaks of a step of training, against PyTorch's tracker
 
-`peak_eager` of `symflops memory --training --one-precision`, derived in closed form, against the peak that `MemTracker`
-of torch {torch.__version__} sees in a step of the same model: forward, loss, backward and `torch.optim.AdamW`'s step, with
-and without `foreach`, weights, gradients and moments in bfloat16, on fake tensors on the CPU. It is the second step, so
-that the optimizer's states are there. Each config is one of two small ones; a point is sequences and tokens of each.
-Dropout is done as a GPU does it, in one operation with a mask of a byte an element, on both sides; fused attention is
-compared without dropout, since PyTorch's kernel for the CPU has none. Not counted: the optimizer's counters of steps, 4 bytes for
-each tensor of weights. Made by `benchmarks/peak_memory.py --training --write`.
+`peak_eager` of `symflops memory --training --one-precision`, derived in closed form, against the peak that
+`MemTracker` of torch {torch.__version__} sees in a step of the same model: forward, loss, backward and
+`torch.optim.AdamW`'s step, with and without `foreach`, weights, gradients and moments in bfloat16, on small real
+tensors on the CPU. It is the second step, so that the optimizer's states are there. Each config is one of two small ones; a
+point is sequences and tokens of each. Dropout is done as a GPU does it, in one operation with a mask of a byte an
+element, on both sides; fused attention is compared without dropout, since PyTorch's kernel for the CPU has none.
+Not counted: the optimizer's counters of steps, 4 bytes for each tensor of weights. Made by
+`benchmarks/peak_memory.py --training --write`.
 
 """
     rows_ = [row for row in found if "ours" in row]

@@ -289,7 +289,9 @@ class _Kept:
 
     def _leaf(self, layer: Layer, where: str) -> Mapping[str, Value]:
         # A table of its own counts what others keep of a layer's results, so of a frozen one all of that is taken.
-        taught = self.taught if layer.backward is None else frozenset({where})
+        taught = self.taught
+        if layer.backward is not None:  # whatever format its weights are in, which are not what is kept
+            taught, layer = frozenset({where}), replace(layer, stored=None)
         return gradients(Place(where, layer, 1), taught)
 
     def _unit(self, part: Part, where: str) -> tuple[Value, Value]:

@@ -36,6 +36,7 @@ from symflops.trace.patches import (
     no_fast_path,
     nothing_cached,
     nothing_initialised,
+    nothing_packed,
     number_format,
     reads_noted,
     real_dropout,
@@ -206,10 +207,9 @@ def environment(
         stack.enter_context(number_format(built.dtype))
         stack.enter_context(torch.enable_grad() if training else torch.no_grad())
         stack.enter_context(arithmetic.lent(sizes.lengths, built.named.packages))
-        stack.enter_context(no_fast_path())
-        stack.enter_context(nothing_cached())
-        stack.enter_context(no_checks_of_values())
-        stack.enter_context(quiet())
+        packed = nothing_packed() if training else nullcontext()
+        for one in (no_fast_path(), nothing_cached(), no_checks_of_values(), packed, quiet()):
+            stack.enter_context(one)
         stack.enter_context(patch.object(nn.functional, "dropout", real_dropout if training else no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))
         yield
