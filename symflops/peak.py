@@ -22,15 +22,20 @@ from symflops.polynomial import Number, Value, add, multiply, negate, symbol
 from symflops.program.liveness import Peak
 from symflops.tree import write
 
-__all__ = ["FIRST", "LATER", "MANY", "ONE", "PeakOfCalls", "highest", "read_peaks"]
+__all__ = ["AFTER", "ALONE", "FIRST", "LATER", "MANY", "ONE", "STEP", "PeakOfCalls", "highest", "read_peaks"]
 
+STEP = "a step of training"
+# Of a step of training, what is there when the optimizer begins; and what it makes meanwhile where it steps one weight
+# after the other.
+AFTER, ALONE = "the optimizer's step", "one weight's step"
 ONE, MANY, FIRST, LATER = "seq_len == 1", "seq_len >= 2", "past_len == 0", "past_len >= 1"
 KINDS = ("eager", "least")
 
 
 @dataclass(frozen=True)
 class PeakOfCalls:
-    """The peak of the calls that `calls` says, each text one of those above, where also `assumes` holds.
+    """The peak of the calls that `calls` says, each text one of those above, where also `assumes` holds; or of a step
+    of training, which has a forward with its loss and a backward, and no `least`.
 
     `eager` are the fullest moments as eager PyTorch frees memory, which is when Python's variables let it go; `least`
     those where each tensor is freed after it was read for the last time. Which moment is the fullest depends on sizes.
@@ -40,6 +45,11 @@ class PeakOfCalls:
     assumes: tuple[str, ...]
     eager: tuple[Peak, ...]
     least: tuple[Peak, ...]
+
+    @property
+    def is_of_step(self) -> bool:
+        """Whether it is that of a step of training."""
+        return self.calls == (STEP,)
 
     def moments(self, kind: str) -> tuple[Peak, ...]:
         return self.eager if kind == "eager" else self.least
@@ -64,7 +74,7 @@ class PeakOfCalls:
         """As a model file has it."""
         shown: dict[str, Any] = {"calls": list(self.calls)}
         shown |= {"assumes": list(self.assumes)} if self.assumes else {}
-        for kind in KINDS:
+        for kind in KINDS[: 1 if self.is_of_step else None]:
             found: dict[str, list[str]] = {}
             for path, size in self.moments(kind):
                 found.setdefault(path, []).append(write(grouped(size)))
@@ -121,12 +131,15 @@ def _read(data: Any, where: str, value: Callable[[Any, str], Value]) -> PeakOfCa
     if unknown := sorted(data.keys() - {"calls", "assumes", *KINDS}):
         raise SymflopsError(f"unknown key {str(unknown[0])[:100]!r}", where=where)
     calls, assumes = (_texts(data.get(key, []), f"{where}.{key}") for key in ("calls", "assumes"))
-    if other := [text for text in calls if text not in (ONE, MANY, FIRST, LATER)]:
+    is_of_step = calls == (STEP,)
+    if other := [text for text in calls if text not in (ONE, MANY, FIRST, LATER) and not is_of_step]:
         raise SymflopsError(f"{other[0][:60]!r}: expected {ONE}, {MANY}, {FIRST} or {LATER}", where=f"{where}.calls")
     for text in assumes:
         comparison(text)
-    eager, least = (_moments(data.get(kind), f"{where}.{kind}", value) for kind in KINDS)
-    return PeakOfCalls(calls, assumes, eager, least)
+    eager, *least = (_moments(data.get(kind), f"{where}.{kind}", value) for kind in KINDS[: 1 if is_of_step else None])
+    if is_of_step and not {AFTER, ALONE} < {path for path, _ in eager}:
+        raise SymflopsError(f"expected {AFTER!r}, {ALONE!r} and others", where=f"{where}.eager")
+    return PeakOfCalls(calls, assumes, eager, *least or ((),))
 
 
 def _texts(data: Any, where: str) -> tuple[str, ...]:

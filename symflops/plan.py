@@ -16,9 +16,10 @@ _KINDS = {bool: "true or false", int: "a whole number", str: "a text"}
 
 @dataclass(frozen=True)
 class Plan:
-    """The optimizer, what is recomputed, the patterns of layers that are trained, whether a step is done on copies of
-    the weights in float32 (`mixed`), how many batches' gradients it is done with (`accumulate`), and adapters: the rank
-    of LoRA, 0 for none, and the patterns of layers that have one."""
+    """The optimizer, what is recomputed, the patterns of layers that are trained, whether a step is done on copies
+    of the weights in float32 (`mixed`), how many batches' gradients it is done with (`accumulate`), and adapters:
+    the rank of LoRA, 0 for none, and the patterns of layers that have one. With `foreach` PyTorch's optimizer steps
+    all weights together, which is what it does on a GPU, and otherwise one after the other."""
 
     optimizer: str = "adamw"
     recompute: str = "none"
@@ -27,6 +28,7 @@ class Plan:
     accumulate: int = 1
     lora: int = 0
     lora_on: str = ""
+    foreach: bool = True
 
     @staticmethod
     def of(data: Mapping[str, Any], where: str) -> Plan:
@@ -48,5 +50,6 @@ class Plan:
         parts = [f"{self.optimizer} in {'mixed precision' if self.mixed else 'one precision'}"]
         parts += [] if self.recompute == "none" else [f"{self.recompute} recomputed"]
         parts += [] if self.trainable == ALL else [f"trained: {self.trainable}"]
+        parts += [] if self.foreach else ["one weight after the other"]
         parts += [] if self.accumulate == 1 else [f"gradients of {self.accumulate} batches"]
         return ", ".join(parts)

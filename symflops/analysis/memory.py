@@ -15,6 +15,7 @@ from symflops import notebook
 from symflops.algebra import substitute
 from symflops.analysis import display
 from symflops.analysis.feasible import is_at_least_zero
+from symflops.analysis.step_peak import peak_of_step
 from symflops.calling import such_as
 from symflops.errors import SymflopsError, nearest
 from symflops.function import ceil, maximum, minimum
@@ -53,6 +54,8 @@ class Memory:
     the optimizer's state, and the larger of gradients and what is saved, since the one grows while the other goes; both
     where gradients of several batches are accumulated.
     `peak_eager` is all of it together with the working set: a step that finds gradients in place, as accumulation does.
+    Of a config that was derived for training with its `peak`, `peak_eager` is what PyTorch holds at its fullest in
+    forward, loss, backward and the optimizer's step, and `where` names the module.
     """
 
     model: str
@@ -130,9 +133,13 @@ def memory(model: ModelLike, *, symbolic: bool = False, **values: Numeric) -> Me
     except SymflopsError as error:
         raise error.within(named.name) from None
     if not run:
-        has_peak = named.plan is None and bool(named.peak)
+        if named.plan is not None:
+            step, layers, told = peak_of_step(named, kinds, numbers, layers)
+            return Memory(named.name, step, _largest(layers), (*notes, *told), has_peak=step is not kinds)
+        derived = [one for one in named.peak if not one.is_of_step]
+        has_peak = bool(derived)
         if has_peak:
-            peak = [one.substitute(numbers) for one in named.peak]
+            peak = [one.substitute(numbers) for one in derived]
             kinds |= {kind: add(kinds["weights"], highest(peak, way)) for kind, way in _WAYS.items()}
             layers = [moment for one in peak for moment in one.eager]
         return Memory(named.name, kinds, _largest(layers), notes, has_peak=has_peak)
@@ -144,9 +151,13 @@ def memory(model: ModelLike, *, symbolic: bool = False, **values: Numeric) -> Me
         return whole(evaluate(value, point))
 
     has_peak = False
-    if named.plan is None and named.peak:
+    derived = [one for one in named.peak if not one.is_of_step]
+    if named.plan is not None:
+        step, layers, told = peak_of_step(named, kinds, numbers, layers, {**named.symbols, **point})
+        notes, has_peak, kinds = (*notes, *told), step is not kinds, step
+    elif derived:
         try:
-            one = peak_at(named.peak, {**named.symbols, **point}).substitute(numbers)
+            one = peak_at(derived, {**named.symbols, **point}).substitute(numbers)
         except SymflopsError as error:
             notes = (*notes, f"peak and peak_eager are bounds from below: {error.message} where they were derived")
         else:
@@ -278,7 +289,9 @@ class _Kept:
 
     def _leaf(self, layer: Layer, where: str) -> Mapping[str, Value]:
         # A table of its own counts what others keep of a layer's results, so of a frozen one all of that is taken.
-        taught = self.taught if layer.backward is None else frozenset({where})
+        taught = self.taught
+        if layer.backward is not None:  # whatever format its weights are in, which are not what is kept
+            taught, layer = frozenset({where}), replace(layer, stored=None)
         return gradients(Place(where, layer, 1), taught)
 
     def _unit(self, part: Part, where: str) -> tuple[Value, Value]:

@@ -20,6 +20,7 @@ def training(
     accumulate: int = 1,
     lora: int = 0,
     lora_on: str = "",
+    foreach: bool = True,
 ) -> Model:
     """A training step of a model, as a model: parts `forward`, `recompute`, `backward` and `optimizer`.
 
@@ -27,10 +28,11 @@ def training(
     momentum), adamw_8bit, adafactor or muon. `recompute` is "none", "attention", "layers", or "layers:k" for groups of
     k layers. `trainable` are patterns of layers, by commas; the weights of the others are frozen. With `mixed`, a step
     is done on a copy of the weights in float32, beside its moments in float32; the weights themselves and gradients
-    have `weight_bytes`, activations `dtype_bytes`. With `accumulate` a step has so many forwards and backwards, of
-    `batch_size` sequences each. With `lora`, a rank, the linear layers that `lora_on` has patterns for, or all but the
-    last, get adapters, and these alone are trained. Where a model ends in a linear layer, the loss is the cross entropy
-    of what that gives.
+    have `weight_bytes`, as moments have without it, activations `dtype_bytes`. Without `foreach` PyTorch's optimizer
+    steps one weight after the other, which its peak in memory tells. With `accumulate` a step has so many forwards and
+    backwards, of `batch_size` sequences each. With `lora`, a rank, the linear layers that `lora_on` has patterns for,
+    or all but the last, get adapters, and these alone are trained. Where a model ends in a linear layer, the loss is
+    the cross entropy of what that gives.
 
     >>> step = training("llama-2-7b-hf")
     >>> [part.name for part in step.root.parts]
@@ -45,4 +47,4 @@ def training(
         if type(number) is not int:
             raise SymflopsError(f"expected {name} to be a whole number")
     named = load(model, training=True)
-    return passes.training(named, optimizer, recompute, trainable, mixed, accumulate, lora, lora_on)
+    return passes.training(named, optimizer, recompute, trainable, mixed, accumulate, lora, lora_on, foreach)

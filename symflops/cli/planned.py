@@ -29,6 +29,9 @@ Trainable = Annotated[
 OnePrecision = Annotated[
     bool, typer.Option("--one-precision", help="the optimizer keeps no copy of the weights in float32")
 ]
+OneByOne = Annotated[
+    bool, typer.Option("--no-foreach", help="PyTorch's optimizer steps one weight after the other, as on a CPU")
+]
 Accumulated = Annotated[
     str | None, typer.Option("--accumulate", metavar="N", help="batches of batch_size sequences in a step (default: 1)")
 ]
@@ -38,7 +41,8 @@ LoraOn = Annotated[
 ]
 OPTIONS: dict[str, tuple[Any, Any]] = {
     "trains": (Training, False), "optimizer": (Optimizer, None), "recompute": (Recomputed, None),
-    "trainable": (Trainable, None), "one_precision": (OnePrecision, False), "accumulate": (Accumulated, None),
+    "trainable": (Trainable, None), "one_precision": (OnePrecision, False), "no_foreach": (OneByOne, False),
+    "accumulate": (Accumulated, None),
     "lora": (Lora, None), "lora_on": (LoraOn, None),
 }  # fmt: skip
 
@@ -49,10 +53,10 @@ _TEXTS = ("optimizer", "recompute", "trainable", "accumulate", "lora", "lora_on"
 def plan(said: Mapping[str, Any]) -> Plan | None:
     """The step of training that the options ask for; None where they ask for none."""
     given = {name: said[name] for name in _TEXTS if said.get(name) is not None}
-    apart = said.get("one_precision", False)
+    apart, alone = said.get("one_precision", False), said.get("no_foreach", False)
     if not said.get("trains", False):
-        if given or apart:
-            option = next(iter([*given, "one-precision"])).replace("_", "-")
+        if given or apart or alone:
+            option = next(iter([*given, "one-precision" if apart else "no-foreach"])).replace("_", "-")
             raise SymflopsError(f"--{option} says how a model is trained: give --training, too")
         return None
     for name in ("accumulate", "lora"):
@@ -61,4 +65,4 @@ def plan(said: Mapping[str, Any]) -> Plan | None:
             if not isinstance(number, int) or number < 1:
                 raise SymflopsError(f"--{name} {given[name][:60]!r}: expected a whole number of at least 1")
             given[name] = number
-    return Plan(**given, mixed=not apart)
+    return Plan(**given, mixed=not apart, foreach=not alone)

@@ -206,7 +206,7 @@ class Point:
             )
         with only_our_words(), progress():
             trained = self.plan is not None
-            model = load(model_name, training=trained, peak=peak and not trained, timeout=self.timeout)
+            model = load(model_name, training=trained, peak=peak, timeout=self.timeout)
             if self.config is not None:
                 model = bind(model, self.config, timeout=self.timeout)
             model = self.weights.of(model, "weight_bytes" in axes)

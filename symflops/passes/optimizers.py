@@ -11,9 +11,9 @@ from symflops.formula import load_formula
 from symflops.function import ceil
 from symflops.layer import Layer, Part
 from symflops.place import Place
-from symflops.polynomial import Value, add, divide, multiply
+from symflops.polynomial import Value, add, divide, multiply, symbol
 
-FLOAT32 = 4  # bytes, of moments and of the copy that a step is done on
+FLOAT32 = 4  # bytes, of the copy that a step is done on, and of moments beside it
 _BLOCK = 256  # numbers in 8 bits that share a largest value, of two moments
 _VECTORS = {"rms_norm", "layer_norm", "batch_norm", "group_norm", "prelu"}
 LOSS = "loss"  # the part of a forward that comes after the model's own
@@ -32,15 +32,17 @@ class Matrix(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """The formula of a step on some weights, and the bytes that it keeps for them; where it treats matrices otherwise,
-    the formula of a step on one, and what that keeps. Those of all layers, or of `hidden` ones: linear layers but the
-    one that a model ends in."""
+    """The formula of a step on some weights, and the bytes that it keeps for them, by those of a moment's element;
+    where it treats matrices otherwise, the formula of a step on one, and what that keeps. Those of all layers, or of
+    `hidden` ones: linear layers but the one that a model ends in. `roots` says how many moments PyTorch's own step
+    makes again meanwhile, None where that is not known."""
 
     formula: str
-    kept: Callable[[Value], Value]
+    kept: Callable[[Value, Value], Value]
     of_matrix: str = ""
-    kept_of_matrix: Callable[[Matrix], Value] | None = None
+    kept_of_matrix: Callable[[Matrix, Value], Value] | None = None
     hidden: bool = False
+    roots: int | None = None
 
     def state(self, trained: Iterable[Place], mixed: bool, head: str = "") -> Value:
         """The bytes that are kept between steps: what the optimizer itself keeps, and with `mixed` precision a copy of
@@ -50,14 +52,15 @@ class Optimizer:
         """
         total: Value = 0
         rest: Value = 0
+        element = FLOAT32 if mixed else symbol("weight_bytes")
         for place in trained:
             matrices, others = self._split(place, head)
             rest = add(rest, multiply(place.runs, others))
             for one in matrices:
                 assert self.kept_of_matrix is not None
                 copy = multiply(FLOAT32 * mixed, one.weights)
-                total = add(total, multiply(place.runs, add(self.kept_of_matrix(one), copy)))
-        return add(total, self.kept(rest), multiply(FLOAT32 * mixed, rest))
+                total = add(total, multiply(place.runs, add(self.kept_of_matrix(one, element), copy)))
+        return add(total, self.kept(rest, element), multiply(FLOAT32 * mixed, rest))
 
     def step(self, trained: Iterable[Place], mixed: bool, head: str = "") -> Layer:
         """A step on all trained weights: one layer, or where matrices are treated otherwise one for each of them."""
@@ -112,23 +115,24 @@ def head(parts: tuple[Part, ...], places: Iterable[Place]) -> str:
     return own[-1] if own else ""
 
 
-def _moments(count: int) -> Callable[[Value], Value]:
-    return lambda weights: multiply(FLOAT32 * count, weights)
+def _moments(count: int) -> Callable[[Value, Value], Value]:
+    return lambda weights, element: multiply(count, element, weights)
 
 
-def _in_8_bits(weights: Value) -> Value:
+def _in_8_bits(weights: Value, _: Value) -> Value:
     return add(multiply(2, weights), multiply(2 * FLOAT32, ceil(divide(weights, _BLOCK))))
 
 
 _OPTIMIZERS = {
-    "adamw": Optimizer("adamw", _moments(2)),
-    "adam": Optimizer("adam", _moments(2)),
-    "sgd": Optimizer("sgd", _moments(1)),
+    "adamw": Optimizer("adamw", _moments(2), roots=1),
+    "adam": Optimizer("adam", _moments(2), roots=1),
+    "sgd": Optimizer("sgd", _moments(1), roots=0),
     "adamw_8bit": Optimizer("adamw_8bit", _in_8_bits),
     "adafactor": Optimizer(
-        "adafactor", _moments(1), "adafactor_matrix", lambda one: multiply(FLOAT32, add(one.rows, one.columns))
+        "adafactor", lambda weights, _: multiply(FLOAT32, weights), "adafactor_matrix",
+        lambda one, _: multiply(FLOAT32, add(one.rows, one.columns)),
     ),
-    "muon": Optimizer("adamw", _moments(2), "muon", lambda one: multiply(FLOAT32, one.weights), hidden=True),
+    "muon": Optimizer("adamw", _moments(2), "muon", lambda one, element: multiply(element, one.weights), hidden=True),
 }  # fmt: skip
 NAMES = tuple(_OPTIMIZERS)
 

@@ -38,16 +38,18 @@ def training(
     accumulate: int = 1,
     lora: int = 0,
     lora_on: str = "",
+    foreach: bool = True,
 ) -> Model:
     """A training step of a model, as a model: parts `forward`, `recompute`, `backward` and `optimizer`.
 
     `optimizer` is adamw, adam, sgd (with momentum), adamw_8bit, adafactor or muon. `recompute` is "none", "attention",
     "layers", or "layers:k" for groups of k layers. `trainable` are patterns of layers, by commas; the weights of the
     others are frozen. With `mixed`, a step is done on a copy of the weights in float32, beside its moments in float32;
-    the weights themselves and gradients have `weight_bytes`, activations `dtype_bytes`. With `accumulate` a step has so
-    many forwards and backwards, of `batch_size` sequences each. With `lora`, a rank, the linear layers that `lora_on`
-    has patterns for, or all but the last, get adapters, and these alone are trained. Where a model ends in a linear
-    layer, the loss is the cross entropy of what that gives.
+    the weights themselves and gradients have `weight_bytes`, as moments have without it, activations `dtype_bytes`.
+    Without `foreach` PyTorch's optimizer steps one weight after the other, which its peak in memory tells. With
+    `accumulate` a step has so many forwards and backwards, of `batch_size` sequences each. With `lora`, a rank, the
+    linear layers that `lora_on` has patterns for, or all but the last, get adapters, and these alone are trained.
+    Where a model ends in a linear layer, the loss is the cross entropy of what that gives.
 
     >>> from symflops.model import load
     >>> args = {"N": "batch_size*seq_len", "in_features": "h", "out_features": "h"}
@@ -72,7 +74,7 @@ def training(
             lora_on = lora_on or EVERY
             model = with_adapters(model, lora, lora_on, of_last[0])
             trainable = TRAINED if trainable == ALL else f"{trainable},{TRAINED}"
-        plan = Plan(optimizer.lower(), recompute, trainable, mixed, accumulate, lora, lora_on)
+        plan = Plan(optimizer.lower(), recompute, trainable, mixed, accumulate, lora, lora_on, foreach)
         return _Training(model, plan, *of_last).model()
     except SymflopsError as error:
         raise error.within(model.name) from None

@@ -16,7 +16,7 @@ from symflops.numeric import BYTE_SYMBOLS, evaluate
 from symflops.polynomial import Number, Value, add, multiply, negate, symbol, terms_of
 from symflops.program.block import Again, Block, Freed, Item, Made, Program, Step, blocks
 
-__all__ = ["Peak", "last_read", "never_less", "peaks", "repeated"]
+__all__ = ["Peak", "fullest", "last_read", "never_less", "peaks", "repeated"]
 
 
 class Peak(NamedTuple):
@@ -161,9 +161,9 @@ class _Walk:
         """The fullest moments, of repeated blocks those of the runs at whose beginning the most is held."""
         found = state.most
         for block, sizes in state.before.items():
-            for _, before in _most([Peak("", size) for size in sizes]):
+            for _, before in fullest([Peak("", size) for size in sizes]):
                 found += [Peak(path, add(before, size)) for path, size in self.inside[block].most]
-        return _most(found)
+        return fullest(found)
 
     def _one_run(self, block: Block) -> _Inside:
         if block not in self.inside:
@@ -240,7 +240,7 @@ class _Walk:
         return self.program.tensors[number].bytes
 
 
-def _most(found: list[Peak]) -> list[Peak]:
+def fullest(found: list[Peak]) -> list[Peak]:
     """Those of which no other is larger at all sizes, each amount once."""
     names = sorted({name for _, size in found for name in free_symbols(size)})
     points = [{name: 2 + (7 * i + 5 * k * k) % 97 for i, name in enumerate(names)} for k in range(_POINTS)]

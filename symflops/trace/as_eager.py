@@ -19,6 +19,7 @@ from symflops.trace.operation import Work
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
 from symflops.trace.settings import Settings
+from symflops.trace.whole_step import Caught
 
 
 def implementation(model_class: type, settings: Settings) -> str:
@@ -45,7 +46,8 @@ def own_attention(recorder: Recorder, name: str) -> Iterator[None]:
         if not enable_gqa and query.dim() > 3 and query.shape[-3] != key.shape[-3]:  # no kernel is for shared keys
             return plain(query, key, value, attn_mask, dropout_p, is_causal, scale=scale)
         tensors = [t for t in (query, key, value, attn_mask) if t is not None]
-        with recorder.pause():
+
+        def run() -> tuple[Any, list[Any]]:
             # Kernels write heads side by side, so that nobody has to copy them into rows.
             *batch, heads, length, _ = query.shape
             result = query.new_empty((*batch, length, heads, value.shape[-1])).transpose(-3, -2)
@@ -56,7 +58,13 @@ def own_attention(recorder: Recorder, name: str) -> Iterator[None]:
             for made in (*meanwhile, result):
                 recorder.note(made, "temporary")
             recorder.record("attention", Work(0), [recorder.view(t) for t in tensors], [recorder.view(result)])
-        return result
+            return result, meanwhile
+
+        with recorder.pause():
+            if recorder.step is None:
+                return run()[0]
+            keeps = range(4 if attn_mask is not None and attn_mask.dtype != torch.bool else 3)
+            return Caught.apply(recorder.step, run, keeps, *tensors)
 
     plain = torch.nn.functional.scaled_dot_product_attention
     choose(name)

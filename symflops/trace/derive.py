@@ -43,6 +43,7 @@ from symflops.trace.peak import with_peak
 from symflops.trace.refine import Knowledge, decides_by_one
 from symflops.trace.run import Run, is_encoder
 from symflops.trace.settings import Settings
+from symflops.trace.step_peak import with_peak_of_step
 from symflops.trace.usual_inputs import usual_inputs
 from symflops.trace.work import Work
 
@@ -75,7 +76,8 @@ def derive(
     otherwise it is an error that names it. With `training` the model is called in training mode, with dropout and
     without a cache, and each layer says what its backward costs and what it keeps for it.
 
-    With `peak`, which takes four calls more, the file says what the model holds in memory at its fullest.
+    With `peak`, which takes four calls more, the file says what the model holds in memory at its fullest; in training
+    mode a step's forward, loss and backward, which takes one more.
 
     `timeout` is in seconds of processor time.
 
@@ -152,7 +154,7 @@ def _with_text_alone(named: Named, error: SymflopsError, fixed: set[str], settin
 
 
 def _derived(work: Work, settings: Settings, peak: bool) -> Model:
-    of_peak = settings if peak and not settings.training else None
+    of_peak = settings if peak else None
     model = _model(work, _with_past(work, settings), of_peak)
     if work.sizes_by_depth:
         progress.tell(f"sizes depend on {', '.join(key for _, key in sorted(work.sizes_by_depth))}")
@@ -308,7 +310,11 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
                   *decomposed(recorder.ran, recorder.tape is not None)],
         "layers": layers,
     }  # fmt: skip
-    return load(data | ({} if of_peak is None else with_peak(work, of_peak, not record.without_past, depths, data)))
+    if of_peak is None:
+        return load(data)
+    if of_peak.training:
+        return load(data | with_peak_of_step(work, of_peak, depths, data))
+    return load(data | with_peak(work, of_peak, not record.without_past, depths, data))
 
 
 def _layers(config: Any, symbols: Mapping[str, int]) -> list[str]:

@@ -21,6 +21,7 @@ from symflops.trace.operation import Work
 from symflops.trace.quantity import product
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
+from symflops.trace.whole_step import Caught
 from symflops.vocabulary.fields import means
 
 NAME = "symflops"
@@ -30,28 +31,35 @@ NAME = "symflops"
 def caught(recorder: Recorder) -> Iterator[None]:
     """Experts inside are two routed matrix multiplies with the model's own activation, gate and weighting between."""
 
+    def product_of(x: Any, weight: Any, bias: Any, ids: Any, top_k: Any, transposed: bool) -> Any:
+        width = weight.shape[-1] if transposed else weight.shape[-2]
+        out = x.new_empty((*x.shape[:-1], width))
+        recorder.note(out, "temporary")
+        of = recorder.quantities.value
+        rows, inner, outer = of(x.shape[0]), of(x.shape[-1]), of(width)
+        matmul = multiply(2, rows, inner, outer)
+        weights = [weight] if bias is None else [weight, bias]
+        tensors = [x, *weights, ids]
+        work = Work(matmul if bias is None else add(matmul, multiply(rows, outer)), matmul)
+        step = recorder.record("routed_matmul", work, [recorder.view(t) for t in tensors], [recorder.view(out)])
+        if recorder.tape is not None:
+            product_ = Work(matmul, matmul)
+            costs = {0: product_, 1: product_} | ({} if bias is None else {2: Work(multiply(rows, outer))})
+            taped = recorder.tape.step("routed_matmul", None, tensors, {}, out, step)
+            taped.backward = partial(_backward, costs)
+        share = expected_share(of(weight.shape[0]), of(top_k), divide(rows, of(top_k)))
+        for t in weights:
+            step.gathered[storage_key(t)] = multiply(product(recorder.quantities.shape(t.shape)), share)
+        return out
+
     def routed(x: Any, weight: Any, bias: Any, ids: Any, top_k: Any, transposed: bool) -> Any:
         """Each of the N*k rows of x times the weight matrix of its own expert, which `ids` says."""
+        tensors = [x, weight, ids] if bias is None else [x, weight, bias, ids]
         with recorder.pause():
-            width = weight.shape[-1] if transposed else weight.shape[-2]
-            out = x.new_empty((*x.shape[:-1], width))
-            recorder.note(out, "temporary")
-            of = recorder.quantities.value
-            rows, inner, outer = of(x.shape[0]), of(x.shape[-1]), of(width)
-            matmul = multiply(2, rows, inner, outer)
-            weights = [weight] if bias is None else [weight, bias]
-            tensors = [x, *weights, ids]
-            work = Work(matmul if bias is None else add(matmul, multiply(rows, outer)), matmul)
-            step = recorder.record("routed_matmul", work, [recorder.view(t) for t in tensors], [recorder.view(out)])
-            if recorder.tape is not None:
-                product_ = Work(matmul, matmul)
-                costs = {0: product_, 1: product_} | ({} if bias is None else {2: Work(multiply(rows, outer))})
-                taped = recorder.tape.step("routed_matmul", None, tensors, {}, out, step)
-                taped.backward = partial(_backward, costs)
-            share = expected_share(of(weight.shape[0]), of(top_k), divide(rows, of(top_k)))
-            for t in weights:
-                step.gathered[storage_key(t)] = multiply(product(recorder.quantities.shape(t.shape)), share)
-        return out
+            if recorder.step is None:
+                return product_of(x, weight, bias, ids, top_k, transposed)
+            run = partial(product_of, x, weight, bias, ids, top_k, transposed)
+            return Caught.apply(recorder.step, lambda: (run(), ()), (0,), *tensors)
 
     def experts(module: Any, hidden_states: Any, top_k_index: Any, top_k_weights: Any) -> Any:
         # A class that transformers' decorator has not prepared has none of its attributes.

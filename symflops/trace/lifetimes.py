@@ -22,7 +22,28 @@ class Leave:
     execution: Execution
 
 
-Event = Made | Freed | Enter | Leave | Operation
+@dataclass(eq=False)
+class EnterBackward:
+    """The gradient of a layer's result is there, in this memory."""
+
+    execution: Execution
+    gradient: int
+
+
+@dataclass(eq=False)
+class LeaveBackward:
+    """The gradient of what a layer was given is there, in this memory."""
+
+    execution: Execution
+    gradient: int
+
+
+@dataclass(eq=False)
+class Turned:
+    """The forward is done, and what follows is the backward."""
+
+
+Event = Made | Freed | Enter | Leave | EnterBackward | LeaveBackward | Turned | Operation
 
 
 @dataclass

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import torch
 from torch import nn
-from transformers import pytorch_utils
+from transformers import masking_utils, pytorch_utils
 
 from symflops.trace.architecture import parts
 from symflops.trace.internals import AnyConvolution, without_onednn
@@ -76,6 +76,14 @@ def no_checks_of_values() -> Iterator[None]:
 def nothing_cached() -> Iterator[None]:
     """What transformers keeps of a method's results by its arguments is computed anew: sizes cannot be hashed."""
     with patch.object(pytorch_utils, "is_torchdynamo_compiling", lambda: True):
+        yield
+
+
+@contextmanager
+def nothing_packed() -> Iterator[None]:
+    """Each row of ids is one sequence: transformers looks at the values of positions for that, which fake tensors lack,
+    and makes a mask of its own where it cannot."""
+    with patch.object(masking_utils, "find_packed_sequence_indices", lambda position_ids: None):
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from symflops.trace.fold import named_after_places
 from symflops.trace.naming import RepeatNames
 from symflops.trace.programs import program_of
 from symflops.trace.quantity import product
+from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
 from symflops.trace.settings import Settings
@@ -73,9 +74,11 @@ def _of_calls(
     assert recorder is not None
     program = program_of(recorder, work.named.name)
     counts = counts_of(program, names, known)
-    beside = _buffers(recorder, counts)
+    beside = buffers(recorder, counts)
     put = {name: number for name, number in shape.numbers.items() if name not in known}
-    eager, least = (_moments(one, counts_in(one, counts), beside, put) for one in (program, last_read(program)))
+    eager, least = (
+        moments_named(peaks(one, counts_in(one, counts)), beside, put) for one in (program, last_read(program))
+    )
     used = set().union(*(free_symbols(size) for _, size in (*eager, *least)))
     own = [text for text in conditions(run, shape, used) if text not in {*assumed, *calls}]
     return PeakOfCalls(calls, tuple(own), eager, least), {**shape.numbers, **shape.hints()}
@@ -99,14 +102,40 @@ def _beyond(peak: PeakOfCalls, sizes: Mapping[str, int]) -> dict[str, int]:
 Counts = dict[str, Value]  # how often what a block does is done in all, by the path of the first
 
 
+Lists = dict[str, dict[int, str]]  # of layers by its path: at each place the path of the first that is equal
+
+
 def counts_of(program: Program, names: RepeatNames, known: Mapping[str, Any]) -> Counts:
-    """How often each repeated block runs, in the words of the config where those that are equal make up a list."""
-    lists: dict[str, dict[int, str]] = {}  # by its path: at each place the path of the first that is equal
+    """How often each repeated block runs."""
+    lists: Lists = {}
     for block in blocks(program.body):
         for item in block.items:
-            if isinstance(item, Block | Again) and (place := _PLACE.match(item.path)):
-                first = item.path if isinstance(item, Block) else item.block.path
-                lists.setdefault(place[1], {})[int(place[2])] = first
+            if isinstance(item, Block | Again):
+                _put(lists, item.path, item.path if isinstance(item, Block) else item.block.path)
+    return named_counts(lists, names, known)
+
+
+def places_of_layers(execution: Execution) -> Lists:
+    """The lists of layers that a call has run."""
+    lists: Lists = {}
+
+    def collect(execution: Execution) -> None:
+        for part in execution.parts:
+            if isinstance(part, Execution):
+                collect(part)
+                _put(lists, part.path, (part.repeated or part).path)
+
+    collect(execution)
+    return lists
+
+
+def _put(lists: Lists, path: str, first: str) -> None:
+    if place := _PLACE.match(path):
+        lists.setdefault(place[1], {})[int(place[2])] = first
+
+
+def named_counts(lists: Lists, names: RepeatNames, known: Mapping[str, Any]) -> Counts:
+    """How often each layer runs, in the words of the config where those that are equal make up a list."""
     found: Counts = {}
     for path, firsts in lists.items():
         kinds = {first: [i for i, other in firsts.items() if other == first] for first in firsts.values()}
@@ -123,9 +152,8 @@ def counts_in(program: Program, counts: Counts) -> dict[Block, Value]:
     return {block: counts[block.path] for block in repeated(program) if block.path in counts}
 
 
-def _moments(program: Program, counts: dict[Block, Value], beside: Value, put: Mapping[str, int]) -> tuple[Peak, ...]:
+def moments_named(found: Iterable[Peak], beside: Value, put: Mapping[str, int]) -> tuple[Peak, ...]:
     """The peaks with what is held throughout, under the names of modules without the places of layers."""
-    found = peaks(program, counts)
     return tuple(Peak(_without_places(path), algebra.substitute(add(size, beside), put)) for path, size in found)
 
 
@@ -133,7 +161,7 @@ def _without_places(path: str) -> str:
     return ".".join(word for word in path.split(".") if not word.isdigit()) or "the model"
 
 
-def _buffers(recorder: Recorder, counts: Counts) -> Value:
+def buffers(recorder: Recorder, counts: Counts) -> Value:
     """The bytes of what modules keep beside their parameters, those of repeated layers as often as these run."""
     model = recorder.root.module
     layers = {module: path for path, module in model.named_modules() if _PLACE.match(path)}

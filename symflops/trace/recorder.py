@@ -30,6 +30,7 @@ from symflops.trace.serials import storage_key
 from symflops.trace.tape import Tape
 from symflops.trace.values import Values, is_zero
 from symflops.trace.watching import executed
+from symflops.trace.whole_step import WholeStep
 
 
 class Recorder(TorchDispatchMode):
@@ -44,13 +45,15 @@ class Recorder(TorchDispatchMode):
         allow_unknown: bool = False,
         guards: list[Any] | None = None,
         training: bool = False,
+        whole_step: bool = False,
     ) -> None:
         super().__init__()
         self.sizes = sizes
         self.quantities = quantities
         self.dtype = dtype
         self.allow_unknown = allow_unknown
-        self.tape = Tape() if training else None  # steps are written down, of which a backward can be told
+        # Steps are written down, of which a backward can be told.
+        self.tape = Tape() if training and not whole_step else None
         self.written: Operation | None = None  # the last operation
         self.unknown: list[str] = []
         self.memory_grows = False  # what is kept is as long as what came before
@@ -73,6 +76,7 @@ class Recorder(TorchDispatchMode):
         self.stack = [self.root]
         self.frame: Any = None  # of the function that issued the last operation; held, so that its id is not reused
         self.lifetimes = Lifetimes()
+        self.step = WholeStep(self.lifetimes, self.stack, self.note) if whole_step else None
         self.calls = 0  # of such functions
         self.weights: dict[int, torch.Tensor] = {}  # those of repeated layers are never looked at
         for tensor in [*model.parameters(), *model.buffers()]:
@@ -136,6 +140,8 @@ class Recorder(TorchDispatchMode):
         deadline.check()
         self.let_go()
         kwargs = kwargs or {}
+        if self.step is not None and self.step.is_backward:
+            return self._of_backward(function, args, kwargs)
         name = function._schema.name.partition("::")[2]
         if (answered := self.known.contents.answer(function, args, kwargs)) is not None:
             return tree_map_only(torch.Tensor, lambda t: self.note(t, "constant"), answered)
@@ -159,6 +165,17 @@ class Recorder(TorchDispatchMode):
                     self.tape.step(name, function, args, kwargs, result, self.written)
             finally:
                 self.paused -= 1
+        return result
+
+    def _of_backward(self, function: Any, args: Any, kwargs: Any) -> Any:
+        """An operation of a backward that autograd runs: what memory it makes is all that is asked."""
+        if not gives_tensors(function):
+            return device(args[0]) if function._schema.name == "prim::device" else function(*args, **kwargs)
+        result = self.results.of(function, args, kwargs)
+        if not self.paused:
+            for tensor in tensors_of(result):
+                if storage_key(tensor) not in self.storages and not is_empty(tensor):
+                    self.note(tensor, "temporary")
         return result
 
     def operation(self, function: Any, args: Any, kwargs: Any, result: Any) -> None:
@@ -201,7 +218,7 @@ class Recorder(TorchDispatchMode):
             [self.quantities.shape(t.shape) for t in outputs],
             outputs[0].dtype.is_floating_point or outputs[0].dtype.is_complex,
         )
-        found = work(call)
+        found = work(call) if self.step is None else Work(0)
         if found is None:
             found = self.unknown_work(name)
         if outputs[0].dtype.is_complex and name == "mul":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from inspect import signature
 from typing import Any
@@ -25,6 +24,7 @@ from symflops.trace.own_place import by_place
 from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
+from symflops.trace.whole_step import Pattern
 from symflops.vocabulary.fields import means
 
 _AS_THEY_ARE = (bool, int, str, torch.dtype)
@@ -70,6 +70,8 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         result = execute(call, module, args, kwargs)
         execution = recorder.stack[-1].parts[before]
         assert isinstance(execution, Execution)
+        if recorder.step is not None:
+            recorder.step.bound(execution, (args, kwargs), result)
         if all(v.storage != w.storage for v in execution.outputs for w in execution.inputs):
             first[key] = (execution, tree_map(lambda v: _pattern(v, recorder), result))
         return result
@@ -78,19 +80,11 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
-class _Pattern:
-    """What a result is made like, without holding the memory of the first one."""
-
-    tensor: torch.Tensor
-    role: str
-
-
 def _pattern(value: Any, recorder: Recorder) -> Any:
     if not isinstance(value, torch.Tensor):
         return value
     with recorder.pause():
-        return _Pattern(like(value), recorder.storages[storage_key(value)].role)
+        return Pattern(like(value), recorder.storages[storage_key(value)].role, value.requires_grad)
 
 
 def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: str, args: Any, kwargs: Any) -> Any:
@@ -100,7 +94,10 @@ def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: 
     execution.inputs = [recorder.view(t) for t in tensors]
     recorder.stack[-1].parts.append(execution)
     recorder.lifetimes.events.append(Enter(execution))
-    made = tree_map(lambda v: recorder.note(like(v.tensor), v.role) if isinstance(v, _Pattern) else v, result)
+    if recorder.step is not None:
+        made = recorder.step.again(execution, tensors, result)
+    else:
+        made = tree_map(lambda v: recorder.note(like(v.tensor), v.role) if isinstance(v, Pattern) else v, result)
     recorder.lifetimes.events.append(Leave(execution))
     results = [t for t in tree_flatten(made)[0] if isinstance(t, torch.Tensor)]
     execution.outputs = [recorder.view(t) for t in results]

@@ -36,12 +36,14 @@ from symflops.trace.patches import (
     no_fast_path,
     nothing_cached,
     nothing_initialised,
+    nothing_packed,
     number_format,
     reads_noted,
     real_dropout,
 )
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.recorder import Recorder
+from symflops.trace.run_step import run_step
 from symflops.trace.serials import ends_told
 from symflops.trace.settings import Settings
 from symflops.trace.skeleton import built_once
@@ -156,9 +158,8 @@ def call(built: Build, settings: Settings) -> Run:
     if built.error is not None:
         return result
     progress.run()
-    recorder = Recorder(
-        sizes, built.quantities, built.model, built.dtype, settings.allow_unknown, result.guards, settings.training
-    )
+    kind = built.dtype, settings.allow_unknown, result.guards, settings.training, settings.whole_step
+    recorder = Recorder(sizes, built.quantities, built.model, *kind)
     result.recorder = recorder
     recorder.masks.begin_with(built.masks)
     recorder.known.contents = Contents(built.contents)
@@ -176,8 +177,8 @@ def call(built: Build, settings: Settings) -> Run:
     ):
         try:
             built.model.train(settings.training)
-            if settings.training:
-                built.model.requires_grad_(False)  # autograd itself has nothing to do; who asks for the mode sees it on
+            if settings.training:  # autograd itself has nothing to do otherwise; who asks for the mode sees it on
+                built.model.requires_grad_(settings.whole_step)
             noted = _notes(built.model)
             _call(result, recorder, symbols, settings)
             result.prepared = _notes(built.model) != noted
@@ -206,10 +207,9 @@ def environment(
         stack.enter_context(number_format(built.dtype))
         stack.enter_context(torch.enable_grad() if training else torch.no_grad())
         stack.enter_context(arithmetic.lent(sizes.lengths, built.named.packages))
-        stack.enter_context(no_fast_path())
-        stack.enter_context(nothing_cached())
-        stack.enter_context(no_checks_of_values())
-        stack.enter_context(quiet())
+        packed = nothing_packed() if training else nullcontext()
+        for one in (no_fast_path(), nothing_cached(), no_checks_of_values(), packed, quiet()):
+            stack.enter_context(one)
         stack.enter_context(patch.object(nn.functional, "dropout", real_dropout if training else no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))
         yield
@@ -226,9 +226,8 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     if settings.continued:  # how many tokens came before is no part of a recurrent state, but of one that grows
         grows = settings.grows or _keeps_more(inputs.get(carried.cache_argument(type(model))))
         length = symbols["past_len"] if grows else EARLIER
-        earlier = inputs | {
-            "input_ids": torch.empty((symbols["batch_size"] * settings.streams, length), dtype=torch.long)
-        }
+        shape = (symbols["batch_size"] * settings.streams, length)
+        earlier = inputs | {"input_ids": torch.empty(shape, dtype=torch.long)}
         asked = len(result.guards)
         before = carried.attributes(model)
         with _silent(recorder), recorder, watching(recorder), repeats.skipped(recorder):
@@ -242,6 +241,8 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
                 model(**inputs)
         del result.guards[asked:]
         inputs = pair_inputs.of_a_step(model, inputs, results)
+    if recorder.step is not None:
+        return run_step(recorder, inputs)
     with recorder, watching(recorder), repeats.skipped(recorder):
         returned = model(**inputs)
     held = [inputs[argument] for argument in [carried.cache_argument(type(model))] if argument in inputs]
