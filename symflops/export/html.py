@@ -27,7 +27,7 @@ from symflops.model import Model
 PAGE = Path(__file__).parent / "page"
 STYLES = ("report.css", "tables.css", "media.css")
 SCRIPTS = (
-    "exact.js", "program.js", "numbers.js", "data.js", "machine.js", "chart.js", "layers.js", "controls.js",
+    "exact.js", "program.js", "numbers.js", "element.js", "given.js", "data.js", "machine.js", "chart.js", "layers.js", "controls.js",
     "results.js", "page.js",
 )  # fmt: skip
 

@@ -17,9 +17,11 @@ from symflops.atlas.entries import Entry
 from symflops.errors import SymflopsError
 from symflops.export import page_data
 from symflops.export.program import Program
-from symflops.formula import load_formula, shipped_for_class, shipped_names
+from symflops.formula import in_order, load_formula, shipped_for_class, shipped_names
 from symflops.hardware import hardware_names, load_hardware
+from symflops.meaning import with_quantity
 from symflops.number_format import format_names, load_format
+from symflops.passes.matrices import of_experts
 from symflops.polynomial import Value
 from symflops.tree import names, read
 from symflops.vocabulary.fields import roles
@@ -79,9 +81,15 @@ def _formula(name: str, program: Program) -> dict[str, Any]:
 
 
 def _format(name: str, program: Program) -> dict[str, Any]:
+    """A format of weights: the bytes of a matrix, and its own arguments' defaults, as steps."""
     found = load_format(name)
-    value = found.bytes(rows=algebra.from_text("rows"), columns=algebra.from_text("columns"))
-    return {"about": found.about, "source": found.source, "skips": list(found.skips), "bytes": program.value(value)}
+    needs = {arg: names(read(text)) & found.args.keys() for arg, text in found.defaults.items()}
+    return {
+        "about": found.about, "source": found.source, "skips": list(found.skips),
+        "order": in_order(tuple(found.defaults), needs, "defaults"),
+        "args": {arg: program.value(algebra.from_text(text)) for arg, text in found.defaults.items()},
+        "bytes": program.value(algebra.from_text(found.text)),
+    }  # fmt: skip
 
 
 def entry_text(entry: Entry) -> str:
@@ -109,7 +117,22 @@ def compiled(entry: Entry) -> dict[str, Any]:
                 sides[text] = {"left": left, "sign": found.sign, "right": right}
         elif text not in texts and (value := _value(text, known)) is not None:
             texts[text] = program.value(value)
-    return {"texts": texts, "sides": sides, "formulas": dict(_classes(entry.models)), "steps": program.steps}
+    experts = dict(_experts(texts, program))
+    chosen = sorted(name for name in known if with_quantity({name}, "experts of a token") == name)
+    formulas = dict(_classes(entry.models))
+    return {"texts": texts, "sides": sides, "formulas": formulas, "experts": experts, "chosen": chosen,
+            "steps": program.steps}  # fmt: skip
+
+
+def _experts(texts: Iterable[str], program: Program) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Numbers of parameters that are those of experts, with the matrices that formats of weights are for."""
+    for text in texts:
+        value = algebra.from_text(text)
+        experts = with_quantity(algebra.free_symbols(value), "experts")
+        found = of_experts(value, experts) if experts else None
+        if experts and found is not None:
+            sizes = [[program.value(size) for size in one] for one in found.sizes]
+            yield text, {"experts": experts, "sizes": sizes, "others": program.value(found.others)}
 
 
 def _compared(text: str) -> Comparison | None:

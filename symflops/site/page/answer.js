@@ -156,17 +156,37 @@ function unread(config) {
   return [`nothing reads these fields of the config, which the type ${config.kind.model_type} does not know: ${shown}`];
 }
 
-// What the report's scripts read of an answer, with weights in a format, if any.
-function modelOf(answer, program, format) {
-  const link = new ModelLink(answer.data, program, answer.symbols, format);
-  const { linker } = link;
+// What the report's scripts read of an answer; its weights are in the format that is chosen, or that its config states.
+function modelOf(answer, program, chosen) {
+  const within = (error) => (error instanceof Refusal ? error.within(answer.name) : error);
+  try {
+    const format = chosen ? namedFormat(chosen) : statedFormat(answer.config);
+    const link = new ModelLink(answer.data, program, answer.symbols, format);
+    const why = format && !link.formatted.length ? `no layer has weights that ${format.said} is for` : "";
+    if (why && chosen) throw new Refusal(why);
+    const without = `${format?.otherwise}: ${why}; here each counts weight_bytes, by default dtype_bytes`;
+    const notes = format ? [why ? without : formatNote(format, link.formatted, link.left), ...answer.notes] : answer.notes;
+    return { ...link.result(answer.name, conditionsOf(answer, program, link), notes), answer, usual: usualOf(answer, link) };
+  } catch (error) {
+    throw within(error);
+  }
+}
+
+// What numbers can break: the conditions that depend on the call.
+function conditionsOf(answer, program, { linker, bound }) {
   const runs = Object.entries(LIBRARY.run).filter(([, row]) => row.lowest > 0);
   const given = answer.compared.map((text) => {
     const { left, sign, right } = program.sides[text];
-    const [a, b] = [left, right].map((side) => linker.copy(program.steps, side, link.bound));
+    const [a, b] = [left, right].map((side) => linker.copy(program.steps, side, bound));
     return { text, left: a, sign, right: b };
   });
   const always = runs.map(([name, { lowest }]) => ({ text: `${name} >= ${lowest}`, left: linker.interned(name), sign: ">=", right: linker.number(BigInt(lowest)) }));
-  const open = [...given, ...always].filter(({ left, right }) => linker.names([left, right]).size);
-  return { ...link.result(answer.name, open, answer.notes), answer, formatted: link.formatted };
+  return [...given, ...always].filter(({ left, right }) => linker.names([left, right]).size);
+}
+
+// The longest sequence that the config was made for, as a condition that may be broken.
+function usualOf({ usual }, { linker }) {
+  if (usual === undefined) return undefined;
+  const left = linker.plus(linker.interned("past_len"), linker.interned("seq_len"));
+  return { text: `seq_len + past_len <= ${usual}`, left, sign: "<=", right: linker.number(usual) };
 }

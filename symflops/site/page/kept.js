@@ -70,18 +70,20 @@ function windowOfCache(linker, args) {
 
 // The matrices of a basic layer: [count, rows, columns] each, and how many other weights it has; undefined for a layer that
 // has none.
-function matricesOf({ linker }, call, layer, one) {
+function matricesOf({ linker, program, bound, texts }, call, layer) {
   if (call?.name === "linear") {
     const [rows, columns, bias] = ["out_features", "in_features", "bias"].map((name) => call.args.get(name));
-    return { sizes: [[linker.number(1n), rows, columns]], others: linker.times(bias ?? linker.number(0n), rows) };
+    return { kind: "linear", sizes: [[linker.number(1n), rows, columns]], others: linker.times(bias ?? linker.number(0n), rows) };
   }
   if (call?.name === "moe_experts") {
     const [count, inner, width] = ["num_experts", "intermediate_size", "hidden_size"].map((name) => call.args.get(name));
     const two = linker.times(linker.number(2n), count);
-    return { sizes: [[two, inner, width], [count, width, inner]], others: linker.number(0n) };
+    return { kind: "experts", sizes: [[two, inner, width], [count, width, inner]], others: linker.number(0n) };
   }
-  return undefined;
+  const experts = typeof layer.cost?.parameters === "string" ? program.experts[layer.cost.parameters] : undefined;
+  if (!experts) return undefined;
+  const used = typeof layer.cost.matmul_flops === "string" ? namesIn(program, [program.texts[layer.cost.matmul_flops]]) : new Set();
+  if (used.has(experts.experts) || !program.chosen.some((name) => used.has(name))) return undefined; // such as a router
+  const copied = (step) => linker.copy(program.steps, step, bound, texts);
+  return { kind: "experts", sizes: experts.sizes.map((size) => size.map(copied)), others: copied(experts.others) };
 }
-
-// Whether a module of this path, or one that it is in, has this name.
-const isModuleOf = (path, name) => `.${path}.`.includes(`.${name}.`);

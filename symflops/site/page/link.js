@@ -85,10 +85,10 @@ class ModelLink {
   // `data` is a model file, `program` what its texts are as steps; `symbols` the numbers of its architecture's symbols,
   // by name, which otherwise stay symbols; `format` is that of weights, if any.
   constructor(data, program, symbols, format = undefined) {
-    Object.assign(this, { data, program, format, linker: new Linker(), rows: [], groups: new Map(), formatted: [] });
+    Object.assign(this, { data, program, format, linker: new Linker(), rows: [], groups: new Map(), formatted: [], left: [] });
     this.bound = new Map([...symbols].map(([name, value]) => [name, this.linker.number(value)]));
     this.texts = new Map();
-    this.tops = this.walk(data.layers, "", -1, this.linker.number(1n), "");
+    this.tops = this.walk(data.layers, { path: "", module: "", place: -1, runs: this.linker.number(1n), on: "" });
   }
 
   value(data) {
@@ -98,16 +98,20 @@ class ModelLink {
     return this.linker.copy(this.program.steps, this.program.texts[text], this.bound, this.texts);
   }
 
-  walk(layers, above, parent, runs, outer) {
+  // The rows of some layers and of all below them; the places of the former. `above` is their group.
+  walk(layers, above) {
     const own = [];
+    const isOfKinds = above.path !== "" && areKinds(Object.values(layers));
     for (const [name, layer] of Object.entries(layers)) {
-      const path = above ? `${above}.${name}` : name;
-      const [repeat, on] = this.repeat(layer.repeat ?? 1n, outer);
-      const row = { path, name, parent, class: layer.class ?? "", repeat, runs: this.linker.times(runs, repeat), layer, on };
-      const place = this.rows.push(row) - 1;
-      own.push(place);
-      if ("sub_layers" in layer) row.parts = this.walk(layer.sub_layers, path, place, row.runs, on);
-      else Object.assign(row, this.basic(layer, on, path));
+      const [repeat, on] = this.repeat(layer.repeat ?? 1n, above.on);
+      const path = above.path ? `${above.path}.${name}` : name;
+      const index = isOfKinds || !same(layer.repeat ?? 1n, 1n) ? ".0" : ""; // one of a list of modules
+      const module = isOfKinds ? above.module + index : (above.module ? `${above.module}.` : "") + name + index;
+      const row = { path, module, parent: above.place, class: layer.class ?? "", repeat, runs: this.linker.times(above.runs, repeat), layer, on };
+      row.place = this.rows.push(row) - 1;
+      own.push(row.place);
+      if ("sub_layers" in layer) row.parts = this.walk(layer.sub_layers, row);
+      else Object.assign(row, this.basic(layer, row));
     }
     return own;
   }
@@ -121,27 +125,33 @@ class ModelLink {
     return [this.linker.copy(this.program.steps, this.program.texts[data], bound), on];
   }
 
-  // The costs of one run of a basic layer, by metric.
-  basic(layer, on, path) {
+  // The costs of one run of a basic layer, by metric, what its weights take, and what it reads and writes beside them.
+  basic(layer, { on, path, module }) {
     const call = layer.cost ? undefined : this.call(layer, path);
-    const costs = (more = new Map()) => (layer.cost ? this.inline(layer.cost, path, more) : this.formula(call.formula.cost, call.args, more));
-    let one = costs();
-    const stored = this.stored(layer, call, one, path);
-    if (stored !== undefined) one = costs(new Map([[WEIGHT, this.linker.place(["/", stored, one[OWNED]])]])).map((step, i) => (i === OWNED ? one[OWNED] : step));
+    const given = layer.cost ? this.inline(layer.cost, path) : this.formula(call.formula.cost, call.args);
     const factors = [...(on ? [this.linker.interned(on)] : []), ...("when" in layer ? [this.value(layer.when)] : [])];
-    if (factors.length) one = one.map((step, i) => (i === OWNED ? step : this.linker.times(step, ...factors)));
-    const owned = layer.tied ? this.linker.number(0n) : one[OWNED];
-    const weights = layer.tied ? owned : stored ?? this.linker.times(owned, this.linker.interned(WEIGHT));
-    return { one: one.map((step, i) => (i === OWNED ? owned : step)), weights, call };
+    const plain = given.map((step, i) => (i === OWNED || !factors.length ? step : this.linker.times(step, ...factors)));
+    const nothing = this.linker.number(0n);
+    const count = plain[OWNED];
+    const stored = "stored" in layer ? this.value(layer.stored) : this.stored(layer, call, path, module);
+    const one = stored === undefined ? [...plain] : this.with(plain, [WEIGHT, this.linker.place(["/", stored, count])]);
+    one[OWNED] = layer.tied ? nothing : count;
+    const weights = layer.tied ? nothing : (stored ?? this.linker.times(count, this.linker.interned(WEIGHT)));
+    const bare = this.with(plain, [WEIGHT, nothing], ["cache_bytes", nothing]);
+    const worked = this.linker.plus(...METRICS.flatMap(({ name }, k) => (name.endsWith("_bytes") ? [bare[k]] : [])));
+    return { one, weights, call, worked };
   }
 
-  inline(cost, path, more) {
-    const bound = new Map([...this.bound, ...more]);
+  // Steps with others in place of some symbols.
+  with(places, ...values) {
+    const done = new Map();
+    return places.map((step) => this.linker.copy(this.linker.steps, step, new Map(values), done));
+  }
+
+  inline(cost, path) {
     return METRICS.map(({ name }) => {
-      if (name in cost && cost[name] !== null) {
-        return typeof cost[name] === "string" && more.size ? this.linker.copy(this.program.steps, this.program.texts[cost[name]], bound) : this.value(cost[name]);
-      }
-      if (same(cost.others ?? 0n, 0n) && cost[name] !== null) return this.linker.number(0n);
+      if (isGiven(cost[name])) return this.value(cost[name]);
+      if (!(name in cost) && same(cost.others ?? 0n, 0n)) return this.linker.number(0n);
       throw new Refusal(`${name} of ${path} is unknown`);
     });
   }
@@ -155,23 +165,23 @@ class ModelLink {
     return { name, formula, args };
   }
 
-  formula(places, args, more) {
-    const [bound, done] = [new Map([...args, ...more]), new Map()];
-    return places.map((step) => this.linker.copy(LIBRARY.steps, step, bound, done));
+  formula(places, args) {
+    const done = new Map();
+    return places.map((step) => this.linker.copy(LIBRARY.steps, step, args, done));
   }
 
   // The bytes of a layer's weights in a format of their own; undefined where they have weight_bytes each.
-  stored(layer, call, one, path) {
-    if ("stored" in layer) return this.value(layer.stored);
+  stored(layer, call, path, module) {
     if (!this.format || layer.tied) return undefined;
-    const found = matricesOf(this, call, layer, one);
-    if (!found || this.format.skips.some((name) => isModuleOf(path, name))) return undefined;
-    const bytes = found.sizes.map(([count, rows, columns]) => {
-      const bound = new Map([["rows", rows], ["columns", columns]]);
-      return this.linker.times(count, this.linker.copy(LIBRARY.steps, this.format.bytes, bound));
-    });
+    const found = matricesOf(this, call, layer);
+    if (!found) return undefined;
+    if (!isKept(this.format, found.kind, module, (layer.class ?? "").split(".").at(-1))) {
+      this.left.push(path);
+      return undefined;
+    }
     this.formatted.push(path);
-    return this.linker.plus(this.linker.times(found.others, this.linker.interned(WEIGHT)), ...bytes);
+    const each = found.sizes.map(([count, rows, columns]) => this.linker.times(count, bytesOf(this.linker, this.format, rows, columns)));
+    return this.linker.plus(this.linker.times(found.others, this.linker.interned(WEIGHT)), ...each);
   }
 
   // What the report's scripts read of a model (page_data.py says the same of a model that it has).
@@ -188,16 +198,17 @@ class ModelLink {
     return {
       name, notes, totals, weights, kept: kept ?? null, conditions, steps: linker.steps,
       unit: linker.names(totals).has("seq_len") ? "tokens" : "sequences",
-      worked: leaves.map(({ one, path, call }) => ({ path, places: this.workedOn(one, call) })),
+      worked: leaves.map(({ path, worked }) => ({ path, place: worked })),
       rows: rows.map((row) => ({
         class: row.class, leaf: !row.parts?.length, whole: Boolean(row.one), runs: row.runs, cells: row.cells,
         formulas: row.cells, path: row.path, parent: row.parent,
       })),
     };
   }
+}
 
-  // What one run of a layer reads and writes.
-  workedOn(one) {
-    return METRICS.flatMap(({ name }, k) => (name.endsWith("_bytes") ? [one[k]] : []));
-  }
+// Whether these are the kinds of layers of one list: several groups of one class.
+function areKinds(layers) {
+  const classes = new Set(layers.map((layer) => layer.class ?? ""));
+  return layers.length > 1 && classes.size === 1 && !classes.has("") && layers.every((layer) => "sub_layers" in layer);
 }
