@@ -65,7 +65,7 @@ def _symbol(row: RunSymbol) -> dict[str, Any]:
     return {
         "meaning": row.meaning, "fraction": row.is_bytes, "follows": row.follows is not None, "lowest": row.lowest,
         "default": None if row.default is None or row.follows else str(row.default),
-        "opens": None if row.opens_at is None else str(row.opens_at), "switch": row.is_switch,
+        "opens": None if row.opens_at is None else str(row.opens_at), "letter": row.letter,
     }  # fmt: skip
 
 

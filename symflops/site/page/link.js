@@ -201,7 +201,7 @@ class ModelLink {
       worked: leaves.map(({ path, worked }) => ({ path, place: worked })),
       rows: rows.map((row) => ({
         class: row.class, leaf: !row.parts?.length, whole: Boolean(row.one), runs: row.runs, cells: row.cells,
-        formulas: row.cells, path: row.path, parent: row.parent,
+        formulas: row.cells, path: row.path, parent: row.parent, repeats: !same(row.layer.repeat ?? 1n, 1n),
       })),
     };
   }

@@ -108,9 +108,19 @@ function atomOf(operation, operands) {
 
 const exactly = (operation) => (...operands) => {
   const numbers = operands.map((operand) => operand.constant());
-  if (numbers.every((x) => x !== undefined)) return Polynomial.number(EXACT[operation](...numbers));
-  const texts = new Set(operands.map((operand) => operand.text()));
-  return texts.size === 1 && (operation === "min" || operation === "max") ? operands[0] : atomOf(operation, operands);
+  return numbers.every((x) => x !== undefined) ? Polynomial.number(EXACT[operation](...numbers)) : atomOf(operation, operands);
+};
+
+// Whether one form is at least another one wherever symbols are not negative, as far as its terms show.
+function isAtLeast(a, b) {
+  const gap = a.plus(b.times(Polynomial.number(-1n)));
+  return gap.list.every(({ coefficient, powers }) => numerator(coefficient) > 0n && [...powers].every(([text, power]) => power > 0n && !ATOMS.get(text).operands));
+}
+
+// The least or the greatest of some forms, without those of which another one is known to be.
+const extreme = (operation, isBeyond) => (...operands) => {
+  const kept = operands.filter((one, i) => !operands.some((other, k) => k !== i && isBeyond(one, other) && (k < i || !isBeyond(other, one))));
+  return kept.length === 1 ? kept[0] : exactly(operation)(...kept);
 };
 
 const SYMBOLIC = {
@@ -121,8 +131,8 @@ const SYMBOLIC = {
   "/": (a, b) => (b.terms.size === 1 ? a.times(b.power(-1n)) : exactly("/")(a, b)),
   "^": (a, b) => a.power(b.constant()),
   "**": exactly("**"),
-  min: exactly("min"),
-  max: exactly("max"),
+  min: extreme("min", (one, other) => isAtLeast(one, other)),
+  max: extreme("max", (one, other) => isAtLeast(other, one)),
   floor: exactly("floor"),
   ceil: exactly("ceil"),
   sqrt: exactly("sqrt"),
@@ -143,38 +153,61 @@ function polynomialOf({ steps }, place) {
 const rankOf = (name) => Object.keys(LIBRARY.run).indexOf(name);
 const inOrder = (powers) => [...powers].sort(([a], [b]) => rankOf(a) - rankOf(b) || (a < b ? -1 : 1));
 
-// What is common to all terms, taken out: {outer: [[atom, power]], inner}.
-function factored(polynomial) {
-  const { list } = polynomial;
-  if (list.length < 2) return { outer: [], inner: polynomial };
-  const outer = new Map();
-  for (const [name, power] of list[0].powers) {
-    const least = list.reduce((low, { powers }) => ((powers.get(name) ?? 0n) < low ? (powers.get(name) ?? 0n) : low), power);
-    if (least > 0n) outer.set(name, least);
-  }
-  const less = new Map([...outer].map(([name, power]) => [name, -power]));
-  return { outer: inOrder(outer), inner: polynomial.times(Polynomial.of([{ coefficient: 1n, powers: less }])) };
-}
-
 const sizeOf = (x) => (numerator(x) < 0n ? negative(x) : x);
 
-// A closed form in some notation: `style` says how numbers, symbols, products, sums and functions are written.
+// A closed form in some notation: `style` says how numbers, symbols, products, sums and functions are written. With
+// `isFactored`, what several terms have in common is taken out of them.
 function printed(polynomial, style, isFactored = false) {
   if (!polynomial.terms.size) return style.number(0n);
-  const { outer, inner } = isFactored ? factored(polynomial) : { outer: [], inner: polynomial };
-  const terms = inner.list.sort((a, b) => b.powers.size - a.powers.size);
-  const written = terms.map(({ coefficient, powers }) => {
-    const above = inOrder(powers).filter(([, power]) => power > 0n);
-    const below = inOrder(powers).filter(([, power]) => power < 0n).map(([name, power]) => [name, -power]);
-    const size = sizeOf(coefficient);
-    const factors = above.map((factor) => raisedIn(style, factor, isFactored));
-    if (numerator(size) !== 1n || !factors.length) factors.unshift(style.number(numerator(size)));
-    const divisors = below.map((factor) => raisedIn(style, factor, isFactored));
-    if (denominator(size) !== 1n) divisors.unshift(style.number(denominator(size)));
-    return { isLess: numerator(coefficient) < 0n, body: divisors.length ? style.over(style.product(factors), style.product(divisors), divisors.length > 1) : style.product(factors) };
+  const terms = polynomial.list.sort((a, b) => b.powers.size - a.powers.size);
+  return style.sum(isFactored ? shared(terms, style) : terms.map((term) => written(term, style, isFactored)));
+}
+
+// The terms of a sum as texts, those with a factor in common as one.
+function shared(terms, style) {
+  const counts = new Map();
+  for (const { powers } of terms) for (const [name, power] of powers) if (power > 0n) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const [most] = inOrder([...counts]).sort(([, a], [, b]) => b - a);
+  if (!most || most[1] < 2) return terms.map((term) => written(term, style, true));
+  const [name] = most;
+  const powerOf = ({ powers }) => powers.get(name) ?? 0n;
+  const [inside, rest] = [terms.filter((term) => powerOf(term) > 0n), terms.filter((term) => powerOf(term) <= 0n)];
+  const power = inside.map(powerOf).reduce((a, b) => (b < a ? b : a));
+  const content = contentOf(inside);
+  const inner = inside.map(({ coefficient, powers }) => {
+    const left = new Map(powers).set(name, powers.get(name) - power);
+    return { coefficient: quotient(coefficient, content), powers: new Map([...left].filter(([, p]) => p !== 0n)) };
   });
-  const sum = style.sum(written);
-  return outer.length ? style.product([...outer.map((factor) => raisedIn(style, factor, isFactored)), style.inside(sum)]) : sum;
+  const factors = [...(content === 1n ? [] : [style.number(content)]), raisedIn(style, [name, power], true)];
+  const body = shared(inner, style);
+  // A sum of one term is a product, and its factors go on.
+  factors.push(body.length === 1 && !body[0].isLess ? body[0].body : style.inside(style.sum(body)));
+  return [{ isLess: false, body: style.product(factors) }, ...(rest.length ? shared(rest, style) : [])];
+}
+
+// The greatest whole number that divides all coefficients; 1 where one is a fraction.
+function contentOf(terms) {
+  let common = 0n;
+  for (const { coefficient } of terms) {
+    if (denominator(coefficient) !== 1n) return 1n;
+    let [a, b] = [common, coefficient < 0n ? -coefficient : coefficient];
+    while (b) [a, b] = [b, a % b];
+    common = a;
+  }
+  return common;
+}
+
+function written({ coefficient, powers }, style, isFactored) {
+  const above = inOrder(powers).filter(([, power]) => power > 0n);
+  const below = inOrder(powers).filter(([, power]) => power < 0n).map(([name, power]) => [name, -power]);
+  const size = sizeOf(coefficient);
+  const factors = above.map((factor) => raisedIn(style, factor, isFactored));
+  if (numerator(size) !== 1n || !factors.length) factors.unshift(style.number(numerator(size)));
+  const divisors = below.map((factor) => raisedIn(style, factor, isFactored));
+  if (denominator(size) !== 1n) divisors.unshift(style.number(denominator(size)));
+  const product = style.product(factors);
+  const body = divisors.length ? style.over(product, style.product(divisors), divisors.length > 1) : product;
+  return { isLess: numerator(coefficient) < 0n, body };
 }
 
 function raisedIn(style, [text, power], isFactored) {
