@@ -158,18 +158,17 @@ def machine(found: Hardware) -> dict[str, Any]:
         "about": found.about,
         "source": found.source,
         "devices": found.devices,
-        "peak": {dtype: exact(peak) for dtype, peak in found.peak.items()},
-        "vector": {dtype: exact(peak) for dtype in found.peak if (peak := found.vector_peak(dtype)) is not None},
-        "memory": exact(found.memory),
-        "bandwidth": exact(found.bandwidth),
+        "peak": {dtype: _exact(peak) for dtype, peak in found.peak.items()},
+        "vector": {dtype: _exact(peak) for dtype in found.peak if (peak := found.vector_peak(dtype)) is not None},
+        "memory": _exact(found.memory),
+        "bandwidth": _exact(found.bandwidth),
     }
 
 
 def dtypes() -> list[dict[str, Any]]:
     """The data types of machines and their bytes, the usual one first."""
-    return [{"name": name, "bytes": exact(size)} for name, size in DTYPES.items()]
+    return [{"name": name, "bytes": _exact(size)} for name, size in DTYPES.items()]
 
 
-def exact(number: Fraction) -> list[str]:
-    """An exact number as texts of its numerator and denominator."""
+def _exact(number: Fraction) -> list[str]:
     return [str(number.numerator), str(number.denominator)]

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from symflops.analysis.parts import Component, by_component
@@ -17,7 +18,6 @@ from symflops.atlas.choices import is_said
 from symflops.atlas.entries import Entry
 from symflops.cost import METRICS, UNITS
 from symflops.errors import SymflopsError
-from symflops.export.html import PAGE as REPORT
 from symflops.export.html import STYLES, digest, filled, sources
 from symflops.grouping import grouped, short_names
 from symflops.mathml import formula, identifier
@@ -27,6 +27,7 @@ from symflops.storage import kept_for_next_call
 from symflops.units import scaled
 from symflops.vocabulary.metrics import MEANINGS
 
+PAGE = Path(__file__).parent / "page"
 _NOT_OF_A_FILE = ("ones", "free", "needs")  # keys of an entry's models that a model file has not
 _TREE = ("parameters", "flops")
 _LENGTH = 2048  # tokens at which the table of real configs is computed
@@ -50,7 +51,7 @@ def page(entry: Entry, real: Mapping[str, Mapping[str, Any]], maker: str, home: 
     title = entry.model_type
     parts = [_real(entry, real), *(_model(entry, name, model, len(models) > 1) for name, model in models.items())]
     names = ", ".join(models)
-    about = f"FLOPs, bytes and parameters of {title} ({names}) in closed form, by component, with the numbers of real models."
+    about = f"FLOPs, bytes and parameters of {title} ({names}) in closed form, by component, with real models' numbers."
     body = (
         f'<p class="note intro">{escape(about)} Derived from the source that transformers runs, for any sizes at once. '
         f'<a href="../../calculator/#model-1={escape(title)}">Open it in the calculator</a>.</p>'
@@ -67,7 +68,8 @@ def index(pages: Sequence[Page], maker: str, home: str) -> str:
         f"<td>{escape(', '.join(one.classes))}</td><td>{escape(', '.join(one.real))}</td></tr>"
         for one in pages
     )
-    about = f"Closed-form costs of {len(pages)} architectures: FLOPs, bytes, parameters, by component, in the config's own symbols."
+    what = "FLOPs, bytes, parameters, by component, in the config's own symbols"
+    about = f"Closed-form costs of {len(pages)} architectures: {what}."
     heads = "".join(f'<th scope="col">{text}</th>' for text in ("type", "classes", "real models"))
     body = (
         f'<p class="note intro">{about} A <a href="../calculator/">calculator</a> computes them for a config.json.</p>'
@@ -79,13 +81,13 @@ def index(pages: Sequence[Page], maker: str, home: str) -> str:
 
 def framed(title: str, about: str, heading: str, body: str, maker: str, home: str, all_of_them: str) -> str:
     """A page without scripts."""
-    style = f"{sources(STYLES)}\n{sources(('architecture.css',), REPORT.parent.parent / 'site' / 'page')}"
+    style = f"{sources(STYLES)}\n{sources(('architecture.css',), PAGE)}"
     fills = {
         "title": escape(title), "about": escape(about), "heading": escape(heading), "body": body, "home": escape(home),
         "all": escape(all_of_them), "calculator": escape(f"{all_of_them}../calculator/"), "maker": escape(maker),
         "style": style, "style hash": digest(style),
     }  # fmt: skip
-    return filled("architecture.html", fills, REPORT.parent.parent / "site" / "page")
+    return filled("architecture.html", fills, PAGE)
 
 
 def _section(title: str, body: str, name: str) -> str:
@@ -98,8 +100,8 @@ def _table(kind: str, label: str, heads: Sequence[str], rows: Sequence[Sequence[
     lines = "".join(
         f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
     )
-    table = f'<table class="{kind}" aria-label="{escape(label)}"><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>'
-    return f'<div class="scroll">{table}</div>'
+    inside = f"<thead><tr>{top}</tr></thead><tbody>{lines}</tbody>"
+    return f'<div class="scroll"><table class="{kind}" aria-label="{escape(label)}">{inside}</table></div>'
 
 
 def _real(entry: Entry, real: Mapping[str, Mapping[str, Any]]) -> str:
@@ -110,6 +112,7 @@ def _real(entry: Entry, real: Mapping[str, Mapping[str, Any]]) -> str:
             model = answer_from(entry, config, name)
             length = min(_LENGTH, model.usual_length({"batch_size": 1}))
             cost = model.total().at(batch_size=1, seq_len=length)
+            numbers = {m: whole(evaluate(value, {})) for m, value in cost.by_metric.items()}
         except SymflopsError as error:
             rows.append([escape(name), f'<span class="note">{escape(str(error))}</span>', "", "", ""])
             continue
@@ -117,7 +120,7 @@ def _real(entry: Entry, real: Mapping[str, Mapping[str, Any]]) -> str:
         point = model.total().with_defaults({"batch_size": 1, "seq_len": length})
         cache = "" if not kept else scaled(whole(evaluate(kept, {**model.symbols, **point})), "read_bytes")
         link = f'<a href="../../calculator/#model-1=real:{escape(name)}">{escape(name)}</a>'
-        rows.append([link, f"{cost.value('parameters'):,}", f"{length:,}", scaled(cost.value("flops"), "flops"), cache])
+        rows.append([link, f"{numbers['parameters']:,}", f"{length:,}", scaled(numbers["flops"], "flops"), cache])
     if not rows:
         return ""
     heads = ("model", "parameters", "tokens", "FLOPs of a first call", "KV cache after it")
@@ -126,17 +129,18 @@ def _real(entry: Entry, real: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _model(entry: Entry, name: str, model: Model, several: bool) -> str:
     components = by_component(model, symbolic=True)
-    rows = [row for row in model.rows(symbolic=True, groups=True)]
+    rows = list(model.rows(symbolic=True, groups=True))
+    defaults = entry.classes[entry.model_type].defaults
     used = model.total(symbolic=True).free_symbols.union(*(row.cost.free_symbols for row in rows))
     legend = short_names(used)
     prefix = f"{name}: " if several else ""
     key = f"{name}-" if several else ""
     return "".join(
         (
-            _section(f"{prefix}closed form by component", _components(components, legend), f"{key}form"),
-            _section(f"{prefix}symbols", _symbols(model, legend), f"{key}symbols"),
-            _section(f"{prefix}layers", _tree(rows, legend), f"{key}layers"),
-            _section(f"{prefix}conditions and choices", _conditions(model, entry.models[name][1:]), f"{key}conditions"),
+            _section(f"{prefix}Closed form by component", _components(components, legend), f"{key}form"),
+            _section(f"{prefix}Symbols", _symbols(model, legend, defaults), f"{key}symbols"),
+            _section(f"{prefix}Layers", _tree(rows, legend), f"{key}layers"),
+            _section(f"{prefix}Conditions and choices", _conditions(model, entry.models[name][1:]), f"{key}conditions"),
         )
     )
 
@@ -156,12 +160,13 @@ def _components(components: Sequence[Component], legend: Mapping[str, str]) -> s
     return "".join(found)
 
 
-def _symbols(model: Model, legend: Mapping[str, str]) -> str:
+def _symbols(model: Model, legend: Mapping[str, str], defaults: Mapping[str, Any]) -> str:
+    """What the letters mean, and what the config's class takes for a size that is not stated."""
     run = model.run
     order = [*(n for n in run if n in legend), *sorted(n for n in legend if n not in run)]
     rows = [
         [f"<math>{identifier(legend[name])}</math>", f"<code>{escape(name)}</code>",
-         f"{model.symbols[name]:,}" if name in model.symbols else "",
+         f"{defaults[name]:,}" if type(defaults.get(name)) is int else "",
          escape(run[name].meaning if name in run else _meaning(model, name))]
         for name in order
     ]  # fmt: skip
@@ -191,11 +196,11 @@ def _conditions(model: Model, changes: Sequence[Mapping[str, Any]]) -> str:
     assumed = "".join(f"<li><code>{escape(text)}</code></li>" for text in model.assumes)
     said = list(dict.fromkeys(_choices(changes)))
     choices = "".join(f"<li><code>{escape(text)}</code></li>" for text in said)
+    others = f"<p>Configs that say one of these, or several, have formulas of their own:</p><ul>{choices}</ul>"
     return (
-        f"<p>The formulas above hold where</p><ul>{assumed}</ul>"
-        + (f"<p>Configs that say one of these, or several, have their own formula, too:</p><ul>{choices}</ul>" if said else "")
-        + "<p>Any other config is refused in one line that names the condition.</p>"
-    )  # fmt: skip
+        f"<p>The formulas above hold where</p><ul>{assumed}</ul>{others if said else ''}"
+        "<p>Any other config is refused in one line that names the condition.</p>"
+    )
 
 
 def _choices(changes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -214,14 +219,11 @@ def _defaults(entry: Entry) -> str:
     if len(items) > _MOST_DEFAULTS:
         items = items[:_MOST_DEFAULTS]
     table = _table("defaults", "Defaults of the config's class", ("field", "default"), items)
-    return f'<section><details><summary><h2>Defaults of the config\'s class</h2></summary>{table}</details></section>'
+    return f"<section><details><summary><h2>Defaults of the config's class</h2></summary>{table}</details></section>"
 
 
 def _provenance(entry: Entry) -> str:
     made = ", ".join(f"{name} {value}" for name, value in entry.provenance.items())
     checked = ", ".join(f"{number} {how}" for how, number in entry.checked.items())
-    return _section(
-        "Where this comes from",
-        f"<p>{escape(made)}. Random configs that were compared with the class and with derivations: {escape(checked)}.</p>",
-        "provenance",
-    )
+    compared = f"Random configs that were compared with the class and with derivations: {escape(checked)}."
+    return _section("Where this comes from", f"<p>{escape(made)}. {compared}</p>", "provenance")

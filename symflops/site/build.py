@@ -17,11 +17,11 @@ from symflops.export.html import ENGINE, SHOWN, STYLES, digest, filled, sources
 from symflops.export.page_parts import against, charts, short, totals
 from symflops.number_format import format_names, load_format
 from symflops.site import architecture
-from symflops.site.compiled import entry_text, library
+from symflops.site.architecture import PAGE
+from symflops.site.compiled import entry_text, library, metrics
 from symflops.source import INSTALL
 from symflops.vocabulary.symbols import RUN
 
-PAGE = Path(__file__).parent / "page"
 CONFIGS = Path(__file__).parent / "configs.json"  # real ones by name, in the fields that decide
 MOST_MODELS = 4
 # In the page: what is computed with, then the report, which is made anew for other models, then the calculator.
@@ -89,7 +89,7 @@ def calculator(real: Mapping[str, Mapping[str, Any]], maker: str, home: str) -> 
     style = f"{sources(STYLES)}\n{sources(('calculator.css',), PAGE)}"
     script = _script()
     data = {
-        "metrics": library_metrics(), "types": list(types()), "formats": list(format_names()), "install": INSTALL,
+        "metrics": metrics(), "types": list(types()), "formats": list(format_names()), "install": INSTALL,
     }  # fmt: skip
     return filled(
         "calculator.html",
@@ -102,12 +102,6 @@ def calculator(real: Mapping[str, Mapping[str, Any]], maker: str, home: str) -> 
         },
         PAGE,
     )  # fmt: skip
-
-
-def library_metrics() -> list[dict[str, str]]:
-    from symflops.vocabulary.metrics import TABLE
-
-    return [{"name": row.name, "unit": row.unit, "meaning": row.meaning} for row in TABLE]
 
 
 def _script() -> str:
@@ -159,5 +153,3 @@ def _template(count: int) -> str:
 
 def _json(data: Any) -> str:
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-
-

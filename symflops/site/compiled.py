@@ -42,10 +42,9 @@ def library() -> dict[str, Any]:
     formats = {name: _format(name, program) for name in format_names()}
     machines = [page_data.machine(load_hardware(name)) for name in hardware_names()]
     return {
-        "metrics": [{"name": row.name, "unit": row.unit, "meaning": row.meaning} for row in TABLE],
         "run": {name: _symbol(row) for name, row in RUN.items()},
         "own": {name: _symbol(row) for name, row in OWN.items()},
-        "dtypes": {name: page_data.exact(size) for name, size in _bytes().items()},
+        "dtypes": page_data.dtypes(),
         "element": DTYPES,
         "roles": {name: role["pattern"] for name, role in roles().items()},
         "machines": machines,
@@ -55,10 +54,9 @@ def library() -> dict[str, Any]:
     }
 
 
-def _bytes() -> dict[str, Any]:
-    from fractions import Fraction
-
-    return {name: Fraction(size) for name, size in DTYPES.items()}
+def metrics() -> list[dict[str, str]]:
+    """The metrics, in the order in which all programs have them."""
+    return [{"name": row.name, "unit": row.unit, "meaning": row.meaning} for row in TABLE]
 
 
 def _symbol(row: RunSymbol) -> dict[str, Any]:
@@ -93,7 +91,7 @@ def _format(name: str, program: Program) -> dict[str, Any]:
 
 
 def entry_text(entry: Entry) -> str:
-    """An entry of the atlas as the file of the page: the entry in a line of JSON, and in another one its texts as steps.
+    """An entry of the atlas as the file of the page: the entry in a line of JSON, in another one its texts as steps.
 
     Two lines, because numbers of the first are read as Python reads them (1.0 is no 1) and those of the second are not.
     """

@@ -129,7 +129,7 @@ function checkKnown(text, program, symbols) {
 function dtypeOf(config) {
   for (const part of [config, config.decoder]) {
     const stated = typeof part.fields.dtype === "string" ? part.fields.dtype.replace(/^torch\./, "") : "";
-    if (stated in LIBRARY.dtypes) return stated;
+    if (Object.hasOwn(LIBRARY.element, stated)) return stated;
   }
   return "";
 }

@@ -200,11 +200,11 @@ function contentOf(terms) {
 function written({ coefficient, powers }, style, isFactored) {
   const above = inOrder(powers).filter(([, power]) => power > 0n);
   const below = inOrder(powers).filter(([, power]) => power < 0n).map(([name, power]) => [name, -power]);
-  const size = sizeOf(coefficient);
+  const size = reduced(sizeOf(coefficient));
   const factors = above.map((factor) => raisedIn(style, factor, isFactored));
-  if (numerator(size) !== 1n || !factors.length) factors.unshift(style.number(numerator(size)));
+  if (size.n !== 1n || !factors.length) factors.unshift(style.number(size.n));
   const divisors = below.map((factor) => raisedIn(style, factor, isFactored));
-  if (denominator(size) !== 1n) divisors.unshift(style.number(denominator(size)));
+  if (size.d !== 1n) divisors.unshift(style.number(size.d));
   const product = style.product(factors);
   const body = divisors.length ? style.over(product, style.product(divisors), divisors.length > 1) : product;
   return { isLess: numerator(coefficient) < 0n, body };

@@ -30,7 +30,7 @@ function usualLength(models, symbols) {
 function reportData(models) {
   return {
     metrics: METRICS, symbols: symbolsOf(models), models, tree: merged(models), machines: LIBRARY.machines, machine: "",
-    dtypes: Object.entries(LIBRARY.dtypes).map(([name, bytes]) => ({ name, bytes })),
+    dtypes: LIBRARY.dtypes,
   };
 }
 
