@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from browsed import browser, opened  # noqa: F401 - (fixtures of the tests of the page)
 from messages_api import Played, served
+from served_site import atlas, served_site  # noqa: F401 - (fixtures of the tests of the site)
 
 from symflops.cli import main
 

@@ -178,7 +178,8 @@ function conditionsOf(answer, program, { linker, bound }) {
   const given = answer.compared.map((text) => {
     const { left, sign, right } = program.sides[text];
     const [a, b] = [left, right].map((side) => linker.copy(program.steps, side, bound));
-    return { text, left: a, sign, right: b };
+    const known = [...namesIn(program, [left, right])].filter((name) => bound.has(name)).map((name) => [name, String(answer.symbols.get(name))]);
+    return { text, left: a, sign, right: b, known: Object.fromEntries(known) };
   });
   const always = runs.map(([name, { lowest }]) => ({ text: `${name} >= ${lowest}`, left: linker.interned(name), sign: ">=", right: linker.number(BigInt(lowest)) }));
   return [...given, ...always].filter(({ left, right }) => linker.names([left, right]).size);

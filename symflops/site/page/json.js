@@ -65,7 +65,7 @@ function parseJson(text) {
         skip();
         if (text[at] !== ":") fail("Expecting ':' delimiter");
         at += 1;
-        if (key in made) throw new Refusal(`the key ${quoted(key.slice(0, 60))} is there twice`);
+        if (key in made) throw new Refusal(`key ${quoted(key)} occurs twice`);
         made[key] = value(depth + 1);
         skip();
         if (text[at] === "}") break;
