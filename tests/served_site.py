@@ -53,11 +53,13 @@ class Quiet(SimpleHTTPRequestHandler):
         """Says nothing."""
 
 
-@pytest.fixture(scope="module")
-def served_site(atlas: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+@pytest.fixture(scope="session")
+def served_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The address and the folder of the whole site."""
     folder = tmp_path_factory.mktemp("site")
-    build.build(folder, "symflops test")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ATLAS, str(ROOT / "atlas"))
+        build.build(folder, "symflops test")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -224,6 +224,6 @@ def _defaults(entry: Entry) -> str:
 
 def _provenance(entry: Entry) -> str:
     made = ", ".join(f"{name} {value}" for name, value in entry.provenance.items())
-    checked = ", ".join(f"{number} {how}" for how, number in entry.checked.items())
+    checked = ", ".join(f"{number} {how}" for how, number in entry.checked.items() if number)
     compared = f"Random configs that were compared with the class and with derivations: {escape(checked)}."
     return _section("Where this comes from", f"<p>{escape(made)}. {compared}</p>", "provenance")

@@ -156,7 +156,7 @@ const resized = new ResizeObserver(() => {
   draw();
 });
 resized.observe(find("charts"));
-listen(LIFE, "abort", () => resized.disconnect());
+LIFE.addEventListener("abort", () => resized.disconnect()); // its own signal would remove this listener before
 document.documentElement.style.setProperty("--models", MODELS.length); // how many columns stand side by side
 measure();
 arrive(location.hash);
