@@ -259,8 +259,10 @@ def test_keys_and_names_for_those_who_do_not_see(calculator: Calculator) -> None
     calculator.wait("document.getElementById('total-0-flops')")
     assert calculator.texts("#chosen strong") == ["Llama-2-7b-hf"]
     script = """const css = "input, select, textarea, button, svg[role=img], table";
-      return [...document.querySelectorAll(css)].filter((x) => !x.closest("template") && x.checkVisibility() && !(x.labels?.length || x.getAttribute("aria-label") ||
-          x.textContent.trim() || x.querySelector("title, caption"))).map((x) => x.outerHTML.slice(0, 200))"""
+      const isNamed = (x) => x.labels?.length || x.getAttribute("aria-label") || x.textContent.trim() ||
+        x.querySelector("title, caption");
+      const shown = [...document.querySelectorAll(css)].filter((x) => x.checkVisibility());
+      return shown.filter((x) => !isNamed(x)).map((x) => x.outerHTML)"""
     assert calculator.run(script) == []
     calculator.wait("/flops/.test(document.getElementById('status').textContent)")
     ids = calculator.run("return [...document.querySelectorAll('[id]')].map((x) => x.id)")

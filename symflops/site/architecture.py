@@ -28,7 +28,7 @@ from symflops.units import scaled
 from symflops.vocabulary.metrics import MEANINGS
 
 PAGE = Path(__file__).parent / "page"
-_NOT_OF_A_FILE = ("ones", "free", "needs")  # keys of an entry's models that a model file has not
+_NOT_OF_A_FILE = ("ones", "free", "needs", "together")  # keys of an entry's models that a model file has not
 _TREE = ("parameters", "flops")
 _LENGTH = 2048  # tokens at which the table of real configs is computed
 _MOST_DEFAULTS = 80

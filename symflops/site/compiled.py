@@ -13,6 +13,7 @@ from typing import Any
 
 from symflops import algebra
 from symflops.assumption import Comparison, assumption
+from symflops.atlas.choices import is_said
 from symflops.atlas.entries import Entry
 from symflops.errors import SymflopsError
 from symflops.export import page_data
@@ -106,9 +107,12 @@ def compiled(entry: Entry) -> dict[str, Any]:
     """The texts of an entry's models as steps: formulas, the sides of conditions; and the formulas of their classes."""
     program = Program()
     texts: dict[str, int] = {}
+    said: list[str] = []  # what a config says or does not say, whatever its sizes are
     sides: dict[str, dict[str, Any]] = {}
     known = {*RUN, *OWN, *_symbols(entry.models)}
     for text, is_compared in _texts(entry.models):
+        if is_compared and text not in said and is_said(text):
+            said.append(text)
         if is_compared:
             if text not in sides and (found := _compared(text)) is not None:
                 left, right = (program.value(algebra.from_tree(side)) for side in (found.left, found.right))
@@ -118,7 +122,7 @@ def compiled(entry: Entry) -> dict[str, Any]:
     experts = dict(_experts(texts, program))
     chosen = sorted(name for name in known if with_quantity({name}, "experts of a token") == name)
     formulas = dict(_classes(entry.models))
-    return {"texts": texts, "sides": sides, "formulas": formulas, "experts": experts, "chosen": chosen,
+    return {"texts": texts, "sides": sides, "said": said, "formulas": formulas, "experts": experts, "chosen": chosen,
             "steps": program.steps}  # fmt: skip
 
 

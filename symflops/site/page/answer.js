@@ -2,6 +2,7 @@
 // symflops/atlas/answer.py.
 
 const MOST_BITS = 1024n;
+const WHOLE = "whole_"; // before a field of the config itself, where a part of it has another value
 
 // The model of a config, ready for `ModelLink`: {data, symbols, conditions, notes, dtype, usual}.
 function answerFrom(entry, program, stated, name) {
@@ -24,12 +25,21 @@ function answerFrom(entry, program, stated, name) {
       const layers = saidOfLayers(lists, choice, depths);
       return layers !== undefined && unseen(choice, layers) === undefined;
     }
+    const saying = (name) => said.get(name) ?? new Set(["null"]);
+    const relation = relationOf(text);
+    if (relation) {
+      const { one, sign, other } = relation;
+      const [here, there] = [saying(one), /^\d+$/.test(other) ? new Set([other]) : saying(other)];
+      const isShared = [...here].some((value) => there.has(value));
+      return sign === "==" ? here.size === there.size && [...here].every((value) => there.has(value)) : !isShared;
+    }
     const [field, value] = expected(text);
-    const found = said.get(field) ?? new Set(["null"]);
+    const found = saying(field);
     return [...found].every((one) => one === value);
   };
-  const data = fitting(base, changes, says);
-  if (!data) throw new Refusal("the choices that the config makes change the same places of the model").within(name);
+  const data = fitting(base, changes, says, new Set(program.said));
+  const apart = "the choices that the config makes change the same places of the model";
+  if (!data) throw new Refusal(base.together ? `${apart}, or were not derived together` : apart).within(name);
   return bind(data, program, config, name, entry, within);
 }
 
@@ -51,7 +61,7 @@ function saidFields(config) {
   const found = new Map();
   for (const [prefix, part] of partsOf(config)) {
     for (const [key, value] of Object.entries(part.fields)) {
-      for (const name of new Set([key, prefix + key])) found.set(name, (found.get(name) ?? new Set()).add(literalOf(value)));
+      for (const name of new Set([key, (prefix || WHOLE) + key])) found.set(name, (found.get(name) ?? new Set()).add(literalOf(value)));
     }
   }
   return found;
@@ -72,7 +82,8 @@ function bind(data, program, config, name, entry, within) {
   const inCosts = free.linker.names(free.rows.flatMap(({ one }) => one ?? []));
   const symbols = within(() => {
     const values = new ConfigValues(config, { symbols: own, inCosts, definitions: new Set(Object.keys(data.symbols)), facts: assumes.map(factOf).filter(Boolean), choices });
-    const found = new Map([...own.keys()].map((symbol) => [symbol, values.of(symbol, (data.ones ?? []).includes(symbol))]));
+    const numberOf = (symbol) => (isSettled(symbol, values) ? own.get(symbol) : values.of(symbol, (data.ones ?? []).includes(symbol)));
+    const found = new Map([...own.keys()].map((symbol) => [symbol, numberOf(symbol)]));
     values.checkFacts();
     values.checkChoices();
     return found;
@@ -85,6 +96,12 @@ function bind(data, program, config, name, entry, within) {
   within(() => compared.forEach((text) => checkKnown(text, program, symbols)));
   const notes = [...(data.notes ?? []), ...unread(config), entry.said];
   return { name, data, symbols, compared, notes, dtype: dtypeOf(config), usual: madeFor(config, compared, program), config };
+}
+
+// Whether a symbol is a number of modules that no config states, of a model in which no number of layers is a symbol.
+function isSettled(symbol, { symbols, fields, lists }) {
+  const isDepth = (name) => fields.has(name) && means(name, "depth");
+  return /^num_.*_layers$/.test(symbol) && !fields.has(symbol) && !lists.lists.size && ![...symbols.keys()].some(isDepth);
 }
 
 // The numbers that a model file has itself for its symbols.

@@ -101,6 +101,8 @@ function numbered(models) {
 }
 
 function present() {
+  const focused = document.activeElement; // a field that is taken away says that it has changed, to a report that is gone
+  if (find("report").contains(focused)) focused.blur();
   const models = [];
   for (const one of chosen) {
     try {

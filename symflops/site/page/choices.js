@@ -4,6 +4,7 @@ const NAME = /^[A-Za-z_]\w*$/;
 const LITERAL = /^(?:["[{]|(true|false|null)$|-?\d+(\.\d+|e|\.\d+e)[-+\d]*$)/;
 const STATEMENT = /^(?:\w+\[i\]( > 1)?|i in \w+|i < (n - )?\w+|i == \w+\.index\("[^",]+"\))$/;
 const SIZE_IS = /^(\w+) == (\d+)$/;
+const RELATION = /^([A-Za-z_]\w*) (==|!=) ([A-Za-z_]\w*|\d+)$/;
 
 function split(text, sign) {
   const at = text.indexOf(sign);
@@ -43,9 +44,11 @@ function expected(text) {
   return [name, number];
 }
 
-const isSaidOfConfig = (text) => Boolean(factOf(text) || SIZE_IS.test(text) || choiceOf(text));
-const lessOf = (change) => (change.lists.assumes ?? [[], []])[0].filter(isSaidOfConfig);
-const moreOf = (change) => (change.lists.assumes ?? [[], []])[1].filter(isSaidOfConfig);
+// What a text says of a size: that it is a number or another size, or that it is not; undefined for another text.
+function relationOf(text) {
+  const found = factOf(text) ? null : RELATION.exec(text);
+  return found ? { one: found[1], sign: found[2], other: found[3] } : undefined;
+}
 
 function isOfSize(text, base) {
   const [name, , value] = split(text, " == ");
@@ -53,8 +56,10 @@ function isOfSize(text, base) {
 }
 
 // The model file of the choices that a config makes, `says` whether it says a fact; undefined where some change the same
-// place.
-function fitting(base, changes, says) {
+// place, or were never made together. `said` are the texts that a config says or does not, whatever its sizes are.
+function fitting(base, changes, says, said) {
+  const lessOf = (change) => (change.lists.assumes ?? [[], []])[0].filter((text) => said.has(text));
+  const moreOf = (change) => (change.lists.assumes ?? [[], []])[1].filter((text) => said.has(text));
   const chosen = [];
   const order = [...changes].sort((a, b) => moreOf(b).length - moreOf(a).length);
   for (const change of order) {
@@ -64,7 +69,14 @@ function fitting(base, changes, says) {
     const settled = new Set(chosen.flatMap(lessOf));
     if (!less.some((text) => settled.has(text))) chosen.push(change);
   }
-  return areApart(chosen) ? combined(base, chosen.reverse()) : undefined;
+  const places = chosen.map((change) => BigInt(changes.indexOf(change)));
+  return areApart(chosen) && wereTogether(base.together, places) ? combined(base, chosen.reverse()) : undefined;
+}
+
+// Whether each two of these choices were derived together; of an entry that does not say it, they all were.
+function wereTogether(groups, places) {
+  const isIn = (a, b) => groups.some((group) => group.includes(a) && group.includes(b));
+  return !groups || places.every((a, i) => places.slice(0, i).every((b) => isIn(a, b)));
 }
 
 function areApart(changes) {

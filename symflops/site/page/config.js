@@ -39,6 +39,7 @@ function configOf(stated, key, classes) {
   for (const [name, value] of Object.entries(stated)) {
     if (name.startsWith("_") || kind.dropped.includes(name) || name === "model_type" || name === "torch_dtype") continue;
     const own = kind.aliases[name] ?? name;
+    if (own !== name && own in stated && !same(stated[own], value)) throw new Refusal(`${own} is stated twice, as ${name}, too, and is not the same`);
     (own in kind.defaults ? fields : more)[own] = copied(value);
   }
   const extra = Object.create(null);
@@ -159,9 +160,15 @@ function standIn(config, free) {
     for (const part of every) {
       let holder = part.fields;
       for (const name of outer) holder = isObject(holder) ? holder[name] : undefined;
-      if (!isObject(holder) || ("type" in one && holder.rope_type !== one.type) || !isNumber(holder[key])) continue;
+      if (!isObject(holder) || ("type" in one && holder.rope_type !== one.type)) continue;
       const value = holder[key];
-      if (one.from <= value && value <= one.to && !one.not.some((other) => same(other, value))) holder[key] = one.stands;
+      const isTried = (x) => isNumber(x) && one.from <= x && x <= one.to;
+      if (Array.isArray(one.stands)) {
+        if (Array.isArray(value) && value.length === one.stands.length && value.every(isTried)) holder[key] = one.stands;
+        continue;
+      }
+      if (!isNumber(value)) continue;
+      if (isTried(value) && !one.not.some((other) => same(other, value))) holder[key] = one.stands;
       else if (typeof one.stands === "number") holder[key] = Number(value);
     }
   }

@@ -53,7 +53,7 @@ class ConfigValues {
         if (!numbers.has(name)) numbers.set(name, value);
       }
       for (const [key, value] of Object.entries(layerFields(part))) {
-        for (const name of new Set([key, prefix + key])) this.fields.set(name, [...(this.fields.get(name) ?? []), value]);
+        for (const name of new Set([key, (prefix || WHOLE) + key])) this.fields.set(name, [...(this.fields.get(name) ?? []), value]);
       }
     }
     const worded = [...this.lists.lists.values()].filter((words) => typeof words[0] === "string").map((words) => words.length);
