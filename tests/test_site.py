@@ -135,6 +135,18 @@ def test_types_are_chosen_and_compared(calculator: Calculator) -> None:
         assert calculator.find(f"#memory-{i}-working").text.endswith(f"({found.where})")
 
 
+def test_models_in_other_data_types_are_compared_at_one_and_that_is_said(calculator: Calculator) -> None:
+    calculator.choose_model("real:Qwen3-0.6B")
+    calculator.choose_model("real:OLMo-2-1124-7B")
+    first, second = calculator.texts("#chosen .notes")
+    assert "dtype_bytes" not in first
+    assert (
+        "its data type is float32, of 4 bytes; dtype_bytes, which is one for all models here, opens at the 2" in second
+    )
+    assert calculator.point()["dtype_bytes"] == 2
+    assert calculator.totals(1) == numbers(answer(real_configs()["OLMo-2-1124-7B"], "m"), calculator.point())
+
+
 def test_the_address_keeps_everything(calculator: Calculator) -> None:
     calculator.paste_config(json.dumps({"model_type": "qwen3", "num_hidden_layers": 7, "head_dim": 128, "é": "<b>"}))
     calculator.choose_model("real:gpt2")

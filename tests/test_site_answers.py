@@ -118,12 +118,14 @@ def answer_or_refusal(entry: entries.Entry, config: Any, name: str, at: list[dic
         return str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TYPES)
 def test_random_configs_are_answered_and_refused_as_by_the_command(kind: str, tried: dict[str, list[Tried]]) -> None:
     for text, found, wanted in tried[kind]:
         assert found == wanted, text
 
 
+@pytest.mark.slow
 def test_random_configs_are_answered_often_enough(tried: dict[str, list[Tried]]) -> None:
     every = [one for several in tried.values() for one in several]
     assert sum(isinstance(one.wanted, dict) for one in every) > len(every) / 4
@@ -165,6 +167,7 @@ def test_parameters_are_those_of_the_checkpoints(tmp_path: Path) -> None:
     assert [int(one["at"][0]["totals"][-1]) for one in found] == [*PARAMETERS.values()]
 
 
+@pytest.mark.slow
 def test_a_chosen_format_is_that_of_formats(tmp_path: Path) -> None:
     real = real_configs()
     at = [{"batch_size": 3, "seq_len": 5, "past_len": 7, "causal": 1, **BYTES}]

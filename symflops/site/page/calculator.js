@@ -128,7 +128,7 @@ function refuse(error) {
 // A chosen model: what it is, what is to be said beside its numbers, and what can be done with it.
 const card = (models) => (one, i) => {
   const model = models.find(({ answer }) => answer === one.answer);
-  const notes = (model?.notes ?? one.answer.notes).map((note) => element("li", {}, note));
+  const notes = [...(model?.notes ?? one.answer.notes), ...otherBytes(one)].map((note) => element("li", {}, note));
   const act = (label, does) => element("button", { type: "button", "aria-label": `${label} ${one.shown}`, onclick: does }, label);
   const page = element("a", { href: `../architectures/${one.type}/` }, `formulas of ${one.type}`);
   const usual = element("p", { class: "note usual", id: `usual-${models.indexOf(model)}`, role: "status" });
@@ -141,6 +141,14 @@ const card = (models) => (one, i) => {
     element("p", { class: "acts" }, act("edit", () => edit(one)), act("remove", () => take(chosen.filter((_, k) => k !== i).map(({ word }) => word), format).then(() => find("type").focus())), page),
   );
 };
+
+// The page has one field for the bytes of an element, which opens as the first model has them.
+function otherBytes({ answer }) {
+  const [opens, own] = [chosen[0].answer, answer].map(({ dtype }) => (dtype ? LIBRARY.element[dtype] : Number(LIBRARY.run.dtype_bytes.default)));
+  if (own === opens) return [];
+  const said = answer.dtype ? `its data type is ${answer.dtype}, of ${own} bytes` : `it states no data type, for which ${own} bytes are taken`;
+  return [`${said}; dtype_bytes, which is one for all models here, opens at the ${opens} of ${chosen[0].shown}`];
+}
 
 function edit(one) {
   find("own").open = true;
