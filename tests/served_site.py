@@ -18,7 +18,7 @@ from browsed import NODE
 from symflops.atlas.entries import ATLAS, Entry, entry
 from symflops.export.html import ENGINE, sources
 from symflops.site import build
-from symflops.site.compiled import entry_text, library, metrics
+from symflops.site.compiled import entry_text, library, metrics, model_text
 
 ROOT = Path(__file__).parent.parent
 SILU_OR_NOT = ("silu", "gelu", "relu", "x")
@@ -80,9 +80,11 @@ def _text(kind: str) -> str:
 
 
 def answers(jobs: Sequence[dict[str, Any]], entries: Sequence[Entry], folder: Path) -> Any:
-    """What the page's scripts make of configs, run by Node: a job is {type, text, name, points}."""
+    """What the page's scripts make of configs, run by Node: a job is {type, text, name, points}, or {model, points} of a
+    model file of symflops; with a format of weights, and as a step of training, where it says so."""
     types = {one.model_type: _text(one.model_type) for one in entries}
-    data = {"library": _library(), "metrics": metrics(), "jobs": jobs, "types": types}
+    shipped = {f"model {job['model']}": model_text(job["model"]) for job in jobs if "model" in job}
+    data = {"library": _library(), "metrics": metrics(), "jobs": jobs, "types": types | shipped}
     (folder / "data.json").write_text(json.dumps(data), "utf-8")
     head = """"use strict";
 const { library: LIBRARY, metrics: METRICS, jobs, types } = JSON.parse(require("fs").readFileSync("data.json", "utf8"));
@@ -113,12 +115,17 @@ const at = (model, point) => {
   const forms = model.totals.map((step) => polynomialOf(model, step).text());
   const kept = found.kept === undefined ? null : nearest("kept", found.kept);
   const [weights, most] = [nearest("weights", found.weights), nearest("worked", greatest(...worked))];
-  return { totals: found.totals, weights, kept, worked: most, forms };
+  if (!model.held) return { totals: found.totals, weights, kept, worked: most, forms };
+  const held = ["gradients", "optimizer", "saved"].map((kind) => model.held[kind]);
+  const values = run(model.steps, needed(model.steps, held), symbols, EXACT);
+  const [gradients, optimizer, saved] = held.map((step) => nearest("held", values[step]));
+  return { totals: found.totals, weights, worked: most, forms, gradients, optimizer, saved };
 };
-const out = jobs.map(({ type, text, name, points, format }) =>
+const out = jobs.map(({ type, text, name, points, format, model: file, trained }) =>
   attempt(() => {
-    const [entry, program] = entryOf(type);
-    const model = modelOf(answerFrom(entry, program, parseJson(text), name), program, format);
+    const [entry, program] = entryOf(file ? `model ${file}` : type);
+    const answer = file ? answerOfFile(entry, program, file) : answerFrom(entry, program, parseJson(text), name);
+    const model = modelOf(answer, program, format, trained);
     const found = points.map((point) => attempt(() => at(model, point)));
     const { dtype, symbols } = model.answer;
     return { dtype, notes: model.notes, symbols: Object.fromEntries(symbols), at: found };

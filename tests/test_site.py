@@ -22,6 +22,7 @@ from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.model import Model
 from symflops.passes.formats import formats
+from symflops.passes.training import training
 from symflops.quantization import named
 from symflops.site.build import real_configs
 from symflops.source import INSTALL
@@ -147,6 +148,32 @@ def test_models_in_other_data_types_are_compared_at_one_and_that_is_said(calcula
     assert calculator.totals(1) == numbers(answer(real_configs()["OLMo-2-1124-7B"], "m"), calculator.point())
 
 
+def test_a_step_of_training_has_the_numbers_of_training(calculator: Calculator) -> None:
+    calculator.choose_model("model:llama-2-7b-hf")
+    calculator.find("#trained").click()
+    step = training(symflops.load("llama-2-7b-hf"))
+    point = {**calculator.point(), "past_len": 0}
+    assert calculator.totals() == numbers(step, point)
+    held = memory(step, **point)
+    for kind in ("weights", "gradients", "optimizer", "saved", "peak"):
+        assert calculator.find(f"#memory-0-{kind}").get_attribute("title") == f"{getattr(held, kind):,} byte"
+    assert calculator.find("#memory-0-together").get_attribute("title") == f"{held.peak_eager:,} byte"
+    assert not calculator.find("#memory-0-state").is_displayed()
+    assert calculator.rows()[0][0] == "forward"
+    hash_ = calculator.run("return location.hash")
+    calculator.go(hash_)
+    calculator.wait("document.getElementById('total-0-flops')")
+    assert calculator.totals() == numbers(step, point)
+    calculator.choose_model("qwen3")  # of which nobody says what its backward costs
+    (refused,) = calculator.refused()
+    assert refused.startswith(
+        "qwen3: model.layers.self_attn.rotary: the cost of the backward of a layer with a cost is not"
+    )
+    calculator.find("#trained").click()
+    assert calculator.texts("#chosen strong") == ["llama-2-7b-hf", "qwen3"]
+    assert calculator.totals(0) == numbers(symflops.load("llama-2-7b-hf"), calculator.point())
+
+
 def test_the_address_keeps_everything(calculator: Calculator) -> None:
     calculator.paste_config(json.dumps({"model_type": "qwen3", "num_hidden_layers": 7, "head_dim": 128, "é": "<b>"}))
     calculator.choose_model("real:gpt2")
@@ -219,7 +246,7 @@ def test_a_hostile_config_that_is_answered_stays_text(calculator: Calculator) ->
 
 def test_it_works_on_without_a_connection(calculator: Calculator) -> None:
     calculator.choose_model("llama")
-    count = len(entries.types()) + 2  # the library and the real configs
+    count = len(entries.types()) + len(symflops.model_names()) + 2  # the library and the real configs
     calculator.wait(f"performance.getEntriesByType('resource').filter((r) => r.name.endsWith('.gz')).length >= {count}")
     driver = calculator.driver
     driver.execute_cdp_cmd("Network.enable", {})

@@ -22,10 +22,11 @@ from symflops.atlas.answer import answer_from
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.files import json_of
-from symflops.model import Model
+from symflops.model import Model, model_names
 from symflops.number_format import format_names
 from symflops.numeric import evaluate, whole
 from symflops.passes.formats import formats
+from symflops.passes.training import training
 from symflops.quantization import named
 from symflops.site.build import real_configs
 from symflops.storage import kept_for_next_call, weights
@@ -184,6 +185,43 @@ def test_a_chosen_format_is_that_of_formats(tmp_path: Path) -> None:
             assert one == str(caught.value)
         else:
             assert without_forms(one) == expected(formats(model, named(job["format"])), at)
+
+
+def step(model: Model, at: list[dict[str, int]]) -> Any:
+    """What Python says of a step of training, in the words of the harness."""
+    trained = training(model)
+    found: list[Any] = []
+    for point in at:
+        cost, held = trained.total().at(**point), memory(trained, **point)
+        kinds = ("weights", "gradients", "optimizer", "saved")
+        numbers = {kind: str(getattr(held, kind)) for kind in kinds}
+        totals = [str(cost.value(metric)) for metric in METRICS]
+        found.append({"totals": totals, "worked": str(held.working_set), **numbers})
+    symbols = {name: str(value) for name, value in model.symbols.items()}
+    return {"dtype": model.dtype, "notes": list(trained.notes), "symbols": symbols, "at": found}
+
+
+def test_a_step_of_training_is_that_of_training(tmp_path: Path) -> None:
+    at = [{**POINT[0], "batch_size": 2, "seq_len": 16}, {**POINT[0], "batch_size": 3, "seq_len": 33, "dtype_bytes": 4}]
+    texts = [{symbol: str(value) for symbol, value in point.items()} for point in at]
+    jobs = [{"model": name, "points": texts, "trained": True} for name in model_names()]
+    jobs += [asked(kind, {"model_type": kind}, "c", at, trained=True) for kind in TYPES]
+    found = answers(jobs, [entries.entry(kind) for kind in TYPES], tmp_path)
+    answered = 0
+    for job, one in zip(jobs, found, strict=True):
+        wanted: Any
+        try:
+            model = (
+                symflops.load(job["model"])
+                if "model" in job
+                else answer_from(entries.entry(job["type"]), {"model_type": job["type"]}, "c")
+            )
+            wanted = step(model, at)
+            answered += 1
+        except SymflopsError as error:
+            wanted = str(error)
+        assert without_forms(one) == wanted, job
+    assert answered >= 8
 
 
 HOSTILE = {

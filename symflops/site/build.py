@@ -15,10 +15,11 @@ from symflops.cost import METRICS
 from symflops.export import conventions, page_parts
 from symflops.export.html import ENGINE, SHOWN, STYLES, digest, filled, sources
 from symflops.export.page_parts import against, charts, short, totals
+from symflops.model import model_names
 from symflops.number_format import format_names, load_format
 from symflops.site import architecture
 from symflops.site.architecture import PAGE
-from symflops.site.compiled import entry_text, library, metrics
+from symflops.site.compiled import entry_text, library, metrics, model_text
 from symflops.source import INSTALL
 from symflops.vocabulary.symbols import RUN
 
@@ -27,14 +28,18 @@ MOST_MODELS = 4
 # In the page: what is computed with, then the report, which is made anew for other models, then the calculator.
 BEFORE = (
     "json.js", "rules.js", "config.js", "lists.js", "choices.js", "values.js", "polynomial.js", "kept.js", "formats.js",
-    "link.js", "answer.js", "tree.js", "forms.js",
+    "link.js", "training.js", "answer.js", "tree.js", "forms.js",
 )  # fmt: skip
 AFTER = ("export.js", "storage.js", "shown.js", "calculator.js")
 _MEMORY = {
     "weights": ("weights", "parameters in weight_bytes, or in their format"),
     "state": ("KV cache and states", "after this call"),
+    "gradients": ("gradients", "of all weights, in weight_bytes"),
+    "optimizer": ("optimizer", "two moments and a copy of the weights in float32"),
+    "saved": ("saved for the backward", "by each layer; what several keep is counted for each"),
     "working": ("working set", "what the layer that works on most reads and writes beside these"),
-    "peak": ("at least", "all three; what allocators and libraries take is not counted"),
+    "peak": ("at least", "a bound from below; what allocators and libraries take is not counted"),
+    "together": ("all of it together", "as a step that finds gradients in place"),
 }
 
 
@@ -62,6 +67,8 @@ def build(folder: Path, maker: str = "symflops", home: str = "../") -> int:
     put("calculator/index.html", calculator(real, maker, home).encode())
     put("calculator/library.json.gz", packed(_json(library())))
     put("calculator/configs.json.gz", packed(_json({name: _json(config) for name, config in real.items()})))
+    for name in model_names():
+        put(f"calculator/models/{name}.json.gz", packed(model_text(name)))
     pages = []
     for name in types():
         progress.tell(name)
@@ -89,7 +96,8 @@ def calculator(real: Mapping[str, Mapping[str, Any]], maker: str, home: str) -> 
     style = f"{sources(STYLES)}\n{sources(('calculator.css',), PAGE)}"
     script = _script()
     data = {
-        "metrics": metrics(), "types": list(types()), "formats": list(format_names()), "install": INSTALL,
+        "metrics": metrics(), "types": list(types()), "models": list(model_names()), "formats": list(format_names()),
+        "install": INSTALL,
     }  # fmt: skip
     return filled(
         "calculator.html",
@@ -115,7 +123,9 @@ def _options(real: Mapping[str, Mapping[str, Any]]) -> str:
     known = sorted((name for name, config in real.items() if config["model_type"] in types()), key=str.lower)
     models = "".join(f'<option value="real:{escape(name)}">{escape(name)}</option>' for name in known)
     kinds = "".join(f"<option>{escape(name)}</option>" for name in types())
+    own = "".join(f'<option value="model:{escape(name)}">{escape(name)}</option>' for name in model_names())
     return (
+        f'<optgroup label="model files of symflops, which can be trained">{own}</optgroup>'
         f'<optgroup label="real models">{models}</optgroup><optgroup label="architectures, with the defaults of their '
         f'class">{kinds}</optgroup>'
     )
@@ -130,7 +140,7 @@ def _template(count: int) -> str:
     """The report's frame for so many models, whose names a script puts in."""
     titles = [f'<span data-title="{i}"></span>' for i in range(count)]
     memory = page_parts.table(
-        "memory", "Memory of inference", titles,
+        "memory", "Memory", titles,
         [(name, about, [f'<span id="memory-{i}-{kind}"></span>' for i in range(count)])
          for kind, (name, about) in _MEMORY.items()],
     )  # fmt: skip

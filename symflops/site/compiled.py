@@ -19,10 +19,13 @@ from symflops.errors import SymflopsError
 from symflops.export import page_data
 from symflops.export.program import Program
 from symflops.formula import in_order, load_formula, shipped_for_class, shipped_names
+from symflops.gradients import BACKWARD, KEYS
 from symflops.hardware import hardware_names, load_hardware
 from symflops.meaning import with_quantity
+from symflops.model import shipped_file
 from symflops.number_format import format_names, load_format
 from symflops.passes.matrices import of_experts
+from symflops.plan import Plan
 from symflops.polynomial import Value
 from symflops.tree import names, read
 from symflops.vocabulary.fields import roles
@@ -47,6 +50,8 @@ def library() -> dict[str, Any]:
         "own": {name: _symbol(row) for name, row in OWN.items()},
         "dtypes": page_data.dtypes(),
         "element": DTYPES,
+        "gradients": list(KEYS),
+        "training": Plan().sentence(),
         "roles": {name: role["pattern"] for name, role in roles().items()},
         "machines": machines,
         "formulas": formulas,
@@ -71,11 +76,14 @@ def _symbol(row: RunSymbol) -> dict[str, Any]:
 def _formula(name: str, program: Program) -> dict[str, Any]:
     """A formula of the library, each of its values as a step in its own arguments."""
     found = load_formula(name)
+    table = found.canonical_gradients.get(BACKWARD, {})
+    backward = [program.value(value) for value in table.values()]
     return {
         "order": [arg for arg in found.order if arg in found.defaults],
         "defaults": {arg: program.value(value) for arg, value in found.default_values.items()},
         "cost": [program.value(value) for value in found.canonical.values()],
         "state": program.value(algebra.from_text(found.state)),
+        **({"backward": backward} if backward else {}),
     }
 
 
@@ -100,17 +108,23 @@ def entry_text(entry: Entry) -> str:
         "type": entry.model_type, "default": entry.default, "said": entry.said, "models": entry.models,
         "classes": {name: asdict(kind) for name, kind in entry.classes.items()},
     }  # fmt: skip
-    return f"{_json(said)}\n{_json(compiled(entry))}\n"
+    return f"{_json(said)}\n{_json(compiled(entry.models))}\n"
 
 
-def compiled(entry: Entry) -> dict[str, Any]:
-    """The texts of an entry's models as steps: formulas, the sides of conditions; and the formulas of their classes."""
+def model_text(name: str) -> str:
+    """A model file that comes with symflops as the file of the page, in the same two lines."""
+    data = json.loads(shipped_file(name))
+    return f"{_json(data)}\n{_json(compiled({'': [data]}))}\n"
+
+
+def compiled(models: Mapping[str, Any]) -> dict[str, Any]:
+    """The texts of models as steps: formulas, the sides of conditions; and the formulas of their classes."""
     program = Program()
     texts: dict[str, int] = {}
     said: list[str] = []  # what a config says or does not say, whatever its sizes are
     sides: dict[str, dict[str, Any]] = {}
-    known = {*RUN, *OWN, *_symbols(entry.models)}
-    for text, is_compared in _texts(entry.models):
+    known = {*RUN, *OWN, *_symbols(models)}
+    for text, is_compared in _texts(models):
         if is_compared and text not in said and is_said(text):
             said.append(text)
         if is_compared:
@@ -121,7 +135,7 @@ def compiled(entry: Entry) -> dict[str, Any]:
             texts[text] = program.value(value)
     experts = dict(_experts(texts, program))
     chosen = sorted(name for name in known if with_quantity({name}, "experts of a token") == name)
-    formulas = dict(_classes(entry.models))
+    formulas = dict(_classes(models))
     return {"texts": texts, "sides": sides, "said": said, "formulas": formulas, "experts": experts, "chosen": chosen,
             "steps": program.steps}  # fmt: skip
 

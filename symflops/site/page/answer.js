@@ -173,24 +173,35 @@ function unread(config) {
   return [`nothing reads these fields of the config, which the type ${config.kind.model_type} does not know: ${shown}`];
 }
 
-// What the report's scripts read of an answer; its weights are in the format that is chosen, or that its config states.
-function modelOf(answer, program, chosen) {
-  const within = (error) => (error instanceof Refusal ? error.within(answer.name) : error);
+// A model file that comes with symflops, as an answer.
+function answerOfFile(data, program, name) {
+  const compared = (data.assumes ?? []).filter((text) => !factOf(text) && !choiceOf(text));
+  return { name, data, symbols: ownSymbols(data, program), compared, notes: data.notes ?? [], dtype: data.dtype ?? "", expects: data.expects ?? [] };
+}
+
+// What the report's scripts read of an answer; its weights are in the format that is chosen, or that its config states, and
+// where it is `trained` it is a step of training.
+function modelOf(answer, program, chosen, trained = false) {
   try {
-    const format = chosen ? namedFormat(chosen) : statedFormat(answer.config);
+    const format = chosen ? namedFormat(chosen) : answer.config && statedFormat(answer.config);
     const link = new ModelLink(answer.data, program, answer.symbols, format);
     const why = format && !link.formatted.length ? `no layer has weights that ${format.said} is for` : "";
     if (why && chosen) throw new Refusal(why);
     const without = `${format?.otherwise}: ${why}; here each counts weight_bytes, by default dtype_bytes`;
     const notes = format ? [why ? without : formatNote(format, link.formatted, link.left), ...answer.notes] : answer.notes;
-    return { ...link.result(answer.name, conditionsOf(answer, program, link), notes), answer, usual: usualOf(answer, link) };
+    const conditions = conditionsOf(answer, program, link, trained);
+    if (!trained) return { ...link.result(answer.name, conditions, notes), answer, usual: usualOf(answer, program, link) };
+    const held = trainingOf(link);
+    const said = [`a step of training: ${LIBRARY.training}`, `the loss is ${held.loss}`];
+    const made = link.result(answer.name, conditions, [...said, ...notes]);
+    return { ...made, kept: null, held, answer, usual: usualOf(answer, program, link) };
   } catch (error) {
-    throw within(error);
+    throw error instanceof Refusal ? error.within(answer.name) : error;
   }
 }
 
 // What numbers can break: the conditions that depend on the call.
-function conditionsOf(answer, program, { linker, bound }) {
+function conditionsOf(answer, program, { linker, bound }, trained) {
   const runs = Object.entries(LIBRARY.run).filter(([, row]) => row.lowest > 0);
   const given = answer.compared.map((text) => {
     const { left, sign, right } = program.sides[text];
@@ -199,12 +210,18 @@ function conditionsOf(answer, program, { linker, bound }) {
     return { text, left: a, sign, right: b, known: Object.fromEntries(known) };
   });
   const always = runs.map(([name, { lowest }]) => ({ text: `${name} >= ${lowest}`, left: linker.interned(name), sign: ">=", right: linker.number(BigInt(lowest)) }));
-  return [...given, ...always].filter(({ left, right }) => linker.names([left, right]).size);
+  const first = trained ? [{ text: "past_len == 0", left: linker.interned("past_len"), sign: "==", right: linker.number(0n) }] : [];
+  return [...given, ...always, ...first].filter(({ left, right }) => linker.names([left, right]).size);
 }
 
-// The longest sequence that the config was made for, as a condition that may be broken.
-function usualOf({ usual }, { linker }) {
-  if (usual === undefined) return undefined;
+// What holds in usual use, though the formulas hold beyond it: the longest sequence that a config was made for.
+function usualOf({ usual, expects }, program, { linker, bound }) {
+  const said = (expects ?? []).map((text) => {
+    const { left, sign, right } = program.sides[text];
+    const [a, b] = [left, right].map((side) => linker.copy(program.steps, side, bound));
+    return { text, left: a, sign, right: b };
+  });
+  if (usual === undefined) return said;
   const left = linker.plus(linker.interned("past_len"), linker.interned("seq_len"));
-  return { text: `seq_len + past_len <= ${usual}`, left, sign: "<=", right: linker.number(usual) };
+  return [...said, { text: `seq_len + past_len <= ${usual}`, left, sign: "<=", right: linker.number(usual) }];
 }

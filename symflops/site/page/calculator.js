@@ -1,17 +1,18 @@
 // The calculator: models are chosen, by type, as a real config or as a config of one's own; the address keeps them.
 
-// A word of the address for each model: `llama`, `real:Qwen3-0.6B`, or `config:` and the config's text, packed.
+// A word of the address for each model: `llama`, `real:Qwen3-0.6B`, `model:gpt2` of a file of symflops, or `config:` and the config's text, packed.
 let chosen = []; // [{word, name, text, type, answer, program}]
 let format = "";
+let trained = false; // whether a step of training is shown
 let turn = 0; // of what was asked for last; what comes later of an earlier one is left alone
 
-const isOurs = (name) => /^(model-\d+|weights-in)$/.test(name);
+const isOurs = (name) => /^(model-\d+|weights-in|a-step-of)$/.test(name);
 
 function wordsOf(hash) {
   const words = new URLSearchParams(hash.replace(/^#/, ""));
   const found = [...words].filter(([name]) => name.startsWith("model-")).sort(([a], [b]) => (a < b ? -1 : 1)).map(([, word]) => word);
   const said = words.get("weights-in") ?? "";
-  return { found: found.slice(0, MOST_MODELS), format: SITE.formats.includes(said) ? said : "" };
+  return { found: found.slice(0, MOST_MODELS), format: SITE.formats.includes(said) ? said : "", trained: words.get("a-step-of") === "training" };
 }
 
 // The whole address: the models, and what the report says of its symbols and of how it is shown.
@@ -19,6 +20,7 @@ function withModels(reportWords) {
   const words = new URLSearchParams();
   chosen.forEach(({ word }, i) => words.set(`model-${i + 1}`, word));
   if (format) words.set("weights-in", format);
+  if (trained) words.set("a-step-of", "training");
   for (const [name, value] of new URLSearchParams(reportWords)) if (!isOurs(name)) words.set(name, value);
   return words.toString();
 }
@@ -33,6 +35,7 @@ function remember() {
 
 async function textOfWord(word) {
   if (word.startsWith("config:")) return fromPacked(word.slice(7), MOST_CONFIG);
+  if (word.startsWith("model:")) return "";
   if (!word.startsWith("real:")) return JSON.stringify({ model_type: word });
   const real = JSON.parse((await fetched("configs.json.gz")));
   if (!Object.hasOwn(real, word.slice(5))) throw new Refusal(`there is no real config ${quoted(word.slice(5, 65))} here`);
@@ -41,6 +44,7 @@ async function textOfWord(word) {
 
 // The answer to a config's text, or a Refusal that says in one line why there is none.
 async function answered(word, text) {
+  if (word.startsWith("model:")) return answeredFile(word);
   if (text.length > MOST_CONFIG) throw new Refusal("a text of more than 1,000,000 characters is no config");
   const stated = parseJson(text);
   if (!isObject(stated)) throw new Refusal(`expected a JSON object, got ${kindOf(stated)}`);
@@ -59,6 +63,14 @@ async function answered(word, text) {
   }
 }
 
+async function answeredFile(word) {
+  const name = word.slice(6);
+  if (!SITE.models.includes(name)) throw new Refusal(`no such model ${quoted(name.slice(0, 60))}`);
+  const [said, steps] = (await fetched(`models/${name}.json.gz`)).split("\n");
+  const program = JSON.parse(steps);
+  return { word, name, text: "", program, answer: answerOfFile(parseJson(said), program, name) };
+}
+
 const kindOf = (x) => ({ string: "str", bigint: "int", number: "float", boolean: "bool" })[typeof x] ?? (x === null ? "NoneType" : "list");
 
 async function opened(words) {
@@ -75,14 +87,14 @@ async function opened(words) {
 }
 
 // Takes models in place of the chosen ones; those that are refused are said and left out.
-async function take(words, inFormat) {
+async function take(words, inFormat, inTraining = trained) {
   const own = (turn += 1);
   refusals.replaceChildren();
   find("busy").hidden = false;
   try {
     const found = await opened(words);
     if (own !== turn) return;
-    [chosen, format] = [numbered(found), inFormat];
+    [chosen, format, trained] = [numbered(found), inFormat, inTraining];
     present();
     remember();
   } catch (error) {
@@ -106,12 +118,13 @@ function present() {
   const models = [];
   for (const one of chosen) {
     try {
-      models.push({ ...modelOf(one.answer, one.program, format), name: one.shown, type: one.type });
+      models.push({ ...modelOf(one.answer, one.program, format, trained), name: one.shown, type: one.type });
     } catch (error) {
       refuse(error);
     }
   }
   find("format").value = format;
+  find("trained").checked = trained;
   find("chosen").replaceChildren(...chosen.map(card(models)));
   showReport(models, withModels);
   document.title = models.length ? `${models.map(({ name }) => name).join(", ")}: closed-form cost` : "Calculator: closed-form cost of neural networks";
@@ -130,7 +143,7 @@ const card = (models) => (one, i) => {
   const model = models.find(({ answer }) => answer === one.answer);
   const notes = [...(model?.notes ?? one.answer.notes), ...otherBytes(one)].map((note) => element("li", {}, note));
   const act = (label, does) => element("button", { type: "button", "aria-label": `${label} ${one.shown}`, onclick: does }, label);
-  const page = element("a", { href: `../architectures/${one.type}/` }, `formulas of ${one.type}`);
+  const pages = one.type ? [element("a", { href: `../architectures/${one.type}/` }, `formulas of ${one.type}`)] : [];
   const usual = element("p", { class: "note usual", id: `usual-${models.indexOf(model)}`, role: "status" });
   return element(
     "li",
@@ -138,7 +151,7 @@ const card = (models) => (one, i) => {
     element("p", { class: "chosen-name" }, element("strong", {}, one.shown), " ", element("span", { class: "about" }, one.answer.data.class?.split(".").at(-1) ?? "")),
     element("ul", { class: "notes" }, ...notes),
     ...(model ? [usual] : []),
-    element("p", { class: "acts" }, act("edit", () => edit(one)), act("remove", () => take(chosen.filter((_, k) => k !== i).map(({ word }) => word), format).then(() => find("type").focus())), page),
+    element("p", { class: "acts" }, ...(one.text ? [act("edit", () => edit(one))] : []), act("remove", () => take(chosen.filter((_, k) => k !== i).map(({ word }) => word), format).then(() => find("type").focus())), ...pages),
   );
 };
 
@@ -199,6 +212,12 @@ find("format").addEventListener("change", (event) => {
   present();
   remember();
 });
+find("trained").addEventListener("change", (event) => {
+  trained = event.target.checked;
+  refusals.replaceChildren();
+  present();
+  remember();
+});
 find("file").addEventListener("change", async (event) => {
   const [file] = event.target.files;
   if (file) readFile(file);
@@ -239,17 +258,17 @@ find("link").addEventListener("click", async () => {
   find("status").textContent = "the link is copied";
 });
 
-function isShown({ found, format: said }) {
-  return said === format && found.length === chosen.length && found.every((word, i) => word === chosen[i].word);
+function isShown({ found, format: said, trained: step }) {
+  return said === format && step === trained && found.length === chosen.length && found.every((word, i) => word === chosen[i].word);
 }
 
 addEventListener("hashchange", () => {
   const said = wordsOf(location.hash);
-  if (!isShown(said)) take(said.found, said.format);
+  if (!isShown(said)) take(said.found, said.format, said.trained);
 });
 
 const first = wordsOf(location.hash);
 find("busy").hidden = true;
-if (first.found.length) take(first.found, first.format);
+if (first.found.length) take(first.found, first.format, first.trained);
 else showReport([], withModels);
-fetchAhead(["library.json.gz", "configs.json.gz", ...SITE.types.map((type) => `types/${type}.json.gz`)]);
+fetchAhead(["library.json.gz", "configs.json.gz", ...SITE.types.map((type) => `types/${type}.json.gz`), ...SITE.models.map((name) => `models/${name}.json.gz`)]);

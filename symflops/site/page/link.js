@@ -129,6 +129,11 @@ class ModelLink {
   basic(layer, { on, path, module }) {
     const call = layer.cost ? undefined : this.call(layer, path);
     const given = layer.cost ? this.inline(layer.cost, path) : this.formula(call.formula.cost, call.args);
+    return { ...this.costs(call, given, layer, { on, path, module }), call };
+  }
+
+  // The same of a call, or of costs that are given, where it stands.
+  costs(call, given = this.formula(call.formula.cost, call.args), layer = Object.create(null), { on, path, module } = {}) {
     const factors = [...(on ? [this.linker.interned(on)] : []), ...("when" in layer ? [this.value(layer.when)] : [])];
     const plain = given.map((step, i) => (i === OWNED || !factors.length ? step : this.linker.times(step, ...factors)));
     const nothing = this.linker.number(0n);

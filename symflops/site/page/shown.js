@@ -11,6 +11,9 @@ function symbolsOf(models) {
     const value = name === "dtype_bytes" ? element : row.follows ? "" : (row.default ?? row.opens);
     return { name, meaning: row.meaning, fraction: row.fraction, follows: row.follows, required: false, value };
   });
+  for (const name of free) {
+    if (!(name in rows)) found.push({ name, meaning: "a symbol without a value in the model", fraction: false, follows: false, required: true, value: null });
+  }
   const length = found.find(({ name }) => name === "seq_len");
   if (length) length.value = String(usualLength(models, found));
   return found;
@@ -108,43 +111,49 @@ function showComponents(models, metric) {
 
 // ----------------------------------------------------------------------------------------------------------- memory
 
-const MEMORY = [
-  ["weights", "parameters in weight_bytes, or in their format"],
-  ["state", "KV cache and states after this call"],
-  ["working", "what the layer in which that is most reads and writes beside weights and cache"],
-  ["peak", "weights, state and working set: a bound from below, not counted is what allocators and libraries take"],
-];
+const MEMORY = ["weights", "state", "gradients", "optimizer", "saved", "working", "peak", "together"];
 
-// What inference holds, as `symflops memory` has it of a model without a peak of its own.
+// What inference holds, or a step of training, as `symflops memory` has it of a model without a peak of its own; undefined
+// where it has none of a kind, null where that is not known.
 function memoryOf(model, symbols, result) {
-  const order = needed(model.steps, model.worked.map(({ place }) => place));
-  const values = run(model.steps, order, symbols, EXACT);
+  const { held } = model;
+  const places = [...model.worked.map(({ place }) => place), ...(held ? [held.gradients, held.optimizer, held.saved] : [])];
+  const values = run(model.steps, needed(model.steps, places), symbols, EXACT);
   const most = model.worked.reduce((best, one) => (isLess(values[best.place], values[one.place]) ? one : best));
-  const [weights, state, working] = [result.weights, result.kept, values[most.place]];
-  const peak = state === undefined ? undefined : plus(weights, state, working);
-  return { weights, state, working, peak, where: most.path };
+  const [weights, working] = [result.weights, values[most.place]];
+  const found = { weights, working, where: most.path.replace(/^forward\./, "") };
+  if (!held) {
+    const state = result.kept ?? null;
+    return { ...found, state, peak: state === null ? null : plus(weights, state, working) };
+  }
+  const [gradients, optimizer, saved] = [held.gradients, held.optimizer, held.saved].map((place) => values[place]);
+  const peak = plus(weights, optimizer, greatest(gradients, saved));
+  return { ...found, gradients, optimizer, saved, peak, together: plus(weights, optimizer, gradients, saved, working) };
 }
 
 function showMemory(models, symbols, results, on) {
-  const shown = (x) => (x === undefined ? "not known" : engineering(nearest("memory", x), "byte"));
-  models.forEach((model, i) => {
-    const found = results[i] && memoryOf(model, symbols, results[i]);
-    for (const [kind] of MEMORY) {
-      const room = kind === "peak" && found?.peak !== undefined && on ? `, ${isLess(on.memory, found.peak) ? "more than" : "within"} ${shown(on.memory)}` : "";
-      const where = kind === "working" && found ? ` (${found.where})` : "";
-      find(`memory-${i}-${kind}`).textContent = found ? shown(found[kind]) + room + where : "—";
-      find(`memory-${i}-${kind}`).title = found?.[kind] === undefined ? "" : `${grouped(nearest("memory", found[kind]))} byte`;
-    }
-  });
+  const shown = (x) => (x === null ? "not known" : engineering(nearest("memory", x), "byte"));
+  const found = models.map((model, i) => results[i] && memoryOf(model, symbols, results[i]));
+  for (const kind of MEMORY) {
+    found.forEach((one, i) => {
+      const cell = find(`memory-${i}-${kind}`);
+      const value = one?.[kind];
+      const isWhole = kind === "peak" || kind === "together";
+      const room = isWhole && value && on ? `, ${isLess(on.memory, value) ? "more than" : "within"} ${shown(on.memory)}` : "";
+      cell.textContent = value === undefined ? "—" : shown(value) + room + (kind === "working" ? ` (${one.where})` : "");
+      cell.title = value ? `${grouped(nearest("memory", value))} byte` : "";
+      if (i === 0) cell.closest("tr").hidden = found.every((other) => other && other[kind] === undefined);
+    });
+  }
 }
 
 // What is beyond what a config was made for, though the formulas hold.
 function showUsual(models, symbols) {
   models.forEach((model, i) => {
-    const { usual } = model;
-    const known = usual && symbols.seq_len !== undefined && symbols.past_len !== undefined;
-    const values = known && run(model.steps, needed(model.steps, [usual.left, usual.right]), symbols, EXACT);
-    const isBeyond = known && isLess(values[usual.right], values[usual.left]);
-    find(`usual-${i}`).textContent = isBeyond ? `beyond what the config allows for, though the formulas hold: ${usual.text}` : "";
+    const places = model.usual.flatMap(({ left, right }) => [left, right]);
+    const order = needed(model.steps, places);
+    const known = order.every((step) => typeof model.steps[step] !== "string" || symbols[model.steps[step]] !== undefined);
+    const beyond = known ? broken({ conditions: model.usual }, run(model.steps, order, symbols, EXACT), isLess) : undefined;
+    find(`usual-${i}`).textContent = beyond ? `beyond what the config allows for, though the formulas hold: ${beyond.text}` : "";
   });
 }
