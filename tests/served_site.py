@@ -80,8 +80,8 @@ def _text(kind: str) -> str:
 
 
 def answers(jobs: Sequence[dict[str, Any]], entries: Sequence[Entry], folder: Path) -> Any:
-    """What the page's scripts make of configs, run by Node: a job is {type, text, name, points}, or {model, points} of a
-    model file of symflops; with a format of weights, and as a step of training, where it says so."""
+    """What the page's scripts make of configs, run by Node: a job is {type, text, name, points}, or {model, points} of
+    a model file of symflops; with a format of weights, and as a step of training, where it says so."""
     types = {one.model_type: _text(one.model_type) for one in entries}
     shipped = {f"model {job['model']}": model_text(job["model"]) for job in jobs if "model" in job}
     data = {"library": _library(), "metrics": metrics(), "jobs": jobs, "types": types | shipped}
