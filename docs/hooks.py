@@ -1,7 +1,8 @@
 """Pages of the site that are made from what the project says elsewhere, so that no two texts can disagree.
 
 MkDocs calls `on_files` at every build: the commands' `--help`, the public names of the package with their docstrings,
-and the Markdown files at the root of the repository become pages.
+and the Markdown files at the root of the repository become pages. After it, `on_post_build` writes the calculator and
+the pages of architectures beside them.
 """
 
 from __future__ import annotations
@@ -32,6 +33,14 @@ def on_files(files: Any, config: Any) -> Any:
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     return files
+
+
+def on_post_build(config: Any) -> None:
+    """Write the calculator and the pages of architectures into the site."""
+    from symflops import __version__
+    from symflops.site.build import build
+
+    build(Path(config["site_dir"]), f"symflops {__version__}")
 
 
 def commands() -> str:

@@ -90,9 +90,9 @@ class Formula:
         if len(args) == len(self.args):
             return args
         complete = dict(args)
-        for name in self._order:
+        for name in self.order:
             if name not in complete:
-                complete[name] = algebra.substitute(self._default_values[name], complete)
+                complete[name] = algebra.substitute(self.default_values[name], complete)
         return complete
 
     @checked
@@ -137,7 +137,7 @@ class Formula:
         return self._read(self.state, "state")
 
     @cached_property
-    def _default_values(self) -> dict[str, Value]:
+    def default_values(self) -> dict[str, Value]:
         return {name: self._read(text, f"defaults.{name}") for name, text in self.defaults.items()}
 
     def _read(self, text: str, where: str) -> Value:
@@ -151,7 +151,7 @@ class Formula:
         return value
 
     @cached_property
-    def _order(self) -> list[str]:
+    def order(self) -> list[str]:
         """The arguments, each after those that its default needs."""
         needs = {name: names(read(self.defaults[name])) & self.args.keys() for name in self.defaults}
         return in_order(tuple(self.args), needs, "defaults")
@@ -257,7 +257,7 @@ def formula_of(name: str, data: Mapping[str, Any]) -> Formula:
     Raises SymflopsError naming the key and the culprit.
     """
     formula = _formula(name, data)
-    _ = formula.canonical, formula._default_values, formula._order, formula._state, formula.canonical_gradients
+    _ = formula.canonical, formula.default_values, formula.order, formula._state, formula.canonical_gradients
     return formula
 
 

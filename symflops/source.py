@@ -44,7 +44,7 @@ class ConfigLike(Protocol):
 Derivable = str | Path | Mapping[str, object] | ConfigLike | Callable[..., object]
 
 _DERIVES = ContextVar("derives", default=False)
-_INSTALL = "deriving it needs PyTorch and transformers: pip install 'symflops[hf]'"
+INSTALL = "deriving it needs PyTorch and transformers: pip install 'symflops[hf]'"
 _TYPE = re.compile(r"[a-z][a-z0-9_]{1,40}\Z")  # how transformers writes the types of its models
 
 
@@ -106,7 +106,7 @@ def of_config(what: Any, *, training: bool = False, peak: bool = False, timeout:
     except SymflopsError as error:
         if _is_installed() or isinstance(error, NoConfigError):
             return derived(what, training=training, peak=peak, timeout=timeout)
-        raise SymflopsError(f"{error.message}; {_INSTALL}", where=error.where) from None
+        raise SymflopsError(f"{error.message}; {INSTALL}", where=error.where) from None
 
 
 def _atlas() -> Any:

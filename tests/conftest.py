@@ -11,6 +11,7 @@ import derived_once
 import pytest
 from browsed import browser, opened  # noqa: F401 - (fixtures of the tests of the page)
 from messages_api import Played, served
+from served_site import atlas, served_site  # noqa: F401 - (fixtures of the tests of the site)
 
 from symflops.cli import main
 

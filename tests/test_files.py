@@ -179,6 +179,7 @@ PRINTING: dict[str, tuple[str, ...]] = {
     "models": (),
     "cache": (),
     "atlas": (),
+    "site": ("--help",),
     "agent": ("--help",),
     "--help": (),
     "--version": (),

@@ -60,6 +60,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("atlas",),
     ("source",),
     ("reference", "analysis"),
+    ("site",),
     ("agent",),
     ("cli",),
     ("__main__",),

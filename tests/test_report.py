@@ -193,7 +193,8 @@ def test_where_a_formula_has_no_number_the_page_says_why(opened: Any) -> None:
     assert shown.totals() == numbers(LIMITED, seq_len=32, unknown_scan=10) == [138, 0, 3, 0, 0, 0]
     assert shown.find("#trouble-0").text == ""
     shown.type("seq_len", 65)
-    assert shown.find("#trouble-0").text == "limited has no numbers here: assumption broken: seq_len <= 64"
+    broken = "assumption broken: seq_len <= 64 (with seq_len=65)"  # what `at` says, which names what it is asked for
+    assert shown.find("#trouble-0").text == f"limited has no numbers here: {broken}"
     assert shown.texts("#layer-table tfoot td.chosen") == ["—"]
 
 

@@ -67,7 +67,7 @@ def _marks(name: str) -> list[pytest.MarkDecorator]:
 @pytest.mark.parametrize("name", [pytest.param(n, marks=_marks(n)) for n in EXAMPLES if _runs(n)])
 def test_examples_run(name: str, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    if name == "atlas":
+    if name in ("atlas", "site"):
         monkeypatch.delenv("SYMFLOPS_ATLAS")  # which tests have none of otherwise
     (tmp_path / "Qwen3-8B").mkdir()
     (tmp_path / "Qwen3-8B" / "config.json").write_text(json.dumps(TINY))

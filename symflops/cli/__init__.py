@@ -24,7 +24,7 @@ COMMANDS = {
     "regimes": "regimes", "generation": "generation", "compare": "compare", "roofline": "roofline",
     "memory": "memory", "fit": "fit", "hardware": "hardware", "verify": "verify", "derive": "derive",
     "inspect": "inspect", "formulas": "listing", "models": "listing", "cache": "cache",
-    "atlas": "atlas",
+    "atlas": "atlas", "site": "site",
 }  # fmt: skip
 _NAMES = (*COMMANDS, "agent")
 

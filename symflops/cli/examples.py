@@ -98,6 +98,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "symflops atlas",
         "symflops atlas check Qwen3-8B/config.json",
     ),
+    "site": ("symflops site -o site",),
     "cache": (
         "symflops cache",
         "symflops cache --clear",

@@ -26,10 +26,9 @@ from symflops.model import Model
 
 PAGE = Path(__file__).parent / "page"
 STYLES = ("report.css", "tables.css", "media.css")
-SCRIPTS = (
-    "exact.js", "program.js", "numbers.js", "data.js", "machine.js", "chart.js", "layers.js", "controls.js",
-    "results.js", "page.js",
-)  # fmt: skip
+ENGINE = ("exact.js", "program.js", "numbers.js", "element.js")  # what computes, whatever is shown
+SHOWN = ("data.js", "machine.js", "chart.js", "layers.js", "controls.js", "results.js", "page.js")
+SCRIPTS = (*ENGINE, "given.js", *SHOWN)
 
 
 def page(
@@ -70,8 +69,8 @@ def page(
         "machine": "" if hardware is None else hardware.name,
         "dtypes": page_data.dtypes(),
     }
-    style = "\n".join((PAGE / name).read_text("utf-8") for name in STYLES)
-    script = '"use strict";\n{\n' + "\n".join((PAGE / name).read_text("utf-8") for name in SCRIPTS) + "}\n"
+    style = sources(STYLES)
+    script = f'"use strict";\n{{\n{sources(SCRIPTS)}}}\n'
     titles = [escape(model.name) for model in models]
     fills = {
         "maker": escape(maker),
@@ -80,9 +79,9 @@ def page(
             [*([", ".join(titles[:-1])] if titles[1:] else []), titles[-1]]
         ),
         "style": style,
-        "style hash": _digest(style),
+        "style hash": digest(style),
         "script": script,
-        "script hash": _digest(script),
+        "script hash": digest(script),
         "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
         "metrics": "".join(f"<option>{metric}</option>" for metric in METRICS),
         "totals": page_parts.totals(titles),
@@ -92,6 +91,7 @@ def page(
             for name, found in machines.items()
         ),
         "bounds": page_parts.bounds(titles),
+        "memory": "",
         "against": page_parts.against([s["name"] for s in shown if not s["fraction"] and s["name"] != "causal"]),
         "charts": page_parts.charts(titles),
         "formulas": page_parts.formulas(parts, legend),
@@ -99,9 +99,20 @@ def page(
         "short": page_parts.short(titles),
         "templates": "".join(f'<template id="formula-{i}">{text}</template>' for text, i in formulas.numbers.items()),
     }
-    template = (PAGE / "report.html").read_text("utf-8")
+    return filled("report.html", {**fills, "body": filled("body.html", fills)})
+
+
+def filled(name: str, fills: Mapping[str, str], folder: Path = PAGE) -> str:
+    """A template with its `{{places}}` filled."""
+    template = (folder / name).read_text("utf-8")
     return re.sub(r"\{\{([a-z ]+)\}\}", lambda found: fills[found[1]], template)
 
 
-def _digest(text: str) -> str:
+def sources(names: Sequence[str], folder: Path = PAGE) -> str:
+    """Some of the page's own files, one after the other."""
+    return "\n".join((folder / name).read_text("utf-8") for name in names)
+
+
+def digest(text: str) -> str:
+    """What a content security policy names a script or a style by."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"

@@ -107,7 +107,8 @@ def _shortest(one: Value, runs: Value) -> Tree:
 
 def _condition(condition: Condition, program: Program) -> dict[str, Any]:
     left, right = program.value(condition.left), program.value(condition.right)
-    return {"text": condition.text, "left": left, "sign": condition.sign, "right": right}
+    known = {name: write(grouped(value)) for name, value in condition.known}  # what was put in, to be said with it
+    return {"text": condition.text, "left": left, "sign": condition.sign, "right": right, "known": known}
 
 
 def legend_order(name: str) -> tuple[int, str]:

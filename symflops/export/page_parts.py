@@ -43,7 +43,7 @@ def totals(titles: Sequence[str]) -> str:
     intensity = [f'<strong id="intensity-{i}"></strong>' for i in each]
     rows.append(("intensity", "flops / (read_bytes + write_bytes)", intensity))
     if len(titles) > 1:
-        return _table("totals", "Totals", titles, rows)
+        return table("totals", "Totals", titles, rows)
     return f'<dl class="totals">{"".join(_tile(name, about, cells[0]) for name, about, cells in rows)}</dl>'
 
 
@@ -54,7 +54,7 @@ def bounds(titles: Sequence[str]) -> str:
         (name, about, [f'<span data-model="{i}" data-bound="{row}"></span>' for i in each])
         for row, (name, about) in BOUNDS.items()
     ]
-    return _table("bounds", "Bounds on the machine", titles, rows)
+    return table("bounds", "Bounds on the machine", titles, rows)
 
 
 def _tile(name: str, about: str, number: str) -> str:
@@ -66,7 +66,7 @@ def _total(i: int, metric: str) -> str:
     return f'<strong id="total-{i}-{metric}"></strong><span class="exact" id="exact-{i}-{metric}"></span>{ratio}'
 
 
-def _table(kind: str, label: str, titles: Sequence[str], rows: Sequence[tuple[str, str, Sequence[str]]]) -> str:
+def table(kind: str, label: str, titles: Sequence[str], rows: Sequence[tuple[str, str, Sequence[str]]]) -> str:
     """A column for each model; a row is its name, what it means, and its cells."""
     names = [key(i, title) if len(titles) > 1 else title for i, title in enumerate(titles)]
     heads = "".join(f'<th scope="col">{name}</th>' for name in names)
@@ -75,8 +75,8 @@ def _table(kind: str, label: str, titles: Sequence[str], rows: Sequence[tuple[st
         f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
         for name, about, cells in rows
     )
-    table = f"<thead><tr><td></td>{heads}</tr></thead><tbody>{lines}</tbody>"
-    return f'<div class="scroll"><table class="{kind} compared" aria-label="{label}">{table}</table></div>'
+    inside = f"<thead><tr><td></td>{heads}</tr></thead><tbody>{lines}</tbody>"
+    return f'<div class="scroll"><table class="{kind} compared" aria-label="{label}">{inside}</table></div>'
 
 
 def against(symbols: Sequence[str]) -> str:

@@ -38,12 +38,17 @@ def matrices(layer: Layer) -> Matrices | None:
 
 
 def _experts(parameters: Value, layer: Layer) -> Matrices | None:
-    if not isinstance(parameters, Polynomial):
-        return None
     used = free_symbols(layer.cost.value("matmul_flops"))
     experts = with_quantity(free_symbols(parameters), "experts")
     chosen = with_quantity(used, "experts of a token")
     if not experts or not chosen or experts in used:  # a router multiplies by all of its weights
+        return None
+    return of_experts(parameters, experts)
+
+
+def of_experts(parameters: Value, experts: str) -> Matrices | None:
+    """The matrices of so many parameters of so many experts, by their form; None where there are none."""
+    if not isinstance(parameters, Polynomial):
         return None
     each = divide(parameters, symbol(experts))
     if not isinstance(each, Polynomial):

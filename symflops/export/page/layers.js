@@ -1,18 +1,6 @@
 // The layer tree: a table whose groups open and close and whose siblings sort by any column. One model has a column for each
 // metric; several have theirs for the chosen one side by side.
 
-// An element with text only: what a model file says is never read as HTML.
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (typeof value === "boolean") made.toggleAttribute(name, value);
-    else made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
-
 const MAX_OPEN = 300; // lines; the groups of a larger tree are closed at first
 const LINES = DATA.tree;
 const NARROW = matchMedia("screen and (max-width: 900px)"); // as in media.css
@@ -41,7 +29,7 @@ class LayerTable {
     const foot = element("tfoot", {}, element("tr", {}, element("th", { scope: "row" }, "total"), ...this.total));
     const label = `Layers of ${MODELS.map(({ name }) => name).join(", ")}; a group's cost is the sum of its parts`;
     const kind = MODELS.length > 1 ? "layers several" : "layers";
-    NARROW.addEventListener("change", () => this.headings());
+    NARROW.addEventListener("change", () => this.headings(), { signal: LIFE });
     place.append(element("table", { class: kind, "aria-label": label }, this.head, this.body, foot));
   }
 
@@ -230,8 +218,7 @@ class LayerTable {
     });
     const shown = [...owners].map(([number, names]) => {
       const whose = owners.size > 1 ? [element("span", { class: "owners" }, names.join(", ")), " "] : [];
-      const template = document.getElementById(`formula-${number}`);
-      return element("div", { class: "formula" }, ...whose, element("code", {}, `${this.view.metric} =`), " ", template.content.cloneNode(true));
+      return element("div", { class: "formula" }, ...whose, element("code", {}, `${this.view.metric} =`), " ", formulaOf(number));
     });
     const [path, ...classes] = this.lines[k].words;
     const where = element("p", { class: "where" }, path, ...classes.flatMap((name) => [" · ", element("code", {}, name)]));

@@ -56,6 +56,7 @@ function update() {
   draw();
   remember();
   announce(results);
+  afterUpdate(symbols, results, on);
 }
 
 let draw = () => {}; // the charts anew as they are, in another width
@@ -82,7 +83,8 @@ function remember() {
   clearTimeout(remembering);
   if (controls.some(({ isInvalid }) => isInvalid) || !VIEWS.devices(view.devices)) return; // no point to keep
   remembering = setTimeout(() => {
-    const hash = toHash(controls, view, INITIAL);
+    if (LIFE.aborted) return;
+    const hash = keepAddress(toHash(controls, view, INITIAL));
     if (hash !== location.hash.slice(1)) history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
   }, 150);
 }
@@ -95,31 +97,33 @@ function announce(results) {
   speaking = setTimeout(() => {
     const k = METRICS.findIndex(({ name }) => name === view.metric);
     const words = MODELS.map((model, i) => `${model.name}: ${results[i] ? engineering(results[i].totals[k], METRICS[k].unit) : "no number"}`);
-    find("status").textContent = `${view.metric}. ${words.join(". ")}`;
+    if (!LIFE.aborted) find("status").textContent = `${view.metric}. ${words.join(". ")}`;
   }, 500);
 }
 
 // --------------------------------------------------------------------------------------------------------------- start
 
-for (const name of ["metric", "against", "theme", "dtype"]) find(name)?.addEventListener("change", (event) => show({ [name]: event.target.value }));
-for (const name of ["flat", "digits", "unfused"]) find(name).addEventListener("change", (event) => show({ [name]: event.target.checked }));
-find("hardware").addEventListener("change", (event) => show({ machine: event.target.value }));
-find("devices").addEventListener("input", (event) => show({ devices: event.target.value.trim() }));
-find("reset").addEventListener("click", () => arrive(""));
-find("print").addEventListener("click", () => print());
+const listen = (target, type, act) => target?.addEventListener(type, act, { signal: LIFE, passive: type === "scroll" });
+
+for (const name of ["metric", "against", "theme", "dtype"]) listen(find(name), "change", (event) => show({ [name]: event.target.value }));
+for (const name of ["flat", "digits", "unfused"]) listen(find(name), "change", (event) => show({ [name]: event.target.checked }));
+listen(find("hardware"), "change", (event) => show({ machine: event.target.value }));
+listen(find("devices"), "input", (event) => show({ devices: event.target.value.trim() }));
+listen(find("reset"), "click", () => arrive(""));
+listen(find("print"), "click", () => print());
 
 // Pressing or dragging in a chart sets the symbol on its axis; the slider is the way to do the same by keyboard.
 for (const svg of all("svg.chart")) {
   const pick = (event) => {
     if (event.buttons & 1) controls.find(({ symbol }) => symbol.name === view.against)?.set(String(svg.pick(event)));
   };
-  svg.addEventListener("pointerdown", pick);
-  svg.addEventListener("pointermove", pick);
+  listen(svg, "pointerdown", pick);
+  listen(svg, "pointermove", pick);
 }
 
 // The contents: a link opens its part and goes there. The address is left alone, which keeps the values.
 for (const link of all(".contents a")) {
-  link.addEventListener("click", (event) => {
+  listen(link, "click", (event) => {
     event.preventDefault();
     const part = document.querySelector(link.getAttribute("href"));
     part.querySelector("details").open = true;
@@ -138,7 +142,7 @@ function locate() {
   current.setAttribute("aria-current", "true");
   current.parentElement.scrollLeft = current.offsetLeft - 40; // on a narrow screen not all links fit
 }
-addEventListener("scroll", locate, { passive: true });
+listen(window, "scroll", locate);
 
 function arrive(hash) {
   fromHash(hash, controls, view, INITIAL);
@@ -146,11 +150,13 @@ function arrive(hash) {
   update();
 }
 
-addEventListener("hashchange", () => arrive(location.hash));
-new ResizeObserver(() => {
+listen(window, "hashchange", () => arrive(location.hash));
+const resized = new ResizeObserver(() => {
   measure();
   draw();
-}).observe(find("charts"));
+});
+resized.observe(find("charts"));
+LIFE.addEventListener("abort", () => resized.disconnect()); // its own signal would remove this listener before
 document.documentElement.style.setProperty("--models", MODELS.length); // how many columns stand side by side
 measure();
 arrive(location.hash);

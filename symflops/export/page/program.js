@@ -83,12 +83,22 @@ function broken(model, values, isLess) {
   return model.conditions.find(({ left, sign, right }) => !HOLDS[sign](order(values[left], values[right])));
 }
 
+// A condition as it was written, and what is known of its symbols, as the command line says it.
+function withNumbers({ steps }, { text, left, right, known }, symbols) {
+  const found = new Map(Object.entries(known ?? {}));
+  for (const i of needed(steps, [left, right])) if (typeof steps[i] === "string") found.set(steps[i], symbols[steps[i]]);
+  const shown = (x) => (denominator(x) === 1n ? String(numerator(x)) : `${reduced(x).n}/${reduced(x).d}`);
+  const names = [...found.keys()].sort();
+  const values = names.map((name) => `${name}=${typeof found.get(name) === "string" ? found.get(name) : shown(found.get(name))}`);
+  return values.length ? `${text} (with ${values.join(", ")})` : text;
+}
+
 // What a model costs at a point, in exact integers, and before they are rounded: {totals, exact, rows: [{runs, cells, exact}],
 // weights, kept, tokens}. Throws where it has no cost.
 function evaluate(model, symbols) {
   const values = run(model.steps, model.steps.keys(), symbols, EXACT);
   const condition = broken(model, values, isLess);
-  if (condition) throw new RangeError(`assumption broken: ${condition.text}`);
+  if (condition) throw new RangeError(`assumption broken: ${withNumbers(model, condition, symbols)}`);
   const numbers = (cells) => cells.map((step, i) => nearest(METRICS[i].name, values[step]));
   const exact = (cells) => cells.map((step) => values[step]);
   return {

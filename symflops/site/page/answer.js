@@ -1,0 +1,227 @@
+// A config is answered from an entry of the atlas, or it is said in one line which condition it breaks:
+// symflops/atlas/answer.py.
+
+const MOST_BITS = 1024n;
+const WHOLE = "whole_"; // before a field of the config itself, where a part of it has another value
+
+// The model of a config, ready for `ModelLink`: {data, symbols, conditions, notes, dtype, usual}.
+function answerFrom(entry, program, stated, name) {
+  const within = (act) => {
+    try {
+      return act();
+    } catch (error) {
+      throw error instanceof Refusal ? error.within(name) : error;
+    }
+  };
+  const { config, models } = within(() => candidates(entry, stated));
+  const [base, ...changes] = models;
+  standIn(config, base.free ?? []);
+  const said = saidFields(config);
+  const lists = new LayerLists(config);
+  const depths = new Set([...lists.depths.values()].flatMap((some) => [...some]));
+  const says = (text) => {
+    const choice = choiceOf(text);
+    if (choice) {
+      const layers = saidOfLayers(lists, choice, depths);
+      return layers !== undefined && unseen(choice, layers) === undefined;
+    }
+    const saying = (name) => said.get(name) ?? new Set(["null"]);
+    const relation = relationOf(text);
+    if (relation) {
+      const { one, sign, other } = relation;
+      const [here, there] = [saying(one), /^\d+$/.test(other) ? new Set([other]) : saying(other)];
+      const isShared = [...here].some((value) => there.has(value));
+      return sign === "==" ? here.size === there.size && [...here].every((value) => there.has(value)) : !isShared;
+    }
+    const [field, value] = expected(text);
+    const found = saying(field);
+    return [...found].every((one) => one === value);
+  };
+  const data = fitting(base, changes, says, new Set(program.said));
+  const apart = "the choices that the config makes change the same places of the model";
+  if (!data) throw new Refusal(base.together ? `${apart}, or were not derived together` : apart).within(name);
+  return bind(data, program, config, name, entry, within);
+}
+
+function candidates(entry, stated) {
+  const given = isTrue(stated.architectures) ? stated.architectures : [entry.default];
+  const named = typeof given === "string" ? [given] : given;
+  if (!Array.isArray(named) || !named.every((one) => typeof one === "string")) throw new Refusal("architectures: expected a list of names of classes");
+  if (!(named[0] in entry.models)) throw new Refusal(`the atlas has no ${named[0].slice(0, 80)} of the type ${entry.type}`);
+  const config = configOf(stated, entry.type, entry.classes);
+  for (const [, part] of partsOf(config)) {
+    const given = part.fields[ROPE];
+    if (isObject(given) && "rope_type" in given) delete given.type;
+  }
+  return { config, models: entry.models[named[0]] };
+}
+
+// What a config and those inside it say under each name, as JSON.
+function saidFields(config) {
+  const found = new Map();
+  for (const [prefix, part] of partsOf(config)) {
+    for (const [key, value] of Object.entries(part.fields)) {
+      for (const name of new Set([key, (prefix || WHOLE) + key])) found.set(name, (found.get(name) ?? new Set()).add(literalOf(value)));
+    }
+  }
+  return found;
+}
+
+function bind(data, program, config, name, entry, within) {
+  for (const [prefix, key, needed] of data.needs ?? []) {
+    const part = partsOf(config).find(([one]) => one === prefix)?.[1] ?? config;
+    const value = key in part.fields ? part.fields[key] : UNKNOWN;
+    if (value !== UNKNOWN && same(value, needed)) continue;
+    const said = value === UNKNOWN ? "unknown" : oneLine(literalOf(value), 100);
+    throw new Refusal(`assumption broken: ${key} == ${literalOf(needed)} (with ${key}=${said})`).within(name);
+  }
+  const own = ownSymbols(data, program);
+  const assumes = data.assumes ?? [];
+  const choices = assumes.filter((text) => !factOf(text)).map(choiceOf).filter(Boolean);
+  const free = new ModelLink(data, program, new Map());
+  const inCosts = free.linker.names(free.rows.flatMap(({ one }) => one ?? []));
+  const symbols = within(() => {
+    const values = new ConfigValues(config, { symbols: own, inCosts, definitions: new Set(Object.keys(data.symbols)), facts: assumes.map(factOf).filter(Boolean), choices });
+    const numberOf = (symbol) => (isSettled(symbol, values) ? own.get(symbol) : values.of(symbol, (data.ones ?? []).includes(symbol)));
+    const found = new Map([...own.keys()].map((symbol) => [symbol, numberOf(symbol)]));
+    values.checkFacts();
+    values.checkChoices();
+    return found;
+  });
+  for (const [symbol, value] of symbols) {
+    if (value < 0n) throw new Refusal(`${symbol} = ${value}: must be a nonnegative integer`);
+    if (bits(value) > MOST_BITS) throw new Refusal(`${symbol}: integer of more than 1024 bits`);
+  }
+  const compared = assumes.filter((text) => !factOf(text) && !choiceOf(text));
+  within(() => compared.forEach((text) => checkKnown(text, program, symbols)));
+  const notes = [...(data.notes ?? []), ...unread(config), entry.said];
+  return { name, data, symbols, compared, notes, dtype: dtypeOf(config), usual: madeFor(config, compared, program), config };
+}
+
+// Whether a symbol is a number of modules that no config states, of a model in which no number of layers is a symbol.
+function isSettled(symbol, { symbols, fields, lists }) {
+  const isDepth = (name) => fields.has(name) && means(name, "depth");
+  return /^num_.*_layers$/.test(symbol) && !fields.has(symbol) && !lists.lists.size && ![...symbols.keys()].some(isDepth);
+}
+
+// The numbers that a model file has itself for its symbols.
+function ownSymbols(data, program) {
+  const found = new Map();
+  const link = new Linker();
+  const number = (name, open) => {
+    if (found.has(name)) return found.get(name);
+    const said = data.symbols[name] ?? null;
+    if (said === null || open.has(name)) return undefined;
+    if (typeof said === "bigint") return found.set(name, said).get(name);
+    const place = program.texts[said];
+    const bound = new Map();
+    for (const other of namesIn(program, [place])) {
+      const value = number(other, new Set([...open, name]));
+      if (value === undefined) return undefined;
+      bound.set(other, link.number(value));
+    }
+    return found.set(name, link.known(link.copy(program.steps, place, bound))).get(name);
+  };
+  const named = Object.keys(data.symbols).filter((name) => number(name, new Set()) !== undefined);
+  return new Map(named.map((name) => [name, found.get(name)]));
+}
+
+// Refuses what a condition on the config's numbers alone does not allow.
+function checkKnown(text, program, symbols) {
+  const { left, sign, right } = program.sides[text];
+  const names = [...namesIn(program, [left, right])].sort();
+  if (!names.every((name) => symbols.has(name))) return;
+  const values = Object.fromEntries([...symbols]);
+  let holds = false;
+  try {
+    const found = run(program.steps, needed(program.steps, [left, right]), values, EXACT);
+    const [a, b] = [found[left], found[right]];
+    holds = HOLDS[sign](isLess(a, b) ? -1 : isLess(b, a) ? 1 : 0);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error; // where a side has no number it is broken
+  }
+  if (!holds) throw new Refusal(`assumption broken: ${text} (with ${names.map((name) => `${name}=${symbols.get(name)}`).join(", ")})`);
+}
+
+function dtypeOf(config) {
+  for (const part of [config, config.decoder]) {
+    const stated = typeof part.fields.dtype === "string" ? part.fields.dtype.replace(/^torch\./, "") : "";
+    if (Object.hasOwn(LIBRARY.element, stated)) return stated;
+  }
+  return "";
+}
+
+// The longest sequence that a config names, where no table ends there.
+function madeFor(config, compared, program) {
+  const longest = config.decoder.get("max_position_embeddings");
+  const ends = compared.some((text) => {
+    const { left, sign, right } = program.sides[text];
+    const side = { "<=": left, ">=": right }[sign];
+    return side !== undefined && namesIn(program, [side]).has("seq_len");
+  });
+  return typeof longest !== "bigint" || longest < 1n || ends ? undefined : longest;
+}
+
+// A note on sizes beside the configs of a model's parts that no class of them knows.
+function unread(config) {
+  const [, ...others] = partsOf(config).map(([, part]) => part);
+  const known = new Set([...Object.keys(config.kind.defaults), ...config.kind.rules.map(({ field }) => field)]);
+  const own = Object.entries(config.fields).filter(([n, v]) => typeof v === "bigint" && v > 1n && isSize(n) && !known.has(n));
+  const nowhere = own.filter(([n]) => !others.some((part) => n in part.fields)).map(([n, v]) => `${n} = ${v}`);
+  if (!others.length || !nowhere.length) return [];
+  const shown = nowhere.slice(0, 8).join(", ") + (nowhere.length > 8 ? ` and ${nowhere.length - 8} more` : "");
+  return [`nothing reads these fields of the config, which the type ${config.kind.model_type} does not know: ${shown}`];
+}
+
+// A model file that comes with symflops, as an answer.
+function answerOfFile(data, program, name) {
+  const compared = (data.assumes ?? []).filter((text) => !factOf(text) && !choiceOf(text));
+  return { name, data, symbols: ownSymbols(data, program), compared, notes: data.notes ?? [], dtype: data.dtype ?? "", expects: data.expects ?? [] };
+}
+
+// What the report's scripts read of an answer; its weights are in the format that is chosen, or that its config states, and
+// where it is `trained` it is a step of training.
+function modelOf(answer, program, chosen, trained = false) {
+  try {
+    const format = chosen ? namedFormat(chosen) : answer.config && statedFormat(answer.config);
+    const link = new ModelLink(answer.data, program, answer.symbols, format);
+    const why = format && !link.formatted.length ? `no layer has weights that ${format.said} is for` : "";
+    if (why && chosen) throw new Refusal(why);
+    const without = `${format?.otherwise}: ${why}; here each counts weight_bytes, by default dtype_bytes`;
+    const notes = format ? [why ? without : formatNote(format, link.formatted, link.left), ...answer.notes] : answer.notes;
+    const conditions = conditionsOf(answer, program, link, trained);
+    if (!trained) return { ...link.result(answer.name, conditions, notes), answer, usual: usualOf(answer, program, link) };
+    const held = trainingOf(link);
+    const said = [`a step of training: ${LIBRARY.training}`, `the loss is ${held.loss}`];
+    const made = link.result(answer.name, conditions, [...said, ...notes]);
+    return { ...made, kept: null, held, answer, usual: usualOf(answer, program, link) };
+  } catch (error) {
+    throw error instanceof Refusal ? error.within(answer.name) : error;
+  }
+}
+
+// What numbers can break: the conditions that depend on the call.
+function conditionsOf(answer, program, { linker, bound }, trained) {
+  const runs = Object.entries(LIBRARY.run).filter(([, row]) => row.lowest > 0);
+  const given = answer.compared.map((text) => {
+    const { left, sign, right } = program.sides[text];
+    const [a, b] = [left, right].map((side) => linker.copy(program.steps, side, bound));
+    const known = [...namesIn(program, [left, right])].filter((name) => bound.has(name)).map((name) => [name, String(answer.symbols.get(name))]);
+    return { text, left: a, sign, right: b, known: Object.fromEntries(known) };
+  });
+  const always = runs.map(([name, { lowest }]) => ({ text: `${name} >= ${lowest}`, left: linker.interned(name), sign: ">=", right: linker.number(BigInt(lowest)) }));
+  const first = trained ? [{ text: "past_len == 0", left: linker.interned("past_len"), sign: "==", right: linker.number(0n) }] : [];
+  return [...given, ...always, ...first].filter(({ left, right }) => linker.names([left, right]).size);
+}
+
+// What holds in usual use, though the formulas hold beyond it: the longest sequence that a config was made for.
+function usualOf({ usual, expects }, program, { linker, bound }) {
+  const said = (expects ?? []).map((text) => {
+    const { left, sign, right } = program.sides[text];
+    const [a, b] = [left, right].map((side) => linker.copy(program.steps, side, bound));
+    return { text, left: a, sign, right: b };
+  });
+  if (usual === undefined) return said;
+  const left = linker.plus(linker.interned("past_len"), linker.interned("seq_len"));
+  return [...said, { text: `seq_len + past_len <= ${usual}`, left, sign: "<=", right: linker.number(usual) }];
+}

@@ -1,0 +1,85 @@
+// What a class of configs computes of what is stated: the rules of the atlas, as symflops/atlas/rules.py computes them.
+
+const MOST_LAYERS = 100000n;
+
+// A whole number divided by another one, rounded down.
+function floored(a, b) {
+  const whole = a / b;
+  return a % b !== 0n && a < 0n !== b < 0n ? whole - 1n : whole;
+}
+
+const ARITHMETIC = {
+  "+": (a, b) => a + b,
+  "-": (a, b) => a - b,
+  "*": (a, b) => a * b,
+  "//": (a, b) => (typeof a === "bigint" ? floored(a, b) : Math.floor(a / b)),
+};
+
+function evaluateRule(rule, fields) {
+  if (typeof rule === "string") {
+    if (!(rule in fields)) throw new Refusal(`${rule} is not stated`);
+    return fields[rule];
+  }
+  if (typeof rule === "bigint" || typeof rule === "boolean") return rule;
+  if (isObject(rule)) return rule.is;
+  const [sign, ...operands] = rule;
+  if (sign in ARITHMETIC || sign === "/" || sign === "ceil") {
+    let [a, b] = operands.map((operand) => numberOf(evaluateRule(operand, fields), operand));
+    if (sign === "/" || typeof a !== typeof b) [a, b] = [Number(a), Number(b)];
+    if (["/", "//", "ceil"].includes(sign) && b == 0) throw new Refusal(`${operands[1]} is 0`);
+    if (sign === "/") return a / b;
+    if (sign === "ceil") return typeof a === "bigint" ? -floored(-a, b) : BigInt(Math.ceil(a / b));
+    return ARITHMETIC[sign](a, b);
+  }
+  if (sign === "int") {
+    const value = numberOf(evaluateRule(operands[0], fields), operands[0]);
+    return typeof value === "bigint" ? value : BigInt(Math.trunc(value));
+  }
+  if (sign === "if") return evaluateRule(holdsFor(operands[0], fields) ? operands[1] : operands[2], fields);
+  return layersOf(sign, operands, fields);
+}
+
+function holdsFor([kind, operand], fields) {
+  if (kind === "equals") return same(fields[operand[0]] ?? null, operand[1]);
+  const value = fields[operand] ?? null;
+  return kind === "given" ? value !== null : isTrue(value);
+}
+
+function layersOf(sign, operands, fields) {
+  const total = wholeOf(operands[0], fields);
+  if (total < 0n || total > MOST_LAYERS) throw new Refusal(`${operands[0]} is ${total}`);
+  const places = Array.from({ length: Number(total) }, (_, i) => BigInt(i));
+  const each = (k) => evaluateRule(operands[k], fields);
+  if (sign === "all") {
+    const one = each(1);
+    return places.map(() => one);
+  }
+  if (sign === "head") {
+    const some = each(1);
+    if (!Array.isArray(some) || BigInt(some.length) < total) throw new Refusal(`${operands[0]} is more than there are`);
+    return some.slice(0, Number(total));
+  }
+  if (sign === "every") {
+    const [period, first] = [wholeOf(operands[1], fields), wholeOf(operands[2], fields)];
+    if (period < 1n) throw new Refusal(`${operands[1]} is ${period}`);
+    const [other, chosen] = [each(3), each(4)];
+    return places.map((i) => ((((i + first) % period) + period) % period === 0n ? chosen : other));
+  }
+  if (sign === "from") {
+    const limit = wholeOf(operands[1], fields);
+    const [before, after] = [each(2), each(3)];
+    return places.map((i) => (i >= limit ? after : before));
+  }
+  throw new Refusal(`unknown rule ${sign}`);
+}
+
+function wholeOf(operand, fields) {
+  const value = evaluateRule(operand, fields);
+  if (typeof value !== "bigint") throw new Refusal(`${operand} is no integer`);
+  return value;
+}
+
+function numberOf(value, operand) {
+  if (!isNumber(value)) throw new Refusal(`${typeof operand === "string" ? operand : "a part of it"} is no number`);
+  return value;
+}
