@@ -72,20 +72,11 @@ class Reading:
         if "layers" not in data:
             strangers.check_data(data)
         if data and not set(data).intersection(_MODEL_KEYS):
-            raise SymflopsError(
-                "neither a model file (which has layers) nor a config (which has model_type or architectures)"
-            )
+            what = "neither a model file (which has layers) nor a config (which has model_type or architectures)"
+            raise SymflopsError(what)
         _check_keys(data, _MODEL_KEYS, "")
         inputs = read_inputs(_expect(data.get("inputs", {}), dict, "inputs"))
-        symbols = _expect(data.get("symbols", {}), dict, "symbols")
-        for name, value in symbols.items():
-            if not NAME.match(name) or name in self.run:
-                raise SymflopsError(f"symbols: {name[:100]!r} cannot name an architecture symbol")
-            if type(value) is str:
-                self.declared = set(symbols)
-                self.value(value, f"symbols.{name}")
-            elif value is not None and (type(value) is not int or value < 0):
-                raise SymflopsError(f"symbols.{name}: expected a nonnegative integer or a formula, got {value!r}")
+        symbols = self.symbols(_expect(data.get("symbols", {}), dict, "symbols"))
         plan = Plan.of(_expect(data["training"], dict, "training"), "training") if "training" in data else None
         serving = Serving.of(_expect(data["served"], dict, "served"), "served") if "served" in data else None
         if serving is not None:
@@ -98,12 +89,10 @@ class Reading:
         self.texts.clear()
         assumes = self.assumptions(data, "assumes", assumption)
         expects = self.assumptions(data, "expects", comparison)
-        notes = [
-            _expect(text, str, f"notes[{i}]") for i, text in enumerate(_expect(data.get("notes", []), list, "notes"))
-        ]
+        notes = [_expect(t, str, f"notes[{i}]") for i, t in enumerate(_expect(data.get("notes", []), list, "notes"))]
         peak = read_peaks(_expect(data.get("peak", []), list, "peak"), self.value)
-        layers = _expect(data.get("layers"), dict, "layers")
-        root = Layer(parts=tuple(self.part(name, layer, "layers", 0) for name, layer in layers.items()))
+        layers = _expect(data.get("layers"), dict, "layers").items()
+        root = Layer(parts=tuple(self.part(name, layer, "layers", 0) for name, layer in layers))
         for path, owner in self.ties:
             if owner not in self.paths or owner == path:
                 raise SymflopsError(f"layers.{path}.tied: no layer {owner[:100]!r}{nearest(owner, sorted(self.paths))}")
@@ -125,6 +114,18 @@ class Reading:
             "unproven": texts["unproven"], "notes": (*notes, *self.unknown.values()),
             "usual": Domain.of(expects), "inputs": inputs, "run": run, "plan": plan, "serving": serving, "peak": peak,
         }  # fmt: skip
+
+    def symbols(self, symbols: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The architecture's symbols, checked."""
+        for name, value in symbols.items():
+            if not NAME.match(name) or name in self.run:
+                raise SymflopsError(f"symbols: {name[:100]!r} cannot name an architecture symbol")
+            if type(value) is str:
+                self.declared = set(symbols)
+                self.value(value, f"symbols.{name}")
+            elif value is not None and (type(value) is not int or value < 0):
+                raise SymflopsError(f"symbols.{name}: expected a nonnegative integer or a formula, got {value!r}")
+        return symbols
 
     def assumptions(self, data: Mapping[str, Any], key: str, read_: Callable[[str], Assumption]) -> list[str]:
         """The texts of a list of assumptions, checked."""

@@ -198,7 +198,7 @@ def run_values(model: Model, given: Mapping[str, Numeric], keep: Iterable[str] =
     return numbers
 
 
-def is_of_tokens(model: Model) -> bool:
+def feeds_tokens(model: Model) -> bool:
     """Whether a call is fed tokens, rather than images and the like."""
     return "seq_len" in model.total().free_symbols or (model.serving is not None and model.serving.is_ragged)
 
@@ -207,4 +207,4 @@ def fed_at_once(model: Model, point: Mapping[str, Number]) -> Number:
     """Tokens that a batch of one is fed, or 1 where no tokens are."""
     if model.serving is not None and model.serving.is_ragged:
         return evaluate(add(0, *model.serving.fed_and_cached[0]), point)
-    return point["seq_len"] if is_of_tokens(model) else 1
+    return point["seq_len"] if feeds_tokens(model) else 1

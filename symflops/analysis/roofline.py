@@ -22,7 +22,7 @@ from symflops.analysis import display
 from symflops.analysis.balance import Turning, balance, turning, turning_for_large_batches
 from symflops.analysis.feasible import feasible
 from symflops.analysis.memory import beside_weights
-from symflops.analysis.parts import attends_without_cache, fed_at_once, is_of_tokens, run_values
+from symflops.analysis.parts import attends_without_cache, fed_at_once, feeds_tokens, run_values
 from symflops.analysis.question import check_symbol
 from symflops.analysis.ratio import Ratio
 from symflops.analysis.traffic import traffic_of
@@ -250,7 +250,7 @@ def _roofline(
     intensity = None if bytes_here == 0 else Ratio.of(substitute(cost.value("flops"), fixed), bytes_here)
     return Roofline(
         named.name, machine, chosen, point,
-        "tokens" if is_of_tokens(named) else "sequences",
+        "tokens" if feeds_tokens(named) else "sequences",
         layers,
         _bound("total", 1, cost, machine, chosen, point, unfused),
         intensity,

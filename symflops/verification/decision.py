@@ -83,21 +83,9 @@ def _decide(left: Tree, right: Tree, where: Constraints, seconds: float, tried: 
     region = replace(region, value=inside)
     tried.append("normal forms differ")
     supports = search.supports(difference)
-    if is_polynomial(difference):
-        found = search.smallest_of_polynomial(difference)
-        if found is not None:
-            return _different(search, *found)
-    else:
-        for point in islice(search.in_order(supports), _FIRST_POINTS):
-            if search.differs(point):
-                return _different(search, point, True)
-    for point in search.broken(_BROKEN_POINTS):
-        if search.differs(point):
-            return _different(search, point, False)
-    if not is_polynomial(difference):
-        for point in corners(search, difference, _FIRST_POINTS):
-            if search.differs(point):
-                return _different(search, *search.reduce(point, supports))
+    different = _soon(search, difference, supports)
+    if different is not None:
+        return different
     outcome = _cases(search, region, end - deadline.now(), tried)
     if outcome.proved:
         return _equal(search, f"by {outcome.closed} cases" if outcome.closed > 1 else "the same normal form", end)
@@ -115,6 +103,26 @@ def _decide(left: Tree, right: Tree, where: Constraints, seconds: float, tried: 
     if search.covers_everything:
         return _equal(search, "at each point of the domain", end)
     return Decision("unproven", ", ".join([*tried, f"{search.tried:,} points that agree"]))
+
+
+def _soon(search: Search, difference: Value, supports: list[tuple[str, ...]]) -> Decision | None:
+    """A point at which both differ, where one is found before anything is proved."""
+    if is_polynomial(difference):
+        found = search.smallest_of_polynomial(difference)
+        if found is not None:
+            return _different(search, *found)
+    else:
+        for point in islice(search.in_order(supports), _FIRST_POINTS):
+            if search.differs(point):
+                return _different(search, point, True)
+    for point in search.broken(_BROKEN_POINTS):
+        if search.differs(point):
+            return _different(search, point, False)
+    if not is_polynomial(difference):
+        for point in corners(search, difference, _FIRST_POINTS):
+            if search.differs(point):
+                return _different(search, *search.reduce(point, supports))
+    return None
 
 
 def _equal(search: Search, how: str, end: float) -> Decision:

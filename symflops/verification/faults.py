@@ -70,10 +70,33 @@ def text_of(value: Value, most: int = 160) -> str:
 
 def of_all(names: set[str], metric: str, where: Constraints) -> Iterator[Fault]:
     """The ways to be wrong about any part or all of a reference in these symbols, the most telling first."""
-    s, batch, past = (with_quantity(names, q) for q in ("length", "batch", "past"))
-    heads, kv = (with_quantity(names, q) for q in ("heads", "kv heads"))
-    layers, experts, top = (with_quantity(names, q) for q in ("layers", "experts", "experts of a token"))
     sizes = sorted(n for n in names if quantity(n) in ("bytes", "weight bytes", "cache bytes"))
+    yield from _of_units(metric, sizes)
+    yield from _of_a_call(names)
+    if metric in ARITHMETIC and not sizes:
+        for factor, what in ((3, "forward and backward"), (4, "forward, backward and full recomputation")):
+            text = f"{factor} times the reference: a training step, {what} (--training {factor})"
+            yield Fault("constant factor", text, _scaled(factor, 1), of_parts=False)
+    yield from _of_masks(names)
+    yield from _of_widths(names, where)
+    yield from _of_choices(names)
+    yield Fault("rounding", "rounded down instead of up", _swapped("ceil", "floor"))
+    yield Fault("rounding", "rounded up instead of down", _swapped("floor", "ceil"))
+    yield Fault("rounding", "not rounded", _swapped("ceil", "+"))
+    yield Fault("rounding", "not rounded", _swapped("floor", "+"))
+    yield Fault("extreme", "max in the place of min", _swapped("min", "max"))
+    yield Fault("extreme", "min in the place of max", _swapped("max", "min"))
+    if past := with_quantity(names, "past"):
+        yield Fault("past ignored", f"{past} ignored", _put({past: 0}))
+    for n in sizes:
+        if n != "dtype_bytes":
+            yield Fault("bytes", f"dtype_bytes used for {n}", _put({n: symbol("dtype_bytes")}))
+        for size in (2, 4):
+            yield Fault("bytes fixed", f"{n} fixed at {size}", _put({n: size}))
+
+
+def _of_units(metric: str, sizes: list[str]) -> Iterator[Fault]:
+    """What is counted: multiply-accumulates, bits, keys alone, elements."""
     if metric in ARITHMETIC and not sizes:  # what has bytes in it is no count of operations
         yield Fault("multiply-accumulate", "multiply-accumulates counted, not FLOPs: a factor of 2", _scaled(1, 2))
     if is_of_bytes(metric) or sizes:
@@ -84,6 +107,11 @@ def of_all(names: set[str], metric: str, where: Constraints) -> Iterator[Fault]:
         which = " and ".join(group)
         yield Fault("bytes forgotten", f"{which} forgotten", _put(dict.fromkeys(group, 1)))
         yield Fault("bytes squared", f"{which} squared", _put({n: multiply(symbol(n), symbol(n)) for n in group}))
+
+
+def _of_a_call(names: set[str]) -> Iterator[Fault]:
+    """Layers, sequences and tokens of a call."""
+    s, batch, layers = (with_quantity(names, q) for q in ("length", "batch", "layers"))
     if layers:
         yield Fault("repeat forgotten", f"repeat forgotten: once instead of {layers} times", _put({layers: 1}))
     if batch:
@@ -94,17 +122,20 @@ def of_all(names: set[str], metric: str, where: Constraints) -> Iterator[Fault]:
     if s:
         yield Fault("degree", f"wrong degree in {s}: a factor {s} is missing", _times(s, -1))
         yield Fault("degree", f"wrong degree in {s}: a factor {s} too many", _times(s, 1))
-    if metric in ARITHMETIC and not sizes:
-        for factor, what in ((3, "forward and backward"), (4, "forward, backward and full recomputation")):
-            text = f"{factor} times the reference: a training step, {what} (--training {factor})"
-            yield Fault("constant factor", text, _scaled(factor, 1), of_parts=False)
+
+
+def _of_masks(names: set[str]) -> Iterator[Fault]:
     if "causal" in names:
         yield Fault("causal", "causal mask always on: about half of the attention", _put({"causal": 1}))
         yield Fault("causal", "causal mask ignored", _put({"causal": 0}))
     if window := with_quantity(names, "window"):
         text = f"{window} ignored: every query attends to all the keys before it"
         yield Fault("window ignored", text, _unlimited(window))
-    yield from _of_widths(names, where)
+
+
+def _of_choices(names: set[str]) -> Iterator[Fault]:
+    """Experts of a token, and heads that share keys and values."""
+    experts, top, heads, kv = (with_quantity(names, q) for q in ("experts", "experts of a token", "heads", "kv heads"))
     if top and experts:
         yield Fault("all experts", f"all {experts} instead of {top} of a token", _put({top: symbol(experts)}))
     if top:
@@ -112,19 +143,6 @@ def of_all(names: set[str], metric: str, where: Constraints) -> Iterator[Fault]:
     if heads and kv:
         many = f"{heads} used for {kv}: grouped-query attention ignored"
         yield Fault("kv heads", many, _put({kv: symbol(heads)}))
-    yield Fault("rounding", "rounded down instead of up", _swapped("ceil", "floor"))
-    yield Fault("rounding", "rounded up instead of down", _swapped("floor", "ceil"))
-    yield Fault("rounding", "not rounded", _swapped("ceil", "+"))
-    yield Fault("rounding", "not rounded", _swapped("floor", "+"))
-    yield Fault("extreme", "max in the place of min", _swapped("min", "max"))
-    yield Fault("extreme", "min in the place of max", _swapped("max", "min"))
-    if past:
-        yield Fault("past ignored", f"{past} ignored", _put({past: 0}))
-    for n in sizes:
-        if n != "dtype_bytes":
-            yield Fault("bytes", f"dtype_bytes used for {n}", _put({n: symbol("dtype_bytes")}))
-        for size in (2, 4):
-            yield Fault("bytes fixed", f"{n} fixed at {size}", _put({n: size}))
 
 
 def is_of_bytes(metric: str) -> bool:
