@@ -6,8 +6,8 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -81,13 +81,16 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> tuple[str, ...]:
     """The full names that a file imports, wherever in it."""
+    names: list[str] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += (f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(names)
 
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
@@ -183,21 +186,30 @@ def test_what_is_excused_says_why() -> None:
 TESTS = PACKAGE.parent / "tests"
 
 
-def imported(path: Path, seen: set[Path]) -> Iterator[str]:
-    """What importing a file imports, and whatever files of this repository that imports."""
-    seen.add(path)
+@cache
+def at_once(path: Path) -> tuple[frozenset[str], frozenset[Path]]:
+    """What importing a file imports: names, and the files of this repository among them."""
+    names: set[str] = set()
+    modules: set[str] = set()
     for node in ast.parse(path.read_text("utf-8")).body:
-        if not isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
-        for name in (alias.name for alias in node.names):
-            full = f"{module}.{name}".lstrip(".")
-            yield full
-            for place in {full.replace(".", "/"), module.replace(".", "/")}:
-                for folder in (TESTS, PACKAGE.parent / "benchmarks", PACKAGE.parent):
-                    own = folder / f"{place}.py"
-                    if own.is_file() and own not in seen:
-                        yield from imported(own, seen)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            names |= {f"{module}.{alias.name}".lstrip(".") for alias in node.names}
+            modules |= {module}
+    folders = (TESTS, PACKAGE.parent / "benchmarks", PACKAGE.parent)
+    files = (folder / f"{name.replace('.', '/')}.py" for name in names | modules for folder in folders)
+    return frozenset(names), frozenset(file for file in files if file.is_file())
+
+
+def imported(path: Path) -> set[str]:
+    """The same, with what those files import."""
+    seen, left, names = {path}, [path], set[str]()
+    while left:
+        found, files = at_once(left.pop())
+        names |= found
+        left += files - seen
+        seen |= files
+    return names
 
 
 @pytest.mark.parametrize("path", sorted(TESTS.glob("test_*.py")), ids=lambda path: path.stem)
@@ -205,5 +217,5 @@ def test_what_imports_pytorch_says_so(path: Path) -> None:
     """Else nothing is collected where PyTorch is not installed, and `make check` runs no test at all."""
     text = path.read_text("utf-8")
     excused = re.search(r"^pytestmark = .*\bpytest\.mark\.torch\b|^pytest\.importorskip", text, re.MULTILINE)
-    names = [name for name in imported(path, set()) if name.partition(".")[0] in ("torch", "transformers")]
+    names = [name for name in imported(path) if name.partition(".")[0] in ("torch", "transformers")]
     assert excused or not names, names
