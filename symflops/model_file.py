@@ -25,7 +25,7 @@ from symflops.vocabulary.metrics import METRICS, REQUIRED, of_each
 from symflops.vocabulary.symbols import CACHE, DTYPES, OWN, RUN, RunSymbols
 
 MAX_FILE = 64 * 2**20  # bytes of a model file
-MAX_DEPTH = 100  # of nested layers
+MAX_DEPTH, _MOST_LAYERS = 100, 2**20  # of nested layers, and of those that are counted before they are read
 _MODEL_KEYS = (
     "name", "about", "source", "derived_from", "unproven", "class", "dtype", "cache_dtype", "training", "served",
     "inputs", "symbols", "assumes", "expects", "notes", "peak", "layers",
@@ -44,7 +44,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
 def layers_of(data: Mapping[str, Any]) -> int:
     """How many layers the data of a model file has, before anything of it is checked."""
     found, stack = 0, [data.get("layers")]
-    while stack and found < MAX_FILE:  # data that contains itself has no end
+    while stack and found < _MOST_LAYERS:  # data that contains itself has no end
         below = stack.pop()
         if isinstance(below, dict):
             found += len(below)

@@ -13,7 +13,7 @@ import pytest
 import sympy
 
 import symflops
-from symflops import SymflopsError, algebra, deadline, expr, grouping, model_file, tree
+from symflops import SymflopsError, algebra, deadline, expr, grouping, tree
 from symflops import budget as limits
 from symflops.budget import TooLargeError, budget, charge
 from symflops.deadline import TooLongError
@@ -284,8 +284,9 @@ def test_a_model_file_as_a_whole_has_a_limit(monkeypatch: pytest.MonkeyPatch) ->
         symflops.load(data)
     assert layers_of({"layers": {"a": {"sub_layers": {"b": {}, "c": {"sub_layers": {"d": {}}}}}, "e": 3}}) == 5
     data["layers"]["again"] = {"sub_layers": data["layers"]}
-    monkeypatch.setattr(model_file, "MAX_FILE", 10_000)
-    assert layers_of(data) == 10_000  # of what contains itself, as many as a file may have
+    assert layers_of(data) == 2**20  # of what contains itself
+    with pytest.raises(SymflopsError, match="layers are nested deeper than 100 levels"):
+        symflops.load({"name": "circle", "layers": data["layers"]["again"]["sub_layers"]})
 
 
 def test_what_a_limit_around_ends_is_for_whoever_set_it() -> None:
