@@ -60,9 +60,9 @@ def library() -> dict[str, Any]:
     }
 
 
-def metrics() -> list[dict[str, str]]:
+def metrics() -> list[dict[str, Any]]:
     """The metrics, in the order in which all programs have them."""
-    return [{"name": row.name, "unit": row.unit, "meaning": row.meaning} for row in TABLE]
+    return [{"name": row.name, "unit": row.unit, "meaning": row.meaning, "owned": row.is_owned} for row in TABLE]
 
 
 def _symbol(row: RunSymbol) -> dict[str, Any]:
