@@ -89,6 +89,8 @@ class ModelLink {
     Object.assign(this, { data, program, format, linker: new Linker(), rows: [], groups: new Map(), formatted: [], left: [] });
     this.bound = new Map([...symbols].map(([name, value]) => [name, this.linker.number(value)]));
     this.texts = new Map();
+    const beyond = ["training", "served", "cache_dtype"].find((key) => key in data);
+    if (beyond) throw new Refusal(`this page cannot read a model file with ${beyond}; \`symflops total\` does`);
     this.tops = this.walk(data.layers, { path: "", module: "", place: -1, runs: this.linker.number(1n), on: "" });
   }
 
