@@ -17,7 +17,7 @@ lint:
 	ruff format --check .
 	mypy
 
-# The site of docs/, with what is generated from the code; strict: a dead link fails.
+# The site of docs/, with what is generated from the code, the calculator and a page for every architecture; strict: a dead link fails.
 site:
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet --strict --site-dir build/site
 

@@ -211,8 +211,8 @@ def test_what_is_refused_is_the_line_of_the_command(calculator: Calculator) -> N
         {"model_type": "llama", "hidden_act": "<img src=x onerror='document.title=1'><script>alert(1)</script>"},
         {"model_type": "of_nobody"},
         {"architectures": ["LlamaForCausalLM"]},
-        {"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]},
-        {"model_type": "glm4_moe"},
+        {"model_type": "llama", "architectures": ["LlamaForNobody"]},
+        {"model_type": "llama", "num_attention_heads": 32, "num_key_value_heads": 5},
         {"model_type": "gemma2", "layer_types": ["<b>a</b>"] * 26},
         {"model_type": "llama", "per_layer_config": {"0": {"head_dim": 3}}},
     ]

@@ -130,7 +130,7 @@ def test_random_configs_are_answered_and_refused_as_by_the_command(kind: str, tr
 def test_random_configs_are_answered_often_enough(tried: dict[str, list[Tried]]) -> None:
     every = [one for several in tried.values() for one in several]
     assert sum(isinstance(one.wanted, dict) for one in every) > len(every) / 4
-    assert sum(isinstance(one.wanted, str) for one in every) > len(every) / 4
+    assert sum(isinstance(one.wanted, str) for one in every) > 10
 
 
 def test_real_configs_have_the_numbers_of_at(tmp_path: Path) -> None:

@@ -23,12 +23,12 @@ from symflops.grouping import grouped, short_names
 from symflops.mathml import formula, identifier
 from symflops.model import Model, Row, load
 from symflops.numeric import evaluate, whole
+from symflops.site.compiled import NOT_OF_A_FILE
 from symflops.storage import kept_for_next_call
 from symflops.units import scaled
 from symflops.vocabulary.metrics import MEANINGS
 
 PAGE = Path(__file__).parent / "page"
-_NOT_OF_A_FILE = ("ones", "free", "needs", "together")  # keys of an entry's models that a model file has not
 _TREE = ("parameters", "flops")
 _LENGTH = 2048  # tokens at which the table of real configs is computed
 _MOST_DEFAULTS = 80
@@ -46,7 +46,7 @@ class Page:
 
 def page(entry: Entry, real: Mapping[str, Mapping[str, Any]], maker: str, home: str) -> Page:
     """The page of a type of configs, with these real configs of it by their names."""
-    models = {name: load({k: v for k, v in found[0].items() if k not in _NOT_OF_A_FILE})
+    models = {name: load({k: v for k, v in found[0].items() if k not in NOT_OF_A_FILE})
               for name, found in entry.models.items()}  # fmt: skip
     title = entry.model_type
     parts = [_real(entry, real), *(_model(entry, name, model, len(models) > 1) for name, model in models.items())]

@@ -124,11 +124,12 @@ def _options(real: Mapping[str, Mapping[str, Any]]) -> str:
     models = "".join(f'<option value="real:{escape(name)}">{escape(name)}</option>' for name in known)
     kinds = "".join(f"<option>{escape(name)}</option>" for name in types())
     own = "".join(f'<option value="model:{escape(name)}">{escape(name)}</option>' for name in model_names())
-    return (
-        f'<optgroup label="model files of symflops, which can be trained">{own}</optgroup>'
-        f'<optgroup label="real models">{models}</optgroup><optgroup label="architectures, with the defaults of their '
-        f'class">{kinds}</optgroup>'
-    )
+    groups = {
+        "real models": models,
+        "architectures, with the defaults of their class": kinds,
+        "model files of symflops, which can be trained": own,
+    }
+    return "".join(f'<optgroup label="{label}">{options}</optgroup>' for label, options in groups.items())
 
 
 def _formats() -> str:

@@ -22,7 +22,7 @@ from symflops.formula import in_order, load_formula, shipped_for_class, shipped_
 from symflops.gradients import BACKWARD, KEYS
 from symflops.hardware import hardware_names, load_hardware
 from symflops.meaning import with_quantity
-from symflops.model import shipped_file
+from symflops.model import Model, load, shipped_file
 from symflops.number_format import format_names, load_format
 from symflops.passes.matrices import of_experts
 from symflops.plan import Plan
@@ -32,6 +32,7 @@ from symflops.vocabulary.fields import roles
 from symflops.vocabulary.metrics import TABLE
 from symflops.vocabulary.symbols import DTYPES, OWN, RUN, RunSymbol
 
+NOT_OF_A_FILE = ("ones", "free", "needs", "together")  # keys of an entry's models that a model file has not
 _NO_FORMULAS = frozenset(  # keys of a model file below which no text is one
     ("name", "about", "source", "derived_from", "unproven", "class", "dtype", "cache_dtype", "notes", "tied", "formula",
      "inputs", "free", "ones", "needs")
@@ -60,9 +61,9 @@ def library() -> dict[str, Any]:
     }
 
 
-def metrics() -> list[dict[str, str]]:
+def metrics() -> list[dict[str, Any]]:
     """The metrics, in the order in which all programs have them."""
-    return [{"name": row.name, "unit": row.unit, "meaning": row.meaning} for row in TABLE]
+    return [{"name": row.name, "unit": row.unit, "meaning": row.meaning, "owned": row.is_owned} for row in TABLE]
 
 
 def _symbol(row: RunSymbol) -> dict[str, Any]:
@@ -136,8 +137,16 @@ def compiled(models: Mapping[str, Any]) -> dict[str, Any]:
     experts = dict(_experts(texts, program))
     chosen = sorted(name for name in known if with_quantity({name}, "experts of a token") == name)
     formulas = dict(_classes(models))
-    return {"texts": texts, "sides": sides, "said": said, "formulas": formulas, "experts": experts, "chosen": chosen,
-            "steps": program.steps}  # fmt: skip
+    lengths = {name: _model(found[0]).length for name, found in models.items()}
+    return {
+        "texts": texts, "sides": sides, "said": said, "lengths": lengths, "formulas": formulas, "experts": experts,
+        "chosen": chosen, "steps": program.steps,
+    }  # fmt: skip
+
+
+def _model(data: Mapping[str, Any]) -> Model:
+    """The first model of a class, without what an entry has beside it."""
+    return load({key: value for key, value in data.items() if key not in NOT_OF_A_FILE})
 
 
 def _experts(texts: Iterable[str], program: Program) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -13,7 +13,7 @@ function answerFrom(entry, program, stated, name) {
       throw error instanceof Refusal ? error.within(name) : error;
     }
   };
-  const { config, models } = within(() => candidates(entry, stated));
+  const { config, named, models } = within(() => candidates(entry, stated));
   const [base, ...changes] = models;
   standIn(config, base.free ?? []);
   const said = saidFields(config);
@@ -40,6 +40,7 @@ function answerFrom(entry, program, stated, name) {
   const data = fitting(base, changes, says, new Set(program.said));
   const apart = "the choices that the config makes change the same places of the model";
   if (!data) throw new Refusal(base.together ? `${apart}, or were not derived together` : apart).within(name);
+  data.length = program.lengths[named];
   return bind(data, program, config, name, entry, within);
 }
 
@@ -53,7 +54,7 @@ function candidates(entry, stated) {
     const given = part.fields[ROPE];
     if (isObject(given) && "rope_type" in given) delete given.type;
   }
-  return { config, models: entry.models[named[0]] };
+  return { config, named: named[0], models: entry.models[named[0]] };
 }
 
 // What a config and those inside it say under each name, as JSON.
@@ -176,6 +177,7 @@ function unread(config) {
 // A model file that comes with symflops, as an answer.
 function answerOfFile(data, program, name) {
   const compared = (data.assumes ?? []).filter((text) => !factOf(text) && !choiceOf(text));
+  data.length = program.lengths[""];
   return { name, data, symbols: ownSymbols(data, program), compared, notes: data.notes ?? [], dtype: data.dtype ?? "", expects: data.expects ?? [] };
 }
 

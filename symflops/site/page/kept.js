@@ -6,7 +6,8 @@ const ATTENTION = ["sdpa", "sdpa_eager"];
 // The step of what is kept; undefined where a layer keeps something and does not say how much.
 function keptForNextCall(link) {
   const { linker, rows } = link;
-  const tokens = linker.plus(linker.interned("past_len"), linker.interned("seq_len"));
+  const { length } = link.data; // of tokens that the cache keeps: the decoder's, where there is an encoder, too
+  const tokens = linker.plus(linker.interned("past_len"), linker.interned(length));
   const stateOf = ({ call }) => (call ? linker.copy(LIBRARY.steps, call.formula.state, call.args) : linker.number(0n));
   const isNothing = (place) => linker.known(place) === 0n;
   const untold = rows.every(({ layer }) => !("state" in layer));
@@ -20,12 +21,12 @@ function keptForNextCall(link) {
       continue;
     }
     const polynomial = polynomialOf(linker, state);
-    if (!polynomial.names().has("seq_len")) {
+    if (!polynomial.names().has(length)) {
       kept.push(linker.times(row.runs, state));
       continue;
     }
-    if (!polynomial.isProportionalTo("seq_len")) return undefined;
-    const perToken = linker.copy(linker.steps.slice(), state, new Map([["seq_len", linker.number(1n)]]));
+    if (!polynomial.isProportionalTo(length)) return undefined;
+    const perToken = linker.copy(linker.steps.slice(), state, new Map([[length, linker.number(1n)]]));
     const window = windowOf(link, row.parent);
     const seen = window === undefined ? tokens : linker.place(["min", linker.plus(window, linker.number(-1n)), tokens]);
     kept.push(linker.times(row.runs, perToken, seen));

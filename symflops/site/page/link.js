@@ -2,7 +2,8 @@
 // copied with the layer's arguments in place of its own. What is known is computed on the way, exactly.
 
 const FOLDED = new Set(["+", "*", "-", "/", "^", "min", "max", "floor", "ceil"]);
-const OWNED = METRICS.findIndex(({ name }) => name === "parameters");
+const PARAMETERS = METRICS.findIndex(({ name }) => name === "parameters");
+const isOwned = (metric) => METRICS[metric].owned; // what is there once, however often a layer runs
 const WEIGHT = "weight_bytes";
 
 class Linker {
@@ -88,6 +89,8 @@ class ModelLink {
     Object.assign(this, { data, program, format, linker: new Linker(), rows: [], groups: new Map(), formatted: [], left: [] });
     this.bound = new Map([...symbols].map(([name, value]) => [name, this.linker.number(value)]));
     this.texts = new Map();
+    const beyond = ["training", "served", "cache_dtype"].find((key) => key in data);
+    if (beyond) throw new Refusal(`this page cannot read a model file with ${beyond}; \`symflops total\` does`);
     this.tops = this.walk(data.layers, { path: "", module: "", place: -1, runs: this.linker.number(1n), on: "" });
   }
 
@@ -135,12 +138,14 @@ class ModelLink {
   // The same of a call, or of costs that are given, where it stands.
   costs(call, given = this.formula(call.formula.cost, call.args), layer = Object.create(null), { on, path, module } = {}) {
     const factors = [...(on ? [this.linker.interned(on)] : []), ...("when" in layer ? [this.value(layer.when)] : [])];
-    const plain = given.map((step, i) => (i === OWNED || !factors.length ? step : this.linker.times(step, ...factors)));
+    const plain = given.map((step, i) => (isOwned(i) || !factors.length ? step : this.linker.times(step, ...factors)));
     const nothing = this.linker.number(0n);
-    const count = plain[OWNED];
+    const count = plain[PARAMETERS];
     const stored = "stored" in layer ? this.value(layer.stored) : this.stored(layer, call, path, module);
     const one = stored === undefined ? [...plain] : this.with(plain, [WEIGHT, this.linker.place(["/", stored, count])]);
-    one[OWNED] = layer.tied ? nothing : count;
+    METRICS.forEach((_, i) => {
+      if (isOwned(i)) one[i] = layer.tied ? nothing : plain[i];
+    });
     const weights = layer.tied ? nothing : (stored ?? this.linker.times(count, this.linker.interned(WEIGHT)));
     const bare = this.with(plain, [WEIGHT, nothing], ["cache_bytes", nothing]);
     const worked = this.linker.plus(...METRICS.flatMap(({ name }, k) => (name.endsWith("_bytes") ? [bare[k]] : [])));

@@ -27,14 +27,14 @@ function trainingOf(link) {
   const loss = lossOf(link, own);
   if (loss) add({ ...group("forward.loss"), parent: forward.place, parts: undefined, ...loss });
   const leaves = rows.filter((row) => row.one);
-  const isTrained = (row) => row.layer.tied || linker.known(row.one[OWNED]) !== 0n;
+  const isTrained = (row) => row.layer.tied || linker.known(row.one[PARAMETERS]) !== 0n;
   const first = leaves.find(isTrained)?.place ?? Infinity; // before it nothing has a backward
   const inOrder = [...leaves.filter(({ place }) => place >= first), ...leaves.filter(({ place }) => place < first)];
   const gradients = new Map(inOrder.map((row) => [row.place, gradientsOf(link, row)]));
   const backward = add(group("backward"));
   addBackward(rows, add, backward, gradients, first, linker);
   const sum = (value) => linker.plus(...leaves.map((row) => linker.times(row.runs, value(row))));
-  const count = sum((row) => row.one[OWNED]);
+  const count = sum((row) => row.one[PARAMETERS]);
   const saved = sum(({ place }) => gradients.get(place).at(-1));
   const adamw = LIBRARY.formulas[OPTIMIZER];
   const args = new Map([["n", count], ["master", one]]);
