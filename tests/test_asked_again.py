@@ -179,6 +179,17 @@ def test_one_line(
     assert said in refuse(*command.split("|"))
 
 
+def test_letters_mean_the_same_in_every_command() -> None:
+    rule, meanings = "6*N*D", {"D": "tokens", "N": "parameters"}
+    assert symflops.compare("gpt2", rule).taken == meanings
+    assert symflops.solve("gpt2", f"flops <= {rule}", "seq_len").taken == meanings
+    assert dict(symflops.verify(rule, "gpt2").renamed) == {**meanings, "D": "batch_size*seq_len"}
+    with pytest.raises(symflops.SymflopsError, match="'T' may mean n_layer, seq_len or tokens"):
+        symflops.compare("gpt2", "6*N*T")
+    with pytest.raises(symflops.SymflopsError, match="'T' may mean n_layer, seq_len or tokens"):
+        symflops.solve("gpt2", "flops <= 6*N*T", "seq_len")
+
+
 def test_a_list_has_a_row_for_each(say: Callable[..., str]) -> None:
     """7 more sequences of 128 tokens: what does not depend on the batch is there once in each row."""
     rows = json.loads(say("total", "gpt2", "-B", "1,8", "-S", "128", "--format", "json"))
