@@ -223,10 +223,7 @@ class Model:
         """Notes on the values of a run that are beyond what the model was made for, such as its longest sequence."""
         known = {**self.symbols, **_checked(run)}
         broken = [c.with_numbers(known) for c in self.usual.conditions if not c.holds(known)]
-        said = [f"beyond what the config allows for, though the formulas hold: {text}" for text in broken]
-        if "seq_len" in run and "seq_len" not in self.total().free_symbols:
-            said.append("seq_len changes nothing: no cost of this model depends on it")
-        return said
+        return [f"beyond what the config allows for, though the formulas hold: {said}" for said in broken]
 
     def usual_length(self, run: Mapping[str, Numeric]) -> int:
         """The length that is taken where none is given: 2,048 tokens or the largest power of two below that the model

@@ -134,6 +134,9 @@ def test_a_counterexample_between_whole_numbers() -> None:
         ("verify|1_|--against|3", "column 1: '1_'"),
         ("verify|B*S*h|--against|gpt3", "no such model 'gpt3'; did you mean 'gpt2'?"),
         ("verify|B*S*h|--against|llama-2-7b", "no such model 'llama-2-7b'; did you mean 'llama-2-7b-hf'?"),
+        ("verify|a|--against|a + 1|--set|b=3", "'b == 3': neither formula has the name 'b'"),
+        ("verify|a|--against|a + 1|--assume|length == 3", "'length == 3': neither formula has the name 'length'"),
+        ("verify|2*n_embd|--against|gpt2|--assume|nosuch == 3", "neither formula has the name 'nosuch'"),
         ("compare|gpt2|gpt3", "gpt3: no such model or file; did you mean 'gpt2'?"),
         ("verify|gpt3|--against|gpt2", "no such model 'gpt3'; did you mean 'gpt2'?"),
         ("solve|gpt2|flops <= 1e15|--for|S", "gpt2 has no symbol 'S'; write seq_len"),
@@ -177,6 +180,17 @@ def test_one_line(
     Path("tiled.json").write_text(json.dumps(made(assumes=["seq_len % 64 == 0"])))
     Path("falls.json").write_text(json.dumps(made("seq_len - 5")))
     assert said in refuse(*command.split("|"))
+
+
+def test_letters_mean_the_same_in_every_command() -> None:
+    rule, meanings = "6*N*D", {"D": "tokens", "N": "parameters"}
+    assert symflops.compare("gpt2", rule).taken == meanings
+    assert symflops.solve("gpt2", f"flops <= {rule}", "seq_len").taken == meanings
+    assert dict(symflops.verify(rule, "gpt2").renamed) == {**meanings, "D": "batch_size*seq_len"}
+    with pytest.raises(symflops.SymflopsError, match="'T' may mean n_layer, seq_len or tokens"):
+        symflops.compare("gpt2", "6*N*T")
+    with pytest.raises(symflops.SymflopsError, match="'T' may mean n_layer, seq_len or tokens"):
+        symflops.solve("gpt2", "flops <= 6*N*T", "seq_len")
 
 
 def test_a_list_has_a_row_for_each(say: Callable[..., str]) -> None:

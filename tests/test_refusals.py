@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,3 +87,10 @@ def test_time_is_asked_for_in_the_middle_of_a_run(monkeypatch: pytest.MonkeyPatc
 def test_a_timeout_is_above_0(timeout: float) -> None:
     with pytest.raises(SymflopsError, match=f"timeout {timeout!r}: expected a number of seconds above 0"):
         derive(LLAMA, timeout=timeout)
+
+
+def test_a_config_is_no_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.pipe")
+    for path in (tmp_path / "config.pipe", Path("/dev/null")):
+        with pytest.raises(SymflopsError, match="neither a file nor a directory; save the config as a file first"):
+            derive(path)

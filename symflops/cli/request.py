@@ -152,6 +152,8 @@ class Point:
         """Keep the notes on a call of so many tokens after so many others."""
         run: dict[str, Number] = {"seq_len": seq_len, "past_len": past_len}
         self.unexpected.extend((model, note) for note in model.unexpected(run))
+        if "seq_len" not in model.total().free_symbols:
+            self.unexpected.append((model, "seq_len changes nothing: no cost of this model depends on it"))
 
     @property
     def notes(self) -> list[str]:

@@ -87,6 +87,8 @@ def find(what: Any) -> Named:
         return find(found)
     if is_hub_id(text):
         return _from_hub(text)
+    if files.exists(path):  # what is read twice, here and by the atlas, cannot be a pipe
+        raise SymflopsError("neither a file nor a directory; save the config as a file first", where=text)
     raise SymflopsError(f"no such file, directory or model type{nearest(text, list(CONFIG_MAPPING))}", where=text)
 
 

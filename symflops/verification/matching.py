@@ -205,13 +205,14 @@ class _Matching:
 
     def _check(self, known: Known, used: set[str], taken: Mapping[str, str]) -> None:
         """Raise SymflopsError for a condition about a name that nobody has. Between two texts a letter may be a number
-        that only conditions speak of; a word is a mistake there, too."""
+        that only conditions speak of; a word is a mistake there, too, and a letter that is set and stands nowhere."""
         valid = used | known.symbols | known.others | set(RUN_SYMBOLS) | set(self.side.numbers) | set(taken)
         valid |= self.rename.keys() | self.side.names
         closed = self.side.model is not None or self.other.model is not None
         for text in self.conditions:
             for name in sorted(set(_names_of(text)) - valid):
-                if closed or not (is_known(name) or LETTER.match(name)):
+                is_alone = name in self.asked.settings and sum(name in _names_of(c) for c in self.conditions) == 1
+                if closed or is_alone or not (is_known(name) or LETTER.match(name)):
                     near = nearest(name, sorted(valid))
                     raise SymflopsError(f"{text[:100]!r}: neither formula has the name {name[:60]!r}{near}")
 
