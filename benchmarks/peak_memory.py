@@ -2,9 +2,9 @@
 
 `torch.distributed._tools.mem_tracker.MemTracker` watches the storages of a forward of the same model over fake tensors
 on the CPU, built anew with plain numbers; with `--training` those of a whole step with AdamW on real ones, after one
-that made its states. It shares nothing with the derivation but PyTorch itself. `--write` makes docs/peak.md of it, or with
-`--training` docs/peak-training.md; of a step finished rows are kept in benchmarks/peak_training.jsonl, a line each,
-and are not made again.
+that made its states. It shares nothing with the derivation but PyTorch itself. `--write` makes docs/peak.md of it, or
+with `--training` docs/peak-training.md; of a step finished rows are kept in benchmarks/peak_training.jsonl, a line
+each, and are not made again.
 """
 
 from __future__ import annotations
@@ -160,10 +160,10 @@ def step_page(found: list[dict[str, Any]]) -> str:
 `peak_eager` of `symflops memory --training --one-precision`, derived in closed form, against the peak that
 `MemTracker` of torch {torch.__version__} sees in a step of the same model: forward, loss, backward and
 `torch.optim.AdamW`'s step, with and without `foreach`, weights, gradients and moments in bfloat16, on small real
-tensors on the CPU. It is the second step, so that the optimizer's states are there. Each config is one of two small ones; a
-point is sequences and tokens of each. Dropout is done as a GPU does it, in one operation with a mask of a byte an
-element, on both sides; fused attention is compared without dropout, since PyTorch's kernel for the CPU has none.
-Not counted: the optimizer's counters of steps, 4 bytes for each tensor of weights. Made by
+tensors on the CPU. It is the second step, so that the optimizer's states are there. Each config is one of
+two small ones; a point is sequences and tokens of each. Dropout is done as a GPU does it, in one
+operation with a mask of a byte an element, on both sides; fused attention is compared without dropout, since PyTorch's
+kernel for the CPU has none. Not counted: the optimizer's counters of steps, 4 bytes for each tensor of weights. Made by
 `benchmarks/peak_memory.py --training --write`.
 
 """

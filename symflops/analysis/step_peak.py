@@ -50,5 +50,9 @@ def peak_of_step(
         roots = [multiply(optimizer.roots, size) for size in ([kinds["gradients"]] if plan.foreach else alone)]
     moments += [Peak(AFTER, add(size, root)) for size in after for root in roots]
     most = maximum(*dict.fromkeys(size for _, size in moments))
-    note = () if not plan.mixed else ("the step on the copies is taken for a fused one, which makes nothing beside",)
+    note: tuple[str, ...] = ()
+    if plan.mixed:
+        note = ("the step on the copies is taken for a fused one, which makes nothing beside",)
+    elif not plan.foreach:
+        note = ("of a step of one weight after the other, what it makes meanwhile is bounded from above",)
     return {**kinds, "peak_eager": add(kinds["weights"], kinds["optimizer"], most)}, moments, note

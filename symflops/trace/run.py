@@ -159,8 +159,7 @@ def call(built: Build, settings: Settings) -> Run:
         return result
     progress.run()
     kind = built.dtype, settings.allow_unknown, result.guards, settings.training, settings.whole_step
-    recorder = Recorder(sizes, built.quantities, built.model, *kind)
-    result.recorder = recorder
+    result.recorder = recorder = Recorder(sizes, built.quantities, built.model, *kind)
     recorder.masks.begin_with(built.masks)
     recorder.known.contents = Contents(built.contents)
     makes_cache = settings.past != "none" and cache.own_class(type(built.model))
@@ -226,8 +225,8 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     if settings.continued:  # how many tokens came before is no part of a recurrent state, but of one that grows
         grows = settings.grows or _keeps_more(inputs.get(carried.cache_argument(type(model))))
         length = symbols["past_len"] if grows else EARLIER
-        shape = (symbols["batch_size"] * settings.streams, length)
-        earlier = inputs | {"input_ids": torch.empty(shape, dtype=torch.long)}
+        ids = torch.empty((symbols["batch_size"] * settings.streams, length), dtype=torch.long)
+        earlier = inputs | {"input_ids": ids}
         asked = len(result.guards)
         before = carried.attributes(model)
         with _silent(recorder), recorder, watching(recorder), repeats.skipped(recorder):
@@ -242,7 +241,8 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
         del result.guards[asked:]
         inputs = pair_inputs.of_a_step(model, inputs, results)
     if recorder.step is not None:
-        return run_step(recorder, inputs)
+        run_step(recorder, inputs)
+        return
     with recorder, watching(recorder), repeats.skipped(recorder):
         returned = model(**inputs)
     held = [inputs[argument] for argument in [carried.cache_argument(type(model))] if argument in inputs]
