@@ -8,13 +8,12 @@ that ties its fields otherwise refuses, or its model cannot be built: then fewer
 from __future__ import annotations
 
 import copy
-import dataclasses
 import re
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from small_configs import _RULES, _sensible, _shrink, default_config
+from small_configs import HIDDEN, _RULES, _sensible, _shrink, default_config, made_anew, stated
 from transformers import PreTrainedConfig
 
 SEEN: dict[str, tuple[Any, Any]] = {
@@ -24,14 +23,16 @@ SEEN: dict[str, tuple[Any, Any]] = {
     **dict.fromkeys(("patch_size",), (8, 12)),
     **dict.fromkeys(("embed_dim", "vision_hidden_size", "encoder_hidden_size"), (48, 64)),
     **dict.fromkeys(("pool_size",), (2, 2)),
+    **dict.fromkeys(("out_hidden_size",), HIDDEN),  # of a tower whose result is put among the text's
     **dict.fromkeys(("projection_dim", "projection_size"), (20, 28)),
     **dict.fromkeys(("num_queries",), (7, 9)),
+    **dict.fromkeys(("mm_tokens_per_image",), (4, 4)),
     **dict.fromkeys(("num_mel_bins",), (16, 24)),
     **dict.fromkeys(("qformer_hidden_size",), (48, 64)),
 }
 _FEW = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_layers", "n_layers", "n_layer", "depth")
 _IS_PLACE = re.compile(r"(image|audio|video)_token_(id|index)")
-LEVELS = ("sizes", "text sizes", "layers and vocabulary", "layers", "as it is")
+LEVELS = ("sizes", "sizes alike", "text sizes", "layers and vocabulary", "layers", "as it is")
 
 
 def small(model_type: str, variant: int) -> Iterator[tuple[str, PreTrainedConfig]]:
@@ -44,12 +45,16 @@ def small(model_type: str, variant: int) -> Iterator[tuple[str, PreTrainedConfig
 
 
 def _small(model_type: str, variant: int, level: str) -> PreTrainedConfig:
-    if level in ("sizes", "text sizes"):
+    if level in ("sizes", "sizes alike", "text sizes"):
         default = default_config(model_type)
         rules = {name: pair for name, pair in _RULES.items() if name != "window_size"}  # which may be one of pixels
         with patch.dict(_RULES, rules, clear=True):
             found = _shrink(default, variant, _sensible(model_type))
-        return _sections(_changed(found, variant, SEEN) if level == "sizes" else found)
+        if level != "text sizes":
+            found = _changed(found, variant, SEEN)
+        if level == "sizes alike":
+            found = _alike(found, default, _widths(found, default))
+        return _sections(found)
     config = default_config(model_type)
     fields = {} if level == "as it is" else dict.fromkeys(_FEW, (2, 3))
     if level == "layers and vocabulary":
@@ -61,8 +66,7 @@ def _changed(config: PreTrainedConfig, variant: int, rules: dict[str, tuple[Any,
     """The config made anew with other values in the fields that the rules name, and in its parts."""
     if not rules:
         return copy.deepcopy(config)
-    stored = config.attribute_map
-    fields = {f.name: vars(config).get(stored.get(f.name, f.name)) for f in dataclasses.fields(config) if f.init}
+    fields = stated(config)
     values: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     for name, value in fields.items():
         if value is None and _IS_PLACE.fullmatch(name):
@@ -78,7 +82,38 @@ def _changed(config: PreTrainedConfig, variant: int, rules: dict[str, tuple[Any,
         if isinstance(value, list | tuple) and len(value) in depths and set(rules) & set(_FEW):
             short = next(values[n] for n in _FEW if fields.get(n) == len(value))
             values[name] = value[:short]
-    return type(config)(**values)
+    return made_anew(config, values)
+
+
+def _widths(found: PreTrainedConfig, default: PreTrainedConfig) -> dict[int, int]:
+    """What the widths became that the rules changed, by what they were, where that is one number."""
+    widths: dict[int, set[int]] = {}
+    for name, old in stated(default).items():
+        new = stated(found).get(name)
+        if isinstance(old, PreTrainedConfig) and isinstance(new, PreTrainedConfig):
+            for was, becomes in _widths(new, old).items():
+                widths.setdefault(was, set()).add(becomes)
+        elif _RULES.get(name) == HIDDEN and type(old) is int and type(new) is int and old != new:
+            widths.setdefault(old, set()).add(new)
+    return {was: becomes.pop() for was, becomes in widths.items() if len(becomes) == 1}
+
+
+def _alike(found: PreTrainedConfig, default: PreTrainedConfig, widths: dict[int, int]) -> PreTrainedConfig:
+    """The config with what has no rule and was as wide as something that has one, or half of it, still so."""
+    halves = {was // 2: becomes // 2 for was, becomes in widths.items() if was // 2 not in widths}
+    return _as_wide(found, default, halves | widths)
+
+
+def _as_wide(found: PreTrainedConfig, default: PreTrainedConfig, widths: dict[int, int]) -> PreTrainedConfig:
+    values = {name: value for name, value in stated(found).items() if value is not None}
+    for name, old in stated(default).items():
+        if isinstance(old, PreTrainedConfig) and isinstance(values.get(name), PreTrainedConfig):
+            values[name] = _as_wide(values[name], old, widths)
+        elif type(old) is int and values.get(name) == old:
+            values[name] = widths.get(old, old)
+        elif isinstance(old, list | tuple) and values.get(name) == old and all(type(v) is int for v in old):
+            values[name] = type(old)(widths.get(v, v) for v in old)
+    return made_anew(found, values)
 
 
 def _sections(config: PreTrainedConfig) -> PreTrainedConfig:

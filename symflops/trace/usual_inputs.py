@@ -105,8 +105,9 @@ class _Search:
         return list(dict.fromkeys([*missing(run, run.error), *named]))
 
     def _combinations(self, arguments: list[str]) -> Iterator[dict[str, str]]:
-        kinds = [_BY_ARGUMENT[name] for name in arguments]
-        for chosen in product(*(list(self._forms(kind)) for kind in kinds)):
+        found = [list(self._forms(_BY_ARGUMENT[name])) for name in arguments]
+        found = list(filter(None, found))  # a kind that the config says nothing of may not be needed
+        for chosen in product(*found) if found else ():
             yield {name: text for form in chosen for name, text in form.items()} | self._decoder()
 
     def _forms(self, kind: Kind) -> Iterator[Form]:
