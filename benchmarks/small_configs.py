@@ -285,7 +285,9 @@ def _shrink(config: PreTrainedConfig, variant: int, given: Mapping[str, Any], de
     values |= _token_ids(fields, variant)
     values |= _per_layer_lists(fields, values | overrides, variant)
     for name in config.sub_configs:
-        if isinstance(sub := fields.get(name), PreTrainedConfig):
+        if isinstance(sub := fields.get(name), PreTrainedConfig) and "architecture" in vars(sub):
+            values[name] = sub  # a model of timm, whose name says its sizes
+        elif isinstance(sub, PreTrainedConfig):
             other = "text" not in name and name not in ("decoder", "thinker_config")  # as deep as no other part
             values[name] = _shrink(sub, variant, _switched(sub) | given.get(name, {}), deeper + 2 * other)
     return made_anew(config, values | overrides)

@@ -51,7 +51,7 @@ def _small(model_type: str, variant: int, level: str) -> PreTrainedConfig:
         with patch.dict(_RULES, rules, clear=True):
             found = _shrink(default, variant, _sensible(model_type))
         if level != "text sizes":
-            found = _changed(found, variant, SEEN)
+            found = _with_pinpoints(_changed(found, variant, SEEN), default)
         if level == "sizes alike":
             found = _alike(found, default, _widths(found, default))
         return _sections(found)
@@ -71,7 +71,7 @@ def _changed(config: PreTrainedConfig, variant: int, rules: dict[str, tuple[Any,
     for name, value in fields.items():
         if value is None and _IS_PLACE.fullmatch(name):
             values[name] = 7  # a token
-        if isinstance(value, PreTrainedConfig):
+        if isinstance(value, PreTrainedConfig) and "architecture" not in vars(value):  # which names the sizes of timm's
             values[name] = _changed(value, variant, rules)
         elif name in rules and type(value) is int and value > 0 and not (name == "window_size" and value > 60):
             values[name] = min(rules[name][variant], value)
@@ -83,6 +83,17 @@ def _changed(config: PreTrainedConfig, variant: int, rules: dict[str, tuple[Any,
             short = next(values[n] for n in _FEW if fields.get(n) == len(value))
             values[name] = value[:short]
     return made_anew(config, values)
+
+
+def _with_pinpoints(found: PreTrainedConfig, default: PreTrainedConfig) -> PreTrainedConfig:
+    """The config with the sizes that large images are cut to in as many of its smaller images as before."""
+    name = "image_grid_pinpoints"
+    part = stated(found).get("vision_config")
+    if not vars(found).get(name) or not isinstance(part, PreTrainedConfig) or type(part.image_size) is not int:
+        return found
+    was = stated(default)["vision_config"].image_size
+    scaled = [[side * part.image_size // was for side in pair] for pair in stated(default)[name]]
+    return made_anew(found, {**{k: v for k, v in stated(found).items() if v is not None}, name: scaled})
 
 
 def _widths(found: PreTrainedConfig, default: PreTrainedConfig) -> dict[int, int]:

@@ -26,7 +26,7 @@ from transformers.initialization import no_init_weights
 from symflops.inputs import Input
 from symflops.numeric import evaluate
 
-MAX_REAL = 120_000_000  # parameters of a model that is counted operation by operation
+MAX_REAL = 350_000_000  # parameters of a model that is counted operation by operation
 
 
 def built(model_class: type[PreTrainedModel], config: PreTrainedConfig, fake: bool = True) -> PreTrainedModel:

@@ -158,6 +158,7 @@ def miscounted(model: Any, real: Any, model_class: Any, config: Any) -> str:
 
     values_real = built(model_class, config, fake=False) if is_small(real) else None
     unknown: list[str] = []
+    needs_places = False
     for point in POINTS:
         inputs = _inputs(model, config)
         names = {name for one in inputs for name in one.symbols}
@@ -176,12 +177,16 @@ def miscounted(model: Any, real: Any, model_class: Any, config: Any) -> str:
         cost = model.total().at(**asked)
         given = feeds(inputs, {**_sizes(config), **values, **chosen})
         where = ", ".join(f"{n}={v}" for n, v in sorted(asked.items()))
+        if values_real is not None:
+            given = with_places(values_real, given) if needs_places else given
         try:
-            theirs = matmul_flops(real, given)
+            theirs = matmul_flops(values_real or real, given)
         except DATA_DEPENDENT:
-            if values_real is None:
-                return "no independent count: it depends on values, and is too large for real tensors"
-            given = with_places(values_real, given)
+            return "no independent count: it depends on values, and is too large for real tensors"
+        except RuntimeError:
+            if needs_places or values_real is None:
+                raise
+            needs_places, given = True, with_places(values_real, given)
             theirs = matmul_flops(values_real, given)
         if cost.matmul_flops != theirs:
             return f"{cost.matmul_flops} matmul_flops at {where}, counted {theirs}"

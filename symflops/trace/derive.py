@@ -18,7 +18,7 @@ from symflops.inputs import Input, read_inputs, symbols_of
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
 from symflops.trace import combine
-from symflops.trace.architecture import sizes_by_name
+from symflops.trace.architecture import sizes_by_name, windowed
 from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
 from symflops.trace.conditions import conditions
 from symflops.trace.config_values import made_for
@@ -108,7 +108,8 @@ def derive(
             with old_objects_left_alone(), deadline.limit(timeout):
                 usual = not is_own(what) and not fed
                 named = named if is_own(what) else with_usual_inputs(named, fed)
-                return _with_inputs(named, set(fixed), settings, usual, peak)
+                fixed = {*fixed, *(windowed(named.config) if usual else ())}
+                return _with_inputs(named, fixed, settings, usual, peak)
         except deadline.OutOfTimeError:
             why = f"not derived within {timeout:g} s of processor time; the last step was: {progress.last()}"
             raise SymflopsError(why, where=named.name) from None
