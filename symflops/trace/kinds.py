@@ -116,6 +116,21 @@ KINDS = (
         {"hidden_states": _OF_GRID, "grid_thw": f"int64[1, 3] = {_GRID}"},
         {"hidden_states": _FEW, "grid_thw": f"int64[1, 3] = {_FIXED}"},
     )),
+    Kind("states", (), ({
+        "states": "float[batch_size, seq_len, {state_dim}]", "actions": "float[batch_size, seq_len, {act_dim}]",
+        "rewards": "float[batch_size, seq_len, 1]", "returns_to_go": "float[batch_size, seq_len, 1]",
+        "timesteps": "int64[batch_size, seq_len]", "attention_mask": "int64[batch_size, seq_len] = 1"},
+    )),
+    Kind("visual_feats", _SEEN, ({
+        "visual_feats": "float[batch_size, num_regions, {visual_feat_dim}]",
+        "visual_pos": "float[batch_size, num_regions, {visual_pos_dim}]"},
+    )),
+    Kind("visual_embeds", _SEEN, ({"visual_embeds": "float[batch_size, num_regions, {visual_embedding_dim}]"},)),
+    Kind("qformer_input_ids", ("qformer",), ({"qformer_input_ids": "int64[batch_size, question_len]"},)),
+    Kind("inputs", (), (
+        {"inputs": "int64[batch_size, seq_len]"},
+        {"inputs": "float[batch_size, seq_len, {d_model}]"},
+    )),
     Kind("latents", (), ({"latents": "float[batch_size, {hidden_size}, num_frames]"},)),
     Kind("query_embeds", (), ({"query_embeds": "float[batch_size, num_queries, {hidden_size}]"},)),
     Kind("flattened_patches", _SEEN, (
