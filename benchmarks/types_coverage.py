@@ -102,6 +102,9 @@ def examined(model_type: str, task: str) -> dict[str, Any]:
     return row
 
 
+_OF_THE_CONFIG = ("own source fails", "has to be stated", "have to be stated", "does not say how large an image is")
+
+
 def _at(config: Any, model_class: Any) -> dict[str, Any]:
     """What a config gives; `is_model` unless a smaller change of the type may do better."""
     from operation_count import UnknownOperationError
@@ -122,7 +125,7 @@ def _at(config: Any, model_class: Any) -> dict[str, Any]:
         model = derive(config, timeout=LIMIT)
     except SymflopsError as error:
         said = error.message
-        source = "own source fails" in said or "has to be stated" in said or "have to be stated" in said
+        source = any(words in said for words in _OF_THE_CONFIG)
         return {"why": said, "is_model": not source, "seconds": round(time.process_time() - begun, 1)}
     row: dict[str, Any] = {"seconds": round(time.process_time() - begun, 1), "is_model": True}
     row["inputs"] = [f"{one.name}: {one.text()}" for one in model.inputs]

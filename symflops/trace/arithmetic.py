@@ -22,6 +22,7 @@ from unittest.mock import patch
 import numpy
 import sympy
 import torch
+from transformers.utils.generic import torch_float, torch_int
 
 from symflops.errors import SymflopsError
 
@@ -167,6 +168,7 @@ def _of_format(create: Any) -> Any:
 
 
 _BY_FUNCTION = {id(getattr(math, name)): getattr(MATH, name) for name in (*_ESTIMATED, *_ROUNDED)}
+_BY_FUNCTION |= {id(torch_int): Integer, id(torch_float): Real}  # which are `int` and `float` where nothing is exported
 
 
 def _length(thing: Any) -> Any:
