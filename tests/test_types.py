@@ -118,6 +118,21 @@ def test_a_mask_of_which_nothing_is_known_is_refused() -> None:
         symflops.derive(Chosen(), inputs=["x: float[n, 12]"])
 
 
+class Rows(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = torch.nn.Linear(12, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(x.reshape(len(x) * x.shape[1], 12))  # type: ignore[no-any-return]  # a module is called
+
+
+def test_the_length_of_a_tensor_is_its_first_size() -> None:
+    """Which Python makes a number of: n*m rows of 12*5 multiply-adds."""
+    cost = symflops.derive(Rows, inputs=["x: float[n, m, 12]"]).total()
+    assert cost.at(n=7, m=4).matmul_flops == 7 * 4 * 2 * 12 * 5
+
+
 def test_small_contents_are_computed_beside_fake_tensors() -> None:
     sizes, contents = Sizes(), Contents()
     side = sizes.symbol("side", 11)
