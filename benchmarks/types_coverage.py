@@ -275,7 +275,7 @@ def page(rows: Iterable[dict[str, Any]]) -> str:
         "small configs made by a general rule, and at three points of batch and lengths each, the closed form gives",
         "exactly the matmul FLOPs that PyTorch counts, all FLOPs as counted operation by operation on real tensors,",
         "and the parameters. What a type is fed is said by its own model file, under `inputs`. Types that have no row",
-        "yet have not been examined.",
+        "yet have not been examined: the script goes on where it stopped.",
         "",
         "| task | rows | equal |", "|---|---|---|",
     ]  # fmt: skip
@@ -297,7 +297,22 @@ def page(rows: Iterable[dict[str, Any]]) -> str:
             lines.append(f"| {' | '.join((*cells, seconds))} |")
     lines += ["", "What is not equal:", "", "| type | task | why |", "|---|---|---|"]
     lines += [f"| {_cell(r['type'])} | {r['task']} | {_cell(reason(r))} |" for r in rows if not r["equal"]]
+    idle = [(row, said) for row in rows if row["equal"] and (said := _idle(row))]
+    lines += [
+        "",
+        "What of the equal ones the call does not run, which their notes say, so that only its weights are counted:",
+        "",
+        "| type | task | parts |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {_cell(r['type'])} | {r['task']} | {_cell(said)} |" for r, said in idle]
     return "\n".join(lines) + "\n"
+
+
+def _idle(row: dict[str, Any]) -> str:
+    """The parts of a model that the call did not run, as its notes name them."""
+    notes = [note for one in row["configs"] for note in one.get("notes", ()) if "did not run these parts" in note]
+    return notes[0].rpartition(": ")[2] if notes else ""
 
 
 def _cell(text: str) -> str:

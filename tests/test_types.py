@@ -44,6 +44,12 @@ CASES = [
      "image_grid_thw: int64[1, 3] = [1, 2*h, 2*w]", "position_ids: int64[3, batch_size, seq_len]"]),
     ("t5", "seq2seq", ["input_ids: int64[batch_size, source_len]",
      "decoder_input_ids: int64[batch_size, target_len]"]),
+    ("imagegpt", "image-classification", []),
+    ("unispeech", "ctc", ["input_values: float[batch_size, num_samples]"]),
+    ("glm5_next_vision", "base", ["hidden_states: float[4*h*w, in_channels*patch_size**2*temporal_patch_size]",
+     "grid_thw: int64[1, 3] = [1, 2*h, 2*w]"]),
+    ("llava_onevision", "image-text-to-text", [IDS, "pixel_values: float[1, 3, num_channels, image_size, image_size]",
+     "image_sizes: int64[1, 2] = [image_size, image_size]"]),
     ("timesfm", "time-series-prediction", ["past_values: float[batch_size, context_length]"]),
 ]  # fmt: skip
 
