@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from small_configs import HIDDEN, _RULES, _sensible, _shrink, default_config, made_anew, stated
+from small_configs import _RULES, HIDDEN, _sensible, _shrink, default_config, made_anew, stated
 from transformers import PreTrainedConfig
 
 SEEN: dict[str, tuple[Any, Any]] = {

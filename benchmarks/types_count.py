@@ -81,6 +81,9 @@ def feeds(inputs: tuple[Input, ...], values: Mapping[str, int]) -> dict[str, tor
     return found
 
 
+_ASKED = re.compile(r"(Image|Audio|Video) features and \w+ tokens do not match.* features:? ?(\d+)")
+
+
 def with_places(model: PreTrainedModel, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The same with as many ids that stand for images or sounds as the source says that it has features, at the
     beginning; unchanged where it asks for none, or where they do not fit."""
@@ -93,7 +96,7 @@ def with_places(model: PreTrainedModel, given: dict[str, torch.Tensor]) -> dict[
                 model(**given)
             return given
         except (ValueError, RuntimeError) as error:  # the source's own words, or another matter
-            said = re.search(r"(Image|Audio|Video) features and \w+ tokens do not match.* features:? ?(\d+)", str(error))
+            said = _ASKED.search(str(error))
         own = [getattr(model.config, name, None) for name in names[said[1].lower()]] if said else []
         token = next((number for number in own if type(number) is int), None)
         if said is None or token is None or placed + int(said[2]) > ids.numel():
