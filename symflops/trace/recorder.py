@@ -237,8 +237,7 @@ class Recorder(TorchDispatchMode):
         """Indices in which masks of which it is known how often they are true are the places of these elements."""
         result: list[torch.Tensor | None] = []
         for index in indices:
-            is_mask = index is not None and index.dtype == torch.bool
-            if is_mask and (self.known.number(index) is not None or self.known.hits(index) is not None):
+            if index is not None and index.dtype == torch.bool and self.known.counts(index):
                 result += self.places(index).unbind(1)
             else:
                 result.append(index)

@@ -111,6 +111,10 @@ class Values:
             return None
         return storage.hits
 
+    def counts(self, mask: torch.Tensor) -> bool:
+        """Whether it is known how many elements of a mask are true."""
+        return self.number(mask) is not None or self.hits(mask) is not None
+
     def _scattered(self, mask: torch.Tensor, source: torch.Tensor) -> None:
         """Rows, such as what a tower gives for an image, take the places of as many true elements of a mask, which
         every source that does so demands."""
