@@ -130,15 +130,14 @@ def _as_wide(found: PreTrainedConfig, default: PreTrainedConfig, widths: dict[in
 def _sections(config: PreTrainedConfig) -> PreTrainedConfig:
     """The config with the sections of rotary positions of several axes, which those have that see images in patches to
     be merged, as wide as half of a head."""
-    inside = [vars(config).get(name) for name in config.sub_configs]
-    merges = any("spatial_merge_size" in vars(part) for part in inside if isinstance(part, PreTrainedConfig))
-    for part in inside:
-        if not isinstance(part, PreTrainedConfig):
-            continue
-        _sections(part)
-        stated = vars(part).get("rope_parameters")
-        if isinstance(stated, dict) and (stated.get("mrope_section") or merges) and "num_attention_heads" in vars(part):
+    inside = [part for name in config.sub_configs if isinstance(part := vars(config).get(name), PreTrainedConfig)]
+    merges = any("spatial_merge_size" in vars(part) for part in inside)
+    for part in (config, *inside):
+        if part is not config:
+            _sections(part)
+        rope = vars(part).get("rope_parameters")
+        if isinstance(rope, dict) and (rope.get("mrope_section") or merges) and "num_attention_heads" in vars(part):
             width = getattr(part, "head_dim", None) or part.hidden_size // part.num_attention_heads
-            half = int(width * stated.get("partial_rotary_factor", 1.0)) // 2
-            stated["mrope_section"] = [half - 2 * (half // 3), half // 3, half // 3]
+            half = int(width * rope.get("partial_rotary_factor", 1.0)) // 2
+            rope["mrope_section"] = [half - 2 * (half // 3), half // 3, half // 3]
     return config
