@@ -191,6 +191,11 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "index_block_size": (4, 6),
         "index_topk_blocks": (2, 4),
     },
+    "mllama_vision_model": {  # its output is that of the last layer and of these, side by side
+        "num_hidden_layers": (4, 5),
+        "intermediate_layers_indices": ([1, 2], [0, 2, 3]),
+        "vision_output_dim": (3 * HIDDEN[0], 4 * HIDDEN[1]),
+    },
     "modernbert-decoder": {"num_hidden_layers": (4, 5), "local_attention": (48, 56)},  # every third layer is global
     "mpt": {"d_model": (48, 72)},  # a multiple of 6 heads in both: their number stays one
     "nemotron_h": {
@@ -263,8 +268,7 @@ def _shrink(config: PreTrainedConfig, variant: int, given: Mapping[str, Any], de
 
     Fields that no rule names keep their default, and those that the class computes from others are computed anew.
     """
-    stored = config.attribute_map
-    fields = {f.name: vars(config).get(stored.get(f.name, f.name)) for f in dataclasses.fields(config) if f.init}
+    fields = stated(config)
     overrides = {name: pair[variant] for name, pair in _OVERRIDES.get(config.model_type, {}).items()}
     values = {name: value for name, value in given.items() if name not in config.sub_configs}
     values |= {
@@ -281,10 +285,41 @@ def _shrink(config: PreTrainedConfig, variant: int, given: Mapping[str, Any], de
     values |= _token_ids(fields, variant)
     values |= _per_layer_lists(fields, values | overrides, variant)
     for name in config.sub_configs:
-        if isinstance(sub := fields.get(name), PreTrainedConfig):
+        if isinstance(sub := fields.get(name), PreTrainedConfig) and "architecture" in vars(sub):
+            values[name] = sub  # a model of timm, whose name says its sizes
+        elif isinstance(sub, PreTrainedConfig):
             other = "text" not in name and name not in ("decoder", "thinker_config")  # as deep as no other part
-            values[name] = _shrink(sub, variant, given.get(name, {}), deeper + 2 * other)
-    return type(config)(**values | overrides)
+            values[name] = _shrink(sub, variant, _switched(sub) | given.get(name, {}), deeper + 2 * other)
+    return made_anew(config, values | overrides)
+
+
+def _switched(config: PreTrainedConfig) -> dict[str, Any]:
+    """The switches of a part that are others than its class has them."""
+    fields = {f.name: f.default for f in dataclasses.fields(config) if f.init and not f.name.startswith("_")}
+    kept = {name: vars(config).get(name) for name, default in fields.items() if type(default) in (bool, str)}
+    return {name: value for name, value in kept.items() if type(value) in (bool, str) and value != fields[name]}
+
+
+def made_anew(config: PreTrainedConfig, values: Mapping[str, Any]) -> PreTrainedConfig:
+    """The config's class constructed with values; a backbone hands on as many stages as it did, the same if they are
+    there."""
+    features = vars(config).get("_out_features")
+    if features is None:
+        return type(config)(**values)
+    values = {name: value for name, value in values.items() if name not in ("_out_features", "_out_indices")}
+    names = type(config)(**values).stage_names
+    there = all(name in names for name in features)
+    return type(config)(**values, out_features=list(features) if there else names[-len(features) :])
+
+
+def stated(config: PreTrainedConfig) -> dict[str, Any]:
+    """What a config holds for each argument of its constructor."""
+    names = {
+        field.name: config.attribute_map.get(field.name, field.name)
+        for field in dataclasses.fields(config)
+        if field.init
+    }
+    return {name: vars(config).get(kept) for name, kept in names.items()}
 
 
 def _is_positive_int(value: object) -> bool:
@@ -320,7 +355,8 @@ def _per_layer_lists(fields: Mapping[str, Any], values: Mapping[str, Any], varia
     if not some and not every:
         return {}
     kinds = [repr([e[i] for e in every.values()] + [i in e for e in some.values()]) for i in range(depth)]
-    layers = _one_of_each(kinds)
+    handed_on = {i for name, entries in some.items() if name.endswith("out_indices") for i in entries}
+    layers = sorted({*_one_of_each(kinds), *handed_on})
     spare = [i for i in range(depth) if i not in layers]
     layers = sorted(layers + spare[: max(0, values[depth_name] - len(layers), variant)])
     cut: dict[str, Any] = {depth_name: len(layers)}

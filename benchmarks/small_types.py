@@ -8,13 +8,12 @@ that ties its fields otherwise refuses, or its model cannot be built: then fewer
 from __future__ import annotations
 
 import copy
-import dataclasses
 import re
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from small_configs import _RULES, _sensible, _shrink, default_config
+from small_configs import _RULES, HIDDEN, _sensible, _shrink, default_config, made_anew, stated
 from transformers import PreTrainedConfig
 
 SEEN: dict[str, tuple[Any, Any]] = {
@@ -24,14 +23,16 @@ SEEN: dict[str, tuple[Any, Any]] = {
     **dict.fromkeys(("patch_size",), (8, 12)),
     **dict.fromkeys(("embed_dim", "vision_hidden_size", "encoder_hidden_size"), (48, 64)),
     **dict.fromkeys(("pool_size",), (2, 2)),
+    **dict.fromkeys(("out_hidden_size",), HIDDEN),  # of a tower whose result is put among the text's
     **dict.fromkeys(("projection_dim", "projection_size"), (20, 28)),
     **dict.fromkeys(("num_queries",), (7, 9)),
+    **dict.fromkeys(("mm_tokens_per_image",), (4, 4)),
     **dict.fromkeys(("num_mel_bins",), (16, 24)),
     **dict.fromkeys(("qformer_hidden_size",), (48, 64)),
 }
 _FEW = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_layers", "n_layers", "n_layer", "depth")
 _IS_PLACE = re.compile(r"(image|audio|video)_token_(id|index)")
-LEVELS = ("sizes", "text sizes", "layers and vocabulary", "layers", "as it is")
+LEVELS = ("sizes", "sizes alike", "text sizes", "layers and vocabulary", "layers", "as it is")
 
 
 def small(model_type: str, variant: int) -> Iterator[tuple[str, PreTrainedConfig]]:
@@ -44,12 +45,16 @@ def small(model_type: str, variant: int) -> Iterator[tuple[str, PreTrainedConfig
 
 
 def _small(model_type: str, variant: int, level: str) -> PreTrainedConfig:
-    if level in ("sizes", "text sizes"):
+    if level in ("sizes", "sizes alike", "text sizes"):
         default = default_config(model_type)
         rules = {name: pair for name, pair in _RULES.items() if name != "window_size"}  # which may be one of pixels
         with patch.dict(_RULES, rules, clear=True):
             found = _shrink(default, variant, _sensible(model_type))
-        return _sections(_changed(found, variant, SEEN) if level == "sizes" else found)
+        if level != "text sizes":
+            found = _with_pinpoints(_changed(found, variant, SEEN), default)
+        if level == "sizes alike":
+            found = _alike(found, default, _widths(found, default))
+        return _sections(found)
     config = default_config(model_type)
     fields = {} if level == "as it is" else dict.fromkeys(_FEW, (2, 3))
     if level == "layers and vocabulary":
@@ -61,13 +66,12 @@ def _changed(config: PreTrainedConfig, variant: int, rules: dict[str, tuple[Any,
     """The config made anew with other values in the fields that the rules name, and in its parts."""
     if not rules:
         return copy.deepcopy(config)
-    stored = config.attribute_map
-    fields = {f.name: vars(config).get(stored.get(f.name, f.name)) for f in dataclasses.fields(config) if f.init}
+    fields = stated(config)
     values: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     for name, value in fields.items():
         if value is None and _IS_PLACE.fullmatch(name):
             values[name] = 7  # a token
-        if isinstance(value, PreTrainedConfig):
+        if isinstance(value, PreTrainedConfig) and "architecture" not in vars(value):  # which names the sizes of timm's
             values[name] = _changed(value, variant, rules)
         elif name in rules and type(value) is int and value > 0 and not (name == "window_size" and value > 60):
             values[name] = min(rules[name][variant], value)
@@ -78,21 +82,62 @@ def _changed(config: PreTrainedConfig, variant: int, rules: dict[str, tuple[Any,
         if isinstance(value, list | tuple) and len(value) in depths and set(rules) & set(_FEW):
             short = next(values[n] for n in _FEW if fields.get(n) == len(value))
             values[name] = value[:short]
-    return type(config)(**values)
+    return made_anew(config, values)
+
+
+def _with_pinpoints(found: PreTrainedConfig, default: PreTrainedConfig) -> PreTrainedConfig:
+    """The config with the sizes that large images are cut to in as many of its smaller images as before."""
+    name = "image_grid_pinpoints"
+    part = stated(found).get("vision_config")
+    if not vars(found).get(name) or not isinstance(part, PreTrainedConfig) or type(part.image_size) is not int:
+        return found
+    was = stated(default)["vision_config"].image_size
+    scaled = [[side * part.image_size // was for side in pair] for pair in stated(default)[name]]
+    return made_anew(found, {**{k: v for k, v in stated(found).items() if v is not None}, name: scaled})
+
+
+def _widths(found: PreTrainedConfig, default: PreTrainedConfig) -> dict[int, int]:
+    """What the widths became that the rules changed, by what they were, where that is one number."""
+    widths: dict[int, set[int]] = {}
+    for name, old in stated(default).items():
+        new = stated(found).get(name)
+        if isinstance(old, PreTrainedConfig) and isinstance(new, PreTrainedConfig):
+            for was, becomes in _widths(new, old).items():
+                widths.setdefault(was, set()).add(becomes)
+        elif _RULES.get(name) == HIDDEN and type(old) is int and type(new) is int and old != new:
+            widths.setdefault(old, set()).add(new)
+    return {was: becomes.pop() for was, becomes in widths.items() if len(becomes) == 1}
+
+
+def _alike(found: PreTrainedConfig, default: PreTrainedConfig, widths: dict[int, int]) -> PreTrainedConfig:
+    """The config with what has no rule and was as wide as something that has one, or half of it, still so."""
+    halves = {was // 2: becomes // 2 for was, becomes in widths.items() if was // 2 not in widths}
+    return _as_wide(found, default, halves | widths)
+
+
+def _as_wide(found: PreTrainedConfig, default: PreTrainedConfig, widths: dict[int, int]) -> PreTrainedConfig:
+    values = {name: value for name, value in stated(found).items() if value is not None}
+    for name, old in stated(default).items():
+        if isinstance(old, PreTrainedConfig) and isinstance(values.get(name), PreTrainedConfig):
+            values[name] = _as_wide(values[name], old, widths)
+        elif type(old) is int and values.get(name) == old:
+            values[name] = widths.get(old, old)
+        elif isinstance(old, list | tuple) and values.get(name) == old and all(type(v) is int for v in old):
+            values[name] = type(old)(widths.get(v, v) for v in old)
+    return made_anew(found, values)
 
 
 def _sections(config: PreTrainedConfig) -> PreTrainedConfig:
     """The config with the sections of rotary positions of several axes, which those have that see images in patches to
     be merged, as wide as half of a head."""
-    inside = [vars(config).get(name) for name in config.sub_configs]
-    merges = any("spatial_merge_size" in vars(part) for part in inside if isinstance(part, PreTrainedConfig))
-    for part in inside:
-        if not isinstance(part, PreTrainedConfig):
-            continue
-        _sections(part)
-        stated = vars(part).get("rope_parameters")
-        if isinstance(stated, dict) and (stated.get("mrope_section") or merges) and "num_attention_heads" in vars(part):
+    inside = [part for name in config.sub_configs if isinstance(part := vars(config).get(name), PreTrainedConfig)]
+    merges = any("spatial_merge_size" in vars(part) for part in inside)
+    for part in (config, *inside):
+        if part is not config:
+            _sections(part)
+        rope = vars(part).get("rope_parameters")
+        if isinstance(rope, dict) and (rope.get("mrope_section") or merges) and "num_attention_heads" in vars(part):
             width = getattr(part, "head_dim", None) or part.hidden_size // part.num_attention_heads
-            half = int(width * stated.get("partial_rotary_factor", 1.0)) // 2
-            stated["mrope_section"] = [half - 2 * (half // 3), half // 3, half // 3]
+            half = int(width * rope.get("partial_rotary_factor", 1.0)) // 2
+            rope["mrope_section"] = [half - 2 * (half // 3), half // 3, half // 3]
     return config

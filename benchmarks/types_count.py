@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -25,7 +26,7 @@ from transformers.initialization import no_init_weights
 from symflops.inputs import Input
 from symflops.numeric import evaluate
 
-MAX_REAL = 120_000_000  # parameters of a model that is counted operation by operation
+MAX_REAL = 350_000_000  # parameters of a model that is counted operation by operation
 
 
 def built(model_class: type[PreTrainedModel], config: PreTrainedConfig, fake: bool = True) -> PreTrainedModel:
@@ -78,6 +79,33 @@ def feeds(inputs: tuple[Input, ...], values: Mapping[str, int]) -> dict[str, tor
         else:
             found[one.name] = torch.zeros(shape, dtype=dtype)
     return found
+
+
+_ASKED = re.compile(r"(Image|Audio|Video) features and \w+ tokens do not match.* features:? ?(\d+)")
+
+
+def with_places(model: PreTrainedModel, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same with as many ids that stand for images or sounds as the source says that it has features, at the
+    beginning; unchanged where it asks for none, or where they do not fit."""
+    names = {"image": ("image_token_id", "image_token_index"), "audio": ("audio_token_id", "audio_token_index"),
+             "video": ("video_token_id", "video_token_index")}  # fmt: skip
+    ids, placed = given.get("input_ids"), 0
+    for _ in names if ids is not None else ():
+        try:
+            with _counting(None, checked=True):
+                model(**given)
+            return given
+        except (ValueError, RuntimeError) as error:  # the source's own words, or another matter
+            said = _ASKED.search(str(error))
+        own = [getattr(model.config, name, None) for name in names[said[1].lower()]] if said else []
+        token = next((number for number in own if type(number) is int), None)
+        if said is None or token is None or placed + int(said[2]) > ids.numel():
+            return given
+        flat = ids.flatten().clone()
+        flat[placed : placed + int(said[2])] = token
+        ids, placed = flat.reshape(ids.shape), placed + int(said[2])
+        given = {**given, "input_ids": ids}
+    return given
 
 
 def matmul_flops(model: PreTrainedModel, given: Mapping[str, Any]) -> int:
@@ -160,10 +188,10 @@ def all_flops(model: PreTrainedModel, given: Mapping[str, Any], known: set[str])
     return counter.flops, counter.matmul_flops
 
 
-def _counting(fake: Any) -> ExitStack:
+def _counting(fake: Any, checked: bool = False) -> ExitStack:
     stack = ExitStack()
     stack.enter_context(torch.no_grad())
-    stack.enter_context(patch.dict("os.environ", {"TRANSFORMERS_DISABLE_TORCH_CHECK": "1"}))
+    stack.enter_context(patch.dict("os.environ", {"TRANSFORMERS_DISABLE_TORCH_CHECK": "0" if checked else "1"}))
     # What a method keeps of an earlier call by its arguments may be a fake tensor.
     stack.enter_context(patch.object(pytorch_utils, "is_torchdynamo_compiling", lambda: True))
     stack.enter_context(sdpa_kernel(SDPBackend.MATH))

@@ -44,6 +44,12 @@ CASES = [
      "image_grid_thw: int64[1, 3] = [1, 2*h, 2*w]", "position_ids: int64[3, batch_size, seq_len]"]),
     ("t5", "seq2seq", ["input_ids: int64[batch_size, source_len]",
      "decoder_input_ids: int64[batch_size, target_len]"]),
+    ("imagegpt", "image-classification", []),
+    ("unispeech", "ctc", ["input_values: float[batch_size, num_samples]"]),
+    ("glm5_next_vision", "base", ["hidden_states: float[4*h*w, in_channels*patch_size**2*temporal_patch_size]",
+     "grid_thw: int64[1, 3] = [1, 2*h, 2*w]"]),
+    ("llava_onevision", "image-text-to-text", [IDS, "pixel_values: float[1, 3, num_channels, image_size, image_size]",
+     "image_sizes: int64[1, 2] = [image_size, image_size]"]),
     ("timesfm", "time-series-prediction", ["past_values: float[batch_size, context_length]"]),
 ]  # fmt: skip
 
@@ -88,6 +94,51 @@ def test_an_image_that_is_cut_into_windows_has_a_number_for_its_sides() -> None:
     assert miscounted(model, built(model_class, config), model_class, config) == ""
 
 
+class Placed(torch.nn.Module):
+    """Rows of an image take the places of the ids 7 among a text's, and a layer looks at these alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.project, self.out = torch.nn.Embedding(50, 16), torch.nn.Linear(12, 16), torch.nn.Linear(16, 5)
+
+    def forward(self, ids: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+        found, mask = self.embed(ids), ids == 7
+        found = found.masked_scatter(mask.unsqueeze(-1).expand_as(found), self.project(pixels))
+        found[mask] = found[mask] * 3 + 1
+        return self.out(found[mask])  # type: ignore[no-any-return]  # a module is called
+
+
+def test_as_many_elements_of_a_mask_are_true_as_rows_were_put_in_their_places() -> None:
+    """Of n rows: n*12*16 and n*16*5 multiply-adds with two biases, and a product and a sum for each of n*16."""
+    cost = symflops.derive(Placed, inputs=["ids: int64[batch_size, seq_len]", "pixels: float[n, 12]"]).total()
+    assert cost.at(batch_size=2, seq_len=9, n=6).matmul_flops == 6 * 2 * (12 * 16 + 16 * 5)
+    assert cost.at(batch_size=2, seq_len=9, n=6).flops == 6 * (2 * 12 * 16 + 16 + 2 * 16 + 2 * 16 * 5 + 5)
+
+
+def test_a_mask_of_which_nothing_is_known_is_refused() -> None:
+    class Chosen(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[x > 0] * 2
+
+    with pytest.raises(SymflopsError, match="depends on the values of a tensor"):
+        symflops.derive(Chosen(), inputs=["x: float[n, 12]"])
+
+
+class Rows(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = torch.nn.Linear(12, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(x.reshape(len(x) * x.shape[1], 12))  # type: ignore[no-any-return]  # a module is called
+
+
+def test_the_length_of_a_tensor_is_its_first_size() -> None:
+    """Which Python makes a number of: n*m rows of 12*5 multiply-adds."""
+    cost = symflops.derive(Rows, inputs=["x: float[n, m, 12]"]).total()
+    assert cost.at(n=7, m=4).matmul_flops == 7 * 4 * 2 * 12 * 5
+
+
 def test_small_contents_are_computed_beside_fake_tensors() -> None:
     sizes, contents = Sizes(), Contents()
     side = sizes.symbol("side", 11)
@@ -104,6 +155,8 @@ def test_small_contents_are_computed_beside_fake_tensors() -> None:
         ends = nn_pad(lengths.cumsum(0))
         assert [sizes.number(end) for end in ends.tolist()] == [0, 121, 242, 363]
         assert sizes.number((ends[1:] - ends[:-1]).max().item()) == 121
+        places = torch.repeat_interleave(torch.tensor([4, 5]), torch.stack([grid[0, 0], grid[0, 1]]))
+        assert sizes.number(places.shape[0]) == 22
 
 
 def nn_pad(tensor: torch.Tensor) -> torch.Tensor:

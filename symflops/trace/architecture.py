@@ -216,6 +216,13 @@ def architecture(config: Any, numeric: set[str], sized: Collection[tuple[str, st
     return Architecture(in_order(fields))
 
 
+def windowed(config: Any) -> set[str]:
+    """The sides of images and windows, by their names, in parts of a config that are pyramids of stages, as Swin's: as
+    symbols they would be compared with each other in every stage."""
+    pyramids = {id(part) for _, part in parts(config) if {"window_size", "depths"} <= vars(part).keys()}
+    return {name for (owner, key), name in named_sizes(config).items() if owner in pyramids and means(key, "windowed")}
+
+
 def _is_longest(part: Any, key: str) -> bool:
     """Whether a field is the longest sequence that tables are made for, and can be a symbol."""
     return getattr(part, "lengths_are_sizes", False) and means(key, "longest")

@@ -22,6 +22,7 @@ from unittest.mock import patch
 import numpy
 import sympy
 import torch
+from transformers.utils.generic import torch_float, torch_int
 
 from symflops.errors import SymflopsError
 
@@ -167,6 +168,12 @@ def _of_format(create: Any) -> Any:
 
 
 _BY_FUNCTION = {id(getattr(math, name)): getattr(MATH, name) for name in (*_ESTIMATED, *_ROUNDED)}
+_BY_FUNCTION |= {id(torch_int): Integer, id(torch_float): Real}  # which are `int` and `float` where nothing is exported
+
+
+def _length(thing: Any) -> Any:
+    """`len`, which Python makes a number of: of a tensor it is its first size."""
+    return thing.shape[0] if isinstance(thing, torch.Tensor) and thing.dim() > 0 else len(thing)
 
 
 @contextmanager
@@ -181,7 +188,7 @@ def lent(lengths: Set[sympy.Symbol], packages: Collection[str] = ()) -> Iterator
         for name, module in sys.modules.copy().items():  # which a line of progress may add to meanwhile
             is_of_transformers = name.startswith(_MODULES) and "configuration" not in name
             if (is_of_transformers or name.partition(".")[0] in packages) and module is not None:
-                names: dict[str, Any] = {"int": Integer, "float": Real, **extremes}
+                names: dict[str, Any] = {"int": Integer, "float": Real, "len": _length, **extremes}
                 own = vars(module).copy().items()
                 names |= {n: _BY_FUNCTION[id(thing)] for n, thing in own if id(thing) in _BY_FUNCTION}
                 if vars(module).get("math") is math:

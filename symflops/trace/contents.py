@@ -70,6 +70,9 @@ class Contents:
         if name == "index" and not any(getattr(i, "dtype", None) is torch.bool for i in args[1] if i is not None):
             return None
         computed = self._computed(function, name, args, kwargs)
+        if computed is None and name == "repeat_interleave" and len(args) == 1:
+            times = self.of(args[0])  # with symbols: how long the result is can be said, if not what is in it
+            return args[0].new_empty((sum(times.flat),)) if isinstance(times, numpy.ndarray) else None
         if computed is None:
             return None
         like = next(leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor))

@@ -5,21 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from symflops import deadline, progress
-from symflops.algebra import free_symbols, substitute
-from symflops.assumption import comparison
+from symflops.algebra import free_symbols
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, expect
 from symflops.inputs import read_inputs, symbols_of
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
-from symflops.trace import combine
-from symflops.trace.architecture import sizes_by_name
-from symflops.trace.carried import keeps_more, keeps_states, plain_text_config
+from symflops.trace.architecture import sizes_by_name, windowed
+from symflops.trace.carried import plain_text_config
 from symflops.trace.conditions import conditions
 from symflops.trace.config_values import in_costs, made_for
 from symflops.trace.configs import Named, find, for_task
@@ -31,24 +28,24 @@ from symflops.trace.fixed import SizeFixedError
 from symflops.trace.fold import fold, with_owners, without_places
 from symflops.trace.internals import check_versions
 from symflops.trace.layer_data import full_name, readable
-from symflops.trace.lengths import Record, any_length, one_or_many, records_in_agreement
+from symflops.trace.lengths import Record
 from symflops.trace.limits import check_depth
 from symflops.trace.naming import RepeatNames
 from symflops.trace.notes import decomposed, dtype, first_call_only, is_pair, never_run, not_masked
 from symflops.trace.own_formats import in_own_formats
-from symflops.trace.pair_inputs import goes_on_with_ids, is_of_tokens, takes_steps
-from symflops.trace.pairs import switched, with_steps
+from symflops.trace.pair_inputs import goes_on_with_ids, is_of_tokens
+from symflops.trace.pairs import switched
+from symflops.trace.past import with_past
 from symflops.trace.patches import old_objects_left_alone
 from symflops.trace.peak import with_peak
-from symflops.trace.refine import Knowledge, decides_by_one
-from symflops.trace.run import Run, is_encoder
+from symflops.trace.refine import Knowledge
+from symflops.trace.run import is_encoder
 from symflops.trace.settings import Settings
 from symflops.trace.step_peak import with_peak_of_step
 from symflops.trace.usual_inputs import usual_inputs
 from symflops.trace.work import Work
 
 SIDE = 8  # of an image, in what its sides are multiples of, where a source needs a number
-CACHED = 0.75  # of the time that there is, for a derivation with a cache; the rest is for one without
 
 
 def derive(
@@ -110,12 +107,13 @@ def derive(
             with old_objects_left_alone(), deadline.limit(timeout):
                 usual = not is_own(what) and not fed
                 named = named if is_own(what) else named._replace(inputs=fed or usual_inputs(named))
+                numbers = {*fixed, *(windowed(named.config) if usual else ())}
                 try:
-                    return _with_inputs(named, set(fixed), settings, usual, peak)
+                    return _with_inputs(named, numbers, settings, usual, peak)
                 except SymflopsError as error:
                     if not usual or not goes_on_with_ids(named.model_class, named.inputs):
                         raise
-                    return _with_text_alone(named, error, set(fixed), settings, peak)
+                    return _with_text_alone(named, error, numbers, settings, peak)
         except deadline.OutOfTimeError:
             why = f"not derived within {timeout:g} s of processor time; the last step was: {progress.last()}"
             raise SymflopsError(why, where=named.name) from None
@@ -155,112 +153,16 @@ def _with_text_alone(named: Named, error: SymflopsError, fixed: set[str], settin
 
 def _derived(work: Work, settings: Settings, peak: bool) -> Model:
     of_peak = settings if peak else None
-    model = _model(work, _with_past(work, settings), of_peak)
+    model = _model(work, with_past(work, settings), of_peak)
     if work.sizes_by_depth:
         progress.tell(f"sizes depend on {', '.join(key for _, key in sorted(work.sizes_by_depth))}")
         work.known.depths |= work.sizes_by_depth
-        model = _model(work, _with_past(work, settings), of_peak)
+        model = _model(work, with_past(work, settings), of_peak)
     counted = int(model.total().parameters)
     if work.skeleton is not None and counted != (there := work.skeleton.parameters()):
         counts = f"{counted:,} parameters, the model has {there:,}"
         raise SymflopsError(f"the derived closed form is wrong: it has {counts}; please report it")
     return in_own_formats(model, work.named.config, settings.training)
-
-
-def _with_past(work: Work, settings: Settings) -> Record:
-    """A record in which past_len is a symbol where the model takes a cache."""
-    if not settings.training and takes_steps(work.named.model_class, work.named.inputs):
-        try:
-            return with_steps(work, replace(settings, past="symbol"))
-        except SymflopsError as error:
-            progress.tell(f"with a cache: {error}")
-    if not settings.training and goes_on_with_ids(work.named.model_class, work.named.inputs):
-        try:
-            with deadline.limit(CACHED * deadline.left()):
-                return with_steps(work, replace(settings, past="symbol"))
-        except SymflopsError as error:
-            why = error.message
-        except deadline.OutOfTimeError:
-            deadline.check()
-            why = "not derived in the time for that; a longer --timeout may do"
-        progress.tell(f"with a cache: {why}")
-        return replace(_of_inputs(work, settings), why=why)
-    if work.named.inputs or settings.training:
-        return _of_inputs(work, settings)
-    streams = getattr(work.named.config, "num_codebooks", 1) if settings.streams == 1 else 1
-    streams = streams if type(streams) is int else 1
-    try:
-        with deadline.limit(CACHED * deadline.left()):
-            record = _cached(work, settings)
-        return record if streams == 1 or not _asks_for_batch(record) else _with_streams(work, settings, streams)
-    except SymflopsError as error:
-        why = error.message
-    except deadline.OutOfTimeError:
-        deadline.check()  # there is some left of the whole
-        why = "not derived in the time for that; a longer --timeout may do"
-    progress.tell(f"with a cache: {why}")
-    try:
-        record = any_length(work, replace(settings, past="none"))
-        if decides_by_one(record.run):
-            record = one_or_many(work, replace(settings, past="none"))
-        return replace(record, without_past=True, why=why)
-    except SymflopsError:
-        if streams < 2:
-            raise
-    return _with_streams(work, settings, streams)
-
-
-def _asks_for_batch(record: Record) -> bool:
-    """Whether the source takes several rows of ids for one sequence, so that their number is a multiple."""
-    return any("batch_size" in comparison(text).names for text in conditions(record.run, record.shape, ()))
-
-
-def _with_streams(work: Work, settings: Settings, streams: int) -> Record:
-    progress.tell(f"with {streams} rows of ids for each sequence")
-    work.known.numeric.add("num_codebooks")  # as many rows of ids are made
-    return _with_past(work, replace(settings, streams=streams))
-
-
-def _of_inputs(work: Work, settings: Settings) -> Record:
-    """A record of a model that is fed what is stated, without a cache."""
-    record = any_length(work, settings)
-    record = one_or_many(work, settings) if decides_by_one(record.run) else record
-    return replace(record, without_past=True)
-
-
-def _cached(work: Work, settings: Settings) -> Record:
-    """The same of a model that takes a cache, or states of its own; it may raise whatever its source does not take."""
-    recurrent = by_one = keeps_states(work.named.model_class, work.named.config)
-    more, memory = keeps_more(work.named.model_class, work.named.config), False
-    if not (recurrent or more):
-        record = any_length(work, settings)
-        recurrent = _leaves_states(work, record, settings)
-        memory = not recurrent and record.run.states != 0
-        by_one = recurrent or decides_by_one(record.run)
-        if by_one and not (recurrent or memory):
-            record = one_or_many(work, settings)
-        if not (recurrent or memory) and not _asks_for_past(record.run):
-            return record if record.run.caches else replace(record, without_past=True)
-    cached = "with the states of an earlier call" if recurrent else "with cached tokens"
-    continued = replace(settings, continued=recurrent or more or memory, grows=memory)
-    calls = {"with an empty cache": replace(settings, past="empty"), cached: continued}
-    fresh, later = records_in_agreement(work, partial(one_or_many if by_one else any_length, work), calls, {})
-    return replace(later, layers=combine.switched(fresh.layers, later.layers))
-
-
-def _leaves_states(work: Work, record: Record, settings: Settings) -> bool:
-    """Whether a call leaves states that are as large after one token as after many: a memory that grows is none."""
-    if record.run.states == 0:
-        return False
-    few = {"batch_size": 3}  # a number, as a source may loop over it where there is one token
-    one, _ = work.run(replace(settings, lengths={"seq_len": 1, **few}))
-    return one.states == substitute(record.run.states, few)
-
-
-def _asks_for_past(result: Run) -> bool:
-    """Whether the model's source decided something by the number of cached tokens."""
-    past = {s for s, n in result.sizes.names.items() if n == "past_len"}
-    return result.caches and any(g.by_model and g.condition.free_symbols & past for g in result.guards)
 
 
 # ----------------------------------------------------------------------------------------------------------- the model

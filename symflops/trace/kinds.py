@@ -42,7 +42,7 @@ _ROW = f"float[1, {_PATCHES}, {_PATCH}]"
 _FEW = f"float[64*{_MERGE}*{_MERGE}, {_PATCH}]"
 _VIDEO = "float[batch_size, {num_frames|frames_per_clip|2}"
 _MEL = "{num_mel_bins|input_feat_size|feature_size|input_dim|n_mels|mel_bins}"
-_RATIO = {"aspect_ratio_ids": "int64[batch_size, 1]", "aspect_ratio_mask": "int64[batch_size, 1, 1]"}
+_RATIO = {"aspect_ratio_ids": "int64[batch_size, 1]", "aspect_ratio_mask": "int64[batch_size, 1, {max_num_tiles}]"}
 _HEARD_ALL = "int64[batch_size, num_frames] = 1"
 _SIZE = "int64[1, 2] = [{image_height}, {image_width}]"
 _DOUBLE = "int64[1, 2] = [2*{image_height}, 2*{image_width}]"
@@ -72,8 +72,7 @@ KINDS = (
          "pixel_attention_mask": f"int64[1, {_PATCHES}] = 1"},
         {"pixel_values": _ROW, "pixel_position_ids": f"int64[1, {_PATCHES}, 2]"},
         {"pixel_values": _ROW, "image_position_ids": f"int64[1, {_PATCHES}, 2]"},
-        {"pixel_values": f"float[batch_size, {_IMAGE}]", **_RATIO},
-        {"pixel_values": f"float[batch_size, 1, 1, {_IMAGE}]", **_RATIO},
+        {"pixel_values": f"float[batch_size, 1, {{max_num_tiles}}, {_IMAGE}]", **_RATIO},
     )),
     Kind("pixel_values_videos", ("video", *_SEEN), (
         {"pixel_values_videos": f"{_VIDEO}, {_IMAGE}]"},
@@ -116,6 +115,21 @@ KINDS = (
     Kind("grid_thw", _SEEN, (
         {"hidden_states": _OF_GRID, "grid_thw": f"int64[1, 3] = {_GRID}"},
         {"hidden_states": _FEW, "grid_thw": f"int64[1, 3] = {_FIXED}"},
+    )),
+    Kind("states", (), ({
+        "states": "float[batch_size, seq_len, {state_dim}]", "actions": "float[batch_size, seq_len, {act_dim}]",
+        "rewards": "float[batch_size, seq_len, 1]", "returns_to_go": "float[batch_size, seq_len, 1]",
+        "timesteps": "int64[batch_size, seq_len]", "attention_mask": "int64[batch_size, seq_len] = 1"},
+    )),
+    Kind("visual_feats", _SEEN, ({
+        "visual_feats": "float[batch_size, num_regions, {visual_feat_dim}]",
+        "visual_pos": "float[batch_size, num_regions, {visual_pos_dim}]"},
+    )),
+    Kind("visual_embeds", _SEEN, ({"visual_embeds": "float[batch_size, num_regions, {visual_embedding_dim}]"},)),
+    Kind("qformer_input_ids", ("qformer",), ({"qformer_input_ids": "int64[batch_size, question_len]"},)),
+    Kind("inputs", (), (
+        {"inputs": "int64[batch_size, seq_len]"},
+        {"inputs": "float[batch_size, seq_len, {d_model}]"},
     )),
     Kind("latents", (), ({"latents": "float[batch_size, {hidden_size}, num_frames]"},)),
     Kind("query_embeds", (), ({"query_embeds": "float[batch_size, num_queries, {hidden_size}]"},)),

@@ -36,6 +36,7 @@ class Storage:
     largest: Any = None  # its largest element, of positions 0, 1, …: a number or a torch size
     classes: Value = 0  # of how many things its elements each choose one
     maker: Execution | None = None  # the module that made a constant from nothing, as arange and zeros do
+    hits: Any = None  # how many elements of a mask are true, where that is known: a number or a torch size
     is_hits: bool = False  # the experts that some token chose, in order
     readers: list[Operation] = field(default_factory=list)
     writers: list[Operation] = field(default_factory=list)

@@ -7,7 +7,7 @@ from typing import Any
 from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.program.block import Program
-from symflops.trace.architecture import sizes_by_name
+from symflops.trace.architecture import sizes_by_name, windowed
 from symflops.trace.conditions import conditions
 from symflops.trace.configs import find
 from symflops.trace.feeds import run_hints
@@ -35,7 +35,9 @@ def recorded(what: Any, *, attention: str = "fused", timeout: float = deadline.D
     named = find(what)
     named = named._replace(inputs=usual_inputs(named))
     settings = Settings(eager=attention == "eager", past="none" if named.inputs else "symbol")
-    known = Knowledge(set(), run_symbols=frozenset(run_hints(named.inputs, sizes_by_name(named.config))))
+    known = Knowledge(
+        {*windowed(named.config)}, run_symbols=frozenset(run_hints(named.inputs, sizes_by_name(named.config)))
+    )
     try:
         with deadline.limit(timeout), old_objects_left_alone():
             run, shape = Work(named, known).run(settings)

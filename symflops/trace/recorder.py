@@ -251,10 +251,10 @@ class Recorder(TorchDispatchMode):
         return found
 
     def _places_of_masks(self, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
-        """Indices in which masks of one known value are the places of their true elements."""
+        """Indices in which masks of which it is known how often they are true are the places of these elements."""
         result: list[torch.Tensor | None] = []
         for index in indices:
-            if index is not None and index.dtype == torch.bool and self.known.number(index) is not None:
+            if index is not None and index.dtype == torch.bool and self.known.counts(index):
                 result += self.places(index).unbind(1)
             else:
                 result.append(index)

@@ -15,18 +15,20 @@ from typing import Any
 
 import torch
 
+from symflops.errors import SymflopsError
 from symflops.inputs import DECODER_IDS, Input, read_inputs, symbols_of
 from symflops.trace.architecture import Architecture, sizes_by_name
 from symflops.trace.configs import Named
 from symflops.trace.feeds import run_hints
 from symflops.trace.kinds import KINDS, Form, Kind, forms
-from symflops.trace.refusal import missing
+from symflops.trace.refusal import missing, refused
 from symflops.trace.run import Run, build, call
 from symflops.trace.settings import Settings
 
 MAX_INPUTS = 7
 MAX_CALLS = 60  # at plain numbers, to find the forms that a model takes
-_MAIN = ("input_ids", "pixel_values", "input_features", "input_values")  # each is fed where the forward takes it
+# Each of these is fed where the forward takes it.
+_MAIN = ("input_ids", "pixel_values", "input_features", "input_values", "visual_embeds")
 _LENGTHS = {"seq_len": 29, "source_len": 31, "target_len": 23, "num_frames": 412, "num_samples": 16411}  # of a call
 _BY_ARGUMENT = {kind.argument: kind for kind in KINDS}
 
@@ -39,7 +41,11 @@ def usual_inputs(named: Named) -> tuple[Input, ...]:
     first = _first(named, accepted, is_pair)
     if not first or (first == ["input_ids"] and not is_pair):
         return ()
-    found = _Search(named, accepted, is_pair).inputs(first)
+    search = _Search(named, accepted, is_pair)
+    found = search.inputs(first)
+    if not found and search.refused is not None and "input_ids" not in accepted:
+        why = search.refused.message
+        raise SymflopsError(f"no usual inputs fit, and others have to be stated (--input); of the first, {why}")
     return () if _is_known(found, named) else found
 
 
@@ -75,6 +81,7 @@ class _Search:
     def __init__(self, named: Named, accepted: dict[str, bool], is_pair: bool) -> None:
         self.named, self.accepted, self.is_pair = named, accepted, is_pair
         self.calls = 0
+        self.refused: SymflopsError | None = None  # what was said of the first inputs
         self.built = build(named, Architecture(), torch.float32)  # which every kernel takes
 
     def inputs(self, arguments: list[str]) -> tuple[Input, ...]:
@@ -92,6 +99,7 @@ class _Search:
         run = self._call(inputs)
         if run.error is None:
             return inputs
+        self.refused = self.refused or refused(run, run.error)
         for kind in (_BY_ARGUMENT[name] for name in self._wanted(run) if name in _BY_ARGUMENT):
             for form in self._forms(kind):
                 if combined.keys().isdisjoint(form) and (found := self._completed({**combined, **form})):
@@ -105,8 +113,9 @@ class _Search:
         return list(dict.fromkeys([*missing(run, run.error), *named]))
 
     def _combinations(self, arguments: list[str]) -> Iterator[dict[str, str]]:
-        kinds = [_BY_ARGUMENT[name] for name in arguments]
-        for chosen in product(*(list(self._forms(kind)) for kind in kinds)):
+        found = [list(self._forms(_BY_ARGUMENT[name])) for name in arguments]
+        found = list(filter(None, found))  # a kind that the config says nothing of may not be needed
+        for chosen in product(*found) if found else ():
             yield {name: text for form in chosen for name, text in form.items()} | self._decoder()
 
     def _forms(self, kind: Kind) -> Iterator[Form]:

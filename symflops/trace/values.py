@@ -93,6 +93,8 @@ class Values:
         storage = self.storages.get(storage_key(mask))
         if storage is not None and storage.value is not None:
             return mask.new_empty((mask.numel() if storage.value else 0, mask.dim()), dtype=torch.long), False
+        if (hits := self.hits(mask)) is not None:
+            return mask.new_empty((hits, mask.dim()), dtype=torch.long), False
         if storage is None or not storage.classes:
             raise SymflopsError("the number of elements depends on the values of a tensor (nonzero)")
         if mask.dim() == 1 and storage.elements in (storage.classes, add(storage.classes, 1)):
@@ -101,6 +103,28 @@ class Values:
         name = f"routed_{len(self.sizes.names)}"
         self.quantities.values[name] = divide(self.quantities.value(mask.numel()), storage.classes)
         return mask.new_empty((self.sizes.symbol(name, 6007), mask.dim()), dtype=torch.long), False
+
+    def hits(self, mask: torch.Tensor) -> Any:
+        """How many elements of a mask are true, where rows were scattered to all of these; None otherwise."""
+        storage = self.storages.get(storage_key(mask))
+        if storage is None or self.quantities.value(mask.numel()) != storage.elements:
+            return None
+        return storage.hits
+
+    def counts(self, mask: torch.Tensor) -> bool:
+        """Whether it is known how many elements of a mask are true."""
+        return self.number(mask) is not None or self.hits(mask) is not None
+
+    def _scattered(self, mask: torch.Tensor, source: torch.Tensor) -> None:
+        """Rows, such as what a tower gives for an image, take the places of as many true elements of a mask, which
+        every source that does so demands."""
+        dims = list(zip(mask.shape, mask.stride(), strict=True))
+        wide = [i for i, (size, stride) in enumerate(dims) if is_zero(stride) or (type(size) is int and size == 1)]
+        if wide == [mask.dim() - 1] and source.dim() > 1:
+            rows = source.shape[0]
+            for size in source.shape[1:-1]:
+                rows = rows * size
+            self.storages[storage_key(mask)].hits = rows
 
     def constant(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], output: torch.Tensor) -> Any:
         """The one number that all elements of `output` are when this operation made it; None where it is not known."""
@@ -159,7 +183,9 @@ class Values:
         return self.number(argument) if isinstance(argument, torch.Tensor) else argument
 
     def follow(self, name: str, inputs: list[torch.Tensor], outputs: list[torch.Tensor], args: Sequence[Any]) -> None:
-        """Follow the choice of experts from `topk` through one-hot codes and comparisons."""
+        """Follow the choice of experts from `topk` through one-hot codes and comparisons, and how often masks hit."""
+        if name == "masked_scatter":
+            self._scattered(*inputs[1:3])
         if name == "topk":
             dim = args[2] if len(args) > 2 else -1
             self.storages[storage_key(outputs[-1])].classes = self.quantities.value(inputs[0].shape[dim])
