@@ -8,7 +8,20 @@ from typing import Any
 
 import pytest
 import torch
-from own_modules import GPT, ConvNet, Cross, Deciding, GPTConfig, Steps, Tagger, Translator, ViT, Windows, a_number, perceptron
+from own_modules import (
+    GPT,
+    ConvNet,
+    Cross,
+    Deciding,
+    GPTConfig,
+    Steps,
+    Tagger,
+    Translator,
+    ViT,
+    Windows,
+    a_number,
+    perceptron,
+)
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
