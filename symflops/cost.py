@@ -23,7 +23,7 @@ from symflops.vocabulary import metrics
 from symflops.vocabulary.metrics import METRICS as METRICS
 from symflops.vocabulary.metrics import UNITS as UNITS
 from symflops.vocabulary.metrics import of_each
-from symflops.vocabulary.symbols import ELEMENT, RUN, RunSymbols
+from symflops.vocabulary.symbols import ELEMENT, ENCODER, RUN, RunSymbols
 
 if TYPE_CHECKING:
     import sympy
@@ -202,7 +202,8 @@ class Cost:
         point = self.with_defaults(values)
         with deadline.call("the numbers at this point"):
             self.domain.check(point)
-            numbers = {m: numeric.whole(n) for m, n in zip(self.by_metric, self._evaluator(point), strict=True)}
+            values_there = self._asked(point)._evaluator(point)
+            numbers = {m: numeric.whole(n) for m, n in zip(self.by_metric, values_there, strict=True)}
         for metric, number in numbers.items():
             if number < 0:
                 raise negative_error(metric)
@@ -227,7 +228,13 @@ class Cost:
 
     def is_complete(self, values: Mapping[str, Numeric]) -> bool:
         """Whether these values and the defaults of the run symbols are enough for `at`."""
-        return self.free_symbols <= self.with_defaults(values).keys()
+        point = self.with_defaults(values)
+        return self._asked(point).free_symbols <= point.keys()
+
+    def _asked(self, point: Mapping[str, Number]) -> Cost:
+        """What there is to compute at a point: without an encoder nothing of what it would be fed, such as an image."""
+        is_off = point.get(ENCODER) == 0 and not self.free_symbols <= point.keys()
+        return self.substitute({ENCODER: 0}) if is_off else self
 
     @checked
     def only(self, metrics: Collection[str]) -> Cost:

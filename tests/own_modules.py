@@ -183,3 +183,17 @@ class Deciding(nn.Module):
 
 def a_number(width: int = 16) -> int:
     return width
+
+
+class Windows(nn.Module):
+    """Each token weighs those before it."""
+
+    def __init__(self, width: int = 6, taps: int = 4) -> None:
+        super().__init__()
+        self.taps = taps
+        self.weight = nn.Parameter(torch.zeros(taps, width))
+        self.mix = nn.Linear(taps, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.pad(x.transpose(1, 2), (self.taps - 1, 0))
+        return self.mix(x.unfold(-1, self.taps, 1) * self.weight.T[:, None])

@@ -293,3 +293,17 @@ def test_the_same_value_again_and_what_is_still_open_are_no_contradiction() -> N
     assert PUT_IN.bind(causal=1).at(a=2, b=3, seq_len=5).flops == 30
     assert bound == PUT_IN.bind(seq_len=5)
     assert hash(bound) == hash(PUT_IN.bind(seq_len=5))
+
+
+def test_without_its_encoder_nothing_is_asked_of_what_that_is_fed() -> None:
+    """An image of h*w pixels is seen at 5 FLOPs each, and text costs 3 a token."""
+    layers = {
+        "tower": {"repeat": "encoder", "cost": {"flops": "5*batch_size*h*w", "others": 0}},
+        "text": {"cost": {"flops": "3*batch_size*seq_len", "others": 0}},
+    }
+    cost = symflops.load({"name": "seeing", "symbols": {"h": None, "w": None}, "layers": layers}).total()
+    assert cost.at(batch_size=2, seq_len=7, encoder=0).flops == 3 * 2 * 7
+    assert cost.is_complete({"batch_size": 2, "seq_len": 7, "encoder": 0})
+    assert cost.at(batch_size=2, seq_len=7, h=4, w=6).flops == 5 * 2 * 4 * 6 + 3 * 2 * 7
+    with pytest.raises(SymflopsError, match="no value for h"):
+        cost.at(batch_size=2, seq_len=7)

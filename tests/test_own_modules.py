@@ -8,7 +8,20 @@ from typing import Any
 
 import pytest
 import torch
-from own_modules import GPT, ConvNet, Cross, Deciding, GPTConfig, Steps, Tagger, Translator, ViT, a_number, perceptron
+from own_modules import (
+    GPT,
+    ConvNet,
+    Cross,
+    Deciding,
+    GPTConfig,
+    Steps,
+    Tagger,
+    Translator,
+    ViT,
+    Windows,
+    a_number,
+    perceptron,
+)
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -59,6 +72,8 @@ CASES: list[tuple[Any, Any, dict[str, Any], dict[str, str], dict[str, int], dict
      {"embed_dim": 30, "num_heads": 5}, {"batch_size": 2, "q_len": 4, "k_len": 9}),
     (ViT, ViT, {}, {"x": "float[batch_size, 3, patch*h, patch*w]"}, {"dim": 20, "heads": 2, "depth": 3, "patch": 2},
      {"batch_size": 2, "h": 3, "w": 2}),
+    (Windows, Windows, {}, {"x": "float[batch_size, seq_len, width]"}, {"width": 10, "taps": 3},
+     {"batch_size": 2, "seq_len": 9}),
     (perceptron, perceptron, {"normed": True}, {"input": "float[rows, width]"}, {"width": 6}, {"rows": 7}),
 ]  # fmt: skip
 

@@ -123,7 +123,7 @@ class Sizes:
 
             return result
 
-        plain = SymNode.expr.fget
+        plain = vars(SymNode)["expr"].fget
 
         def as_made(node: Any) -> Any:
             env = node.shape_env  # torch looks through the expression first whether there is a symbol in it

@@ -54,14 +54,28 @@ def nothing_initialised() -> Iterator[None]:
 
 @contextmanager
 def no_fast_path() -> Iterator[None]:
-    """Transformer and recurrent layers of torch.nn as the operations that they are made of."""
+    """Transformer and recurrent layers of torch.nn as the operations that they are made of, and windows as views."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with without_onednn():
+        with without_onednn(), patch.object(torch.Tensor, "unfold", windows):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+def windows(tensor: torch.Tensor, dimension: int, size: Any, step: Any) -> torch.Tensor:
+    """`Tensor.unfold`, which takes numbers alone, for windows of a size that is a symbol: the same view by strides,
+    which autograd knows no backward for that adds windows up."""
+    if torch.is_grad_enabled() or (type(size) is int and type(step) is int):
+        return _unfold(tensor, dimension, size, step)
+    at = dimension % tensor.dim()
+    shape, stride = list(tensor.shape), list(tensor.stride())
+    shape[at], stride[at] = (shape[at] - size) // step + 1, stride[at] * step
+    return tensor.as_strided([*shape, size], [*stride, tensor.stride(at)], tensor.storage_offset())
+
+
+_unfold = torch.Tensor.unfold
 
 
 @contextmanager
