@@ -185,7 +185,7 @@ def test_a_derivation_after_other_tokens_that_takes_too_long_leaves_that_of_a_fi
     def too_long(*_: object) -> None:
         raise OutOfTimeError
 
-    monkeypatch.setattr("symflops.trace.derive._cached", too_long)
+    monkeypatch.setattr("symflops.trace.past._cached", too_long)
     model = symflops.derive(LlamaConfig(num_hidden_layers=2))
     assert "past_len == 0" in model.assumes
     assert model.notes[0].startswith("these are the costs of a first call; after other tokens: not derived in the time")
