@@ -28,7 +28,7 @@ from symflops.errors import SymflopsError
 from symflops.trace.config_values import literal
 from symflops.vocabulary.fields import means
 
-PROBES, COMPARED = 40, 200
+PROBES, COMPARED = 16, 200
 ROUNDS = 12
 ROPE_TYPES = ("linear", "dynamic", "yarn", "llama3", "longrope", "su", "mrope", "proportional")
 CONSTANTS = (1, 2, 3, 4, 8, 16, 64)
@@ -270,12 +270,12 @@ class Class:
         outcomes, names = self.seen[name]
         outcomes = [*more, *outcomes]
         self.seen[name] = (outcomes, names)
-        return expression(outcomes, names, 2) or beginning(outcomes)
+        return expression(outcomes, names, 2) or beginning(outcomes) or in_part(outcomes, names)
 
     def influences(self, name: str, given: Mapping[str, Any]) -> list[str]:
         """The fields that change what is computed, and the field itself."""
         found: dict[str, int] = {}
-        for stated in self.samples(30, name):
+        for stated in self.samples(8, name):
             stated = {**stated, **given}
             base = observed(self.kind, stated)
             if base is None:
@@ -329,6 +329,18 @@ def expression(outcomes: list[tuple[Stated, Any]], names: list[str], guards: int
             no = expression(others, names, guards - 1) if yes is not None else None
             if yes is not None and no is not None:
                 return ["if", condition, yes, no]
+    return None
+
+
+def in_part(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Any:
+    """A rule for what one condition leaves, where there is none for all: "?" is what nobody knows."""
+    for condition in _conditions(outcomes, names):
+        for is_held in (True, False):
+            some = [one for one in outcomes if holds_for(condition, one[0]) is is_held]
+            if 2 * len(some) > len(outcomes) > len(some):
+                found = expression(some, names, 1)
+                if found is not None and found not in names:
+                    return ["if", condition, *((found, "?") if is_held else ("?", found))]
     return None
 
 

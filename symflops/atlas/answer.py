@@ -8,7 +8,7 @@ from typing import Any
 
 from symflops.assumption import Choice
 from symflops.atlas import rope
-from symflops.atlas.choices import expected, fitting
+from symflops.atlas.choices import expected, fitting, relation
 from symflops.atlas.entries import Entry, entry, types
 from symflops.atlas.plain import UNKNOWN, PlainConfig, config_of, stand_in
 from symflops.domain import Domain
@@ -60,6 +60,10 @@ def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
             layers = said_of_layers(lists, choice, depths)
             return layers is not None and unseen(choice, layers) is None
         field, value = expected(text)
+        if (compared := relation(text)) is not None:
+            one, sign, other = compared
+            here, there = said.get(one, {"null"}), {other} if other.isdigit() else said.get(other, {"null"})
+            return here == there if sign == "==" else here.isdisjoint(there)
         return said.get(field, {"null"}) <= {value}
 
     fit = fitting(base, changes, says)
@@ -97,7 +101,8 @@ def _said(config: PlainConfig) -> dict[str, set[str]]:
 def _bound(data: Mapping[str, Any], config: PlainConfig, name: str, found: Entry) -> Model:
     data = {**data, "name": name}
     ones: Iterable[str] = data.pop("ones", ())
-    data.pop("free", None)
+    for unread in ("free", "together"):
+        data.pop(unread, None)
     needs: Iterable[tuple[str, str, Any]] = data.pop("needs", ())
     for prefix, key, needed in needs:
         value = vars(dict(parts(config)).get(prefix, config)).get(key, UNKNOWN)

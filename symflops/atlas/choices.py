@@ -12,6 +12,7 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from symflops.assumption import Choice, Fact
@@ -19,7 +20,8 @@ from symflops.assumption import Choice, Fact
 Data = dict[str, Any]
 _LISTS = ("assumes", "expects", "notes", "needs")  # which are sets: an entry is there or not
 _NUMBER = re.compile(r"(\w+) == (\d+)")
-_FREE = ("name", "about", "dtype", "ones", "free")
+_RELATION = re.compile(r"([A-Za-z_]\w*) (==|!=) ([A-Za-z_]\w*|\d+)")
+_FREE = ("name", "about", "dtype", "ones", "free", "together")
 
 
 def difference(base: Mapping[str, Any], other: Mapping[str, Any]) -> Data:
@@ -95,7 +97,19 @@ def are_apart(changes: Sequence[Mapping[str, Any]]) -> bool:
 
 def fitting(base: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], says: Callable[[str], bool]) -> Data | None:
     """The model file of the choices that a config makes, `says` whether it says a fact; None where some of them change
-    the same place. Choices that it makes otherwise than any that is known stay as the first model has them."""
+    the same place, or were never made together. Choices that it makes otherwise than any that is known stay as the
+    first model has them.
+
+    >>> base = {"layers": {"a": 1, "b": 1}, "assumes": ["x == true", "y == true"], "together": []}
+    >>> x, y = ({"set": [[["layers", k], 2]], "gone": [], "lists": {"assumes": [[f"{n} == true"], [f"{n} == false"]]}}
+    ...         for k, n in (("a", "x"), ("b", "y")))
+    >>> fitting(base, [x, y], lambda text: text in ("x == false", "y == true"))["layers"]
+    {'a': 2, 'b': 1}
+    >>> fitting(base, [x, y], lambda text: text.endswith("false")) is None
+    True
+    >>> fitting({**base, "together": [[0, 1]]}, [x, y], lambda text: text.endswith("false"))["layers"]
+    {'a': 2, 'b': 2}
+    """
     chosen: list[Mapping[str, Any]] = []
     for change in sorted(changes, key=lambda c: -len(_more(c))):  # several facts at once before each alone
         is_needed = any(not says(t) for t in _less(change)) or any(_is_of_size(t, base) for t in _more(change))
@@ -103,7 +117,15 @@ def fitting(base: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], says:
             settled = {t for c in chosen for t in _less(c)}
             if not set(_less(change)) & settled:
                 chosen.append(change)
-    return combined(base, reversed(chosen)) if are_apart(chosen) else None
+    if not are_apart(chosen) or not _were_together(base, [changes.index(c) for c in chosen]):
+        return None
+    return combined(base, reversed(chosen))
+
+
+def _were_together(base: Mapping[str, Any], chosen: Sequence[int]) -> bool:
+    """Whether each two of these choices were derived together; of an entry that does not say it, they all were."""
+    known = [{*group} for group in base.get("together", [chosen])]
+    return all(any({a, b} <= group for group in known) for a, b in combinations(chosen, 2))
 
 
 def _is_of_size(text: str, base: Mapping[str, Any]) -> bool:
@@ -122,7 +144,17 @@ def _more(change: Mapping[str, Any]) -> list[str]:
 
 def is_said(text: str) -> bool:
     """Whether an assumption is one that a config says or does not say, whatever its sizes are."""
-    return Fact.of(text) is not None or _NUMBER.fullmatch(text) is not None or Choice.of(text) is not None
+    return Fact.of(text) is not None or Choice.of(text) is not None or relation(text) is not None
+
+
+def relation(text: str) -> tuple[str, str, str] | None:
+    """What an assumption says of a size: that it is another one, or a number, or that it is not.
+
+    >>> relation("width != hidden_size"), relation("n_group == 1"), relation("tied == true"), relation("a % b == 0")
+    (('width', '!=', 'hidden_size'), ('n_group', '==', '1'), None, None)
+    """
+    found = _RELATION.fullmatch(text) if Fact.of(text) is None else None
+    return (found[1], found[2], found[3]) if found else None
 
 
 def expected(text: str) -> tuple[str, str]:

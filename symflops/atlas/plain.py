@@ -92,6 +92,8 @@ def config_of(stated: Mapping[str, Any], key: str, classes: Mapping[str, ConfigC
         if name.startswith("_") or name in kind.dropped or name in ("model_type", "torch_dtype"):
             continue
         own = kind.aliases.get(name, name)
+        if own != name and stated.get(own, value) != value:
+            raise SymflopsError(f"{own} is stated twice, as {name}, too, and is not the same")
         (fields if own in kind.defaults else more)[own] = copy.deepcopy(value)
     extra = {name: value for name, value in more.items() if not _is_rope(name, kind)}
     if stated.get("torch_dtype") is not None and fields.get("dtype") is None:
