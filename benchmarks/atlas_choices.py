@@ -17,10 +17,11 @@ from typing import Any
 from atlas_classes import plain
 from small_configs import small_config
 from small_types import small
+from transformers import CONFIG_MAPPING
 
 from symflops.assumption import Fact
 from symflops.trace.architecture import is_size
-from symflops.trace.config_values import literal
+from symflops.trace.config_values import WHOLE, literal
 
 ACTIVATIONS = ("silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "quick_gelu")
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
@@ -50,12 +51,14 @@ Choice = dict[Path, Any]
 
 def bases(model_type: str, name: str) -> Iterator[Data]:
     """Small configs of a type, as their files have them, the likeliest to be derived first."""
-    try:
-        yield _typical(plain_dict(small_config(model_type, 0)), name)
-    except Exception:  # whatever the class says of sizes that do not go together: the next ones may
-        pass
-    for _, config in small(model_type, 0):
-        yield _typical(plain_dict(config), name)
+    for variant in (1, 0) if CONFIG_MAPPING[model_type].sub_configs_defaults else (0,):
+        # Of several parts the deeper one: lists of three modules are many, and none of them is one of layers.
+        try:
+            yield _typical(plain_dict(small_config(model_type, variant)), name)
+        except Exception:  # whatever the class says of sizes that do not go together: the next ones may
+            pass
+        for _, config in small(model_type, variant):
+            yield _typical(plain_dict(config), name)
 
 
 def plain_dict(config: Any) -> Data:
@@ -91,7 +94,7 @@ def places(config: Any, path: Path = (), prefix: str = "") -> dict[str, list[Pat
             for name, paths in places(value, (*path, key), f"{prefix}{key.removesuffix('config')}").items():
                 found.setdefault(name, []).extend(paths)
         else:
-            for name in dict.fromkeys((key, f"{prefix}{key}" if prefix else f"root_{key}")):
+            for name in dict.fromkeys((key, f"{prefix}{key}" if prefix else f"{WHOLE}{key}")):
                 found.setdefault(name, []).append((*path, key))
     return found
 
@@ -282,7 +285,8 @@ class Choices:
 
     def of_rotation(self) -> Iterator[Choice]:
         """Other kinds of rotary embeddings, and other shares of a head."""
-        for path in self.known.get("rope_parameters", ())[:1] + self.known.get("text_rope_parameters", [])[:1]:
+        paths = (self.known.get(name, []) for name in ("rope_parameters", "text_rope_parameters"))
+        for path in dict.fromkeys(path for some in paths for path in some[:1]):
             given = at(self.base, path)
             if not isinstance(given, dict) or given.get("rope_type") not in ("default", "yarn", "llama3", "linear"):
                 continue

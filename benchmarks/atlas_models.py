@@ -28,6 +28,7 @@ from symflops.errors import SymflopsError
 from symflops.model import Model, load
 from symflops.trace import derive as derivation
 from symflops.trace.tasks import tasks
+from symflops.vocabulary.fields import means
 
 TRIED: dict[type, tuple[Any, ...]] = {  # numbers with which the same has to be derived
     float: (0.077, 9.3, 1003.0),
@@ -118,6 +119,8 @@ class Models:
         stated = copy.deepcopy(base)
         for part in (stated, *(stated[key] for key in parts)):
             for key, value in list(part.items()):
+                if means(key, "irrelevant"):
+                    continue
                 if isinstance(value, bool) and rng.random() < 0.1:
                     part[key] = not value
                 elif type(value) is int and "size" in key and "head" not in key and "hidden" not in key:

@@ -15,7 +15,7 @@ from symflops.domain import Domain
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model, load
 from symflops.trace.architecture import is_size, parts
-from symflops.trace.config_values import ConfigValues, literal, made_for, said_of_layers, unseen
+from symflops.trace.config_values import WHOLE, ConfigValues, literal, made_for, said_of_layers, unseen
 from symflops.trace.layer_lists import LayerLists
 from symflops.trace.notes import dtype, listed
 from symflops.trace.own_formats import in_own_formats
@@ -93,7 +93,7 @@ def _said(config: PlainConfig) -> dict[str, set[str]]:
     fields: dict[str, set[str]] = {}
     for prefix, part in parts(config):
         for key, value in vars(part).items():
-            for name in {key, f"{prefix}{key}"}:
+            for name in {key, f"{prefix or WHOLE}{key}"}:
                 fields.setdefault(name, set()).add(literal(value))
     return fields
 

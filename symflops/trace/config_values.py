@@ -25,6 +25,7 @@ _USUAL = {  # of sizes that a config may leave to its source: a quotient of othe
     "head_dim": ("hidden_size", "num_attention_heads"),
     "num_key_value_heads": ("num_attention_heads", "num_attention_heads"),
 }
+WHOLE = "whole_"  # before a field of the config itself, where a part of it has another value
 _ABSENT = "null"  # what a fact says of a field that the config does not have
 
 
@@ -42,7 +43,7 @@ class ConfigValues:
         self.fields: dict[str, list[Any]] = {}  # what the config and those inside it have under a name
         for prefix, part in parts(config):
             for key, value in (layer_fields(part) | stated(part)).items():
-                for name in dict.fromkeys((key, f"{prefix}{key}")):
+                for name in (key, f"{prefix or WHOLE}{key}"):
                     self.fields.setdefault(name, []).append(value)
 
     @cached_property
