@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from atlas_classes import plain
-from small_configs import small_config
+from small_configs import default_config, small_config
 from small_types import small
 from transformers import CONFIG_MAPPING
 
@@ -51,6 +51,8 @@ Choice = dict[Path, Any]
 
 def bases(model_type: str, name: str) -> Iterator[Data]:
     """Small configs of a type, as their files have them, the likeliest to be derived first."""
+    if any(is_of_stages(f) for f in dataclasses.fields(CONFIG_MAPPING[model_type])):  # which no other depth has
+        yield _typical(plain_dict(default_config(model_type)), name)
     for variant in (1, 0) if CONFIG_MAPPING[model_type].sub_configs_defaults else (0,):
         # Of several parts the deeper one: lists of three modules are many, and none of them is one of layers.
         try:
@@ -59,6 +61,11 @@ def bases(model_type: str, name: str) -> Iterator[Data]:
             pass
         for _, config in small(model_type, variant):
             yield _typical(plain_dict(config), name)
+
+
+def is_of_stages(found: dataclasses.Field[Any]) -> bool:
+    """Whether a field of a class of configs says how deep or wide each of some stages is."""
+    return found.name in ("depths", "hidden_sizes", "depth_multiplier", "conv_dim")
 
 
 def plain_dict(config: Any) -> Data:
@@ -208,6 +215,8 @@ class Choices:
     def as_small(self, path: Path, here: Any, there: Any) -> Any:
         """A list or an object of a real config, as a small one has it."""
         if isinstance(there, list) and isinstance(here, list) and here and there:
+            if not any(isinstance(word, str) for word in here):
+                return there
             kinds = list(dict.fromkeys(map(str, there)))
             words = [next(w for w in there if str(w) == kind) for kind in kinds]
             return here if {*kinds} == {*map(str, here)} else [words[i % len(words)] for i in range(len(here))]
@@ -233,7 +242,7 @@ class Choices:
 
     def of_facts(self) -> Iterator[Choice]:
         """What the source took for granted, otherwise."""
-        for name, value in self.facts.items():
+        for name, value in sorted(self.facts.items(), key=lambda one: not one[0].endswith("tie_word_embeddings")):
             paths = self.known.get(name, [])
             if value is None and not paths:  # the source asks for it, and takes a default of its own
                 if not (is_size(name) and not name.startswith("is_")):

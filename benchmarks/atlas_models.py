@@ -62,7 +62,8 @@ class Models:
         self.model_type, self.classes, self.most = model_type, classes, most
         self.kind = CONFIG_MAPPING[model_type]
         self.brief, self.seconds = brief, seconds
-        self.names: tuple[str, ...] = tuple(names) or tuple(usual_names(model_type))[: 4 if brief else 6]
+        most_names = 6 if not brief else 1 if self.kind.sub_configs_defaults else 4
+        self.names: tuple[str, ...] = tuple(names) or tuple(usual_names(model_type))[:most_names]
         self.tried: list[str] = []
         self.bases: dict[str, Data] = {}
 
