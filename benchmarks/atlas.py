@@ -67,7 +67,7 @@ def made(model_type: str, derived: int, most: int, brief: bool, seconds: float) 
         "type": model_type, "default": default_of(kind) or models.names[0], "made": provenance(), **shared(),
         "classes": asked, "checked": {"configs": compared}, "models": found,
     }  # fmt: skip
-    outcome = models.check(entries.Entry(model_type, data), derived)
+    outcome = {"tried": models.tried[:8]} | models.check(entries.Entry(model_type, data), derived)
     data["checked"] |= {"derived": outcome["equal"], "parameters": outcome["counted"]}
     return data, outcome
 

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
+from types import SimpleNamespace
 from typing import Any
 
 from atlas_classes import plain
@@ -142,6 +143,16 @@ def floats(model: Mapping[str, Any], known: Mapping[str, list[Path]], special: b
 MISSING = object()
 
 
+def _as_stated(one: Data) -> Any:
+    """A config with nothing but what is stated, and rotary embeddings under their newer name."""
+    given = dict(one.get("rope_scaling") or one.get("rope_parameters") or {})
+    if given:
+        given = {"rope_type": given.pop("type", None), **given}
+        if "partial_rotary_factor" in one:
+            given["partial_rotary_factor"] = one["partial_rotary_factor"]
+    return SimpleNamespace(**{**one, **({"rope_parameters": given} if given else {})})
+
+
 def _of(config: Any, path: Path) -> Any:
     """What a config has at a path; MISSING where it has nothing there."""
     for key in path:
@@ -188,8 +199,8 @@ class Choices:
                 continue
             try:
                 config = type(self.config).from_dict(copy.deepcopy(one))
-            except Exception:  # what is stated without the sizes may be none of the class's
-                continue
+            except Exception:  # without its sizes it may be none of the class's
+                config = _as_stated(one)
             choice = self.seen_in(config)
             if choice:
                 yield choice
@@ -203,14 +214,29 @@ class Choices:
                 here, there = at(self.base, path), _of(config, path)
                 if isinstance(there, dict | list):
                     there = self.as_small(path, here, plain(there))
-                if name in self.model["symbols"] and there not in (0, 1, None):
+                if name == "head_dim" and here is None and type(there) is int:
+                    there = HEAD // 8  # no quotient of the others
+                elif name == "head_dim" or there is MISSING or literal(here) == literal(there):
                     continue
-                if name == "head_dim" or there is MISSING or literal(here) == literal(there):
+                elif name in self.model["symbols"] and there not in (0, 1, None) and not isinstance(there, str):
                     continue
                 if type(here) is float and type(there) is float and there not in SPECIAL and not _SHARE.search(name):
                     continue
                 found[path] = there
+                if isinstance(there, dict) and there.get("rope_type") == "longrope":
+                    found |= self.as_wide(path, there)
         return found
+
+    def as_wide(self, path: Path, rotation: Data) -> Choice:
+        """Heads as wide as LongRoPE has factors for, in a model for longer texts than it was trained with."""
+        holder = at(self.base, path[:-1]) if path[:-1] else self.base
+        width = int(2 * len(rotation["long_factor"]) / rotation.get("partial_rotary_factor", 1.0))
+        found: Choice = {(*path[:-1], "max_position_embeddings"): 131072}
+        if holder.get("qk_rope_head_dim"):
+            return found | {(*path[:-1], "qk_rope_head_dim"): width}
+        if holder.get("head_dim"):
+            return found | {(*path[:-1], "head_dim"): width}
+        return found | {(*path[:-1], "hidden_size"): width * holder["num_attention_heads"]}
 
     def as_small(self, path: Path, here: Any, there: Any) -> Any:
         """A list or an object of a real config, as a small one has it."""
@@ -221,7 +247,10 @@ class Choices:
             words = [next(w for w in there if str(w) == kind) for kind in kinds]
             return here if {*kinds} == {*map(str, here)} else [words[i % len(words)] for i in range(len(here))]
         if isinstance(there, dict) and there.get("rope_type") == "longrope":
-            return next(iter(self.long(path)), here)
+            factors = [2.5] * len(there["long_factor"])
+            share = {k: v for k, v in there.items() if k == "partial_rotary_factor" and v != 1.0}
+            return {"rope_theta": 1e4, "rope_type": "longrope", "original_max_position_embeddings": 4096,
+                    "short_factor": factors, "long_factor": factors, **share}  # fmt: skip
         if isinstance(there, dict) and isinstance(here, dict) and "mrope_section" in there:
             return here
         return there
@@ -305,22 +334,6 @@ class Choices:
             share = given.get("partial_rotary_factor")
             if share is not None and given["rope_type"] == "default":
                 yield from ({path: {**given, "partial_rotary_factor": s}} for s in SHARES if s != share)
-                stretched = [{**plain_one, **one} for one in self.long(path)]
-            else:
-                stretched = self.long(path)
-            if self.known["rope_parameters"] and not given.get("mrope_section"):
-                yield from ({path: one} for one in stretched if one["rope_type"] == "longrope")
+            if not given.get("mrope_section"):
                 ropes = ROPE[:3] if self.brief else ROPE
                 yield from ({path: {"rope_theta": 1e4, **plain_one, **one}} for one in ropes)
-
-    def long(self, path: Path) -> list[Data]:
-        """LongRoPE, where a type takes it: as many factors as half of what is rotated of a head."""
-        holder = at(self.base, path[:-1]) if path[:-1] else self.base
-        if "original_max_position_embeddings" not in holder:
-            return []
-        width = holder.get("head_dim") or holder.get("qk_rope_head_dim")
-        width = width or holder["hidden_size"] // holder["num_attention_heads"]
-        given = holder["rope_parameters"]
-        half = int(width * given.get("partial_rotary_factor", 1.0)) // 2
-        return [{"rope_theta": 1e4, "rope_type": "longrope", "original_max_position_embeddings": 4096,
-                 "short_factor": [1.25] * half, "long_factor": [2.5] * half}]  # fmt: skip

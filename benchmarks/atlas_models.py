@@ -24,7 +24,7 @@ from symflops.atlas.answer import answer_from
 from symflops.atlas.choices import are_apart, combined, difference
 from symflops.atlas.entries import Entry
 from symflops.cost import METRICS
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, one_line
 from symflops.model import Model, load
 from symflops.trace import derive as derivation
 from symflops.trace.tasks import tasks
@@ -83,22 +83,28 @@ class Models:
         return found
 
     def check(self, entry: Entry, number: int) -> Data:
-        """How random configs come out: equal, refused and wrong; how many models have as many parameters as counted."""
+        """How random configs come out: as many equal ones as asked for, those refused on the way, and wrong ones."""
         rng = random.Random(7)
         outcome: Data = {"equal": 0, "refused": 0, "wrong": [], "counted": 0, "why": []}
         tried = 0
-        while outcome["equal"] + outcome["refused"] < number and tried < 4 * number:
+        while outcome["equal"] < number and tried < 25 * number:
             tried += 1
             stated = self.random(rng)
             try:
-                there = source.derive(copy.deepcopy(stated))
-            except Exception:  # a config that its class or its model's source refuses
-                continue
-            try:
-                here = answer_from(entry, stated, there.name)
+                self.kind.from_dict(copy.deepcopy(stated))
+                here = answer_from(entry, stated, "random")
             except SymflopsError as error:
                 outcome["refused"] += 1
-                outcome["why"].append(error.message[:160])
+                outcome["why"] = [*outcome["why"], error.message[:160]][-4:]
+                continue
+            except Exception:  # a config that its class refuses
+                continue
+            try:
+                there = source.derive(copy.deepcopy(stated))
+            except Exception:  # or its model's source
+                outcome["underived"] = outcome.get("underived", 0) + 1
+                if outcome["underived"] > 2 * number:
+                    break
                 continue
             if difference := differs(here, there):
                 outcome["wrong"].append(f"{difference}: {json.dumps(stated)}"[:600])
@@ -205,8 +211,9 @@ class OfClass:
                 if path[-1] != "rope_parameters" and plain(getattr(owner, path[-1], None)) != value:
                     return None
             return derived(stated)
-        except Exception:  # whatever the class and the model's source raise
-            self.models_of.tried.append(str({".".join(p): v for p, v in choice.items()})[:100])
+        except Exception as error:  # whatever the class and the model's source raise
+            said = one_line(str(error), 150)
+            self.models_of.tried.append(f"{dict((p[-1], v) for p, v in choice.items())}"[:150] + f": {said}")
             return None
 
     def at_one(self, choices: Choices) -> tuple[list[str], list[Choice]]:

@@ -59,7 +59,11 @@ def without_sizes(value: Any) -> Any:
     """What of a config is no size, no name of a checkpoint and nothing that no cost depends on; long lists are cut to
     one of each kind."""
     if isinstance(value, dict):
-        kept = {k: without_sizes(v) for k, v in value.items() if not (means(k, "irrelevant") and k != "architectures")}
+        kept = {
+            k: v if k in _WHOLE else without_sizes(v)
+            for k, v in value.items()
+            if not (means(k, "irrelevant") and k != "architectures")
+        }
         kept = {k: v for k, v in kept.items() if k not in _UNCHOSEN and (k in _NUMBERS or not _is_size(v))}
         return {k: v for k, v in kept.items() if v != {} or value[k] == {}}
     if isinstance(value, list) and len(value) > 8:
@@ -68,6 +72,7 @@ def without_sizes(value: Any) -> Any:
 
 
 _UNCHOSEN = ("quantization_config", "compression_config", "task_specific_params", "auto_map", "prefix")
+_WHOLE = ("short_factor", "long_factor", "depths", "hidden_sizes", "conv_dim")
 _NUMBERS = ("factor", "original_max_position_embeddings", "spatial_merge_size")
 
 

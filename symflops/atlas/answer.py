@@ -19,6 +19,7 @@ from symflops.trace.config_values import WHOLE, ConfigValues, literal, made_for,
 from symflops.trace.layer_lists import LayerLists
 from symflops.trace.notes import dtype, listed
 from symflops.trace.own_formats import in_own_formats
+from symflops.vocabulary.fields import means
 
 
 def answer(stated: Mapping[str, Any], name: str) -> Model:
@@ -112,7 +113,10 @@ def _bound(data: Mapping[str, Any], config: PlainConfig, name: str, found: Entry
     model = load(data)
     try:
         values = ConfigValues(model, config)
-        bound = {symbol: values.of(symbol, small=symbol in ones) for symbol in model.symbols}
+        bound = {
+            symbol: number if _is_settled(symbol, values) else values.of(symbol, small=symbol in ones)
+            for symbol, number in model.symbols.items()
+        }
         values.check_facts()
         values.check_choices()
     except SymflopsError as error:
@@ -124,6 +128,14 @@ def _bound(data: Mapping[str, Any], config: PlainConfig, name: str, found: Entry
         notes=(*model.notes, *_unread(config), found.said),
     )
     return in_own_formats(result, config)
+
+
+def _is_settled(symbol: str, values: ConfigValues) -> bool:
+    """Whether a symbol is a number of modules that no config states, of a model in which no number of layers is a
+    symbol: then all that the number depends on is held against the config as facts, such as `depths`."""
+    is_count = symbol.startswith("num_") and symbol.endswith("_layers")
+    depths = (name for name in values.model.symbols if name in values.fields and means(name, "depth"))
+    return is_count and symbol not in values.fields and not values.depths.lists.lists and not any(depths)
 
 
 def _unread(config: PlainConfig) -> list[str]:

@@ -179,6 +179,14 @@ def stand_in(config: PlainConfig, free: Iterable[Mapping[str, Any]]) -> None:
             if not isinstance(holder, dict) or ("type" in one and holder.get("rope_type") != one["type"]):
                 continue
             value: Any = holder.get(key)
+            if isinstance(one["stands"], list):  # of as many numbers, each of which may be another
+                if (
+                    isinstance(value, list)
+                    and len(value) == len(one["stands"])
+                    and all(type(v) in (int, float) and one["from"] <= v <= one["to"] for v in value)
+                ):
+                    holder[key] = one["stands"]
+                continue
             if type(value) not in (int, float):
                 continue
             if one["from"] <= value <= one["to"] and value not in one["not"]:
