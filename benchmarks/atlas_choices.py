@@ -11,6 +11,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path as FilePath
 from types import SimpleNamespace
 from typing import Any
@@ -56,10 +57,8 @@ def bases(model_type: str, name: str) -> Iterator[Data]:
         yield _typical(plain_dict(default_config(model_type)), name)
     for variant in (1, 0) if CONFIG_MAPPING[model_type].sub_configs_defaults else (0,):
         # Of several parts the deeper one: lists of three modules are many, and none of them is one of layers.
-        try:
+        with suppress(Exception):  # whatever the class says of sizes that do not go together: the next ones may
             yield _typical(plain_dict(small_config(model_type, variant)), name)
-        except Exception:  # whatever the class says of sizes that do not go together: the next ones may
-            pass
         for _, config in small(model_type, variant):
             yield _typical(plain_dict(config), name)
 
@@ -85,12 +84,11 @@ def _typical(stated: Data, name: str) -> Data:
             holder["hidden_size"] = HEAD * holder["num_attention_heads"]
             if holder.get("head_dim") is not None:
                 holder["head_dim"] = HEAD
-    width = found.get("text_config", {}).get("hidden_size") if isinstance(found.get("text_config"), dict) else None
-    vision = found.get("vision_config")
-    if width == HEAD * found.get("text_config", {}).get("num_attention_heads", 0) and isinstance(vision, dict):
-        for key in ("hidden_size", "out_hidden_size"):
-            if vision.get("embed_dim") is not None and key == "hidden_size" or key in vision and key != "hidden_size":
-                vision[key] = width  # what the text model is fed with
+    text, vision = found.get("text_config"), found.get("vision_config")
+    if isinstance(text, dict) and isinstance(vision, dict) and vision.get("spatial_merge_size"):
+        wide = ("hidden_size", "out_hidden_size") if vision.get("embed_dim") is not None else ("out_hidden_size",)
+        for key in (key for key in wide if key in vision):
+            vision[key] = text["hidden_size"]  # what the text model is fed with
     return found
 
 
@@ -172,9 +170,9 @@ class Choices:
     def at_one(self) -> Iterator[Choice]:
         """Counts of which there may be one."""
         for name, number in self.model["symbols"].items():
-            if type(number) is int and number > 1 and _COUNT.search(name) and "layers" not in name:
-                if path := self.of_size(name, number):
-                    yield {path: 1}
+            is_count = type(number) is int and number > 1 and _COUNT.search(name) and "layers" not in name
+            if is_count and (path := self.of_size(name, number)):
+                yield {path: 1}
 
     def of_size(self, name: str, number: int) -> Path | None:
         """Where a size of the model is in the config."""
@@ -218,7 +216,8 @@ class Choices:
                     there = HEAD // 8  # no quotient of the others
                 elif name == "head_dim" or there is MISSING or literal(here) == literal(there):
                     continue
-                elif name in self.model["symbols"] and there not in (0, 1, None) and not isinstance(there, str):
+                is_size_of_its_own = name in self.model["symbols"] and not isinstance(there, str)
+                if is_size_of_its_own and name != "head_dim" and there not in (0, 1, None):
                     continue
                 if type(here) is float and type(there) is float and there not in SPECIAL and not _SHARE.search(name):
                     continue
@@ -300,7 +299,7 @@ class Choices:
         """Sizes that may be nothing, or as large as others."""
         for name, number in self.model["symbols"].items():
             path = self.of_size(name, number) if type(number) is int else None
-            if path is None or "layers" in name and "dense" not in name:
+            if path is None or ("layers" in name and "dense" not in name):
                 continue
             if self.may_be_none(path):
                 yield {path: None}
@@ -309,9 +308,9 @@ class Choices:
         for text in self.model["assumes"]:
             one, unequal, other = text.partition(" != ")
             symbols = self.model["symbols"]
-            if unequal and one in symbols and (other in symbols or other.isdigit()):
-                if path := self.of_size(one, symbols[one]):
-                    yield {path: symbols[other] if other in symbols else int(other)}
+            is_known = unequal and one in symbols and (other in symbols or other.isdigit())
+            if is_known and (path := self.of_size(one, symbols[one])):
+                yield {path: symbols[other] if other in symbols else int(other)}
 
     def may_be_none(self, path: Path) -> bool:
         """Whether the class of configs takes null for a size."""

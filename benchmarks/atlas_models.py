@@ -43,7 +43,7 @@ _UNREAD = ("needs", "ones", "free", "together")  # of a model in an entry, what 
 
 
 def usual_names(model_type: str) -> list[str]:
-    """The classes of models that configs of a type name, the likeliest first: of a decoder its causal language model."""
+    """The classes of models that configs of a type name, the likeliest first: of a decoder the causal one."""
     names = {task: getattr(modeling_auto, f"{table}_NAMES", {}).get(model_type) for task, table in tasks().items()}
     found = [names[task] for task in _TASKS if names.get(task)]
     found = [name[0] if isinstance(name, list | tuple) else name for name in found]
@@ -213,7 +213,7 @@ class OfClass:
             return derived(stated)
         except Exception as error:  # whatever the class and the model's source raise
             said = one_line(str(error), 150)
-            self.models_of.tried.append(f"{dict((p[-1], v) for p, v in choice.items())}"[:150] + f": {said}")
+            self.models_of.tried.append(f"{ {p[-1]: v for p, v in choice.items()} }"[:150] + f": {said}")
             return None
 
     def at_one(self, choices: Choices) -> tuple[list[str], list[Choice]]:
@@ -289,10 +289,9 @@ class OfClass:
                 if all(self.may_meet(*sorted((place, other))) for other in chosen):
                     chosen.append(place)
             tested = list(self.tested(sorted(chosen)))
-            for group in tested:
-                yield group
+            yield from tested
             done = {pair for group in tested for pair in combinations(group, 2)}
-            waiting -= done or {p for p in combinations(sorted(chosen), 2)}
+            waiting -= done or set(combinations(sorted(chosen), 2))
 
     def may_meet(self, one: int, other: int) -> bool:
         """Whether two choices are of different fields, and change different places."""

@@ -2,7 +2,7 @@
 
 Each config.json in a folder below FOLDER is answered without PyTorch, or the line is kept that says why not. With
 `--derive` what is answered is derived, too, and compared in all metrics at several points; `--json` writes the rows.
-`--choices benchmarks/atlas_seen.json` writes what they choose, all but their sizes, by type: what the atlas is made for.
+`--choices benchmarks/atlas_seen.json` writes what they choose, all but their sizes, by type.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ def main() -> None:
                 file.write(json.dumps(row) + "\n")
     answered = [r for r in rows if r["answered"]]
     wrong = [r for r in answered if r.get("equal") is False]
-    print(f"{len(answered)} of {len(rows)} answered, {sum(r.get('equal', False) for r in rows)} equal to what is derived,"
-          f" {len(wrong)} wrong")  # fmt: skip
+    equal = sum(r.get("equal", False) for r in rows)
+    print(f"{len(answered)} of {len(rows)} answered, {equal} equal to what is derived, {len(wrong)} wrong")
     for why, number in Counter(r["why"] for r in rows if not r["answered"]).most_common():
         print(f"{number:4} {why[:180]}")
     sys.exit(1 if wrong else 0)

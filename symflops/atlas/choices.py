@@ -12,6 +12,7 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -110,16 +111,26 @@ def fitting(base: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], says:
     >>> fitting({**base, "together": [[0, 1]]}, [x, y], lambda text: text.endswith("false"))["layers"]
     {'a': 2, 'b': 2}
     """
-    chosen: list[Mapping[str, Any]] = []
-    for change in sorted(changes, key=lambda c: -len(_more(c))):  # several facts at once before each alone
+    places = chosen(base, changes, says)
+    return None if places is None else combined(base, [changes[place] for place in places])
+
+
+def chosen(
+    base: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], says: Callable[[str], bool]
+) -> tuple[int, ...] | None:
+    """The places of the choices that a config makes, in the order in which they are made; None where they do not go
+    together."""
+    found: list[int] = []
+    for place in sorted(range(len(changes)), key=lambda p: -len(_more(changes[p]))):  # several facts before each alone
+        change = changes[place]
         is_needed = any(not says(t) for t in _less(change)) or any(_is_of_size(t, base) for t in _more(change))
         if is_needed and all(map(says, _more(change))):
-            settled = {t for c in chosen for t in _less(c)}
+            settled = {t for p in found for t in _less(changes[p])}
             if not set(_less(change)) & settled:
-                chosen.append(change)
-    if not are_apart(chosen) or not _were_together(base, [changes.index(c) for c in chosen]):
+                found.append(place)
+    if not are_apart([changes[place] for place in found]) or not _were_together(base, found):
         return None
-    return combined(base, reversed(chosen))
+    return tuple(reversed(found))
 
 
 def _were_together(base: Mapping[str, Any], chosen: Sequence[int]) -> bool:
@@ -142,11 +153,13 @@ def _more(change: Mapping[str, Any]) -> list[str]:
     return [t for t in change["lists"].get("assumes", [[], []])[1] if is_said(t)]
 
 
+@cache
 def is_said(text: str) -> bool:
     """Whether an assumption is one that a config says or does not say, whatever its sizes are."""
     return Fact.of(text) is not None or Choice.of(text) is not None or relation(text) is not None
 
 
+@cache
 def relation(text: str) -> tuple[str, str, str] | None:
     """What an assumption says of a size: that it is another one, or a number, or that it is not.
 
@@ -157,6 +170,7 @@ def relation(text: str) -> tuple[str, str, str] | None:
     return (found[1], found[2], found[3]) if found else None
 
 
+@cache
 def expected(text: str) -> tuple[str, str]:
     """The field that such an assumption is about, and what it is to be, as JSON."""
     fact = Fact.of(text)
