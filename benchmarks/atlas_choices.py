@@ -68,6 +68,12 @@ def is_of_stages(found: dataclasses.Field[Any]) -> bool:
     return found.name in ("depths", "hidden_sizes", "depth_multiplier", "conv_dim")
 
 
+def seen_names(model_type: str) -> list[str]:
+    """The classes of models that real configs of a type name."""
+    rows = json.loads(SEEN.read_text("utf-8")).get(model_type, [])
+    return list(dict.fromkeys(row["architectures"][0] for row in rows if row.get("architectures")))
+
+
 def plain_dict(config: Any) -> Data:
     """A config as its file has it."""
     found: Data = {k: v for k, v in plain(json.loads(config.to_json_string(use_diff=False))).items() if k[0] != "_"}
@@ -195,11 +201,12 @@ class Choices:
         for one in json.loads(SEEN.read_text("utf-8")).get(self.base.get("model_type", ""), []):
             if one.get("architectures", [name])[0] != name:
                 continue
+            sizes = one.pop("sizes", ())
             try:
                 config = type(self.config).from_dict(copy.deepcopy(one))
             except Exception:  # without its sizes it may be none of the class's
                 config = _as_stated(one)
-            choice = self.seen_in(config)
+            choice = {path: v for path, v in self.seen_in(config).items() if path[-1] not in sizes}
             if choice:
                 yield choice
 

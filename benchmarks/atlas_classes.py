@@ -289,7 +289,10 @@ class Class:
                     after = observed(self.kind, {**stated, other: tried})
                     if after is not None and plain(vars(after).get(name)) != before:
                         found[other] = found.get(other, 0) + 1
-        return [name, *sorted(found, key=lambda n: -found[n])[:6]]
+        listed = [
+            n for n, kind in self.annotations.items() if means(n, "layer_places") and "list" in kind and n != name
+        ]
+        return [name, *listed, *sorted(found, key=lambda n: -found[n])[:6]]
 
 
 def changed(value: Any, kind: str) -> list[Any]:
@@ -392,12 +395,20 @@ def _of_layers(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator
         for word in words[:3]:
             yield ["all", depth, {"is": word}]
         for a, b in ((a, b) for a in words[:3] for b in words[:3] if a != b):
+            for places in (
+                n for n in names if all(isinstance(x.get(n), list) and _are_ints(x[n]) for x, _ in outcomes)
+            ):
+                yield ["among", depth, places, {"is": a}, {"is": b}]
             numbers: list[Any] = [n for n in names if any(type(x.get(n)) is int for x, _ in outcomes)]
             for limit in (*numbers, *({"is": c} for c in (0, 1, 2, 3, 4))):
                 yield ["from", depth, limit, {"is": a}, {"is": b}]
             for period in (*numbers, *({"is": c} for c in range(2, 13))):
                 for start in (*range(13), *numbers):
                     yield ["every", depth, period, start, {"is": a}, {"is": b}]
+
+
+def _are_ints(values: list[Any]) -> bool:
+    return bool(values) and all(type(value) is int for value in values)
 
 
 def beginning(outcomes: list[tuple[Stated, Any]]) -> Any:
@@ -466,6 +477,8 @@ def random_stated(kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng
                 found[name] = rng.random() < 0.5
         elif isinstance(default, str) and default in WORDS and rng.random() < 0.3:
             found[name] = rng.choice(WORDS)
+        elif default is None and means(name, "layer_places") and rng.random() < 0.5:
+            found[name] = sorted(rng.sample(range(4), rng.randint(1, 3)))
         if rng.random() < 0.04:
             found[name] = None
     for alias, name in kind.attribute_map.items():

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from atlas_choices import SPECIAL, USUAL, Choice, Choices, Data, Path, at, bases, floats, places, put
+import transformers
+from atlas_choices import SPECIAL, USUAL, Choice, Choices, Data, Path, at, bases, floats, places, put, seen_names
 from atlas_classes import plain, random_stated
 from atlas_compare import differs
 from transformers import CONFIG_MAPPING
@@ -31,7 +32,7 @@ from symflops.trace.tasks import tasks
 from symflops.vocabulary.fields import means
 
 TRIED: dict[type, tuple[Any, ...]] = {  # numbers with which the same has to be derived
-    float: (0.077, 9.3, 1003.0),
+    float: (0.0013, 9.3, 1003.0),
     int: (512, 8192, 262144),
 }
 _TASKS = (
@@ -62,8 +63,10 @@ class Models:
         self.model_type, self.classes, self.most = model_type, classes, most
         self.kind = CONFIG_MAPPING[model_type]
         self.brief, self.seconds = brief, seconds
-        most_names = 6 if not brief else 1 if self.kind.sub_configs_defaults else 4
-        self.names: tuple[str, ...] = tuple(names) or tuple(usual_names(model_type))[:most_names]
+        usual = usual_names(model_type)
+        real = [n for n in seen_names(model_type) if hasattr(transformers, n)]
+        usual = [*real, *usual[:1]] if brief else [*real, *usual[:6]]
+        self.names: tuple[str, ...] = tuple(names) or tuple(dict.fromkeys(usual))
         self.tried: list[str] = []
         self.bases: dict[str, Data] = {}
 

@@ -49,7 +49,7 @@ def chosen(folder: Path) -> dict[str, list[Row]]:
     for place in configs(folder):
         stated = json.loads((place / "config.json").read_text("utf-8"))
         rows = found.setdefault(str(stated.get("model_type")), [])
-        kept = without_sizes(stated)
+        kept = {**without_sizes(stated), "sizes": sorted(_sizes(stated))}
         if kept not in rows and "model_type" in stated:
             rows.append(kept)
     return {kind: rows for kind, rows in found.items() if rows}
@@ -71,9 +71,15 @@ def without_sizes(value: Any) -> Any:
     return value
 
 
+def _sizes(stated: Row) -> set[str]:
+    """The names of the sizes that a config and those inside it state."""
+    inside = [_sizes(value) for value in stated.values() if isinstance(value, dict)]
+    return {k for k, v in stated.items() if _is_size(v) and k not in _NUMBERS}.union(*inside)
+
+
 _UNCHOSEN = ("quantization_config", "compression_config", "task_specific_params", "auto_map", "prefix")
 _WHOLE = ("short_factor", "long_factor", "depths", "hidden_sizes", "conv_dim")
-_NUMBERS = ("factor", "original_max_position_embeddings", "spatial_merge_size")
+_NUMBERS = ("head_dim", "factor", "original_max_position_embeddings", "spatial_merge_size")
 
 
 def _is_size(value: Any) -> bool:
