@@ -77,7 +77,8 @@ def seen_names(model_type: str) -> list[str]:
 def plain_dict(config: Any) -> Data:
     """A config as its file has it."""
     found: Data = {k: v for k, v in plain(json.loads(config.to_json_string(use_diff=False))).items() if k[0] != "_"}
-    return {k: v for k, v in found.items() if k not in ("transformers_version", "dtype")}
+    dropped = ("transformers_version", "dtype")
+    return {k: v for k, v in found.items() if k not in dropped and "__float__" not in json.dumps(v)}  # which is inf
 
 
 def _typical(stated: Data, name: str) -> Data:

@@ -407,8 +407,8 @@ def _of_layers(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator
                     yield ["every", depth, period, start, {"is": a}, {"is": b}]
 
 
-def _are_ints(values: list[Any]) -> bool:
-    return bool(values) and all(type(value) is int for value in values)
+def _are_ints(values: Any) -> bool:
+    return isinstance(values, list) and bool(values) and all(type(value) is int for value in values)
 
 
 def beginning(outcomes: list[tuple[Stated, Any]]) -> Any:

@@ -3,7 +3,8 @@
 `["//", "hidden_size", "num_attention_heads"]` is a quotient of two fields, `{"is": 4}` the number 4,
 `["if", ["true", "use_sliding_window"], "sliding_window", {"is": null}]` a field or nothing. A list of layers is
 `["all", "n", {"is": "full_attention"}]`, `["every", "n", 6, 1, other, first]` where each sixth, counted from 1, is
-another one, `["from", "n", "m", before, after]`, or `["among", "n", "places", other, chosen]`. `"?"` is what nobody knows.
+another one, `["from", "n", "m", before, after]`, or `["among", "n", "places", other, chosen]`. `"?"` is what nobody
+knows.
 """
 
 from __future__ import annotations
