@@ -207,7 +207,8 @@ class Choices:
                 config = type(self.config).from_dict(copy.deepcopy(one))
             except Exception:  # without its sizes it may be none of the class's
                 config = _as_stated(one)
-            choice = {path: v for path, v in self.seen_in(config).items() if path[-1] not in sizes}
+            choice = self.seen_in(config)  # but for a default in the place of a size
+            choice = {path: v for path, v in choice.items() if path[-1] not in sizes or v not in (None, 0, 1)}
             if choice:
                 yield choice
 

@@ -20,9 +20,8 @@ from transformers.models.auto import modeling_auto
 
 from symflops import source
 from symflops.algebra import substitute
-from symflops.assumption import Fact
 from symflops.atlas.answer import answer_from
-from symflops.atlas.choices import are_apart, combined, difference
+from symflops.atlas.choices import are_apart, combined, difference, is_said
 from symflops.atlas.entries import Entry
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError, one_line
@@ -402,9 +401,7 @@ def derivation_parts(config: Any) -> list[tuple[str, Any]]:
 
 
 def _facts(model: Data) -> tuple[str, ...]:
-    return tuple(sorted(t for t in model["assumes"] if Fact.of(t) is not None or "[i]" in t or " != " in t)) + tuple(
-        sorted(model["symbols"])
-    )
+    return tuple(sorted(filter(is_said, model["assumes"]))) + tuple(sorted(model["symbols"]))
 
 
 def are_equal(first: Data, other: Data, numbers: Mapping[str, int]) -> bool:

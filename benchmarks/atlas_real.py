@@ -18,7 +18,9 @@ from typing import Any
 from symflops.atlas.answer import answer
 from symflops.config_file import config_data
 from symflops.errors import SymflopsError, one_line
+from symflops.model import Model
 from symflops.vocabulary.fields import means
+from symflops.vocabulary.symbols import ENCODER
 
 Row = dict[str, Any]
 
@@ -38,9 +40,29 @@ def examined(place: Path, derive: bool) -> Row:
         here = answer(stated, name)
         here.total()
         row |= {"answered": True, "ms": round(1000 * (time.process_time() - begun), 1)}
+        row |= counted(place, here)
     except SymflopsError as error:
         return row | {"answered": False, "why": one_line(error.message, 300)}
     return row | (compared(place, here) if derive else {})
+
+
+def counted(place: Path, here: Model) -> Row:
+    """Whether an answer is what was counted independently, where a file beside the config has that."""
+    file = place / "expected.json"
+    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    if "parameters" not in known:
+        return {}
+    without_images = {ENCODER: 0} if ENCODER in here.run else {}
+    calls = {"matmul_flops": {"batch_size": 1, "seq_len": known.get("S", 0)},
+             "decode_2_1_700": {"batch_size": 2, "seq_len": 1, "past_len": 700}}  # fmt: skip
+    found = {"parameters": here.total().value("parameters")}
+    for key, point in calls.items():
+        try:
+            found[key] = here.total().at(**point, **without_images).matmul_flops
+        except SymflopsError:  # it is fed otherwise, and nothing was counted of that
+            continue
+    wrong = {key: [value, known[key]] for key, value in found.items() if key in known and known[key] != value}
+    return {"counted": not wrong, **({"miscounted": wrong} if wrong else {})}
 
 
 def chosen(folder: Path) -> dict[str, list[Row]]:
@@ -128,9 +150,11 @@ def main() -> None:
             with given.json.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
     answered = [r for r in rows if r["answered"]]
-    wrong = [r for r in answered if r.get("equal") is False]
+    wrong = [r for r in answered if r.get("equal") is False or r.get("counted") is False]
     equal = sum(r.get("equal", False) for r in rows)
-    print(f"{len(answered)} of {len(rows)} answered, {equal} equal to what is derived, {len(wrong)} wrong")
+    as_counted = sum(r.get("counted", False) for r in rows)
+    print(f"{len(answered)} of {len(rows)} answered, {equal} equal to what is derived, {as_counted} to what is counted,"
+          f" {len(wrong)} wrong")  # fmt: skip
     for why, number in Counter(r["why"] for r in rows if not r["answered"]).most_common():
         print(f"{number:4} {why[:180]}")
     sys.exit(1 if wrong else 0)

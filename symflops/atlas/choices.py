@@ -121,16 +121,28 @@ def chosen(
     """The places of the choices that a config makes, in the order in which they are made; None where they do not go
     together."""
     found: list[int] = []
-    for place in sorted(range(len(changes)), key=lambda p: -len(_more(changes[p]))):  # several facts before each alone
+    needed = {place: _needed(change, base, says) for place, change in enumerate(changes)}
+    # Several facts at once before each alone.
+    for place in sorted(needed, key=lambda p: (-needed[p], -len(_more(changes[p])))):
         change = changes[place]
-        is_needed = any(not says(t) for t in _less(change)) or any(_is_of_size(t, base) for t in _more(change))
-        if is_needed and all(map(says, _more(change))):
+        stated = [t for t in _less(change) if t.endswith(" == null") and _is_symbol(t.partition(" == ")[0], change)]
+        if needed[place] and all(map(says, _more(change))) and not any(map(says, stated)):
             settled = {t for p in found for t in _less(changes[p])}
             if not set(_less(change)) & settled:
                 found.append(place)
     if not are_apart([changes[place] for place in found]) or not _were_together(base, found):
         return None
     return tuple(reversed(found))
+
+
+def _needed(change: Mapping[str, Any], base: Mapping[str, Any], says: Callable[[str], bool]) -> int:
+    """How much of what the first model takes for granted a config breaks, and a change mends."""
+    return sum(not says(t) for t in _less(change)) + sum(_is_of_size(t, base) for t in _more(change))
+
+
+def _is_symbol(name: str, change: Mapping[str, Any]) -> bool:
+    """Whether a field that was nothing is a size of the model after a change."""
+    return any(path == ["symbols", name] for path, _ in change["set"])
 
 
 def _were_together(base: Mapping[str, Any], chosen: Sequence[int]) -> bool:
