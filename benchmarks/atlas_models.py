@@ -126,11 +126,12 @@ class Models:
                 stated |= {k: v for k, v in base.items() if k not in stated or rng.random() < 0.7}
             return {**stated, "model_type": self.model_type, "architectures": [name]}
         stated = copy.deepcopy(base)
+        toggled = rng.choice([0.0, 0.0, 0.1])
         for part in (stated, *(stated[key] for key in parts)):
             for key, value in list(part.items()):
                 if means(key, "irrelevant"):
                     continue
-                if isinstance(value, bool) and rng.random() < 0.1:
+                if isinstance(value, bool) and rng.random() < toggled:
                     part[key] = not value
                 elif type(value) is int and "size" in key and "head" not in key and "hidden" not in key:
                     part[key] = value * rng.choice([1, 1, 2, 3]) if "patch" not in key else value

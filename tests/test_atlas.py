@@ -143,7 +143,7 @@ def test_two_choices_that_change_one_place_are_no_answer() -> None:
     def change(value: int, less: str, more: str) -> dict[str, Any]:
         return {"set": [[["layers", "a"], value]], "gone": [], "lists": {"assumes": [[less], [more]]}}
 
-    base = {"layers": {"a": 0}, "assumes": ["x == true", "y == true"]}
+    base = {"layers": {"a": 0}, "assumes": ["x == true", "y == true"], "together": [[0, 1]]}
     changes = [change(1, "x == true", "x == false"), change(2, "y == true", "y == false")]
     made = choices.fitting(base, changes, lambda text: text in ("x == false", "y == true"))
     assert made == {"layers": {"a": 1}, "assumes": ["y == true", "x == false"]}
@@ -195,12 +195,12 @@ def test_a_list_of_numbers_that_no_cost_depends_on() -> None:
 
 
 def test_a_condition_with_a_number_for_a_size_is_a_choice() -> None:
-    base = {"symbols": {"window": 8, "heads": 4}, "assumes": [], "layers": {}}
+    base = {"symbols": {"window": 8, "heads": 4}, "assumes": [], "layers": {}, "together": [[1, 0]]}
     none = {"set": [], "gone": [["symbols", "window"]], "lists": {"assumes": [[], ["window == null"]]}}
     one = {"set": [], "gone": [], "lists": {"assumes": [[], ["heads == 1"]]}}
     says = {"window == null", "heads == 1"}
     assert choices.fitting(base, [none, one], says.__contains__) == {
-        "symbols": {"heads": 4}, "layers": {}, "assumes": ["heads == 1", "window == null"],
+        "symbols": {"heads": 4}, "layers": {}, "assumes": ["heads == 1", "window == null"], "together": [[1, 0]],
     }  # fmt: skip
     assert choices.fitting(base, [none, one], lambda _: False) == base
 

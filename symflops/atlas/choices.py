@@ -146,8 +146,8 @@ def _is_symbol(name: str, change: Mapping[str, Any]) -> bool:
 
 
 def _were_together(base: Mapping[str, Any], chosen: Sequence[int]) -> bool:
-    """Whether each two of these choices were derived together; of an entry that does not say it, they all were."""
-    known = [{*group} for group in base.get("together", [chosen])]
+    """Whether each two of these choices were derived together."""
+    known = [{*group} for group in base.get("together", [])]
     return all(any({a, b} <= group for group in known) for a, b in combinations(chosen, 2))
 
 

@@ -122,15 +122,19 @@ def entry(model_type: str) -> Entry:
 
 @cache
 def _entry(path: Path, model_type: str) -> Entry:
-    content = lzma.decompress(files.read_bytes(path, _MOST, "an entry of the atlas"))
-    return Entry(model_type, json.loads(content))
+    return Entry(model_type, json.loads(unpacked(files.read_bytes(path, _MOST, "an entry of the atlas"))))
+
+
+def unpacked(content: bytes) -> str:
+    """The text of an entry of its file."""
+    return lzma.decompress(content).decode()
 
 
 def packed(data: Mapping[str, Any]) -> bytes:
     """An entry as its file, the same bytes for the same data.
 
-    >>> packed({"a": 1}) == packed({"a": 1})
-    True
+    >>> packed({"a": 1}) == packed({"a": 1}), unpacked(packed({"a": 1}))
+    (True, '{"a":1}')
     """
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     return lzma.compress(text.encode(), check=lzma.CHECK_CRC32, preset=9 | lzma.PRESET_EXTREME)
