@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import transformers
-from atlas import FOLDER
 from atlas_choices import Choice, Data, bases, places
 from atlas_models import Models, OfClass, derived
 
+from atlas import FOLDER
 from symflops import derived_cache
 from symflops.assumption import Choice as OfLayers
 from symflops.assumption import Fact
