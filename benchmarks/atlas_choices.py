@@ -209,9 +209,9 @@ class Choices:
                 config = _as_stated(one)
             choice = self.seen_in(config)  # but for a default in the place of a size
             choice = {path: v for path, v in choice.items() if path[-1] not in sizes or v not in (None, 0, 1)}
-            for name, value in self.facts.items():
-                if value is None and name in sizes and name != "head_dim":
-                    choice |= {path: _RULES.get(name, (24,))[0] for path in self.known.get(name, ())}
+            for field, value in self.facts.items():
+                if value is None and field in sizes and field != "head_dim":
+                    choice |= {path: _RULES.get(field, (24,))[0] for path in self.known.get(field, ())}
             if choice:
                 yield choice
 
