@@ -138,7 +138,7 @@ def _bound(fit: Fit, config: PlainConfig, name: str, found: Entry) -> Model:
         notes=(*model.notes, *_unread(config), found.said),
     )
     total = result._within_domain(model.total(symbolic=True))  # which is the same whatever the numbers are
-    vars(result).update({"layers": model.layers, "graph": model.graph, "_symbolic_total": total})
+    vars(result).update({"layers": model.layers, "_symbolic_total": total})
     return in_own_formats(result.with_symbols(bound), config)
 
 
