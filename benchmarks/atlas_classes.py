@@ -450,6 +450,8 @@ def random_stated(kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng
     heads = rng.choice([2, 4, 6, 8, 12])
     kv = rng.choice([n for n in (1, 2, 3, 4, 6, 8, 12) if heads % n == 0])
     hidden, depth = heads * 2 * rng.randint(2, 10), rng.randint(2, 7)
+    typed = ((f.name, str(f.type)) for f in dataclasses.fields(kind))
+    placed = {n for n, said in typed if "list[int]" in said and means(n, "layer_places")}
     found: Stated = {}
     for name, default in defaults.items():
         if not is_asked(name) or name in kind.sub_configs_defaults:
@@ -477,7 +479,7 @@ def random_stated(kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng
                 found[name] = rng.random() < 0.5
         elif isinstance(default, str) and default in WORDS and rng.random() < 0.3:
             found[name] = rng.choice(WORDS)
-        elif default is None and means(name, "layer_places") and rng.random() < 0.5:
+        elif default is None and name in placed and rng.random() < 0.5:
             found[name] = sorted(rng.sample(range(4), rng.randint(1, 3)))
         if rng.random() < 0.04:
             found[name] = None
