@@ -264,6 +264,8 @@ class Choices:
                     "short_factor": factors, "long_factor": factors, **share}  # fmt: skip
         if isinstance(there, dict) and isinstance(here, dict) and "mrope_section" in there:
             return here
+        if isinstance(there, dict) and "rope_type" in there:
+            return {k: v for k, v in there.items() if k != "type"}  # its older name
         return there
 
     def of_layers(self) -> Iterator[Choice]:

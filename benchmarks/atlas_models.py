@@ -299,7 +299,7 @@ class OfClass:
     def may_meet(self, one: int, other: int) -> bool:
         """Whether two choices are of different fields, and change different places."""
         (a, change_a), (b, change_b) = self.found[one], self.found[other]
-        return not a.keys() & b.keys() and are_apart([change_a, change_b])
+        return bool(a and b) and not a.keys() & b.keys() and are_apart([change_a, change_b])
 
     def tested(self, chosen: list[int]) -> Iterator[list[int]]:
         """The largest of these choices' sets that are what they make each for itself."""

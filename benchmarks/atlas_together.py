@@ -40,6 +40,9 @@ def choice_of(change: Mapping[str, Any], base: Data, known: Mapping[str, list[An
             found |= dict.fromkeys(known.get(name, [(name,)])[:1], fact.value)
         elif compared is not None and compared[2].isdigit() and known.get(name):
             found[known[name][0]] = int(compared[2])
+    less = change["lists"].get("assumes", [[], []])[0]
+    sizes = {path[1]: value for path, value in change["set"] if path[0] == "symbols" and f"{path[1]} == null" in less}
+    found |= {known.get(name, [(name,)])[0]: value for name, value in sizes.items()}
     found = {path: value for path, value in found.items() if base.get(path[0], None) != value}
     return found or None
 
@@ -63,7 +66,7 @@ def mended(model_type: str, seconds: float) -> bool:
         one.base, one.first, one.end = base, found[0], time.process_time() + seconds
         one.config = models.kind.from_dict(copy.deepcopy(base))
         choices = [choice_of(change, base, places(one.config)) for change in found[1:]]
-        one.found = [(choice or {("",): None}, change) for choice, change in zip(choices, found[1:], strict=True)]
+        one.found = [(choice or {}, change) for choice, change in zip(choices, found[1:], strict=True)]
         found[0]["together"] = list(one.together())
         found[1:] = [change for _, change in one.found]
         if found[0].get("ones") and not one.is_right(found[0]["ones"]):
