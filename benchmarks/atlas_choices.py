@@ -236,6 +236,8 @@ class Choices:
                 found[path] = there
                 if isinstance(there, dict) and there.get("rope_type") == "longrope":
                     found |= self.as_wide(path, there)
+                    share = (*path[:-1], "partial_rotary_factor")
+                    found |= {share: _of(config, share)} if _of(config, share) not in (MISSING, None) else {}
         return found
 
     def as_wide(self, path: Path, rotation: Data) -> Choice:
