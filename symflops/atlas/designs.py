@@ -34,13 +34,14 @@ def designs(stated: Mapping[str, Any], name: str, axes: Mapping[str, Sequence[in
 
     Raises SymflopsError for one that the atlas does not answer, and for a field that is no size of the model.
 
-    >>> config = {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 500}
-    >>> sweep = designs(config, "mine", {"num_hidden_layers": [1, 2, 3]}, batch_size=1, seq_len=8)
-    >>> per_layer = sweep["parameters"][1] - sweep["parameters"][0]
-    >>> bool(sweep["parameters"][2] - sweep["parameters"][1] == per_layer)
-    True
+    >>> designs({"hidden_size": 64}, "mine", {"num_hidden_layers": [1, 2]})
+    Traceback (most recent call last):
+    symflops.errors.SymflopsError: mine: the config states no model_type
     """
-    kind = _class_of(stated)
+    try:
+        kind = _class_of(stated)
+    except SymflopsError as error:
+        raise error.within(name) from None
     own = {kind.aliases.get(field, field): [*values] for field, values in axes.items()}
     for field, values in own.items():
         if not values or any(type(v) is not int or v < 2 for v in values):
