@@ -537,7 +537,7 @@ class Comparison:
         self.failed[name] = self.failed.get(name, 0) + 1
         rule = self.asked.again(name, outcomes) if self.failed[name] < ROUNDS // 2 else None
         own["rules"] = [r for r in own.get("rules", []) if r["field"] != name]
-        always = before.get("always", True) or rule is None
+        always = before.get("always", not before) or rule is None
         mended = {"field": name, "rule": "?" if rule is None else rule}
         own["rules"].append(mended | ({"always": True} if always else {}))
 
