@@ -245,7 +245,7 @@ class OfClass:
     def free_rotation(self, choice: Choice, model: Data) -> list[Data]:
         """The same of the numbers of a rotary type."""
         for path, value in choice.items():
-            if path[-1] == "rope_parameters" and isinstance(value, dict):
+            if path[-1] == "rope_parameters" and isinstance(value, dict) and "rope_type" in value:
                 kind = value["rope_type"]
                 inside = [(*path, n) for n, v in value.items() if type(v) in (int, float) and n != "rope_theta"]
                 inside = [p for p in inside if p[-1] != "partial_rotary_factor"]

@@ -15,9 +15,10 @@ from counted_llama import LLAMA, matmul_flops_of_a_llama, parameters_of_a_llama
 
 import symflops
 from symflops.atlas import choices, entries
-from symflops.atlas.answer import answer
+from symflops.atlas.answer import _check_first, answer
 from symflops.atlas.plain import ConfigClass, PlainConfig, config_of, stand_in
 from symflops.errors import SymflopsError
+from symflops.trace.config_values import ConfigValues
 
 HIDDEN = """
 import sys
@@ -204,6 +205,21 @@ def test_a_condition_with_a_number_for_a_size_is_a_choice() -> None:
         "symbols": {"heads": 4}, "layers": {}, "assumes": ["heads == 1", "window == null"], "together": [[1, 0]],
     }  # fmt: skip
     assert choices.fitting(base, [none, one], lambda _: False) == base
+
+
+def test_a_kind_of_which_the_first_layer_alone_was_derived() -> None:
+    """A first layer without a norm, as ModernBERT's, which is of the kind that later ones are of, too."""
+    kinds = 'kinds[i] in ["full", "sliding"]'
+    model = symflops.load({
+        "name": "derived", "assumes": [kinds], "symbols": {"num_full_layers": 1, "num_sliding_layers": 2},
+        "layers": {"a": {"formula": "linear", "args": {"N": "seq_len", "in_features": 2, "out_features": 2}}},
+    })  # fmt: skip
+    config = PlainConfig()
+    vars(config).update(kinds=["full", "sliding", "full"])
+    values = ConfigValues(model, config)
+    _check_first(values, {"num_full_layers": 1, "num_sliding_layers": 9})
+    with pytest.raises(SymflopsError, match="of its 2 layers of the type 'full' the first alone was derived"):
+        _check_first(values, {"num_full_layers": 2, "num_sliding_layers": 1})
 
 
 def test_an_unknown_field_is_equal_to_nothing() -> None:

@@ -15,8 +15,9 @@ from symflops.domain import Domain
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 from symflops.trace.architecture import is_size, parts
-from symflops.trace.config_values import WHOLE, ConfigValues, literal, made_for, said_of_layers, unseen
+from symflops.trace.config_values import WHOLE, ConfigValues, literal, made_for, said_of_layers, unfit, unseen
 from symflops.trace.layer_lists import LayerLists
+from symflops.trace.naming import count_name
 from symflops.trace.notes import dtype, listed
 from symflops.trace.own_formats import in_own_formats
 from symflops.vocabulary.fields import means
@@ -128,6 +129,7 @@ def _bound(fit: Fit, config: PlainConfig, name: str, found: Entry) -> Model:
         }
         values.check_facts()
         values.check_choices()
+        _check_first(values, bound)
     except SymflopsError as error:
         raise error.within(name) from None
     result = replace(
@@ -140,6 +142,16 @@ def _bound(fit: Fit, config: PlainConfig, name: str, found: Entry) -> Model:
     total = result._within_domain(model.total(symbolic=True))  # which is the same whatever the numbers are
     vars(result).update({"layers": model.layers, "_symbolic_total": total})
     return in_own_formats(result.with_symbols(bound), config)
+
+
+def _check_first(values: ConfigValues, bound: Mapping[str, int]) -> None:
+    """Raise SymflopsError where a model was derived with one layer of the kind of its first one, and the config has
+    more: whether the first is another one for its place or for its kind, nobody saw."""
+    for choice in values.model.domain.choices:
+        first, *others = choice.seen or [None]
+        name = count_name(first) if isinstance(first, str) else ""
+        if others and values.model.definitions.get(name) == 1 and bound.get(name, 0) > 1:
+            raise unfit(f"of its {bound[name]} layers of the type {first!r} the first alone was derived")
 
 
 def _is_settled(symbol: str, values: ConfigValues) -> bool:
