@@ -34,7 +34,7 @@ LIMIT = 1200  # seconds of a type, of wall time
 MEMORY = 12 * 2**30
 
 Data = dict[str, Any]
-Work = tuple[str, int, int, bool]
+Work = tuple[str, int, int, bool, float]
 
 
 def provenance() -> Data:
@@ -52,7 +52,7 @@ def provenance() -> Data:
     }  # fmt: skip
 
 
-def made(model_type: str, derived: int, most: int, brief: bool) -> tuple[Data, Data]:
+def made(model_type: str, derived: int, most: int, brief: bool, seconds: float) -> tuple[Data, Data]:
     """The entry of a type, and how the random configs came out."""
     from atlas_classes import classes, shared
     from atlas_models import Models
@@ -61,28 +61,40 @@ def made(model_type: str, derived: int, most: int, brief: bool) -> tuple[Data, D
     model_type, _, names = model_type.partition(":")
     kind = CONFIG_MAPPING[model_type]
     asked, compared = classes(kind)
-    models = Models(model_type, asked, most, [n for n in names.split(",") if n], brief)
+    models = Models(model_type, asked, most, [n for n in names.split(",") if n], brief, seconds)
+    found = models.derive()
     data = {
-        "type": model_type, "default": models.names[0], "made": provenance(), **shared(), "classes": asked,
-        "checked": {"configs": compared}, "models": models.derive(),
+        "type": model_type, "default": default_of(kind) or models.names[0], "made": provenance(), **shared(),
+        "classes": asked, "checked": {"configs": compared}, "models": found,
     }  # fmt: skip
-    outcome = models.check(entries.Entry(model_type, data), derived)
+    outcome = {"tried": models.tried[:8]} | models.check(entries.Entry(model_type, data), derived)
     data["checked"] |= {"derived": outcome["equal"], "parameters": outcome["counted"]}
     return data, outcome
+
+
+def default_of(kind: Any) -> str:
+    """The class of models of a config that names none, as deriving takes it."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING
+
+    mapping = MODEL_FOR_CAUSAL_LM_MAPPING if kind in MODEL_FOR_CAUSAL_LM_MAPPING else MODEL_MAPPING
+    if kind not in mapping:
+        return ""
+    found: Any = mapping[kind]
+    return str((found[0] if isinstance(found, tuple) else found).__name__)
 
 
 def run(work: Work) -> Data:
     """Make one type, and say how it went."""
     import torch
 
-    model_type, derived, most, brief = work
+    model_type, derived, most, brief, seconds = work
     torch.set_num_threads(1)
     signal.alarm(LIMIT)
     started, row = time.process_time(), {"type": model_type.partition(":")[0]}
     place = FOLDER / f"{row['type']}{entries.ENDING}"
     try:
         with derived_cache.unused():
-            data, outcome = made(model_type, derived, most, brief)
+            data, outcome = made(model_type, derived, most, brief, seconds)
         row |= outcome
         if outcome["wrong"] or not outcome["equal"]:
             row["left_out"] = "a random config was answered otherwise than derived" if outcome["wrong"] else "no config"
@@ -120,6 +132,7 @@ def main() -> None:
     parser.add_argument("--derived", type=int, default=DERIVED, help="random configs of each type that are derived")
     parser.add_argument("--models", type=int, default=24, help="models of each type at most")
     parser.add_argument("--brief", action="store_true", help="no rotary types, and two activations")
+    parser.add_argument("--seconds", type=float, default=120.0, help="of processor time for the choices of a type")
     given = parser.parse_args()
     import transformers
 
@@ -129,7 +142,9 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     end = time.monotonic() + 60 * given.minutes
     work = (
-        (name, given.derived, given.models, given.brief) for name in list(wanted_types(given)) if time.monotonic() < end
+        (name, given.derived, given.models, given.brief, given.seconds)
+        for name in list(wanted_types(given))
+        if time.monotonic() < end
     )
     with multiprocessing.get_context("fork").Pool(given.jobs, maxtasksperchild=1) as pool:
         for row in pool.imap_unordered(run, _lazily(work, end)) if given.jobs > 1 else _alone(work, pool):

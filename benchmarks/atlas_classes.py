@@ -28,7 +28,7 @@ from symflops.errors import SymflopsError
 from symflops.trace.config_values import literal
 from symflops.vocabulary.fields import means
 
-PROBES, COMPARED = 40, 200
+PROBES, COMPARED = 16, 200
 ROUNDS = 12
 ROPE_TYPES = ("linear", "dynamic", "yarn", "llama3", "longrope", "su", "mrope", "proportional")
 CONSTANTS = (1, 2, 3, 4, 8, 16, 64)
@@ -270,12 +270,12 @@ class Class:
         outcomes, names = self.seen[name]
         outcomes = [*more, *outcomes]
         self.seen[name] = (outcomes, names)
-        return expression(outcomes, names, 2) or beginning(outcomes)
+        return expression(outcomes, names, 2) or beginning(outcomes) or in_part(outcomes, names)
 
     def influences(self, name: str, given: Mapping[str, Any]) -> list[str]:
         """The fields that change what is computed, and the field itself."""
         found: dict[str, int] = {}
-        for stated in self.samples(30, name):
+        for stated in self.samples(8, name):
             stated = {**stated, **given}
             base = observed(self.kind, stated)
             if base is None:
@@ -289,7 +289,10 @@ class Class:
                     after = observed(self.kind, {**stated, other: tried})
                     if after is not None and plain(vars(after).get(name)) != before:
                         found[other] = found.get(other, 0) + 1
-        return [name, *sorted(found, key=lambda n: -found[n])[:6]]
+        listed = [
+            n for n, kind in self.annotations.items() if means(n, "layer_places") and "list" in kind and n != name
+        ]
+        return [name, *listed, *sorted(found, key=lambda n: -found[n])[:6]]
 
 
 def changed(value: Any, kind: str) -> list[Any]:
@@ -329,6 +332,18 @@ def expression(outcomes: list[tuple[Stated, Any]], names: list[str], guards: int
             no = expression(others, names, guards - 1) if yes is not None else None
             if yes is not None and no is not None:
                 return ["if", condition, yes, no]
+    return None
+
+
+def in_part(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Any:
+    """A rule for what one condition leaves, where there is none for all: "?" is what nobody knows."""
+    for condition in _conditions(outcomes, names):
+        for is_held in (True, False):
+            some = [one for one in outcomes if holds_for(condition, one[0]) is is_held]
+            if 2 * len(some) > len(outcomes) > len(some):
+                found = expression(some, names, 1)
+                if found is not None and found not in names:
+                    return ["if", condition, *((found, "?") if is_held else ("?", found))]
     return None
 
 
@@ -380,12 +395,20 @@ def _of_layers(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator
         for word in words[:3]:
             yield ["all", depth, {"is": word}]
         for a, b in ((a, b) for a in words[:3] for b in words[:3] if a != b):
+            for places in (
+                n for n in names if all(isinstance(x.get(n), list) and _are_ints(x[n]) for x, _ in outcomes)
+            ):
+                yield ["among", depth, places, {"is": a}, {"is": b}]
             numbers: list[Any] = [n for n in names if any(type(x.get(n)) is int for x, _ in outcomes)]
             for limit in (*numbers, *({"is": c} for c in (0, 1, 2, 3, 4))):
                 yield ["from", depth, limit, {"is": a}, {"is": b}]
             for period in (*numbers, *({"is": c} for c in range(2, 13))):
                 for start in (*range(13), *numbers):
                     yield ["every", depth, period, start, {"is": a}, {"is": b}]
+
+
+def _are_ints(values: Any) -> bool:
+    return isinstance(values, list) and bool(values) and all(type(value) is int for value in values)
 
 
 def beginning(outcomes: list[tuple[Stated, Any]]) -> Any:
@@ -427,6 +450,8 @@ def random_stated(kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng
     heads = rng.choice([2, 4, 6, 8, 12])
     kv = rng.choice([n for n in (1, 2, 3, 4, 6, 8, 12) if heads % n == 0])
     hidden, depth = heads * 2 * rng.randint(2, 10), rng.randint(2, 7)
+    typed = ((f.name, str(f.type)) for f in dataclasses.fields(kind))
+    placed = {n for n, said in typed if "list[int]" in said and means(n, "layer_places")}
     found: Stated = {}
     for name, default in defaults.items():
         if not is_asked(name) or name in kind.sub_configs_defaults:
@@ -454,6 +479,8 @@ def random_stated(kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng
                 found[name] = rng.random() < 0.5
         elif isinstance(default, str) and default in WORDS and rng.random() < 0.3:
             found[name] = rng.choice(WORDS)
+        elif default is None and name in placed and rng.random() < 0.5:
+            found[name] = sorted(rng.sample(range(4), rng.randint(1, 3)))
         if rng.random() < 0.04:
             found[name] = None
     for alias, name in kind.attribute_map.items():
@@ -510,7 +537,7 @@ class Comparison:
         self.failed[name] = self.failed.get(name, 0) + 1
         rule = self.asked.again(name, outcomes) if self.failed[name] < ROUNDS // 2 else None
         own["rules"] = [r for r in own.get("rules", []) if r["field"] != name]
-        always = before.get("always", True) or rule is None
+        always = before.get("always", not before) or rule is None
         mended = {"field": name, "rule": "?" if rule is None else rule}
         own["rules"].append(mended | ({"always": True} if always else {}))
 

@@ -1,235 +1,112 @@
-"""The models of an entry of the atlas: of which configs they are derived, and whether random configs get what deriving
-gives."""
+"""The models of an entry of the atlas: of which configs they are derived, which choices were seen to go together, and
+whether random configs get what deriving gives."""
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 import random
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
+import transformers
+from atlas_choices import SPECIAL, USUAL, Choice, Choices, Data, Path, at, bases, floats, places, put, seen_names
 from atlas_classes import plain, random_stated
-from coverage_checks import exact
-from small_configs import small_config
+from atlas_compare import differs
 from transformers import CONFIG_MAPPING
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING
+from transformers.models.auto import modeling_auto
 
 from symflops import source
 from symflops.algebra import substitute
-from symflops.assumption import Fact
 from symflops.atlas.answer import answer_from
-from symflops.atlas.choices import difference
+from symflops.atlas.choices import are_apart, combined, difference, is_said
 from symflops.atlas.entries import Entry
 from symflops.cost import METRICS
-from symflops.errors import SymflopsError
+from symflops.errors import SymflopsError, one_line
 from symflops.model import Model, load
 from symflops.trace import derive as derivation
-from symflops.trace.architecture import is_size
+from symflops.trace.tasks import tasks
+from symflops.vocabulary.fields import means
 
-_COUNT = re.compile(r"(kv|key_value).*heads?$|group|experts?(_per_tok(en)?)?$|topk|top_k|shared")
-ACTIVATIONS = ("silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
-ROPE: tuple[dict[str, Any], ...] = (
-    {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-     "original_max_position_embeddings": 8192},
-    {"rope_type": "linear", "factor": 2.0}, {"rope_type": "dynamic", "factor": 2.0},
-    {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768},
-    {"rope_type": "yarn", "factor": 40, "original_max_position_embeddings": 4096, "beta_fast": 32, "beta_slow": 1,
-     "mscale": 1.0, "mscale_all_dim": 1.0},
-)  # fmt: skip
-POINTS = tuple(
-    {"batch_size": b, "seq_len": s, "past_len": p, "causal": c, "dtype_bytes": 3, "weight_bytes": 5, "cache_bytes": 7}
-    for b, s in ((1, 16), (3, 40), (2, 7), (1, 1), (2, 129)) for p in (0, 5) for c in (0, 1)
-)  # fmt: skip
-
-SLIDING = ("sliding_attention", "full_attention")
-SHARES = (0.25, 0.4, 0.5, 0.75, 1.0)  # of a head that is rotated
-SPECIAL = (0.0, 1.0, -1.0)  # where a product is none, or no number at all
-USUAL = 2.5  # a number that is none of these
 TRIED: dict[type, tuple[Any, ...]] = {  # numbers with which the same has to be derived
-    float: (0.077, 9.3, 1003.0),
+    float: (0.0013, 9.3, 1003.0),
     int: (512, 8192, 262144),
 }
-Data = dict[str, Any]
+_TASKS = (
+    "image-text-to-text", "multimodal-lm", "seq-to-seq-causal-lm", "speech-seq-2-seq", "masked-lm", "causal-lm",
+    "pretraining", "ctc", "image-classification", "object-detection", "zero-shot-image-classification",
+    "semantic-segmentation", "base", "sequence-classification", "token-classification", "question-answering",
+)  # fmt: skip
+_UNREAD = ("needs", "ones", "free", "together")  # of a model in an entry, what is no part of a model file
+
+
+def usual_names(model_type: str) -> list[str]:
+    """The classes of models that configs of a type name, the likeliest first: of a decoder the causal one."""
+    names = {task: getattr(modeling_auto, f"{table}_NAMES", {}).get(model_type) for task, table in tasks().items()}
+    found = [names[task] for task in _TASKS if names.get(task)]
+    found = [name[0] if isinstance(name, list | tuple) else name for name in found]
+    several = any(names.get(task) for task in _TASKS[:5])
+    if names.get("causal-lm") and not several:
+        return [str(names["causal-lm"])]
+    return list(dict.fromkeys(str(name) for name in found if name != names["causal-lm"] or not several))
 
 
 class Models:
     """Of one type."""
 
     def __init__(
-        self, model_type: str, classes: Mapping[str, Data], most: int, names: Sequence[str] = (), brief: bool = False
+        self, model_type: str, classes: Mapping[str, Data], most: int, names: Sequence[str], brief: bool, seconds: float
     ) -> None:
         self.model_type, self.classes, self.most = model_type, classes, most
         self.kind = CONFIG_MAPPING[model_type]
-        mapping = MODEL_FOR_CAUSAL_LM_MAPPING if self.kind in MODEL_FOR_CAUSAL_LM_MAPPING else MODEL_MAPPING
-        found: Any = mapping[self.kind]
-        self.default: str = (found[0] if isinstance(found, tuple) else found).__name__
-        self.rope, self.activations = ((), ACTIVATIONS[:2]) if brief else (ROPE, ACTIVATIONS)
-        self.names = tuple(names) or (self.default,)
+        self.brief, self.seconds = brief, seconds
+        usual = usual_names(model_type)
+        real = [n for n in seen_names(model_type) if hasattr(transformers, n)]
+        usual = [*real, *usual[:1]] if brief else [*real, *usual[:6]]
+        self.names: tuple[str, ...] = tuple(names) or tuple(dict.fromkeys(usual))
         self.tried: list[str] = []
+        self.bases: dict[str, Data] = {}
 
     def derive(self) -> dict[str, list[Data]]:
         """By the name of each class of models: the first model, then what choices change in it."""
-        return {name: self.derive_of(name) for name in self.names}
-
-    def derive_of(self, name: str) -> list[Data]:
-        """The same of one class."""
-        base = plain_dict(small_config(self.model_type, 0)) | {"architectures": [name]}
-        base.pop("dtype", None)
-        first = derived(base)
-        found: list[Data] = [first]
-        known = [_facts(first)]
-        for changes in self.choices(base, first):
-            if len(found) >= self.most:
-                break
-            model = self.of_choice(base, changes)
-            if model is not None and _facts(model) not in known:
-                known.append(_facts(model))
-                found.append(model)
-        free = self.free(base, first) + [f for one in self.rope for f in self.free_rope(base, first, one)]
-        first |= {"free": free} if free else {}
-        ones = []
-        for size in self.counts(base, first):
-            model = self.of_choice(base, {size: 1})
-            if model is not None and are_equal(first, model, {size: 1}):
-                ones.append(size)
-            elif model is not None:
-                found.append(model)
-        first |= {"ones": ones} if ones else {}
-        return [first, *(difference(first, other) for other in found[1:])]
-
-    def free(self, base: Data, model: Data) -> list[Data]:
-        """The numbers that no cost depends on: with others, from small to large and on both sides of 1, all at once and
-        then each alone, the same is derived."""
-        facts = {f.name: f.value for text in model["assumes"] if (f := Fact.of(text)) is not None}
-        names = [n for n, v in facts.items() if type(v) is float and n in base and v not in SPECIAL]
-        found = self.those_free(base, model, [[n] for n in names], {})
-        for name in (n for n, v in facts.items() if type(v) is float and n in base and v in SPECIAL):
-            other = self.of_choice(base, {name: USUAL})
-            if other is not None and f"{name} == {USUAL}" in other["assumes"]:
-                found += self.those_free({**base, name: USUAL}, other, [[name]], {})
+        found: dict[str, list[Data]] = {}
+        share = self.seconds if len(self.names) == 1 else 0.7 * self.seconds
+        for name in self.names:
+            try:
+                found[name] = OfClass(self, name, share).models()
+            except SymflopsError as error:
+                if not found:
+                    raise
+                self.tried.append(f"{name}: {error.message[:200]}")
+            share = max(0.3 * self.seconds / (len(self.names) - 1), 4.0) if len(self.names) > 1 else 0.0
+        self.names = tuple(found)
         return found
 
-    def free_rope(self, base: Data, model: Data, one: Data) -> list[Data]:
-        """The same of the numbers of a rotary type."""
-        facts = {f.name: f.value for text in model["assumes"] if (f := Fact.of(text)) is not None}
-        known = facts.get("rope_parameters")
-        if not isinstance(known, dict) or "rope_type" not in known:
-            return []
-        stated = {**base, "rope_parameters": {"rope_theta": 1e4, **known, **one}}
-        other = self.of_choice(base, {"rope_parameters": stated["rope_parameters"]})
-        if other is None or not any("rope_type" in t and one["rope_type"] in t for t in other["assumes"]):
-            return []
-        paths = [["rope_parameters", n] for n, v in one.items() if type(v) in (int, float)]
-        return self.those_free(stated, other, paths, {"type": one["rope_type"]})
-
-    def those_free(self, base: Data, model: Data, paths: list[list[str]], more: Data) -> list[Data]:
-        if paths and self.is_same(base, model, paths):
-            kept = paths
-        else:
-            kept = [path for path in paths if 1 < len(paths) < 4 and self.is_same(base, model, [path])]
-        return [
-            {"path": p, "stands": at(base, p), "from": TRIED[type(at(base, p))][0], "to": TRIED[type(at(base, p))][-1],
-             "not": list(SPECIAL), **more}
-            for p in kept
-        ]  # fmt: skip
-
-    def is_same(self, base: Data, model: Data, paths: list[list[str]]) -> bool:
-        names = {p[0] for p in paths}
-        for place in range(len(TRIED[float])):
-            stated = copy.deepcopy(base)
-            for shift, path in enumerate(paths):
-                values = TRIED[type(at(base, path))]
-                inner = stated
-                for key in path[:-1]:
-                    inner = inner[key]
-                inner[path[-1]] = values[(place + shift) % len(values)]
-            other = self.of_choice(stated, {})
-            change = None if other is None else difference(model, other)
-            if change is None or change["set"] or change["gone"]:
-                return False
-            lists = [t for key, both in change["lists"].items() for side in both for t in side]
-            if any(t.partition(" == ")[0] not in names for t in lists):
-                return False
-        return True
-
-    def of_choice(self, base: Data, changes: Data) -> Data | None:
-        """The model of a config that makes some choices otherwise; None where its class refuses it or drops them, or
-        nothing is derived of it."""
-        stated = {**base, **changes}
-        try:
-            config = self.kind.from_dict(copy.deepcopy(stated))
-            own = self.kind.attribute_map
-            kept = {n: plain(getattr(config, own.get(n, n), None)) for n in changes if n != "rope_parameters"}
-            if any(value != changes[name] for name, value in kept.items()):
-                return None
-            return derived(stated)
-        except Exception:  # whatever the class and the model's source raise
-            self.tried.append(json.dumps(changes))
-            return None
-
-    def counts(self, base: Data, model: Data) -> Iterator[str]:
-        """The sizes that may be 1, where something else may be computed."""
-        for name, number in model["symbols"].items():
-            if name in base and type(number) is int and number > 1 and _COUNT.search(name) and "layers" not in name:
-                yield name
-
-    def choices(self, base: Data, model: Data) -> Iterator[Data]:
-        """What other configs may say of what the first model takes for granted, the likeliest first."""
-        facts = {f.name: f.value for text in model["assumes"] if (f := Fact.of(text)) is not None}
-        acts: list[Data] = []
-        if isinstance(base.get("layer_types"), list):
-            kinds = [*SLIDING, *base["layer_types"]][: len(base["layer_types"])]
-            switch = {"use_sliding_window": True} if "use_sliding_window" in base else {}
-            window = {"sliding_window": 24} if "sliding_window" in base else {}
-            yield {"layer_types": kinds, **switch, **window}
-        for name, value in facts.items():
-            if value is None and name not in base:  # the source asks for it, and takes a default of its own
-                yield {name: 16 if is_size(name) and not name.startswith("is_") else False}
-            if name not in base:
-                continue
-            if isinstance(value, bool):
-                yield {name: not value}
-            elif isinstance(value, float):
-                others = (None, 1.0, USUAL) if value in SPECIAL else (None, 1.0)
-                yield from ({name: other} for other in others if other != value)
-            elif value in ACTIVATIONS:
-                acts += [{name: word} for word in self.activations if word != value]
-            elif value is None and name in self.classes[self.model_type]["defaults"]:
-                yield from ({name: some} for some in (24, True, 30.0))
-        for name, number in model["symbols"].items():
-            if name in base and type(number) is int and "layers" not in name and self.may_be_none(name):
-                yield {name: None}
-        if isinstance(facts.get("rope_parameters"), dict) and "rope_type" in facts["rope_parameters"]:
-            yield from (
-                {"rope_parameters": {"rope_theta": 1e4, **facts["rope_parameters"], **one}} for one in self.rope
-            )
-        yield from acts
-
-    def may_be_none(self, name: str) -> bool:
-        """Whether the class of configs takes null for a size."""
-        found = next((f for f in dataclasses.fields(self.kind) if f.name == name), None)
-        return found is not None and "None" in str(found.type)
-
     def check(self, entry: Entry, number: int) -> Data:
-        """How random configs come out: equal, refused and wrong; how many models have as many parameters as counted."""
+        """How random configs come out: as many equal ones as asked for, those refused on the way, and wrong ones."""
         rng = random.Random(7)
         outcome: Data = {"equal": 0, "refused": 0, "wrong": [], "counted": 0, "why": []}
         tried = 0
-        while outcome["equal"] + outcome["refused"] < number and tried < 8 * number:
+        while outcome["equal"] < number and tried < 25 * number:
             tried += 1
             stated = self.random(rng)
             try:
-                there = source.derive(copy.deepcopy(stated))
-            except Exception:  # a config that its class or its model's source refuses
-                continue
-            try:
-                here = answer_from(entry, stated, there.name)
+                self.kind.from_dict(copy.deepcopy(stated))
+                here = answer_from(entry, stated, "random")
             except SymflopsError as error:
                 outcome["refused"] += 1
-                outcome["why"].append(error.message[:160])
+                outcome["why"] = [*outcome["why"], error.message[:160]][-4:]
+                continue
+            except Exception:  # a config that its class refuses
+                continue
+            try:
+                there = source.derive(copy.deepcopy(stated))
+            except Exception:  # or its model's source
+                outcome["underived"] = outcome.get("underived", 0) + 1
+                if outcome["underived"] > 2 * number:
+                    break
                 continue
             if difference := differs(here, there):
                 outcome["wrong"].append(f"{difference}: {json.dumps(stated)}"[:600])
@@ -239,18 +116,254 @@ class Models:
 
     def random(self, rng: random.Random) -> Data:
         """A config.json with random sizes, some of the fields unstated, and a choice now and then."""
-        stated = random_stated(self.kind, self.classes[self.model_type]["defaults"], rng)
-        if rng.random() < 0.5:
-            small = plain_dict(small_config(self.model_type, rng.randint(0, 1)))
-            small = {k: v for k, v in small.items() if k not in stated or rng.random() < 0.7}
-            stated = {**stated, **small}
-        return {**stated, "model_type": self.model_type, "architectures": [rng.choice(self.names)]}
+        name = rng.choice(self.names)
+        base = self.bases[name]
+        defaults = self.classes[self.model_type]["defaults"]
+        parts = [key for key, value in base.items() if isinstance(value, dict) and "model_type" in value]
+        if not parts:
+            stated = random_stated(self.kind, defaults, rng)
+            if rng.random() < 0.5:
+                stated |= {k: v for k, v in base.items() if k not in stated or rng.random() < 0.7}
+            return {**stated, "model_type": self.model_type, "architectures": [name]}
+        stated = copy.deepcopy(base)
+        toggled = rng.choice([0.0, 0.0, 0.1])
+        for part in (stated, *(stated[key] for key in parts)):
+            for key, value in list(part.items()):
+                if means(key, "irrelevant"):
+                    continue
+                if isinstance(value, bool) and rng.random() < toggled:
+                    part[key] = not value
+                elif type(value) is int and "size" in key and "head" not in key and "hidden" not in key:
+                    part[key] = value * rng.choice([1, 1, 2, 3]) if "patch" not in key else value
+        return stated
 
 
-def plain_dict(config: Any) -> Data:
-    """A config as its file has it."""
-    found: Data = {k: v for k, v in plain(json.loads(config.to_json_string(use_diff=False))).items() if k[0] != "_"}
-    return {k: v for k, v in found.items() if k != "transformers_version"}
+class OfClass:
+    """The models of one class, derived within so many seconds of processor time."""
+
+    def __init__(self, models: Models, name: str, seconds: float) -> None:
+        self.models_of, self.name, self.seconds = models, name, seconds
+        self.kind = models.kind
+        self.base, self.first = self.begin()
+        self.end = time.process_time() + seconds
+        self.config = self.kind.from_dict(copy.deepcopy(self.base))
+        self.found: list[tuple[Choice, Data]] = []  # choices, and what they change
+
+    def begin(self) -> tuple[Data, Data]:
+        """A config that is derived, and its model. Numbers with a fraction are none of the special ones, where there
+        may be others."""
+        why: Exception | None = None
+        for base in bases(self.models_of.model_type, self.name):
+            try:
+                first = derived(base)
+                break
+            except Exception as error:  # whatever the class and the model's source raise
+                why = error
+        else:
+            raise why if isinstance(why, SymflopsError) else SymflopsError(f"{self.name}: {why}"[:300])
+        known = places(self.kind.from_dict(copy.deepcopy(base)))
+        others = floats(first, known, special=True)
+        for choice in ([dict.fromkeys(others, USUAL)], [{path: USUAL} for path in others]):
+            for one in choice if others else ():
+                changed = put(base, one)
+                model = self.of(changed, one)
+                if model is not None:
+                    base, first = changed, model
+                    others = [path for path in others if path not in one]
+        self.models_of.bases[self.name] = base
+        return base, first
+
+    def models(self) -> list[Data]:
+        """The first model, then what choices change in it."""
+        known = [_facts(self.first)]
+        choices = Choices(self.base, self.first, self.config, self.models_of.brief)
+        free = self.free()
+        seen = list(choices.of_seen(self.name))
+        ones, others = self.at_one(choices)
+        for choice in (*seen, *others, *choices.all()):
+            if len(self.found) >= self.models_of.most or (self.is_late(0.65) and choice not in seen):
+                break
+            model = self.of(put(self.base, choice), choice)
+            if model is None or _facts(model) in known:
+                continue
+            known.append(_facts(model))
+            self.found.append((choice, difference(self.first, model)))
+            free += self.free_rotation(choice, model)
+        together = list(self.together())
+        if ones and not self.is_right(ones):
+            ones = []
+        first = dict(self.first)
+        first |= {"free": free} if free else {}
+        first |= {"ones": ones} if ones else {}
+        first["together"] = together
+        return [first, *(change for _, change in self.found)]
+
+    def is_late(self, share: float = 1.0) -> bool:
+        """Whether less than a share of the time is left."""
+        return time.process_time() > self.end - (1 - share) * self.seconds
+
+    def of(self, stated: Data, choice: Choice) -> Data | None:
+        """The model of a config that makes some choices; None where its class refuses it or drops them, or nothing is
+        derived of it."""
+        try:
+            config = self.kind.from_dict(copy.deepcopy(stated))
+            for path, value in choice.items():
+                owner = config
+                for key in path[:-1]:
+                    owner = getattr(owner, key)
+                if path[-1] != "rope_parameters" and plain(getattr(owner, path[-1], None)) != value:
+                    return None
+            return derived(stated)
+        except Exception as error:  # whatever the class and the model's source raise
+            said = one_line(str(error), 150)
+            self.models_of.tried.append(f"{ {p[-1]: v for p, v in choice.items()} }"[:150] + f": {said}")
+            return None
+
+    def at_one(self, choices: Choices) -> tuple[list[str], list[Choice]]:
+        """The sizes that may be 1 as any other number, and those for which something else is derived."""
+        ones, others = [], []
+        for choice in choices.at_one():
+            if self.is_late(0.3):
+                break
+            ((path, _),) = choice.items()
+            name = next(n for n, paths in choices.known.items() if path in paths and n in self.first["symbols"])
+            model = self.of(put(self.base, choice), choice)
+            if model is not None and are_equal(self.first, model, {name: 1}):
+                ones.append(name)
+            elif model is not None:
+                others.append(choice)
+        return ones, others
+
+    # ---------------------------------------------------------------------------------------- numbers of any value
+
+    def free(self) -> list[Data]:
+        """The numbers that no cost depends on: with others, small and large, all at once or each alone, the same is
+        derived."""
+        found = floats(self.first, places(self.config), special=False)
+        return self.those_free(self.base, self.first, found, {})
+
+    def free_rotation(self, choice: Choice, model: Data) -> list[Data]:
+        """The same of the numbers of a rotary type."""
+        for path, value in choice.items():
+            if path[-1] == "rope_parameters" and isinstance(value, dict) and "rope_type" in value:
+                kind = value["rope_type"]
+                inside = [(*path, n) for n, v in value.items() if type(v) in (int, float) and n != "rope_theta"]
+                inside = [p for p in inside if p[-1] != "partial_rotary_factor"]
+                lists = [(*path, n) for n, v in value.items() if isinstance(v, list)]
+                return self.those_free(put(self.base, choice), model, [*inside, *lists], {"type": kind})
+        return []
+
+    def those_free(self, base: Data, model: Data, paths: list[Path], more: Data) -> list[Data]:
+        if paths and self.is_same(base, model, paths):
+            kept = paths
+        else:
+            kept = [path for path in paths if 1 < len(paths) < 4 and self.is_same(base, model, [path])]
+        return [{**_tried(base, path), **more} for path in kept]
+
+    def is_same(self, base: Data, model: Data, paths: list[Path]) -> bool:
+        names = {p for path in paths for p in path}
+        for place in (0, 2) if self.models_of.brief else (0, 1, 2):
+            stated = copy.deepcopy(base)
+            for shift, path in enumerate(paths):
+                value = at(base, path)
+                kind = type(value[0]) if isinstance(value, list) else type(value)
+                other = TRIED[kind][(place + shift) % 3]
+                stated = put(stated, {path: [other] * len(value) if isinstance(value, list) else other})
+            other_model = self.of(stated, {})
+            change = None if other_model is None else difference(model, other_model)
+            if change is None or change["set"] or change["gone"]:
+                return False
+            lists = [t for key, both in change["lists"].items() for side in both for t in side]
+            if any(t.partition(" == ")[0] not in names for t in lists):
+                return False
+        return True
+
+    # ------------------------------------------------------------------------------------------- several choices
+
+    def together(self) -> Iterator[list[int]]:
+        """Sets of choices that were made together, by their places, of which the model was the one that they make each
+        for itself. Two that make another one are a choice of their own from then on."""
+        waiting = {p for p in combinations(range(len(self.found)), 2) if self.may_meet(*p)}
+        for _ in range(6 if self.models_of.brief else 16):
+            if not waiting or self.is_late():
+                return
+            chosen: list[int] = []
+            for place in sorted({p for pair in waiting for p in pair}, key=lambda p: -sum(p in q for q in waiting)):
+                if all(self.may_meet(*sorted((place, other))) for other in chosen):
+                    chosen.append(place)
+            tested = list(self.tested(sorted(chosen)))
+            yield from tested
+            done = {pair for group in tested for pair in combinations(group, 2)}
+            waiting -= done or set(combinations(sorted(chosen), 2))
+
+    def may_meet(self, one: int, other: int) -> bool:
+        """Whether two choices are of different fields, and change different places."""
+        (a, change_a), (b, change_b) = self.found[one], self.found[other]
+        return bool(a and b) and not a.keys() & b.keys() and are_apart([change_a, change_b])
+
+    def tested(self, chosen: list[int]) -> Iterator[list[int]]:
+        """The largest of these choices' sets that are what they make each for itself."""
+        if len(chosen) < 2 or self.is_late():
+            return
+        every: Choice = {k: v for place in chosen for k, v in self.found[place][0].items()}
+        model = self.of(put(self.base, every), every)
+        if model is not None and is_made_of(self.first, [self.found[p][1] for p in chosen], model):
+            yield chosen
+        elif len(chosen) == 2 and model is not None:
+            self.found.append((every, difference(self.first, model)))
+        elif len(chosen) > 2:
+            half = len(chosen) // 2
+            yield from self.tested(chosen[:half])
+            yield from self.tested(chosen[half:])
+
+    def is_right(self, ones: Iterable[str]) -> bool:
+        """Whether with all of some sizes at 1, and with choices made together, the same is derived."""
+        known = places(self.config)
+        choice: Choice = {known[n][0]: 1 for n in ones}
+        for one, change in self.found:
+            if not one.keys() & choice.keys() and change["set"] and all(v is not None for v in one.values()):
+                merged = {**choice, **one}
+                if all(len(path) == 1 or path[0] in self.base for path in merged):
+                    choice = merged
+                break
+        stated = put(self.base, choice)
+        model = self.of(stated, choice)
+        if model is None:
+            return len(list(ones)) == 1
+        changes = [change for one, change in self.found if all(choice.get(p, self) == v for p, v in one.items())]
+        one, two = (load(_file(m)) for m in (combined(self.first, changes), model))
+        numbers: dict[str, Any] = dict.fromkeys(ones, 1)
+        for metric in METRICS:
+            a, b = (substitute(m.total(symbolic=True).value(metric), numbers) for m in (one, two))
+            if a != b:
+                return False
+        return True
+
+
+def is_made_of(first: Data, changes: list[Data], model: Data) -> bool:
+    """Whether a model is the first one with some changes, and takes no more for granted."""
+    made = combined(first, changes)
+    if not {*model["assumes"]} <= {*made["assumes"]}:
+        return False
+    change = difference(made, model)
+    if not change["set"] and not change["gone"]:
+        return True
+    try:
+        one, two = (load(_file(m)).total(symbolic=True) for m in (made, model))
+    except SymflopsError:
+        return False
+    return all(one.value(metric) == two.value(metric) for metric in METRICS)
+
+
+def _file(data: Mapping[str, Any]) -> Data:
+    return {k: v for k, v in data.items() if k not in _UNREAD}
+
+
+def _tried(base: Data, path: Path) -> Data:
+    value = at(base, path)
+    kind = type(value[0]) if isinstance(value, list) else type(value)
+    own = path[1:] if len(path) > 1 and path[0].endswith("_config") else path
+    return {"path": list(own), "stands": value, "from": TRIED[kind][0], "to": TRIED[kind][-1], "not": list(SPECIAL)}
 
 
 def derived(stated: Data) -> Data:
@@ -276,7 +389,7 @@ def derived(stated: Data) -> Data:
     parts = dict(derivation_parts(config[-1]))
     for prefix, key in sorted(reads):
         part = parts.get(prefix)
-        if key == "num_labels" and part is not None:
+        if key == "num_labels" and part is not None and "num_labels" not in data["symbols"]:
             needs.append([prefix, key, part.num_labels])
     return data | ({"needs": needs} if needs else {})
 
@@ -289,38 +402,13 @@ def derivation_parts(config: Any) -> list[tuple[str, Any]]:
 
 
 def _facts(model: Data) -> tuple[str, ...]:
-    return tuple(sorted(t for t in model["assumes"] if Fact.of(t) is not None or "[i]" in t)) + tuple(
-        sorted(model["symbols"])
-    )
+    return tuple(sorted(filter(is_said, model["assumes"]))) + tuple(sorted(model["symbols"]))
 
 
 def are_equal(first: Data, other: Data, numbers: Mapping[str, int]) -> bool:
     """Whether a model with these numbers is another one, which was derived where they are so, whatever all other sizes
     are."""
-    one, two = (load({k: v for k, v in d.items() if k not in ("needs", "ones", "free")}) for d in (first, other))
+    one, two = (load(_file(d)) for d in (first, other))
     known = {t for t in other["assumes"] if t not in first["assumes"] and t not in [f"{n} == 1" for n in numbers]}
     costs = ([substitute(m.total(symbolic=True).value(metric), numbers) for metric in METRICS] for m in (one, two))
     return not any("[i]" in t or '"' in t for t in known) and next(costs) == next(costs)
-
-
-def differs(here: Model, there: Model) -> str:
-    """The first metric that is not the same in two models; "" where all are."""
-    different = [m for m in METRICS if here.total().value(m) != there.total().value(m)]
-    for metric in different:
-        for point in POINTS:
-            values = []
-            for model in (here, there):
-                try:
-                    values.append(exact(model, metric, **point))
-                except SymflopsError:
-                    values.append(None)
-            if values[0] != values[1]:
-                return f"{metric} is {values[0]}, derived {values[1]} at {point}"
-    return ""
-
-
-def at(data: Data, path: list[str]) -> Any:
-    """What stands at a path."""
-    for key in path:
-        data = data[key]
-    return data

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from counted_llama import LLAMA, matmul_flops_of_a_llama, parameters_of_a_llama
 
 import symflops
 from symflops.atlas import choices, entries
-from symflops.atlas.answer import answer
+from symflops.atlas.answer import _check_first, answer
 from symflops.atlas.plain import ConfigClass, PlainConfig, config_of, stand_in
 from symflops.errors import SymflopsError
+from symflops.trace.config_values import ConfigValues
 
 HIDDEN = """
 import sys
@@ -32,10 +34,6 @@ importlib.util.find_spec = lambda name, package=None: (
 from symflops.cli import main
 main(sys.argv[1:])
 """
-LLAMA = {
-    "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 64, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "intermediate_size": 100, "num_hidden_layers": 3, "vocab_size": 500,
-}  # fmt: skip
 ROOT = Path(__file__).parent.parent
 
 
@@ -58,28 +56,6 @@ def alone(tmp_path: Path) -> Any:
         return done.returncode, done.stdout, done.stderr
 
     return run
-
-
-def parameters_of_a_llama(c: dict[str, Any], *, tied: bool = False, biases: bool = False) -> int:
-    """Counted matrix by matrix, as the paper has the architecture."""
-    h, i, v = c["hidden_size"], c["intermediate_size"], c["vocab_size"]
-    head = c.get("head_dim", h // c["num_attention_heads"])
-    q, kv = c["num_attention_heads"] * head, c["num_key_value_heads"] * head
-    total = v * h + h + (0 if tied else v * h)
-    for _ in range(c["num_hidden_layers"]):
-        for rows, columns in ((h, q), (h, kv), (h, kv), (q, h)):
-            total += rows * columns + (columns if biases else 0)
-        total += 3 * h * i + 2 * h
-    return total
-
-
-def matmul_flops_of_a_llama(c: dict[str, Any], tokens: int) -> int:
-    """Two for each weight of a matrix and token, and two products of every query with every key."""
-    h, i, v = c["hidden_size"], c["intermediate_size"], c["vocab_size"]
-    head = h // c["num_attention_heads"]
-    q, kv = c["num_attention_heads"] * head, c["num_key_value_heads"] * head
-    a_layer = 2 * tokens * (h * (q + 2 * kv) + q * h + 3 * h * i) + 2 * 2 * q * tokens * tokens
-    return c["num_hidden_layers"] * a_layer + 2 * tokens * v * h
 
 
 def test_a_total_without_pytorch_is_what_is_counted_by_hand(alone: Any) -> None:
@@ -168,22 +144,82 @@ def test_two_choices_that_change_one_place_are_no_answer() -> None:
     def change(value: int, less: str, more: str) -> dict[str, Any]:
         return {"set": [[["layers", "a"], value]], "gone": [], "lists": {"assumes": [[less], [more]]}}
 
-    base = {"layers": {"a": 0}, "assumes": ["x == true", "y == true"]}
+    base = {"layers": {"a": 0}, "assumes": ["x == true", "y == true"], "together": [[0, 1]]}
     changes = [change(1, "x == true", "x == false"), change(2, "y == true", "y == false")]
     made = choices.fitting(base, changes, lambda text: text in ("x == false", "y == true"))
-    assert made == {"layers": {"a": 1}, "assumes": ["y == true", "x == false"]}
+    assert made is not None
+    assert (made["layers"], made["assumes"]) == ({"a": 1}, ["y == true", "x == false"])
     assert choices.fitting(base, changes, lambda text: text.endswith("false")) is None
 
 
+def test_choices_that_were_not_derived_together_are_no_answer() -> None:
+    """A model of which two choices interact, as a bias that only one of two activations has: alone each is known."""
+
+    def change(place: str, less: str, more: str) -> dict[str, Any]:
+        return {"set": [[["layers", place], 2]], "gone": [], "lists": {"assumes": [[less], [more]]}}
+
+    base = {"layers": {"a": 1, "b": 1}, "assumes": ["x == true", "y == true"], "together": []}
+    changes = [change("a", "x == true", "x == false"), change("b", "y == true", "y == false")]
+    assert choices.fitting(base, changes, lambda text: text.endswith("false")) is None
+    both = {
+        "set": [[["layers", "a"], 7]],
+        "gone": [],
+        "lists": {"assumes": [base["assumes"], ["x == false", "y == false"]]},
+    }
+    derived = choices.fitting(base, [*changes, both], lambda text: text.endswith("false"))
+    assert derived is not None
+    assert derived["layers"] == {"a": 7, "b": 1}
+
+
+def test_sizes_that_are_equal_are_a_choice() -> None:
+    base = {"symbols": {"wide": 40, "hidden": 48}, "assumes": ["wide != hidden"], "layers": {"projection": {}}}
+    equal = {"set": [], "gone": [["layers", "projection"]], "lists": {"assumes": [["wide != hidden"], []]}}
+    without = choices.fitting(base, [equal], lambda text: text != "wide != hidden")
+    assert without is not None
+    assert without["layers"] == {}
+    assert choices.fitting(base, [equal], lambda _: True) == base
+
+
+def test_a_field_that_is_stated_twice() -> None:
+    known = ConfigClass("t", {"n": 4}, {"width": "n"})
+    assert vars(config_of({"width": 5, "n": 5}, "t", {"t": known})) == {"n": 5}
+    with pytest.raises(SymflopsError, match="n is stated twice, as width, too, and is not the same"):
+        config_of({"width": 5, "n": 6}, "t", {"t": known})
+
+
+def test_a_list_of_numbers_that_no_cost_depends_on() -> None:
+    tried = {"path": ["factors"], "stands": [2.5, 2.5], "from": 0.5, "to": 9.0, "not": []}
+    for given, stands in (([1.0, 3], [2.5, 2.5]), ([1.0], [1.0]), ([1.0, 99.0], [1.0, 99.0]), (["a", 1], ["a", 1])):
+        made = PlainConfig()
+        vars(made).update(factors=given)
+        stand_in(made, [tried])
+        assert vars(made) == {"factors": stands}
+
+
 def test_a_condition_with_a_number_for_a_size_is_a_choice() -> None:
-    base = {"symbols": {"window": 8, "heads": 4}, "assumes": [], "layers": {}}
+    base = {"symbols": {"window": 8, "heads": 4}, "assumes": [], "layers": {}, "together": [[1, 0]]}
     none = {"set": [], "gone": [["symbols", "window"]], "lists": {"assumes": [[], ["window == null"]]}}
     one = {"set": [], "gone": [], "lists": {"assumes": [[], ["heads == 1"]]}}
     says = {"window == null", "heads == 1"}
     assert choices.fitting(base, [none, one], says.__contains__) == {
-        "symbols": {"heads": 4}, "layers": {}, "assumes": ["heads == 1", "window == null"],
+        "symbols": {"heads": 4}, "layers": {}, "assumes": ["heads == 1", "window == null"], "together": [[1, 0]],
     }  # fmt: skip
     assert choices.fitting(base, [none, one], lambda _: False) == base
+
+
+def test_a_kind_of_which_the_first_layer_alone_was_derived() -> None:
+    """A first layer without a norm, as ModernBERT's, which is of the kind that later ones are of, too."""
+    kinds = 'kinds[i] in ["full", "sliding"]'
+    model = symflops.load({
+        "name": "derived", "assumes": [kinds], "symbols": {"num_full_layers": 1, "num_sliding_layers": 2},
+        "layers": {"a": {"formula": "linear", "args": {"N": "seq_len", "in_features": 2, "out_features": 2}}},
+    })  # fmt: skip
+    config = PlainConfig()
+    vars(config).update(kinds=["full", "sliding", "full"])
+    values = ConfigValues(model, config)
+    _check_first(values, {"num_full_layers": 1, "num_sliding_layers": 9})
+    with pytest.raises(SymflopsError, match="of its 2 layers of the type 'full' the first alone was derived"):
+        _check_first(values, {"num_full_layers": 2, "num_sliding_layers": 1})
 
 
 def test_an_unknown_field_is_equal_to_nothing() -> None:
@@ -207,11 +243,22 @@ def test_every_entry_says_how_it_was_made_and_is_packed_as_it_lies() -> None:
         found = entries.entry(name)
         assert {"symflops", "commit", "date", "transformers", "torch"} <= found.provenance.keys()
         assert found.checked["derived"] > 0
-        assert found.default in found.models
+        assert found.models
+        assert found.default
         content = (ROOT / "atlas" / f"{name}{entries.ENDING}").read_bytes()
         assert entries.packed(found.data) == content
         size += len(content)
     assert size < 2 * 2**20
+
+
+def test_the_page_of_coverage_says_of_each_type_whether_the_atlas_has_it() -> None:
+    text = (ROOT / "docs" / "coverage-atlas.md").read_text("utf-8")
+    here, _, others = text.partition("## Not in the atlas")
+    listed = [line.split(" | ")[0].removeprefix("| ") for line in here.splitlines() if line.startswith("| ")][2:]
+    assert listed == [*entries.types()]
+    missing = [line.split(" | ")[0].removeprefix("| ") for line in others.splitlines() if line.startswith("| ")][2:]
+    assert missing
+    assert not {*missing} & {*listed}
 
 
 def test_the_types_are_listed(run: Any) -> None:

@@ -47,8 +47,6 @@ DIFFERENCES = {
 }
 # The shipped Mamba is prefill from an empty state, of more positions than the convolution's kernel has.
 LONG_PREFILL = {"mamba-130m": {"past_len": 0, "seq_len": add(symbol("conv_kernel"), symbol("longer"), 2)}}
-# Symbols of a shipped file that are no field of the config: the number of entries of its id2label.
-NO_FIELDS = {"vit-base-16": {"num_labels": 1000}}
 
 
 @cache
@@ -63,8 +61,7 @@ def totals(name: str) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
     """The symbolic totals, derived and shipped, the shipped ones in the config's own fields."""
     shipped = symflops.load(name)
     defined = {n: from_text(text) for n, text in shipped.definitions.items() if isinstance(text, str)}
-    known = defined | NO_FIELDS.get(name, {})
-    values = {m: substitute(value, known) for m, value in shipped.total(symbolic=True).by_metric.items()}
+    values = {m: substitute(value, defined) for m, value in shipped.total(symbolic=True).by_metric.items()}
     return derived_like(name).total(symbolic=True).by_metric, values
 
 

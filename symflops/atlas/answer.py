@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from symflops.assumption import Choice
 from symflops.atlas import rope
-from symflops.atlas.choices import expected, fitting
-from symflops.atlas.entries import Entry, entry, types
+from symflops.atlas.choices import chosen, combined, expected, relation
+from symflops.atlas.entries import Entry, Fit, entry, types
 from symflops.atlas.plain import UNKNOWN, PlainConfig, config_of, stand_in
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, one_line
-from symflops.model import Model, load
+from symflops.model import Model
 from symflops.trace.architecture import is_size, parts
-from symflops.trace.config_values import ConfigValues, literal, made_for, said_of_layers, unseen
+from symflops.trace.config_values import WHOLE, ConfigValues, literal, made_for, said_of_layers, unfit, unseen
 from symflops.trace.layer_lists import LayerLists
+from symflops.trace.naming import count_name
 from symflops.trace.notes import dtype, listed
 from symflops.trace.own_formats import in_own_formats
+from symflops.vocabulary.fields import means
 
 
 def answer(stated: Mapping[str, Any], name: str) -> Model:
@@ -60,28 +62,46 @@ def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
             layers = said_of_layers(lists, choice, depths)
             return layers is not None and unseen(choice, layers) is None
         field, value = expected(text)
+        if (compared := relation(text)) is not None:
+            one, sign, other = compared
+            here, there = said.get(one, {"null"}), {other} if other.isdigit() else said.get(other, {"null"})
+            return here == there if sign == "==" else here.isdisjoint(there)
         return said.get(field, {"null"}) <= {value}
 
-    fit = fitting(base, changes, says)
-    if fit is None:
-        raise SymflopsError("the choices that the config makes change the same places of the model", where=name)
+    places = chosen(base, changes, says)
+    if places is None:
+        why = "the choices that the config makes change the same places of the model, or were not derived together"
+        raise SymflopsError(why, where=name)
+    fit = found.fit(_class_named(found, stated), places, lambda: combined(base, [changes[p] for p in places]))
     return _bound(fit, config, name, found)
+
+
+def config_for(stated: Mapping[str, Any]) -> PlainConfig:
+    """What the class of a config's type makes of it."""
+    found = entry(str(stated.get("model_type")))
+    return config_of(stated, found.model_type, found.classes)
 
 
 def _candidates(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, list[Mapping[str, Any]]]:
     """What a type's class makes of the config, and the models for the class of models that the config names."""
+    named = _class_named(found, stated)
+    config = config_of(stated, found.model_type, found.classes)
+    for _, part in parts(config):
+        given = vars(part).get(rope.FIELD)
+        if isinstance(given, dict) and "rope_type" in given:
+            given.pop("type", None)  # its older name, which nothing reads where there is the other
+    return config, found.models[named]
+
+
+def _class_named(found: Entry, stated: Mapping[str, Any]) -> str:
+    """The class of models that a config is for."""
     named = stated.get("architectures") or [found.default]
     named = [named] if isinstance(named, str) else named
     if not isinstance(named, list) or not all(isinstance(n, str) for n in named):
         raise SymflopsError("architectures: expected a list of names of classes")
     if named[0] not in found.models:  # transformers may have it, and then it is the one
         raise SymflopsError(f"the atlas has no {named[0][:80]} of the type {found.model_type}")
-    config = config_of(stated, found.model_type, found.classes)
-    for _, part in parts(config):
-        given = vars(part).get(rope.FIELD)
-        if isinstance(given, dict) and "rope_type" in given:
-            given.pop("type", None)  # its older name, which nothing reads where there is the other
-    return config, found.models[named[0]]
+    return str(named[0])
 
 
 def _said(config: PlainConfig) -> dict[str, set[str]]:
@@ -89,36 +109,57 @@ def _said(config: PlainConfig) -> dict[str, set[str]]:
     fields: dict[str, set[str]] = {}
     for prefix, part in parts(config):
         for key, value in vars(part).items():
-            for name in {key, f"{prefix}{key}"}:
+            for name in {key, f"{prefix or WHOLE}{key}"}:
                 fields.setdefault(name, set()).add(literal(value))
     return fields
 
 
-def _bound(data: Mapping[str, Any], config: PlainConfig, name: str, found: Entry) -> Model:
-    data = {**data, "name": name}
-    ones: Iterable[str] = data.pop("ones", ())
-    data.pop("free", None)
-    needs: Iterable[tuple[str, str, Any]] = data.pop("needs", ())
-    for prefix, key, needed in needs:
+def _bound(fit: Fit, config: PlainConfig, name: str, found: Entry) -> Model:
+    for prefix, key, needed in fit.needs:
         value = vars(dict(parts(config)).get(prefix, config)).get(key, UNKNOWN)
         if value is UNKNOWN or value != needed:
             said = "unknown" if value is UNKNOWN else one_line(literal(value), 100)
             raise SymflopsError(f"assumption broken: {key} == {literal(needed)} (with {key}={said})", where=name)
-    model = load(data)
+    model = fit.model
     try:
         values = ConfigValues(model, config)
-        bound = {symbol: values.of(symbol, small=symbol in ones) for symbol in model.symbols}
+        bound = {
+            symbol: number if _is_settled(symbol, values) else values.of(symbol, small=symbol in fit.ones)
+            for symbol, number in model.symbols.items()
+        }
         values.check_facts()
         values.check_choices()
+        _check_first(values, bound)
     except SymflopsError as error:
         raise error.within(name) from None
     result = replace(
-        model.with_symbols(bound),
+        model,
+        name=name,
         dtype=dtype(config),
         usual=Domain.of(made_for(config, model.domain)),
         notes=(*model.notes, *_unread(config), found.said),
     )
-    return in_own_formats(result, config)
+    total = result._within_domain(model.total(symbolic=True))  # which is the same whatever the numbers are
+    vars(result).update({"layers": model.layers, "_symbolic_total": total})
+    return in_own_formats(result.with_symbols(bound), config)
+
+
+def _check_first(values: ConfigValues, bound: Mapping[str, int]) -> None:
+    """Raise SymflopsError where a model was derived with one layer of the kind of its first one, and the config has
+    more: whether the first is another one for its place or for its kind, nobody saw."""
+    for choice in values.model.domain.choices:
+        first, *others = choice.seen or [None]
+        name = count_name(first) if isinstance(first, str) else ""
+        if others and values.model.definitions.get(name) == 1 and bound.get(name, 0) > 1:
+            raise unfit(f"of its {bound[name]} layers of the type {first!r} the first alone was derived")
+
+
+def _is_settled(symbol: str, values: ConfigValues) -> bool:
+    """Whether a symbol is a number of modules that no config states, of a model in which no number of layers is a
+    symbol: then all that the number depends on is held against the config as facts, such as `depths`."""
+    is_count = symbol.startswith("num_") and symbol.endswith("_layers")
+    depths = (name for name in values.model.symbols if name in values.fields and means(name, "depth"))
+    return is_count and symbol not in values.fields and not values.depths.lists.lists and not any(depths)
 
 
 def _unread(config: PlainConfig) -> list[str]:

@@ -12,6 +12,8 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from itertools import combinations
 from typing import Any
 
 from symflops.assumption import Choice, Fact
@@ -19,7 +21,8 @@ from symflops.assumption import Choice, Fact
 Data = dict[str, Any]
 _LISTS = ("assumes", "expects", "notes", "needs")  # which are sets: an entry is there or not
 _NUMBER = re.compile(r"(\w+) == (\d+)")
-_FREE = ("name", "about", "dtype", "ones", "free")
+_RELATION = re.compile(r"([A-Za-z_]\w*) (==|!=) ([A-Za-z_]\w*|\d+)")
+_FREE = ("name", "about", "dtype", "ones", "free", "together")
 
 
 def difference(base: Mapping[str, Any], other: Mapping[str, Any]) -> Data:
@@ -95,15 +98,57 @@ def are_apart(changes: Sequence[Mapping[str, Any]]) -> bool:
 
 def fitting(base: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], says: Callable[[str], bool]) -> Data | None:
     """The model file of the choices that a config makes, `says` whether it says a fact; None where some of them change
-    the same place. Choices that it makes otherwise than any that is known stay as the first model has them."""
-    chosen: list[Mapping[str, Any]] = []
-    for change in sorted(changes, key=lambda c: -len(_more(c))):  # several facts at once before each alone
-        is_needed = any(not says(t) for t in _less(change)) or any(_is_of_size(t, base) for t in _more(change))
-        if is_needed and all(map(says, _more(change))):
-            settled = {t for c in chosen for t in _less(c)}
+    the same place, or were never made together. Choices that it makes otherwise than any that is known stay as the
+    first model has them.
+
+    >>> base = {"layers": {"a": 1, "b": 1}, "assumes": ["x == true", "y == true"], "together": []}
+    >>> x, y = ({"set": [[["layers", k], 2]], "gone": [], "lists": {"assumes": [[f"{n} == true"], [f"{n} == false"]]}}
+    ...         for k, n in (("a", "x"), ("b", "y")))
+    >>> fitting(base, [x, y], lambda text: text in ("x == false", "y == true"))["layers"]
+    {'a': 2, 'b': 1}
+    >>> fitting(base, [x, y], lambda text: text.endswith("false")) is None
+    True
+    >>> fitting({**base, "together": [[0, 1]]}, [x, y], lambda text: text.endswith("false"))["layers"]
+    {'a': 2, 'b': 2}
+    """
+    places = chosen(base, changes, says)
+    return None if places is None else combined(base, [changes[place] for place in places])
+
+
+def chosen(
+    base: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], says: Callable[[str], bool]
+) -> tuple[int, ...] | None:
+    """The places of the choices that a config makes, in the order in which they are made; None where they do not go
+    together."""
+    found: list[int] = []
+    needed = {place: _needed(change, base, says) for place, change in enumerate(changes)}
+    # Several facts at once before each alone.
+    for place in sorted(needed, key=lambda p: (-needed[p], -len(_more(changes[p])))):
+        change = changes[place]
+        stated = [t for t in _less(change) if t.endswith(" == null") and _is_symbol(t.partition(" == ")[0], change)]
+        if needed[place] and all(map(says, _more(change))) and not any(map(says, stated)):
+            settled = {t for p in found for t in _less(changes[p])}
             if not set(_less(change)) & settled:
-                chosen.append(change)
-    return combined(base, reversed(chosen)) if are_apart(chosen) else None
+                found.append(place)
+    if not are_apart([changes[place] for place in found]) or not _were_together(base, found):
+        return None
+    return tuple(reversed(found))
+
+
+def _needed(change: Mapping[str, Any], base: Mapping[str, Any], says: Callable[[str], bool]) -> int:
+    """How much of what the first model takes for granted a config breaks, and a change mends."""
+    return sum(not says(t) for t in _less(change)) + sum(_is_of_size(t, base) for t in _more(change))
+
+
+def _is_symbol(name: str, change: Mapping[str, Any]) -> bool:
+    """Whether a field that was nothing is a size of the model after a change."""
+    return any(path == ["symbols", name] for path, _ in change["set"])
+
+
+def _were_together(base: Mapping[str, Any], chosen: Sequence[int]) -> bool:
+    """Whether each two of these choices were derived together."""
+    known = [{*group} for group in base.get("together", [])]
+    return all(any({a, b} <= group for group in known) for a, b in combinations(chosen, 2))
 
 
 def _is_of_size(text: str, base: Mapping[str, Any]) -> bool:
@@ -120,11 +165,24 @@ def _more(change: Mapping[str, Any]) -> list[str]:
     return [t for t in change["lists"].get("assumes", [[], []])[1] if is_said(t)]
 
 
+@cache
 def is_said(text: str) -> bool:
     """Whether an assumption is one that a config says or does not say, whatever its sizes are."""
-    return Fact.of(text) is not None or _NUMBER.fullmatch(text) is not None or Choice.of(text) is not None
+    return Fact.of(text) is not None or Choice.of(text) is not None or relation(text) is not None
 
 
+@cache
+def relation(text: str) -> tuple[str, str, str] | None:
+    """What an assumption says of a size: that it is another one, or a number, or that it is not.
+
+    >>> relation("width != hidden_size"), relation("n_group == 1"), relation("tied == true"), relation("a % b == 0")
+    (('width', '!=', 'hidden_size'), ('n_group', '==', '1'), None, None)
+    """
+    found = _RELATION.fullmatch(text) if Fact.of(text) is None else None
+    return (found[1], found[2], found[3]) if found else None
+
+
+@cache
 def expected(text: str) -> tuple[str, str]:
     """The field that such an assumption is about, and what it is to be, as JSON."""
     fact = Fact.of(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import lzma
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -14,9 +14,11 @@ from typing import Any
 from symflops import files
 from symflops.atlas.plain import ConfigClass
 from symflops.errors import SymflopsError
+from symflops.model import Model, load
 
 ATLAS = "SYMFLOPS_ATLAS"  # the environment variable that names another folder
 ENDING = ".json.xz"
+_BESIDE = ("ones", "needs", "free", "together")  # of a model file in an entry, what is none of the file
 _MOST = 2**22  # bytes of an entry, compressed
 
 
@@ -27,6 +29,22 @@ def folder() -> Path:
         return Path(given)
     inside = Path(__file__).parent / "types"
     return inside if inside.exists() else Path(__file__).parent.parent.parent / "atlas"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The model of some choices, and what a config has to be beside its facts."""
+
+    model: Model
+    ones: tuple[str, ...]  # sizes that may be 1
+    needs: tuple[tuple[str, str, Any], ...]  # (part of the config, field, value)
+
+    @staticmethod
+    def of(data: Mapping[str, Any]) -> Fit:
+        """The fit of the data of a model in an entry."""
+        own = {key: value for key, value in data.items() if key not in _BESIDE}
+        needs = tuple((str(prefix), str(key), value) for prefix, key, value in data.get("needs", ()))
+        return Fit(load(own), tuple(data.get("ones", ())), needs)
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,16 @@ class Entry:
         """What the classes of its configs do, by the names of their types; its own under its type."""
         shared = {key: self.data.get(key, empty) for key, empty in (("dropped", ()), ("renamed", {}))}
         return {key: ConfigClass.of({**shared, **one}) for key, one in self.data["classes"].items()}
+
+    @cached_property
+    def _fits(self) -> dict[tuple[str, tuple[int, ...]], Fit]:
+        return {}
+
+    def fit(self, name: str, places: tuple[int, ...], made: Callable[[], Mapping[str, Any]]) -> Fit:
+        """The model of a class with the choices at these places, made once."""
+        if (name, places) not in self._fits:
+            self._fits[name, places] = Fit.of(made())
+        return self._fits[name, places]
 
     @property
     def default(self) -> str:
@@ -94,15 +122,19 @@ def entry(model_type: str) -> Entry:
 
 @cache
 def _entry(path: Path, model_type: str) -> Entry:
-    content = lzma.decompress(files.read_bytes(path, _MOST, "an entry of the atlas"))
-    return Entry(model_type, json.loads(content))
+    return Entry(model_type, json.loads(unpacked(files.read_bytes(path, _MOST, "an entry of the atlas"))))
+
+
+def unpacked(content: bytes) -> str:
+    """The text of an entry of its file."""
+    return lzma.decompress(content).decode()
 
 
 def packed(data: Mapping[str, Any]) -> bytes:
     """An entry as its file, the same bytes for the same data.
 
-    >>> packed({"a": 1}) == packed({"a": 1})
-    True
+    >>> packed({"a": 1}) == packed({"a": 1}), unpacked(packed({"a": 1}))
+    (True, '{"a":1}')
     """
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     return lzma.compress(text.encode(), check=lzma.CHECK_CRC32, preset=9 | lzma.PRESET_EXTREME)

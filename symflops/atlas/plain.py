@@ -92,6 +92,8 @@ def config_of(stated: Mapping[str, Any], key: str, classes: Mapping[str, ConfigC
         if name.startswith("_") or name in kind.dropped or name in ("model_type", "torch_dtype"):
             continue
         own = kind.aliases.get(name, name)
+        if own != name and stated.get(own, value) != value:
+            raise SymflopsError(f"{own} is stated twice, as {name}, too, and is not the same")
         (fields if own in kind.defaults else more)[own] = copy.deepcopy(value)
     extra = {name: value for name, value in more.items() if not _is_rope(name, kind)}
     if stated.get("torch_dtype") is not None and fields.get("dtype") is None:
@@ -177,6 +179,14 @@ def stand_in(config: PlainConfig, free: Iterable[Mapping[str, Any]]) -> None:
             if not isinstance(holder, dict) or ("type" in one and holder.get("rope_type") != one["type"]):
                 continue
             value: Any = holder.get(key)
+            if isinstance(one["stands"], list):  # of as many numbers, each of which may be another
+                if (
+                    isinstance(value, list)
+                    and len(value) == len(one["stands"])
+                    and all(type(v) in (int, float) and one["from"] <= v <= one["to"] for v in value)
+                ):
+                    holder[key] = one["stands"]
+                continue
             if type(value) not in (int, float):
                 continue
             if one["from"] <= value <= one["to"] and value not in one["not"]:

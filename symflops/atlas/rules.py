@@ -3,7 +3,8 @@
 `["//", "hidden_size", "num_attention_heads"]` is a quotient of two fields, `{"is": 4}` the number 4,
 `["if", ["true", "use_sliding_window"], "sliding_window", {"is": null}]` a field or nothing. A list of layers is
 `["all", "n", {"is": "full_attention"}]`, `["every", "n", 6, 1, other, first]` where each sixth, counted from 1, is
-another one, or `["from", "n", "m", before, after]`.
+another one, `["from", "n", "m", before, after]`, or `["among", "n", "places", other, chosen]`. `"?"` is what nobody
+knows.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def evaluate(rule: Any, fields: Fields) -> Any:
     ['local', 'local', 'global', 'local', 'local', 'global']
     >>> evaluate(["from", "n", "m", {"is": 0}, {"is": 1}], {"n": 4, "m": 3})
     [0, 0, 0, 1]
+    >>> evaluate(["among", "n", "full", {"is": "conv"}, {"is": "attention"}], {"n": 3, "full": [1]})
+    ['conv', 'attention', 'conv']
     >>> evaluate("width", {})
     Traceback (most recent call last):
     symflops.atlas.rules.UnknownError: width is not stated
@@ -99,6 +102,12 @@ def _layers(sign: str, operands: list[Any], fields: Fields) -> list[Any]:
             raise UnknownError(f"{operands[1]} is {period}")
         other, chosen = (evaluate(o, fields) for o in operands[3:])
         return [chosen if (i + first) % period == 0 else other for i in range(total)]
+    if sign == "among":
+        places = evaluate(operands[1], fields)
+        if not isinstance(places, list) or not all(type(place) is int for place in places):
+            raise UnknownError(f"{operands[1]} is no list of places")
+        other, chosen = (evaluate(o, fields) for o in operands[2:])
+        return [chosen if i in places else other for i in range(total)]
     if sign == "from":
         limit = _whole(operands[1], fields)
         before, after = (evaluate(o, fields) for o in operands[2:])

@@ -194,7 +194,7 @@ class Point:
     ) -> list[tuple[Model, dict[str, Any]]]:
         if not model_name:
             raise SymflopsError("MODEL is empty; name a model or the path of a model JSON")
-        axes: dict[str, Sequence[int | Fraction]] = {name: read(text, name) for name, text in self.run.items()}
+        axes = {name: read(text, name) for name, text in self.run.items()}
         for setting in self.settings:
             name, equals, text = setting.partition("=")
             if not equals:
@@ -207,8 +207,7 @@ class Point:
                 f"{count:,} points, more than the {MAX_POINTS:,} of an answer; `symflops sweep` has more"
             )
         with only_our_words(), progress():
-            trained = self.plan is not None
-            model = load(model_name, training=trained, peak=peak, timeout=self.timeout)
+            model = load(model_name, training=self.plan is not None, peak=peak, timeout=self.timeout)
             if self.config is not None:
                 model = bind(model, self.config, timeout=self.timeout)
             model = self.weights.of(model, "weight_bytes" in axes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import Annotated, Any
 import typer
 
 from symflops import files, units
+from symflops.atlas import entries
 from symflops.cli import request, streams
 from symflops.cli.convention import Convention
+from symflops.cli.formatted import AS_STATED
 from symflops.cli.quantities import aligned
+from symflops.config_file import NoConfigError, config_data, is_config
 from symflops.cost import METRICS, Sweep
 from symflops.errors import SymflopsError, nearest
-from symflops.model import Model
+from symflops.model import Model, model_names
+from symflops.vocabulary.symbols import RUN
 
 MAX_ROWS = 1_000_000
 
@@ -60,9 +65,13 @@ def sweep(
 ) -> None:
     """The metrics over the grid of all points, computed from the closed form. The dtype of each column is stated.
 
+    --set NAME=POINTS puts a size of the model on an axis, too. Of a config.json or a type that the atlas has it is a
+    field, and what the class of configs computes of it follows.
+
     With --plot a picture against length: the components stacked, the cost per token or FLOPs per byte in prefill and
     decoding. Decoding is drawn after as many tokens as the axis says; the last two have a line for each -B.
     """
+    point, sizes = _of_sizes(point)
     named, given = point.resolve(model)
     axes: dict[str, Any] = {
         "batch_size": points(batch_size, "-B"),
@@ -73,14 +82,16 @@ def sweep(
         axes["seq_len"] = _allowed(named, axes, given, chart)
     point.fed(named, max(axes["seq_len"]), max(axes["past_len"]))
     try:
-        swept = named.total().sweep(**axes, **given)
+        swept = _designs(model, named, point, sizes, axes | given) if sizes else named.total().sweep(**axes, **given)
     except SymflopsError as error:
-        raise error.within(named.name) from None
-    names = [name for name, axis in axes.items() if name in swept and (name != "past_len" or axis != [0])]
+        raise error if error.where else error.within(named.name) from None
+    names = [name for name, axis in (sizes | axes).items() if name in swept and (name != "past_len" or axis != [0])]
     for name in metric or ():
         if name not in METRICS:
             raise SymflopsError(f"unknown metric {name!r}{nearest(name, METRICS)}")
     if plot is not None:
+        if sizes:
+            raise SymflopsError("--plot draws against -S: give each --set one value")
         _plot(named, plot, chart or Chart.components, axes, given, metric)
     elif chart is not None:
         raise SymflopsError("--chart is for --plot FILE")
@@ -90,6 +101,48 @@ def sweep(
         convention = Convention.of(named, named.total(), first | given, metrics, point.changed)
         here = {name: value for name, value in convention.at.items() if name not in names}
         point.say(_PRINTERS[output](swept, [*names, *metrics], replace(convention, at=here)), output is Format.json)
+
+
+def _of_sizes(point: request.Point) -> tuple[request.Point, dict[str, list[int]]]:
+    """The sizes that `--set` puts on axes, and the rest of what is given."""
+    sizes, others = {}, []
+    for setting in point.settings:
+        name, _, text = setting.partition("=")
+        if any(sign in text for sign in ":,") and name not in RUN:
+            sizes[name] = points(text, f"--set {name}")
+        else:
+            others.append(setting)
+    return replace(point, settings=tuple(others)), sizes
+
+
+def _designs(name: str, model: Model, point: request.Point, sizes: dict[str, list[int]], run: dict[str, Any]) -> Sweep:
+    """The grid of the total where sizes of the model are axes, too."""
+    from symflops import arrays
+    from symflops.atlas.designs import designs, swept
+
+    if model.plan is not None or model.serving is not None or point.config is not None or point.weights != AS_STATED:
+        raise SymflopsError("--set with several values is for a model as it is written and as its config states it")
+    stated = _stated(name)
+    if stated is not None:
+        texts = (setting.partition("=") for setting in point.settings)
+        fixed = {n: units.number(text, n) for n, _, text in texts if n not in RUN}
+        return designs({**stated, **fixed}, model.name, sizes, **run)
+    for size in sizes:
+        if size not in model.symbols:
+            raise SymflopsError(f"{size} is no size of the model{nearest(size, list(model.symbols))}")
+    grid = arrays.grid({**sizes, **{n: axis for n, axis in run.items() if isinstance(axis, list)}})
+    columns = {n: axis for n, axis in grid.items() if n in sizes}
+    return swept(model, columns, grid, {n: v for n, v in run.items() if n not in grid})
+
+
+def _stated(name: str) -> dict[str, Any] | None:
+    """The config that a name leads to, if it is one of the atlas: of a path, or of a type with its defaults."""
+    if name in model_names():
+        return None
+    with suppress(NoConfigError):
+        stated, _ = config_data(name)
+        return stated if is_config(stated) else None
+    return {"model_type": name} if name in entries.types() else None
 
 
 def _allowed(model: Model, axes: dict[str, Any], given: dict[str, Any], chart: Chart | None) -> list[int]:
@@ -137,8 +190,8 @@ def _plot(
 def points(text: str, option: str) -> list[int]:
     """The points of one axis.
 
-    >>> points("128:1024:*2", "-S"), points("1,8", "-B"), points("2:4", "-S"), points("1k:2Ki:*2", "-S")
-    ([128, 256, 512, 1024], [1, 8], [2, 3, 4], [1000, 2000])
+    >>> points("128:1024:*2", "-S"), points("1,8", "-B"), points("2:4", "-S"), points("24:48:8", "--set")
+    ([128, 256, 512, 1024], [1, 8], [2, 3, 4], [24, 32, 40, 48])
     """
     found: list[int] = []
     for part in units.items(text, option):
@@ -146,6 +199,7 @@ def points(text: str, option: str) -> list[int]:
         try:
             start, stop = _whole(numbers[0]), _whole(numbers[min(1, len(numbers) - 1)])
             step = numbers[2] if len(numbers) > 2 else "+1"
+            step = f"+{step}" if step[:1].isdigit() else step
             by = _whole(step[1:])
             if len(numbers) > 3 or step[0] not in "+*" or by < (2 if step[0] == "*" else 1):
                 raise ValueError

@@ -27,6 +27,7 @@ from symflops.vocabulary.fields import means, without
 from symflops.vocabulary.symbols import RUN
 
 _PRIMES = tuple(n for n in range(3, 1300, 2) if all(n % k for k in range(3, int(n**0.5) + 1, 2)))
+LABELS = "num_labels"  # which a class of configs computes from the names of the labels
 RUN_HINTS = {name: row.hint for name, row in RUN.items() if row.hint is not None}
 
 
@@ -96,7 +97,8 @@ class Architecture:
         small = [f for f in free if not means(f.key, "width") or means(f.key, "small_width")]
         counts = sorted(small, key=lambda f: (f.number, f.name))
         widths = sorted((f for f in free if f not in counts), key=lambda f: (f.number, f.name))
-        order = [f for f in counts if not means(f.key, "limit")] + widths
+        order = [f for f in counts if not means(f.key, "limit") and f.key != LABELS] + widths
+        order += [f for f in counts if f.key == LABELS]
         chosen = {f.rest: prime for f, prime in zip(order, _PRIMES, strict=False)}
         limits = [f for f in self.fields if f.solved is None and not f.is_depth and f.rest not in chosen]
         chosen |= {f.rest: 100003 + 34 * i for i, f in enumerate(limits)}
@@ -182,6 +184,12 @@ def sizes_by_name(config: Any, copied: Any = None) -> dict[str, Any]:
     return {**{k: v for k, v in vars(copied or config).items() if k not in found}, **found}
 
 
+def fields_of(part: Any) -> dict[str, Any]:
+    """The fields of a config, and how many labels it names, which models that classify have an output for each of."""
+    labels = vars(part).get("id2label")
+    return {**vars(part), LABELS: len(labels)} if isinstance(labels, dict) and labels else dict(vars(part))
+
+
 def stated(part: Any) -> dict[str, Any]:
     """The fields of a config, and what it says of single layers, which transformers keeps in a place of its own."""
     return {**vars(part), "per_layer_config": statement(part)} if is_heterogeneous(part) else dict(vars(part))
@@ -194,7 +202,7 @@ def architecture(config: Any, numeric: set[str], sized: Collection[tuple[str, st
     taken: set[str] = set(RUN_SYMBOLS)
     for prefix, part in parts(config):
         depths = {v for k, v in vars(part).items() if type(v) is int and means(k, "depth")}
-        for key, value in vars(part).items():
+        for key, value in fields_of(part).items():
             is_list = isinstance(value, list | tuple) and len(value) in depths and len(set(map(repr, value))) == 1
             number = value[0] if is_list else value
             if type(number) is not int or number < 2 or not NAME.match(key):

@@ -25,6 +25,7 @@ _USUAL = {  # of sizes that a config may leave to its source: a quotient of othe
     "head_dim": ("hidden_size", "num_attention_heads"),
     "num_key_value_heads": ("num_attention_heads", "num_attention_heads"),
 }
+WHOLE = "whole_"  # before a field of the config itself, where a part of it has another value
 _ABSENT = "null"  # what a fact says of a field that the config does not have
 
 
@@ -40,11 +41,9 @@ class ConfigValues:
         # How many layers there are, or other lists of modules.
         self.totals = [*(self.depths.fields[n] for n in depths), *worded]
         self.fields: dict[str, list[Any]] = {}  # what the config and those inside it have under a name
-        self.own: dict[tuple[str, str], Any] = {}  # by the prefix of a part, and the field's own name there
         for prefix, part in parts(config):
             for key, value in (layer_fields(part) | stated(part)).items():
-                self.own[prefix, key] = value
-                for name in dict.fromkeys((key, f"{prefix}{key}")):
+                for name in (key, f"{prefix or WHOLE}{key}"):
                     self.fields.setdefault(name, []).append(value)
 
     @cached_property
@@ -114,8 +113,6 @@ class ConfigValues:
             stated.setdefault(one.name, []).append(json.dumps(one.value, sort_keys=True))
         for name, expected in stated.items():
             values = self.fields.get(name, [])
-            if any(prefix and key == name and f"{prefix}{key}" in stated for prefix, key in self.own):
-                values = [value for (prefix, key), value in self.own.items() if f"{prefix}{key}" == name]
             found = [literal(value) for value in values] or [_ABSENT if _ABSENT in expected else "nothing"]
             for text in found:
                 if text not in expected and not self._is_of_layers(name, text):

@@ -7,8 +7,8 @@ from inspect import signature
 from typing import Any
 
 from symflops.numeric import RUN_SYMBOLS
-from symflops.trace.architecture import Architecture, is_size, parts, stated
-from symflops.trace.config_values import literal
+from symflops.trace.architecture import LABELS, Architecture, fields_of, is_size, parts, stated
+from symflops.trace.config_values import WHOLE, literal
 from symflops.trace.layer_lists import computed_lists, layer_fields
 from symflops.trace.naming import RepeatNames
 from symflops.trace.notes import listed
@@ -22,7 +22,7 @@ def facts(run: Run, symbols: Iterable[str], depths: RepeatNames) -> list[str]:
     """The config's choices that the model's source read and that are not symbols: `hidden_act == "silu"`, and of lists
     that speak of single layers what they say of any of them."""
     known = set(symbols)
-    said: dict[str, dict[str, str]] = {}  # by field, what each part of the config that was asked says, by its prefix
+    found: list[tuple[str, str, str]] = []
     reads = {id(part): _read(run, part) for _, part in parts(run.build.original)}
     of_layers = {key for _, key in run.build.reads} & depths.lists.lists.keys()
     choices, covered = depths.choices(set().union(of_layers, *reads.values()) - known)
@@ -38,12 +38,18 @@ def facts(run: Run, symbols: Iterable[str], depths: RepeatNames) -> list[str]:
             if value is None or isinstance(value, bool | str | float | list | tuple | dict):
                 text = literal(value)
                 if text:
-                    said.setdefault(key, {})[prefix] = text
-    found = [f"{key} == null" for key in _absent(run) - known]
-    for key, texts in said.items():
-        alike = len(set(texts.values())) == 1  # else each part says its own
-        found += [f"{'' if alike else prefix}{key} == {text}" for prefix, text in texts.items()]
-    return [*choices, *sorted(dict.fromkeys(found))]
+                    found.append((prefix, key, text))
+    texts = [*_told_apart(found), *(f"{key} == null" for key in _absent(run) - known)]
+    return [*choices, *sorted(dict.fromkeys(texts))]
+
+
+def _told_apart(found: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Facts as texts: of a field that parts of the config have otherwise, each with the prefix of its part."""
+    said: dict[str, set[str]] = {}
+    for _, key, text in found:
+        said.setdefault(key, set()).add(text)
+    named = ((key if len(said[key]) == 1 else f"{prefix or WHOLE}{key}", text) for prefix, key, text in found)
+    return [f"{name} == {text}" for name, text in named]
 
 
 def numbers_kept(run: Run, shape: Architecture, symbols: Iterable[str]) -> dict[str, int]:
@@ -53,11 +59,12 @@ def numbers_kept(run: Run, shape: Architecture, symbols: Iterable[str]) -> dict[
     taken: set[str] = set()
     for prefix, part in parts(run.build.original):
         read = _read(run, part)
-        for key, value in vars(part).items():
+        for key, value in fields_of(part).items():
             if type(value) is int and value >= 0 and NAME.match(key):
                 name = key if key not in taken else f"{prefix}{key}"  # as in `architecture`
                 taken.add(name)
-                if key in read and name not in known:
+                is_read = key in read or (key == LABELS and (prefix, key) in run.build.reads)
+                if is_read and name not in known:
                     found.setdefault(name, value)
         for o in overrides(part):
             name = o.name if o.name not in taken else f"{prefix}{o.name}"

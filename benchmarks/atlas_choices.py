@@ -1,0 +1,354 @@
+"""Which configs of a type are derived for its entry of the atlas: a small one of typical choices, and others that make
+one choice otherwise, the likeliest first.
+
+A choice is what is put at places of a config, by their paths: {("text_config", "hidden_act"): "relu"}.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path as FilePath
+from types import SimpleNamespace
+from typing import Any
+
+from atlas_classes import plain
+from small_configs import _RULES, default_config, small_config
+from small_types import small
+from transformers import CONFIG_MAPPING
+
+from symflops.assumption import Fact
+from symflops.trace.architecture import is_size
+from symflops.trace.config_values import WHOLE, literal
+
+ACTIVATIONS = ("silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "quick_gelu")
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 8192}  # fmt: skip
+ROPE: tuple[dict[str, Any], ...] = (
+    YARN, LLAMA3, {"rope_type": "linear", "factor": 2.0}, {"rope_type": "dynamic", "factor": 2.0},
+    {"rope_type": "yarn", "factor": 40, "original_max_position_embeddings": 4096, "beta_fast": 32, "beta_slow": 1,
+     "mscale": 1.0, "mscale_all_dim": 1.0},
+)  # fmt: skip
+SHARES = (0.25, 0.4, 0.5, 0.75, 1.0)  # of a head that is rotated
+SPECIAL = (0.0, 1.0, -1.0)  # where a product is none, or no number at all
+USUAL = 2.5  # a number that is none of these
+MERGED, HEAD = [16, 24, 24], 128  # sections of positions of three axes, and the heads that they are halves of
+
+_SLIDING = ("sliding_attention", "full_attention")
+_SHARE = re.compile(r"partial_rotary_factor|rotary_pct|rope_pct|rotary_percentage")
+_COUNT = re.compile(r"(kv|key_value).*heads?$|group|experts?(_per_tok(en)?)?$|topk|top_k|shared")
+_MAY_BE_NONE_AT_ALL = re.compile(r"shared|first_k_dense|num_dense_layers|q_lora_rank")
+
+SEEN = FilePath(__file__).parent / "atlas_seen.json"  # what real configs of each type choose: all but their sizes
+
+Data = dict[str, Any]
+Path = tuple[str, ...]
+Choice = dict[Path, Any]
+
+
+def bases(model_type: str, name: str) -> Iterator[Data]:
+    """Small configs of a type, as their files have them, the likeliest to be derived first."""
+    if any(is_of_stages(f) for f in dataclasses.fields(CONFIG_MAPPING[model_type])):  # which no other depth has
+        yield _typical(plain_dict(default_config(model_type)), name)
+    for variant in (1, 0) if CONFIG_MAPPING[model_type].sub_configs_defaults else (0,):
+        # Of several parts the deeper one: lists of three modules are many, and none of them is one of layers.
+        with suppress(Exception):  # whatever the class says of sizes that do not go together: the next ones may
+            yield _typical(plain_dict(small_config(model_type, variant)), name)
+        for _, config in small(model_type, variant):
+            yield _typical(plain_dict(config), name)
+
+
+def is_of_stages(found: dataclasses.Field[Any]) -> bool:
+    """Whether a field of a class of configs says how deep or wide each of some stages is."""
+    return found.name in ("depths", "hidden_sizes", "depth_multiplier", "conv_dim")
+
+
+def seen_names(model_type: str) -> list[str]:
+    """The classes of models that real configs of a type name."""
+    rows = json.loads(SEEN.read_text("utf-8")).get(model_type, [])
+    return list(dict.fromkeys(row["architectures"][0] for row in rows if row.get("architectures")))
+
+
+def plain_dict(config: Any) -> Data:
+    """A config as its file has it."""
+    found: Data = {k: v for k, v in plain(json.loads(config.to_json_string(use_diff=False))).items() if k[0] != "_"}
+    dropped = ("transformers_version", "dtype")
+    return {k: v for k, v in found.items() if k not in dropped and "__float__" not in json.dumps(v)}  # which is inf
+
+
+def _typical(stated: Data, name: str) -> Data:
+    """With positions of three axes as all that have them state them: half of a head that is 128 wide."""
+    found = {**stated, "architectures": [name]}
+    for holder in (found, *(v for v in found.values() if isinstance(v, dict))):
+        given = holder.get("rope_parameters")
+        if isinstance(given, dict) and given.get("mrope_section") and "num_attention_heads" in holder:
+            given["mrope_section"] = MERGED
+            holder["hidden_size"] = HEAD * holder["num_attention_heads"]
+            if holder.get("head_dim") is not None:
+                holder["head_dim"] = HEAD
+    text, vision = found.get("text_config"), found.get("vision_config")
+    if isinstance(text, dict) and isinstance(vision, dict) and vision.get("spatial_merge_size"):
+        wide = ("hidden_size", "out_hidden_size") if vision.get("embed_dim") is not None else ("out_hidden_size",)
+        for key in (key for key in wide if key in vision):
+            vision[key] = text["hidden_size"]  # what the text model is fed with
+    return found
+
+
+def places(config: Any, path: Path = (), prefix: str = "") -> dict[str, list[Path]]:
+    """Where the fields of a config and of those inside it are, by their names, with and without a prefix."""
+    found: dict[str, list[Path]] = {}
+    for key, value in vars(config).items():
+        if hasattr(value, "to_diff_dict"):
+            for name, paths in places(value, (*path, key), f"{prefix}{key.removesuffix('config')}").items():
+                found.setdefault(name, []).extend(paths)
+        else:
+            for name in dict.fromkeys((key, f"{prefix}{key}" if prefix else f"{WHOLE}{key}")):
+                found.setdefault(name, []).append((*path, key))
+    return found
+
+
+def at(data: Any, path: Path) -> Any:
+    """What stands at a path."""
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def put(stated: Data, choice: Choice) -> Data:
+    """A config with a choice made otherwise."""
+    made = copy.deepcopy(stated)
+    for path, value in choice.items():
+        inner = made
+        for key in path[:-1]:
+            inner = inner.setdefault(key, {})
+        inner[path[-1]] = copy.deepcopy(value)
+    return made
+
+
+def facts(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a model by name; of one of which several are known the first."""
+    found: dict[str, Any] = {}
+    for text in model["assumes"]:
+        if (fact := Fact.of(text)) is not None:
+            found.setdefault(fact.name, fact.value)
+    return found
+
+
+def floats(model: Mapping[str, Any], known: Mapping[str, list[Path]], special: bool) -> list[Path]:
+    """The places of numbers with a fraction that a model took for granted: those that are 0, 1 or -1, or the others."""
+    names = [n for n, v in facts(model).items() if type(v) is float and n in known and not _SHARE.search(n)]
+    return [p for n in names if (facts(model)[n] in SPECIAL) is special for p in known[n]]
+
+
+MISSING = object()
+
+
+def _as_stated(one: Data) -> Any:
+    """A config with nothing but what is stated, and rotary embeddings under their newer name."""
+    given = dict(one.get("rope_scaling") or one.get("rope_parameters") or {})
+    if given:
+        given = {"rope_type": given.pop("type", None), **given}
+        if "partial_rotary_factor" in one:
+            given["partial_rotary_factor"] = one["partial_rotary_factor"]
+    return SimpleNamespace(**{**one, **({"rope_parameters": given} if given else {})})
+
+
+def _of(config: Any, path: Path) -> Any:
+    """What a config has at a path; MISSING where it has nothing there."""
+    for key in path:
+        config = vars(config).get(key, MISSING) if config is not MISSING and config is not None else MISSING
+    return config
+
+
+class Choices:
+    """The choices of a type, as its first model shows them."""
+
+    def __init__(self, base: Data, model: Mapping[str, Any], config: Any, brief: bool) -> None:
+        self.base, self.model, self.config, self.brief = base, model, config, brief
+        self.known, self.facts = places(config), facts(model)
+        self.activations = ("gelu_pytorch_tanh", "gelu", "silu") if brief else ACTIVATIONS
+        self.main: Path = ("text_config",) if isinstance(base.get("text_config"), dict) else ()
+
+    def at_one(self) -> Iterator[Choice]:
+        """Counts of which there may be one."""
+        for name, number in self.model["symbols"].items():
+            is_count = type(number) is int and number > 1 and _COUNT.search(name) and "layers" not in name
+            if is_count and (path := self.of_size(name, number)):
+                yield {path: 1}
+
+    def of_size(self, name: str, number: int) -> Path | None:
+        """Where a size of the model is in the config."""
+        return next((p for p in self.known.get(name, ()) if at(self.base, p) == number), None)
+
+    def all(self) -> Iterator[Choice]:
+        """All of them, the likeliest first."""
+        yield from self.of_layers()
+        yield from self.of_facts()
+        yield from self.of_sizes()
+        yield from self.of_rotation()
+        for name, value in self.facts.items():
+            if value in ACTIVATIONS and isinstance(value, str):
+                for word in self.activations:
+                    if word != value and self.known.get(name):
+                        yield dict.fromkeys(self.known[name], word)
+
+    def of_seen(self, name: str) -> Iterator[Choice]:
+        """What real configs choose otherwise, of each all at once."""
+        for one in json.loads(SEEN.read_text("utf-8")).get(self.base.get("model_type", ""), []):
+            if one.get("architectures", [name])[0] != name:
+                continue
+            sizes = one.pop("sizes", ())
+            try:
+                config = type(self.config).from_dict(copy.deepcopy(one))
+            except Exception:  # without its sizes it may be none of the class's
+                config = _as_stated(one)
+            choice = self.seen_in(config)  # but for a default in the place of a size
+            choice = {path: v for path, v in choice.items() if path[-1] not in sizes or v not in (None, 0, 1)}
+            for field, value in self.facts.items():
+                if value is None and field in sizes and field != "head_dim":
+                    choice |= {path: _RULES.get(field, (24,))[0] for path in self.known.get(field, ())}
+            if choice:
+                yield choice
+
+    def seen_in(self, config: Any) -> Choice:
+        """Where a config is another one than the first model takes for granted, in what a small one may be, too."""
+        found: Choice = {}
+        layers = [t.partition("[i]")[0].removeprefix("[") for t in self.model["assumes"] if "[i]" in t]
+        for name in (*self.facts, *layers, *self.model["symbols"]):
+            for path in self.known.get(name, [(*self.main, name)] if name in self.facts else []):
+                here, there = at(self.base, path), _of(config, path)
+                if isinstance(there, dict | list):
+                    there = self.as_small(path, here, plain(there))
+                if name == "head_dim" and here is None and type(there) is int:
+                    there = HEAD // 8  # no quotient of the others
+                elif name == "head_dim" or there is MISSING or literal(here) == literal(there):
+                    continue
+                is_size_of_its_own = name in self.model["symbols"] and not isinstance(there, str)
+                if is_size_of_its_own and name != "head_dim" and there not in (0, 1, None):
+                    continue
+                if type(here) is float and type(there) is float and there not in SPECIAL and not _SHARE.search(name):
+                    continue
+                found[path] = there
+                if isinstance(there, dict) and there.get("rope_type") == "longrope":
+                    found |= self.as_wide(path, there)
+                    share = (*path[:-1], "partial_rotary_factor")
+                    found |= {share: _of(config, share)} if _of(config, share) not in (MISSING, None) else {}
+        return found
+
+    def as_wide(self, path: Path, rotation: Data) -> Choice:
+        """Heads as wide as LongRoPE has factors for, in a model for longer texts than it was trained with."""
+        holder = at(self.base, path[:-1]) if path[:-1] else self.base
+        width = int(2 * len(rotation["long_factor"]) / rotation.get("partial_rotary_factor", 1.0))
+        found: Choice = {(*path[:-1], "max_position_embeddings"): 131072}
+        if holder.get("qk_rope_head_dim"):
+            return found | {(*path[:-1], "qk_rope_head_dim"): width}
+        if holder.get("head_dim"):
+            return found | {(*path[:-1], "head_dim"): width}
+        return found | {(*path[:-1], "hidden_size"): width * holder["num_attention_heads"]}
+
+    def as_small(self, path: Path, here: Any, there: Any) -> Any:
+        """A list or an object of a real config, as a small one has it."""
+        if isinstance(there, list) and isinstance(here, list) and here and there:
+            if not any(isinstance(word, str) for word in here):
+                return there
+            kinds = list(dict.fromkeys(map(str, there)))
+            words = [next(w for w in there if str(w) == kind) for kind in kinds]
+            return here if {*kinds} == {*map(str, here)} else [words[i % len(words)] for i in range(len(here))]
+        if isinstance(there, dict) and there.get("rope_type") == "longrope":
+            factors = [2.5] * len(there["long_factor"])
+            share = {k: v for k, v in there.items() if k == "partial_rotary_factor" and v != 1.0}
+            return {"rope_theta": 1e4, "rope_type": "longrope", "original_max_position_embeddings": 4096,
+                    "short_factor": factors, "long_factor": factors, **share}  # fmt: skip
+        if isinstance(there, dict) and isinstance(here, dict) and "mrope_section" in there:
+            return here
+        if isinstance(there, dict) and "rope_type" in there:
+            return {k: v for k, v in there.items() if k != "type"}  # its older name
+        return there
+
+    def of_layers(self) -> Iterator[Choice]:
+        """A window in some of the layers, where there are kinds of them."""
+        for path in self.known.get("layer_types", ()):
+            value, holder = at(self.base, path), at(self.base, path[:-1]) if path[:-1] else self.base
+            if isinstance(value, list) and set(value) <= {*_SLIDING}:
+                kinds = [*_SLIDING, *value][: len(value)]
+                switch: Choice = {(*path[:-1], "use_sliding_window"): True} if "use_sliding_window" in holder else {}
+                window: Choice = {(*path[:-1], "sliding_window"): 24} if "sliding_window" in holder else {}
+                yield {path: kinds, **switch, **window}
+                if set(value) != {"full_attention"}:
+                    yield {path: ["full_attention"] * len(value)}
+                if set(value) != {"sliding_attention"}:
+                    yield {path: ["sliding_attention"] * len(value), **switch, **window}
+
+    def of_facts(self) -> Iterator[Choice]:
+        """What the source took for granted, otherwise."""
+        for name, value in sorted(self.facts.items(), key=lambda one: not one[0].endswith("tie_word_embeddings")):
+            paths = self.known.get(name, [])
+            if value is None and not paths:  # the source asks for it, and takes a default of its own
+                if not (is_size(name) and not name.startswith("is_")):
+                    yield {(*self.main, name): False}
+                continue
+            for path in paths[:2]:
+                if isinstance(value, bool) and at(self.base, path) is value:
+                    yield {path: not value}
+                elif isinstance(value, float) and _SHARE.search(name):
+                    yield from ({path: other} for other in SHARES if other != value)
+                elif isinstance(value, float):
+                    yield from ({path: other} for other in (None, 1.0) if other != value)
+                elif value is None and at(self.base, path) is None and name != "head_dim":
+                    yield from ({path: some} for some in self.instead_of_none(path))
+
+    def instead_of_none(self, path: Path) -> tuple[Any, ...]:
+        """What a field may be that is nothing, by what its class says of it."""
+        owner = self.config
+        for key in path[:-1]:
+            owner = getattr(owner, key)
+        kind = next((str(f.type) for f in dataclasses.fields(owner) if f.name == path[-1]), "")
+        some = [v for word, v in (("bool", True), ("int", 24), ("float", 30.0)) if word in kind]
+        return tuple(some or (24, True, 30.0))
+
+    def of_sizes(self) -> Iterator[Choice]:
+        """Sizes that may be nothing, or as large as others."""
+        for name, number in self.model["symbols"].items():
+            path = self.of_size(name, number) if type(number) is int else None
+            if path is None or ("layers" in name and "dense" not in name):
+                continue
+            if self.may_be_none(path):
+                yield {path: None}
+            elif _MAY_BE_NONE_AT_ALL.search(name):
+                yield {path: 0}
+        for text in self.model["assumes"]:
+            one, unequal, other = text.partition(" != ")
+            symbols = self.model["symbols"]
+            is_known = unequal and one in symbols and (other in symbols or other.isdigit())
+            if is_known and (path := self.of_size(one, symbols[one])):
+                yield {path: symbols[other] if other in symbols else int(other)}
+
+    def may_be_none(self, path: Path) -> bool:
+        """Whether the class of configs takes null for a size."""
+        owner = self.config
+        for key in path[:-1]:
+            owner = getattr(owner, key)
+        found = next((f for f in dataclasses.fields(owner) if f.name == path[-1]), None)
+        return found is not None and "None" in str(found.type)
+
+    def of_rotation(self) -> Iterator[Choice]:
+        """Other kinds of rotary embeddings, and other shares of a head."""
+        paths = (self.known.get(name, []) for name in ("rope_parameters", "text_rope_parameters"))
+        for path in dict.fromkeys(path for some in paths for path in some[:1]):
+            given = at(self.base, path)
+            if not isinstance(given, dict) or given.get("rope_type") not in ("default", "yarn", "llama3", "linear"):
+                continue
+            plain_one = {k: v for k, v in given.items() if k in ("rope_theta", "partial_rotary_factor")}
+            if given["rope_type"] != "default":
+                yield {path: {**plain_one, "rope_type": "default"}}
+            share = given.get("partial_rotary_factor")
+            if share is not None and given["rope_type"] == "default":
+                yield from ({path: {**given, "partial_rotary_factor": s}} for s in SHARES if s != share)
+            if not given.get("mrope_section"):
+                ropes = ROPE[:3] if self.brief else ROPE
+                yield from ({path: {"rope_theta": 1e4, **plain_one, **one}} for one in ropes)
