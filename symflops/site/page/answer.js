@@ -38,8 +38,8 @@ function answerFrom(entry, program, stated, name) {
     return [...found].every((one) => one === value);
   };
   const data = fitting(base, changes, says, new Set(program.said));
-  const apart = "the choices that the config makes change the same places of the model";
-  if (!data) throw new Refusal(base.together ? `${apart}, or were not derived together` : apart).within(name);
+  const apart = "the choices that the config makes change the same places of the model, or were not derived together";
+  if (!data) throw new Refusal(apart).within(name);
   data.length = program.lengths[named];
   return bind(data, program, config, name, entry, within);
 }
@@ -87,6 +87,7 @@ function bind(data, program, config, name, entry, within) {
     const found = new Map([...own.keys()].map((symbol) => [symbol, numberOf(symbol)]));
     values.checkFacts();
     values.checkChoices();
+    checkFirst(choices, own, found);
     return found;
   });
   for (const [symbol, value] of symbols) {
@@ -97,6 +98,16 @@ function bind(data, program, config, name, entry, within) {
   within(() => compared.forEach((text) => checkKnown(text, program, symbols)));
   const notes = [...(data.notes ?? []), ...unread(config), entry.said];
   return { name, data, symbols, compared, notes, dtype: dtypeOf(config), usual: madeFor(config, compared, program), config };
+}
+
+// A model was derived with one layer of the kind of its first one: of a config with more nobody saw what the others are.
+function checkFirst(choices, own, found) {
+  for (const { seen: [first, ...others] } of choices) {
+    if (typeof first !== "string" || !others.length) continue;
+    const name = countName(first);
+    if (own.get(name) !== 1n || !((found.get(name) ?? 0n) > 1n)) continue;
+    throw unfit(`of its ${found.get(name)} layers of the type ${quoted(first)} the first alone was derived`);
+  }
 }
 
 // Whether a symbol is a number of modules that no config states, of a model in which no number of layers is a symbol.

@@ -60,23 +60,32 @@ function isOfSize(text, base) {
 function fitting(base, changes, says, said) {
   const lessOf = (change) => (change.lists.assumes ?? [[], []])[0].filter((text) => said.has(text));
   const moreOf = (change) => (change.lists.assumes ?? [[], []])[1].filter((text) => said.has(text));
+  // How much of what the first model takes for granted a config breaks, and a change mends.
+  const needed = new Map(changes.map((change) => [
+    change, lessOf(change).filter((text) => !says(text)).length + moreOf(change).filter((text) => isOfSize(text, base)).length,
+  ]));
   const chosen = [];
-  const order = [...changes].sort((a, b) => moreOf(b).length - moreOf(a).length);
+  const order = [...changes].sort((a, b) => needed.get(b) - needed.get(a) || moreOf(b).length - moreOf(a).length);
   for (const change of order) {
-    const [less, more] = [lessOf(change), moreOf(change)];
-    const isNeeded = less.some((text) => !says(text)) || more.some((text) => isOfSize(text, base));
-    if (!isNeeded || !more.every(says)) continue;
+    const less = lessOf(change);
+    const stated = less.filter((text) => text.endsWith(" == null") && isSymbolAfter(split(text, " == ")[0], change));
+    if (!needed.get(change) || !moreOf(change).every(says) || stated.some(says)) continue;
     const settled = new Set(chosen.flatMap(lessOf));
     if (!less.some((text) => settled.has(text))) chosen.push(change);
   }
   const places = chosen.map((change) => BigInt(changes.indexOf(change)));
-  return areApart(chosen) && wereTogether(base.together, places) ? combined(base, chosen.reverse()) : undefined;
+  return areApart(chosen) && wereTogether(base.together ?? [], places) ? combined(base, chosen.reverse()) : undefined;
 }
 
-// Whether each two of these choices were derived together; of an entry that does not say it, they all were.
+// Whether a field that was nothing is a size of the model after a change.
+function isSymbolAfter(name, change) {
+  return change.set.some(([path]) => path.length === 2 && path[0] === "symbols" && path[1] === name);
+}
+
+// Whether each two of these choices were derived together.
 function wereTogether(groups, places) {
   const isIn = (a, b) => groups.some((group) => group.includes(a) && group.includes(b));
-  return !groups || places.every((a, i) => places.slice(0, i).every((b) => isIn(a, b)));
+  return places.every((a, i) => places.slice(0, i).every((b) => isIn(a, b)));
 }
 
 function areApart(changes) {

@@ -78,13 +78,12 @@ class ConfigValues {
 
   layersCounted(name) {
     const missing = [];
-    const nameOf = (label) => `num_${label.replace(/[^A-Za-z0-9_]/g, "_")}_layers`;
     for (const total of this.totals) {
       for (const types of this.lists.labellings(total)) {
         const kinds = [...new Set(types)];
-        if (!kinds.some((kind) => nameOf(kind) === name)) continue;
-        const others = kinds.filter((kind) => !this.definitions.has(nameOf(kind)));
-        if (!others.length) return BigInt(types.filter((kind) => nameOf(kind) === name).length);
+        if (!kinds.some((kind) => countName(kind) === name)) continue;
+        const others = kinds.filter((kind) => !this.definitions.has(countName(kind)));
+        if (!others.length) return BigInt(types.filter((kind) => countName(kind) === name).length);
         missing.push(...others);
       }
     }
@@ -119,6 +118,11 @@ class ConfigValues {
       if (layer !== undefined) throw new Refusal(`assumption broken: ${oneLine(one.text, 200)} (with ${oneLine(layer, 120)})`);
     }
   }
+}
+
+// The symbol for how many layers of a type there are.
+function countName(label) {
+  return `num_${label.replace(/[^A-Za-z0-9_]/g, "_")}_layers`;
 }
 
 // What a config's lists say of each layer of what a choice is about, as JSON; undefined where they say nothing of it.
