@@ -22,6 +22,7 @@ from symflops.atlas.answer import answer_from
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.files import json_of
+from symflops.inputs import read_inputs, symbols_of
 from symflops.model import Model, model_names
 from symflops.number_format import format_names
 from symflops.numeric import evaluate, whole
@@ -30,6 +31,7 @@ from symflops.passes.training import training
 from symflops.quantization import named
 from symflops.site.build import real_configs
 from symflops.storage import kept_for_next_call, weights
+from symflops.vocabulary.symbols import RUN_SYMBOLS
 
 pytestmark = [
     pytest.mark.skipif(NODE is None and not IS_CI, reason="needs Node (Debian's nodejs)"),
@@ -40,12 +42,21 @@ BYTES = {"dtype_bytes": 2, "weight_bytes": 1, "cache_bytes": 2}
 POINT = [{"batch_size": 1, "seq_len": 8, "past_len": 0, "causal": 0, **BYTES}]
 
 
-def points(rng: random.Random) -> list[dict[str, int]]:
+def points(rng: random.Random, own: list[str]) -> list[dict[str, int]]:
+    """Three points, with numbers for symbols of a call that are a type's `own`."""
     return [
         {"batch_size": rng.choice((1, 2, 7)), "seq_len": rng.choice((1, 5, 700, 10**17)),
-         "past_len": rng.choice((0, 0, 1, 5000)), "causal": rng.choice((0, 1)), **BYTES}
+         "past_len": rng.choice((0, 0, 1, 5000)), "causal": rng.choice((0, 1)), **BYTES,
+         **{name: rng.choice((1, 4, 300)) for name in own}}
         for _ in range(3)
     ]  # fmt: skip
+
+
+def own_lengths(entry: entries.Entry) -> list[str]:
+    """The symbols of a call that the inputs of a type have beside the usual ones."""
+    first = next(iter(entry.models.values()))[0]
+    inputs = read_inputs({name: str(text) for name, text in first.get("inputs", {}).items()})
+    return sorted({*symbols_of(inputs)} - {*first["symbols"], *RUN_SYMBOLS})
 
 
 def expected(model: Model, at: list[dict[str, int]]) -> Any:
@@ -102,7 +113,8 @@ def tried(atlas: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, li
     for kind in TYPES:
         rng, entry = random.Random(zlib.crc32(kind.encode())), entries.entry(kind)
         for i in range(8):
-            config, at = {"model_type": kind} if i == 0 else random_config(entry, rng), points(rng)
+            config = {"model_type": kind} if i == 0 else random_config(entry, rng)
+            at = points(rng, own_lengths(entry))
             jobs.append(asked(kind, config, f"c{i}", at))
             wanted.append(answer_or_refusal(entry, json.loads(json.dumps(config)), f"c{i}", at))
     found = answers(jobs, [entries.entry(kind) for kind in TYPES], tmp_path_factory.mktemp("node"))
@@ -137,7 +149,7 @@ def test_real_configs_have_the_numbers_of_at(tmp_path: Path) -> None:
     real = real_configs()
     assert len(real) >= 40
     rng = random.Random(1)
-    every = [(name, config, points(rng)) for name, config in real.items()]
+    every = [(name, config, points(rng, [])) for name, config in real.items()]
     kinds = sorted({config["model_type"] for config in real.values()})
     jobs = [asked(config["model_type"], config, name, at) for name, config, at in every]
     found = answers(jobs, [entries.entry(kind) for kind in kinds], tmp_path)

@@ -203,9 +203,8 @@ class Point:
                 raise SymflopsError(f"--set {setting[:60]!r}: {name[:60]} is given twice")
             axes[name] = read(text, f"--set {name}")
         if (count := prod(map(len, axes.values()))) > MAX_POINTS:
-            raise SymflopsError(
-                f"{count:,} points, more than the {MAX_POINTS:,} of an answer; `symflops sweep` has more"
-            )
+            more = f"more than the {MAX_POINTS:,} of an answer; `symflops sweep` has more"
+            raise SymflopsError(f"{count:,} points, {more}")
         with only_our_words(), progress():
             model = load(model_name, training=self.plan is not None, peak=peak, timeout=self.timeout)
             if self.config is not None:
