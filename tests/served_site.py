@@ -108,7 +108,7 @@ const attempt = (act) => {
 const at = (model, point) => {
   const symbols = Object.create(null);
   for (const [name, value] of Object.entries(point)) {
-    symbols[name] = (LIBRARY.run[name].fraction ? bytes : count)(name, value);
+    symbols[name] = (LIBRARY.run[name]?.fraction ? bytes : count)(name, value);
   }
   const found = evaluate(model, symbols);
   const worked = model.worked.map(({ place }) => run(model.steps, needed(model.steps, [place]), symbols, EXACT)[place]);

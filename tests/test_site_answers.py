@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,6 @@ from symflops.atlas.answer import answer_from
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.files import json_of
-from symflops.inputs import read_inputs, symbols_of
 from symflops.model import Model, model_names
 from symflops.number_format import format_names
 from symflops.numeric import evaluate, whole
@@ -31,7 +31,7 @@ from symflops.passes.training import training
 from symflops.quantization import named
 from symflops.site.build import real_configs
 from symflops.storage import kept_for_next_call, weights
-from symflops.vocabulary.symbols import RUN_SYMBOLS
+from symflops.vocabulary.symbols import ENCODER
 
 pytestmark = [
     pytest.mark.skipif(NODE is None and not IS_CI, reason="needs Node (Debian's nodejs)"),
@@ -47,16 +47,18 @@ def points(rng: random.Random, own: list[str]) -> list[dict[str, int]]:
     return [
         {"batch_size": rng.choice((1, 2, 7)), "seq_len": rng.choice((1, 5, 700, 10**17)),
          "past_len": rng.choice((0, 0, 1, 5000)), "causal": rng.choice((0, 1)), **BYTES,
-         **{name: rng.choice((1, 4, 300)) for name in own}}
+         **{name: 1 if name == ENCODER else rng.choice((1, 4, 300)) for name in own}}
         for _ in range(3)
     ]  # fmt: skip
 
 
 def own_lengths(entry: entries.Entry) -> list[str]:
-    """The symbols of a call that the inputs of a type have beside the usual ones."""
-    first = next(iter(entry.models.values()))[0]
-    inputs = read_inputs({name: str(text) for name, text in first.get("inputs", {}).items()})
-    return sorted({*symbols_of(inputs)} - {*first["symbols"], *RUN_SYMBOLS})
+    """The symbols of a call that the models of a type have beside the usual ones: those that no config states, and
+    whether the encoder runs."""
+    firsts = [first for first, *_ in entry.models.values()]
+    stated_nowhere = {name for first in firsts for name, value in first["symbols"].items() if value is None}
+    switched = any(re.search(r'"repeat": "[^"]*\bencoder\b', json.dumps(one["layers"])) for one in firsts)
+    return sorted(stated_nowhere | ({ENCODER} if switched else set()))
 
 
 def expected(model: Model, at: list[dict[str, int]]) -> Any:
