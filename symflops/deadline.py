@@ -26,7 +26,7 @@ __all__ = [
     "limit", "now", "untimed",
 ]  # fmt: skip
 
-CALL = 0.8  # seconds that a call about formulas may compute; with its beginning and end it takes less than one
+CALL = 0.7  # seconds that a call about formulas may compute; with its beginning and end it takes less than one
 PER_LAYER = 0.001  # more, for each layer of a model that it is about
 DERIVATION = 300.0  # seconds that a derivation may take, unless somebody says otherwise
 _FOREVER = 1e12  # larger integers need not be a float

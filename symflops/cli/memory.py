@@ -33,7 +33,8 @@ def memory(
     from symflops.grouping import grouped
     from symflops.tree import write
 
-    named, run = point.resolve(model, peak=True)
+    # What an engine runs holds something else than the calls that are recorded for a peak.
+    named, run = point.resolve(model, peak=point.serving is None)
     found = answer(named, symbolic=symbolic, **run)
     if reserve is not None:
         size = whole(units.number(reserve.removesuffix("B"), "--reserve"))
