@@ -115,6 +115,16 @@ def test_real_configs_are_pasted_and_have_the_numbers_of_at(calculator: Calculat
     assert calculator.all("#report section") == []
 
 
+def test_a_type_with_lengths_of_its_own_has_fields_for_them(calculator: Calculator) -> None:
+    """An encoder and a decoder: no seq_len, and the class is the one that the atlas has."""
+    calculator.choose_model("bart")
+    assert (calculator.refused(), calculator.all("#field-seq_len")) == ([], [])
+    model = answer({"model_type": "bart", "architectures": ["BartModel"]}, "bart")
+    calculator.type("source_len", 77)
+    assert calculator.point()["source_len"] == 77
+    assert calculator.totals() == numbers(model, calculator.point())
+
+
 def test_types_are_chosen_and_compared(calculator: Calculator) -> None:
     for word in ("llama", "real:Mixtral-8x7B-v0.1", "real:DeepSeek-V3", "llama"):
         calculator.choose_model(word)

@@ -198,6 +198,7 @@ function modelOf(answer, program, chosen, trained = false) {
   try {
     const format = chosen ? namedFormat(chosen) : answer.config && statedFormat(answer.config);
     const link = new ModelLink(answer.data, program, answer.symbols, format);
+    link.isFedTokens = link.linker.names(link.rows.flatMap(({ one }) => one ?? [])).has("seq_len");
     const why = format && !link.formatted.length ? `no layer has weights that ${format.said} is for` : "";
     if (why && chosen) throw new Refusal(why);
     const without = `${format?.otherwise}: ${why}; here each counts weight_bytes, by default dtype_bytes`;
@@ -214,8 +215,8 @@ function modelOf(answer, program, chosen, trained = false) {
 }
 
 // What numbers can break: the conditions that depend on the call.
-function conditionsOf(answer, program, { linker, bound }, trained) {
-  const runs = Object.entries(LIBRARY.run).filter(([, row]) => row.lowest > 0);
+function conditionsOf(answer, program, { linker, bound, isFedTokens }, trained) {
+  const runs = Object.entries(LIBRARY.run).filter(([name, row]) => row.lowest > 0 && (name !== "seq_len" || isFedTokens));
   const given = answer.compared.map((text) => {
     const { left, sign, right } = program.sides[text];
     const [a, b] = [left, right].map((side) => linker.copy(program.steps, side, bound));
@@ -228,13 +229,13 @@ function conditionsOf(answer, program, { linker, bound }, trained) {
 }
 
 // What holds in usual use, though the formulas hold beyond it: the longest sequence that a config was made for.
-function usualOf({ usual, expects }, program, { linker, bound }) {
+function usualOf({ usual, expects }, program, { linker, bound, isFedTokens }) {
   const said = (expects ?? []).map((text) => {
     const { left, sign, right } = program.sides[text];
     const [a, b] = [left, right].map((side) => linker.copy(program.steps, side, bound));
     return { text, left: a, sign, right: b };
   });
-  if (usual === undefined) return said;
+  if (usual === undefined || !isFedTokens) return said;
   const left = linker.plus(linker.interned("past_len"), linker.interned("seq_len"));
   return [...said, { text: `seq_len + past_len <= ${usual}`, left, sign: "<=", right: linker.number(usual) }];
 }

@@ -36,10 +36,16 @@ function remember() {
 async function textOfWord(word) {
   if (word.startsWith("config:")) return fromPacked(word.slice(7), MOST_CONFIG);
   if (word.startsWith("model:")) return "";
-  if (!word.startsWith("real:")) return JSON.stringify({ model_type: word });
+  if (!word.startsWith("real:")) return JSON.stringify({ model_type: word, ...(await classesOf(word)) });
   const real = JSON.parse((await fetched("configs.json.gz")));
   if (!Object.hasOwn(real, word.slice(5))) throw new Refusal(`there is no real config ${quoted(word.slice(5, 65))} here`);
   return real[word.slice(5)];
+}
+
+// The class of models of a type that is chosen by its name, where the class that transformers takes is not in the atlas.
+async function classesOf(type) {
+  const entry = SITE.types.includes(type) ? (await entryFor(type)).entry : undefined;
+  return !entry || entry.default in entry.models ? {} : { architectures: [Object.keys(entry.models)[0]] };
 }
 
 // The answer to a config's text, or a Refusal that says in one line why there is none.

@@ -1,5 +1,6 @@
 // The report of the chosen models: what its scripts are given, and what the calculator adds to it.
 
+const OPENS = { length: "128", size: "16" }; // what sizes of inputs open with that no config states
 const LENGTHS = [2048n, 1024n, 512n, 256n, 128n, 64n, 32n, 16n, 8n, 4n, 2n, 1n];
 
 // The symbols that can be set, with the values that the report opens with (page_data.py).
@@ -12,7 +13,7 @@ function symbolsOf(models) {
     return { name, meaning: row.meaning, fraction: row.fraction, follows: row.follows, required: false, value };
   });
   for (const name of free) {
-    if (!(name in rows)) found.push({ name, meaning: "a symbol without a value in the model", fraction: false, follows: false, required: true, value: null });
+    if (!(name in rows)) found.push({ name, meaning: "a size of the inputs", fraction: false, follows: false, required: true, value: OPENS[/_len$/.test(name) ? "length" : "size"] });
   }
   const length = found.find(({ name }) => name === "seq_len");
   if (length) length.value = String(usualLength(models, found));
