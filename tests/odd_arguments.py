@@ -188,6 +188,7 @@ RIGHT: dict[str, Callable[[], Any]] = {
     "recompute": lambda: "none",
     "trainable": lambda: "*",
     "accumulate": lambda: 2,
+    "foreach": lambda: False,
     "block": lambda: 16,
     "cached_prefix": lambda: 4,
     "past_lengths": lambda: (5,),

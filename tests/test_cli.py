@@ -190,6 +190,7 @@ def test_sweep_formats_agree(say: Any) -> None:
         ("1k,1Ki,2_048", [1000, 1024, 2048]),
         ("1k:3k:+1k", [1000, 2000, 3000]),
         ("128, 256", [128, 256]),
+        ("24:96:24", [24, 48, 72, 96]),
     ],
 )
 def test_ranges(text: str, expected: list[int]) -> None:
@@ -201,7 +202,7 @@ def test_ranges(text: str, expected: list[int]) -> None:
     [
         "",
         "x",
-        "1:2:3",
+        "1:8:0",
         "1:2:*1",
         "1:2:+0",
         "1:2:+1:4",

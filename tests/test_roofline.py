@@ -145,7 +145,7 @@ def test_bad_requests_get_one_line(toy: str) -> None:
         ({"hardware": "h100-sxm", "dtype_bytes": 8}, "h100-sxm has no data type of 8 bytes"),
         ({"hardware": "h100-sxm", "devices": 0}, "devices = '0': expected a positive integer"),
         ({"hardware": "h100-sxm", "measured": "fast"}, "measured = 'fast': expected tokens per second"),
-        ({"hardware": "h100-sxm", "seqlen": 4}, "has no symbol 'seqlen'; did you mean 'seq_len'?"),
+        ({"hardware": "h100-sxm", "seqlen": 4}, "has no symbol 'seqlen'; write seq_len"),
         ({"hardware": toy + ":other"}, "name one of its machines"),
         ({"hardware": "none.toml"}, "none.toml: cannot read: No such file"),
     ):

@@ -49,6 +49,7 @@ COMMANDS = [
     ("models",),
     ("cache",),
     ("atlas",),
+    ("site", "-o", "/dev/null/folder"),
     *((name, "--help") for name in (*NAMES, "agent")),
     ("agent", "formula", "--help"),
     # Messages.

@@ -255,8 +255,7 @@ def _judged_different(pair: Pair, verdict: symflops.Verdict) -> str:
     if (x, y) != (verdict.candidate_value, verdict.reference_value):
         return f"has other values at {point}: {x} and {y}"
     if verdict.smallest:
-        said = " ".join((pair.a, pair.b, *pair.conditions))
-        own = [n for n in pair.names if n in re.findall("[a-z_]+", said)]
+        own = [n for n in pair.names if n in point]  # those of conditions among them
         total = sum(point[n] for n in own)
         for other in pair.points():
             if other.get(BYTES) == 0:  # of an element, which has some

@@ -152,13 +152,13 @@ class Point:
         """Keep the notes on a call of so many tokens after so many others."""
         run: dict[str, Number] = {"seq_len": seq_len, "past_len": past_len}
         self.unexpected.extend((model, note) for note in model.unexpected(run))
-        if "seq_len" not in model.total().free_symbols:
-            self.unexpected.append((model, "seq_len changes nothing: no cost of this model depends on it"))
 
     @property
     def notes(self) -> list[str]:
         """What is to be said beside the numbers of this command's models."""
         said = [(model, note) for model in self.resolved for note in model.notes]
+        if "seq_len" in self.run and not any("seq_len" in model.total().free_symbols for model in self.resolved):
+            said += [(model, "seq_len changes nothing: no cost of this model depends on it") for model in self.resolved]
         return list(dict.fromkeys(f"{model.name}: {one_line(note)}" for model, note in (*said, *self.unexpected)))
 
     @property
