@@ -150,15 +150,14 @@ class Point:
 
     def fed(self, model: Model, seq_len: Number, past_len: Number = 0) -> None:
         """Keep the notes on a call of so many tokens after so many others."""
-        run: dict[str, Number] = {"seq_len": seq_len, "past_len": past_len}
-        self.unexpected.extend((model, note) for note in model.unexpected(run))
+        self.unexpected.extend((model, n) for n in model.unexpected({"seq_len": seq_len, "past_len": past_len}))
 
     @property
     def notes(self) -> list[str]:
         """What is to be said beside the numbers of this command's models."""
         said = [(model, note) for model in self.resolved for note in model.notes]
         if "seq_len" in self.run and not any("seq_len" in model.total().free_symbols for model in self.resolved):
-            said += [(model, "seq_len changes nothing: no cost of this model depends on it") for model in self.resolved]
+            said += [(model, UNUSED_LENGTH) for model in self.resolved]
         return list(dict.fromkeys(f"{model.name}: {one_line(note)}" for model, note in (*said, *self.unexpected)))
 
     @property
@@ -237,6 +236,7 @@ class Point:
         return found
 
 
+UNUSED_LENGTH = "seq_len changes nothing: no cost of this model depends on it"
 ANYWHERE = Point()
 
 

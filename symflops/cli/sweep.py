@@ -81,6 +81,8 @@ def sweep(
     if seq_len is None:
         axes["seq_len"] = _allowed(named, axes, given, chart)
     point.fed(named, max(axes["seq_len"]), max(axes["past_len"]))
+    if seq_len is not None and "seq_len" not in named.total().free_symbols:
+        point.unexpected.append((named, request.UNUSED_LENGTH))
     try:
         swept = _designs(model, named, point, sizes, axes | given) if sizes else named.total().sweep(**axes, **given)
     except SymflopsError as error:
