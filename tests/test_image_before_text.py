@@ -95,6 +95,8 @@ def test_what_a_part_of_a_config_chooses_is_its_own(derived):
     turned = config(hidden_act="quick_gelu", vision_config={**VISION, "hidden_act": "gelu"})
     with pytest.raises(SymflopsError, match=r"assumption broken: .*hidden_act"):
         bind(derived, turned)
+    with pytest.raises(SymflopsError, match=r'assumption broken: hidden_act == "gelu" \(with hidden_act="silu"\)'):
+        bind(derived, config(hidden_act="silu"))
 
 
 class Inverting(GitForCausalLM):

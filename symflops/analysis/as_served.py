@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from symflops.calling import such_as
 from symflops.model import Model
 from symflops.passes import served as passes
@@ -19,8 +17,8 @@ def served(
     cached_prefix: int = 0,
     chunk: int = 0,
     draft: int = 0,
-    lengths: Sequence[int] = (),
-    past_lengths: Sequence[int] = (),
+    lengths: list[int] | tuple[int, ...] = (),
+    past_lengths: list[int] | tuple[int, ...] = (),
 ) -> Model:
     """What an inference engine runs of a model, as a model; `model` is what `load` takes, and stays what it is.
 
@@ -50,5 +48,5 @@ def served(
     return passes.served(load(model), Serving(block, cached_prefix, chunk, draft, _each(lengths), _each(past_lengths)))
 
 
-def _each(numbers: Sequence[int]) -> tuple[int, ...]:
-    return tuple(numbers) if isinstance(numbers, list) else numbers  # type: ignore[return-value] # checked by Serving
+def _each(numbers: list[int] | tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(numbers) if isinstance(numbers, list) else numbers

@@ -117,7 +117,8 @@ class ConfigValues:
             for text in found:
                 if text not in expected and not self._is_of_layers(name, text):
                     said = one_line(text, 120) or "unknown"
-                    shown = f"{name} == {one_line(expected[0], 120)} (with {name}={said})"
+                    field = name.removeprefix(WHOLE)
+                    shown = f"{field} == {one_line(expected[0], 120)} (with {field}={said})"
                     broken.append((text.startswith(("{", "[")), f"assumption broken: {shown}"))
         if broken:
             raise SymflopsError(min(broken, key=lambda one: one[0])[1])

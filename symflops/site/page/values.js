@@ -98,7 +98,8 @@ class ConfigValues {
       const found = this.fields.has(name) ? this.fields.get(name).map(literalOf) : [wanted.includes("null") ? "null" : "nothing"];
       for (const text of found) {
         if (wanted.includes(text) || this.isOfLayers(name, text)) continue;
-        const shown = `${name} == ${oneLine(wanted[0], 120)} (with ${name}=${oneLine(text, 120) || "unknown"})`;
+        const field = name.startsWith(WHOLE) ? name.slice(WHOLE.length) : name;
+        const shown = `${field} == ${oneLine(wanted[0], 120)} (with ${field}=${oneLine(text, 120) || "unknown"})`;
         broken.push({ isList: /^[{[]/.test(text), message: `assumption broken: ${shown}` });
       }
     }
