@@ -21,6 +21,7 @@ from symflops.config_file import NoConfigError, config_data, is_config
 from symflops.cost import METRICS, Sweep
 from symflops.errors import SymflopsError, nearest
 from symflops.model import Model, model_names
+from symflops.numeric import plain
 from symflops.vocabulary.symbols import RUN
 
 MAX_ROWS = 1_000_000
@@ -45,14 +46,18 @@ _LENGTHS = "128:131072:*2"
 @request.at_a_point(without=("batch_size", "seq_len", "past_len"))
 def sweep(
     model: request.ModelName,
-    batch_size: Annotated[str, typer.Option("-B", "--batch-size", metavar="POINTS", help=f"points: {_POINTS}")] = "1",
+    batch_size: Annotated[
+        str | None, typer.Option("-B", "--batch-size", metavar="POINTS", help=f"points: {_POINTS} (default: 1)")
+    ] = None,
     seq_len: Annotated[
         str | None,
         typer.Option(
             "-S", "--seq-len", metavar="POINTS", help=f"points (default: {_LENGTHS}, as far as the model goes)"
         ),
     ] = None,
-    past_len: Annotated[str, typer.Option("-P", "--past-len", metavar="POINTS", help="points")] = "0",
+    past_len: Annotated[
+        str | None, typer.Option("-P", "--past-len", metavar="POINTS", help="points (default: 0)")
+    ] = None,
     point: request.Point = request.ANYWHERE,
     metric: request.Metric = None,
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.table,
@@ -65,23 +70,33 @@ def sweep(
 ) -> None:
     """The metrics over the grid of all points, computed from the closed form. The dtype of each column is stated.
 
-    --set NAME=POINTS puts a size of the model on an axis, too. Of a config.json or a type that the atlas has it is a
-    field, and what the class of configs computes of it follows.
+    --set NAME=POINTS puts a size of the model, or a symbol of the call such as dtype_bytes, on an axis, too. A size of
+    a config.json or of a type that the atlas has is a field, and what the class of configs computes of it follows.
 
     With --plot a picture against length: the components stacked, the cost per token or FLOPs per byte in prefill and
     decoding. Decoding is drawn after as many tokens as the axis says; the last two have a line for each -B.
     """
-    point, sizes = _of_sizes(point)
+    point, listed = _listed(point)
     named, given = point.resolve(model)
-    axes: dict[str, Any] = {
-        "batch_size": points(batch_size, "-B"),
-        "seq_len": points(seq_len or _LENGTHS, "-S"),
-        "past_len": points(past_len, "-P"),
-    }
-    if seq_len is None:
+    typed = {"batch_size": ("-B", batch_size), "seq_len": ("-S", seq_len), "past_len": ("-P", past_len)}
+    axes = {name: points(text, option) for name, (option, text) in typed.items() if text is not None}
+    said: dict[str, list[Any]] = {name: [given.pop(name)] for name in typed if name in given}
+    sizes: dict[str, list[int]] = {}
+    for name, text in listed.items():
+        if name in named.run and (name in given or name in said):
+            raise SymflopsError(f"--set {name}={text[:60]}: {name} is given twice")
+        of_call = name in named.run
+        (said if of_call else sizes)[name] = (_numbers if of_call else points)(text, f"--set {name}")
+    for name in said:
+        if name in axes:
+            raise SymflopsError(f"--set {name}, and {typed[name][0]}: {name} is given twice")
+    axes |= said
+    is_default = "seq_len" not in axes
+    axes = {"batch_size": [1], "seq_len": points(_LENGTHS, "-S"), "past_len": [0]} | axes
+    if is_default:
         axes["seq_len"] = _allowed(named, axes, given, chart)
     point.fed(named, max(axes["seq_len"]), max(axes["past_len"]))
-    if seq_len is not None and "seq_len" not in named.total().free_symbols:
+    if not is_default and "seq_len" not in named.total().free_symbols:
         point.unexpected.append((named, request.UNUSED_LENGTH))
     try:
         swept = _designs(model, named, point, sizes, axes | given) if sizes else named.total().sweep(**axes, **given)
@@ -92,7 +107,7 @@ def sweep(
         if name not in METRICS:
             raise SymflopsError(f"unknown metric {name!r}{nearest(name, METRICS)}")
     if plot is not None:
-        if sizes:
+        if sizes or axes.keys() > typed.keys():
             raise SymflopsError("--plot draws against -S: give each --set one value")
         _plot(named, plot, chart or Chart.components, axes, given, metric)
     elif chart is not None:
@@ -102,19 +117,28 @@ def sweep(
         first = {name: axis[0] for name, axis in axes.items()}
         convention = Convention.of(named, named.total(), first | given, metrics, point.changed)
         here = {name: value for name, value in convention.at.items() if name not in names}
-        point.say(_PRINTERS[output](swept, [*names, *metrics], replace(convention, at=here)), output is Format.json)
+        causal = None if "causal" in names else convention.causal
+        convention = replace(convention, at=here, causal=causal)
+        point.say(_PRINTERS[output](swept, [*names, *metrics], convention), output is Format.json)
 
 
-def _of_sizes(point: request.Point) -> tuple[request.Point, dict[str, list[int]]]:
-    """The sizes that `--set` puts on axes, and the rest of what is given."""
-    sizes, others = {}, []
+def _listed(point: request.Point) -> tuple[request.Point, dict[str, str]]:
+    """What `--set` gives several values, as typed, and the rest of what is given."""
+    listed, others = {}, []
     for setting in point.settings:
         name, _, text = setting.partition("=")
-        if any(sign in text for sign in ":,") and name not in RUN:
-            sizes[name] = points(text, f"--set {name}")
+        if any(sign in text for sign in ":,"):
+            if name in listed:
+                raise SymflopsError(f"--set {setting[:60]!r}: {name[:60]} is given twice")
+            listed[name] = text
         else:
             others.append(setting)
-    return replace(point, settings=tuple(others)), sizes
+    return replace(point, settings=tuple(others)), listed
+
+
+def _numbers(text: str, option: str) -> list[Any]:
+    """The points of a symbol of the call, of which bytes per element may be fractions."""
+    return points(text, option) if ":" in text else [plain(number) for number in units.numbers(text, option)]
 
 
 def _designs(name: str, model: Model, point: request.Point, sizes: dict[str, list[int]], run: dict[str, Any]) -> Sweep:
@@ -238,13 +262,24 @@ def _rows(swept: Sweep, names: list[str]) -> list[list[Any]]:
 
 
 def _table(swept: Sweep, names: list[str], convention: Convention) -> str:
-    rows = [[f"{cell:,}" if isinstance(cell, int) else f"{cell:,.6g}" for cell in row] for row in _rows(swept, names)]
+    rows = [[_cell(cell) for cell in row] for row in _rows(swept, names)]
     dtypes = {name: str(swept[name].dtype) for name in names}
     distinct = set(dtypes.values())
     stated = distinct.pop() if len(distinct) == 1 else ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
     return "\n".join(
         filter(None, [aligned([names, *rows], [True] * len(names)), f"dtype: {stated}", convention.sentence])
     )
+
+
+def _cell(cell: Any) -> str:
+    """A number of a table: in full where it is whole, as the bytes of half a byte per element mostly are.
+
+    >>> _cell(12345), _cell(62656304.0), _cell(0.5)
+    ('12,345', '62,656,304', '0.5')
+    """
+    if isinstance(cell, float) and not (cell.is_integer() and abs(cell) < 2**53):
+        return f"{cell:,.6g}"
+    return f"{int(cell):,}"
 
 
 def _csv(swept: Sweep, names: list[str], convention: Convention) -> str:
