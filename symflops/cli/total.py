@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from symflops.cli import components, request
+from symflops.cli import amounts, components, request
 from symflops.cli.answers import together
 from symflops.cli.convention import Convention
 from symflops.cli.quantities import aligned, engineering, exact_number
@@ -46,11 +46,19 @@ def total(
     output: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
     standalone: Annotated[bool, typer.Option("--standalone", help="a LaTeX document that compiles as it is")] = False,
 ) -> None:
-    """Total FLOPs, bytes and parameters: closed forms, or exact numbers once every symbol has a value."""
+    """Total FLOPs, bytes and parameters: closed forms, or exact numbers once every symbol has a value.
+
+    --metric takes what the model holds, too: active_parameters (those that one token uses), weights and cache (bytes).
+    """
     if standalone and output is not Format.latex:
         raise SymflopsError(f"--standalone is for --format latex, not {output}")
     if by is not None and output not in components.FORMATS:
         raise SymflopsError(f"--by {by} is for --format {', '.join(components.FORMATS)}, not {output}")
+    if metric and amounts.are_asked(metric):
+        if by is not None or output not in (Format.text, Format.json):
+            raise SymflopsError(f"--metric {metric[0]} is for --format text and json, without --by")
+        _say_amounts(point, model, metric, symbolic, short, output)
+        return
     metrics = tuple(metric or METRICS)
     answers, is_long = [], False
     for named, given in one_or_each(point, model, output):
@@ -81,6 +89,21 @@ def total(
             print(f"{_COMMENT[output]}unproven: {one_line(doubt)}")
     if is_long:
         request.print_notes(["--by component gives a long formula as a sum, with the layers that each term comes from"])
+
+
+def _say_amounts(
+    point: request.Point, model: str, names: list[str], symbolic: bool, short: bool, output: Format
+) -> None:
+    """What the model holds, at each of the points that are asked for."""
+    answers = []
+    for named, given in point.each(model):
+        with named.call("what is held"):
+            whole = amounts.held(named, names, symbolic)
+        cost = request.evaluate(named, whole, given) if given and whole.is_complete(given) else whole.bind(**given)
+        convention = Convention.of(named, whole, given, amounts.metrics(names), point.changed)
+        show = amounts.data if output is Format.json else amounts.text
+        answers.append(_said(output, show(named, cost, names, short), convention))
+    point.say(together(answers, output is Format.json), output is Format.json)
 
 
 def one_or_each(point: request.Point, model: str, output: Format) -> list[tuple[Model, dict[str, Any]]]:
