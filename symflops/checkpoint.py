@@ -32,7 +32,7 @@ BITS = {  # of an element, by the names that safetensors has for data types
 
 
 @dataclass(frozen=True)
-class Tensor:
+class StoredTensor:
     """A tensor of a checkpoint: its name, its data type or type of GGUF, its shape, its bytes."""
 
     name: str
@@ -47,7 +47,7 @@ class Checkpoint:
 
     path: str
     kind: str  # safetensors or gguf
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[StoredTensor, ...]
     stated: int | None = None
     files: int = 1
 
@@ -146,15 +146,15 @@ def _index(path: Path) -> Checkpoint:
     return Checkpoint(str(path), "safetensors", _distinct(tensors), stated, len(names))
 
 
-def _within(path: Path) -> list[Tensor]:
+def _within(path: Path) -> list[StoredTensor]:
     try:
         return _safetensors(path)
     except SymflopsError as error:
         raise error.within(path.name) from None
 
 
-def _distinct(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
-    found: dict[str, Tensor] = {}
+def _distinct(tensors: Iterable[StoredTensor]) -> tuple[StoredTensor, ...]:
+    found: dict[str, StoredTensor] = {}
     for tensor in tensors:
         if tensor.name in found:
             raise SymflopsError(f"the tensor {tensor.name[:100]!r} occurs twice")
@@ -165,7 +165,7 @@ def _distinct(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
 # ---------------------------------------------------------------------------------------------------------- safetensors
 
 
-def _safetensors(path: Path) -> list[Tensor]:
+def _safetensors(path: Path) -> list[StoredTensor]:
     """The tensors of one file: eight bytes with the length of a JSON text, the text, and the data without a gap."""
     with files.opened(path) as file:
         if file.size < 8:
@@ -198,7 +198,7 @@ def _safetensors(path: Path) -> list[Tensor]:
     return tensors
 
 
-def _tensor(name: str, said: Any) -> tuple[Tensor, int, int]:
+def _tensor(name: str, said: Any) -> tuple[StoredTensor, int, int]:
     if not isinstance(said, Mapping):
         raise SymflopsError("no description of a tensor")
     dtype, shape, offsets = said.get("dtype"), said.get("shape"), said.get("data_offsets")
@@ -212,7 +212,7 @@ def _tensor(name: str, said: Any) -> tuple[Tensor, int, int]:
     begin, end = offsets
     if bits % 8 or bits // 8 != end - begin:
         raise SymflopsError(f"{end - begin:,} bytes for a shape of {bits / 8 if bits < 2**60 else bits // 8:,} bytes")
-    return Tensor(name, dtype, tuple(shape), end - begin), begin, end
+    return StoredTensor(name, dtype, tuple(shape), end - begin), begin, end
 
 
 def _are_sizes(data: list[Any]) -> bool:
@@ -222,8 +222,8 @@ def _are_sizes(data: list[Any]) -> bool:
 # ----------------------------------------------------------------------------------------------------------------- GGUF
 
 
-def _gguf(path: Path) -> list[Tensor]:
-    return [Tensor(one.name, one.kind, one.shape, one.bytes) for one in gguf.read_tensors(path)]
+def _gguf(path: Path) -> list[StoredTensor]:
+    return [StoredTensor(one.name, one.kind, one.shape, one.bytes) for one in gguf.read_tensors(path)]
 
 
 def _shards(path: Path) -> list[Path]:

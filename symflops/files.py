@@ -98,7 +98,7 @@ def _is_ready(descriptor: int, seconds: float) -> bool:
     return bool(select.select([descriptor], [], [], seconds)[0])
 
 
-class Part:
+class OpenFile:
     """A regular file of which parts are read where they stand, never all of it."""
 
     def __init__(self, descriptor: int, size: int) -> None:
@@ -119,7 +119,7 @@ class Part:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Part]:
+def opened(path: Path) -> Iterator[OpenFile]:
     """A regular file, to read parts of it. Raises SymflopsError, without the path, for what is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | _NOT_WAITING)
@@ -133,7 +133,7 @@ def opened(path: Path) -> Iterator[Part]:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise SymflopsError("cannot read: parts of it are wanted, and it is no regular file")
-        yield Part(descriptor, found.st_size)
+        yield OpenFile(descriptor, found.st_size)
     except OSError as error:
         raise SymflopsError(f"cannot read: {error.strerror or error}") from None
     finally:

@@ -39,7 +39,7 @@ class GgufTensor:
 class _Cursor:
     """Reads on from a place in a file, in windows."""
 
-    def __init__(self, file: files.Part) -> None:
+    def __init__(self, file: files.OpenFile) -> None:
         self.file, self.place = file, 0
         self._window, self._from = b"", 0
         self.strings = 0

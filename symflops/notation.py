@@ -25,7 +25,7 @@ _EMPTY = 600  # how bad a line is that has nothing in it
 _MAY_BREAK = r"\penalty300 "  # worse than after a sign, with \binoppenalty 0
 
 
-class Piece(NamedTuple):
+class Box(NamedTuple):
     """LaTeX that stays on one line, about so many em wide, and how bad a line break before it would be."""
 
     text: str
@@ -81,7 +81,7 @@ def upright(name: str) -> str:
     return rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
 
 
-def pieces(tree: Tree, names: Mapping[str, str]) -> list[Piece]:
+def pieces(tree: Tree, names: Mapping[str, str]) -> list[Box]:
     """A tree as pieces of LaTeX mathematics, in order."""
     return _pieces(tree, names)[0]
 
@@ -98,7 +98,7 @@ def inline(tree: Tree, names: Mapping[str, str], room: float = 1e9) -> str:
     parts = pieces(tree, names)
     if sum(part.width for part in parts) <= room:
         return "".join(part.text for part in parts)
-    stretches: list[list[Piece]] = []
+    stretches: list[list[Box]] = []
     for part in parts:
         if stretches and part.penalty >= _LETTER:
             stretches[-1].append(part)
@@ -143,7 +143,7 @@ def display(
     return "\n".join([rf"\begin{{{environment}}}", " \\\\\n".join(rows), rf"\end{{{environment}}}"])
 
 
-def _lines(parts: Sequence[Piece], width: float) -> list[str]:
+def _lines(parts: Sequence[Box], width: float) -> list[str]:
     """Pieces as lines that fit, each broken where that is least bad: at an outer sign, and not too early."""
     lines, start = [], 0
     while start < len(parts):
@@ -163,10 +163,10 @@ def _lines(parts: Sequence[Piece], width: float) -> list[str]:
 # ---------------------------------------------------------------------------------------------------------- the printer
 
 
-def _pieces(tree: Tree, names: Mapping[str, str]) -> tuple[list[Piece], int]:
+def _pieces(tree: Tree, names: Mapping[str, str]) -> tuple[list[Box], int]:
     deadline.check()
     if isinstance(tree, str):
-        return [Piece(names[tree], _name_width(names[tree]))], _ATOM
+        return [Box(names[tree], _name_width(names[tree]))], _ATOM
     if isinstance(tree, Fraction):
         return _pieces(("/", tree.numerator, tree.denominator), names)
     if isinstance(tree, int):
@@ -191,14 +191,14 @@ def _pieces(tree: Tree, names: Mapping[str, str]) -> tuple[list[Piece], int]:
     return _function(operation, operands, names), _ATOM
 
 
-def _digits(number: int) -> list[Piece]:
+def _digits(number: int) -> list[Box]:
     groups = f"{number:,}".split(",")
     if len(groups) * 3 <= _DIGITS:
-        return [Piece("{,}".join(groups), 0.52 * len(str(number)) + 0.3 * len(groups))]
-    return [Piece(g if i == 0 else "{,}" + g, 2.0, _NEVER if i == 0 else _LETTER) for i, g in enumerate(groups)]
+        return [Box("{,}".join(groups), 0.52 * len(str(number)) + 0.3 * len(groups))]
+    return [Box(g if i == 0 else "{,}" + g, 2.0, _NEVER if i == 0 else _LETTER) for i, g in enumerate(groups)]
 
 
-def _product(factors: list[list[Piece]]) -> list[Piece]:
+def _product(factors: list[list[Box]]) -> list[Box]:
     found = list(factors[0])
     for before, factor in pairwise(factors):
         number = factor[0].text[:1].isdigit()
@@ -212,7 +212,7 @@ def _product(factors: list[list[Piece]]) -> list[Piece]:
     return found
 
 
-def _power(base: Tree, exponent: Tree, names: Mapping[str, str]) -> tuple[list[Piece], int]:
+def _power(base: Tree, exponent: Tree, names: Mapping[str, str]) -> tuple[list[Box], int]:
     above = pieces(exponent, names)
     wide = sum(piece.width for piece in above)
     if wide > 12:  # an exponent cannot break
@@ -225,7 +225,7 @@ def _power(base: Tree, exponent: Tree, names: Mapping[str, str]) -> tuple[list[P
     return [*below[:-1], last._replace(text=rf"{last.text}^{{{text}}}", width=last.width + 0.75 * wide)], _POWER
 
 
-def _function(operation: str, operands: Sequence[Tree], names: Mapping[str, str]) -> list[Piece]:
+def _function(operation: str, operands: Sequence[Tree], names: Mapping[str, str]) -> list[Box]:
     if operation == "//":
         return _function("floor", [("/", *operands)], names)
     if operation == "%":
@@ -234,9 +234,9 @@ def _function(operation: str, operands: Sequence[Tree], names: Mapping[str, str]
     return _called(operation, [pieces(operand, names) for operand in operands])
 
 
-def _called(operation: str, operands: Sequence[list[Piece]]) -> list[Piece]:
+def _called(operation: str, operands: Sequence[list[Box]]) -> list[Box]:
     before, after = _BRACKETS.get(operation, (rf"\operatorname{{{operation}}}(", ")"))
-    inside: list[Piece] = []
+    inside: list[Box] = []
     for first, *rest in operands:
         if inside:
             inside[-1] = inside[-1]._replace(text=inside[-1].text + r",\;", width=inside[-1].width + 0.8)
@@ -250,9 +250,9 @@ _BRACKETS = {
 }  # fmt: skip
 
 
-def _enclosed(before: str, inside: list[Piece], after: str) -> list[Piece]:
+def _enclosed(before: str, inside: list[Box], after: str) -> list[Box]:
     extra = 0.5 + 0.5 * len(re.sub(r"\\lfloor|\\lceil|\\operatorname|[\\{}]", "", before))
-    inside = [Piece(p.text, p.width, min(p.penalty + 60, _NEVER)) for p in inside]  # the outermost break reads best
+    inside = [Box(p.text, p.width, min(p.penalty + 60, _NEVER)) for p in inside]  # the outermost break reads best
     found = [
         inside[0]._replace(text=before + inside[0].text, width=inside[0].width + extra, penalty=_NEVER),
         *inside[1:],
@@ -260,14 +260,14 @@ def _enclosed(before: str, inside: list[Piece], after: str) -> list[Piece]:
     return [*found[:-1], found[-1]._replace(text=found[-1].text + after, width=found[-1].width + 0.5)]
 
 
-def _bracket(tree: Tree, names: Mapping[str, str], least: int) -> list[Piece]:
+def _bracket(tree: Tree, names: Mapping[str, str], least: int) -> list[Box]:
     found, strength = _pieces(tree, names)
     return found if strength >= least else _enclosed("(", found, ")")
 
 
-def _after(operator: str, width: float, found: list[Piece], penalty: int) -> list[Piece]:
+def _after(operator: str, width: float, found: list[Box], penalty: int) -> list[Box]:
     first = found[0]
-    return [Piece(operator + first.text, first.width + width, penalty), *found[1:]]
+    return [Box(operator + first.text, first.width + width, penalty), *found[1:]]
 
 
 def _name_width(text: str) -> float:

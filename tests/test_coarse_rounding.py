@@ -8,7 +8,7 @@ import pytest
 
 from symflops.algebra import from_text
 from symflops.analysis.exponential import sign
-from symflops.analysis.signs import Pattern, pattern
+from symflops.analysis.signs import SignPattern, pattern
 from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
 
@@ -23,7 +23,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-def sign_in(found: Pattern, n: int) -> int | None:
+def sign_in(found: SignPattern, n: int) -> int | None:
     for run in found.runs:
         if run.first <= n and (run.last is None or n <= run.last):
             return run.sign

@@ -19,7 +19,7 @@ _PRICES = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """What came back: the tool's input, or None, and the text around it. `content` is the message as it was received,
     for the next round."""
 
@@ -63,7 +63,7 @@ class Client:
         if not known:
             raise SymflopsError("no API key: set ANTHROPIC_API_KEY")
 
-    def ask(self, system: str, messages: Sequence[Mapping[str, Any]], tool: Mapping[str, Any]) -> Answer:
+    def ask(self, system: str, messages: Sequence[Mapping[str, Any]], tool: Mapping[str, Any]) -> Reply:
         """The answer to a conversation, through a tool.
 
         Raises SymflopsError for everything but an answer: a refused key, an unknown model, limits, servers and
@@ -97,7 +97,7 @@ class Client:
                     raise
                 self.choice = 1
 
-    def _read(self, message: Any, tool: str) -> Answer:
+    def _read(self, message: Any, tool: str) -> Reply:
         # The SDK hands over what it was sent without looking at it.
         given = getattr(message, "content", None)
         if not isinstance(given, list) or not isinstance(message.stop_reason, str):
@@ -108,7 +108,7 @@ class Client:
         uses = [block for block in content if block.type == "tool_use"]
         ours = [block for block in uses if getattr(block, "name", "") == tool]
         usage = getattr(message, "usage", None)
-        return Answer(
+        return Reply(
             getattr(ours[0], "input", None) if len(uses) == len(ours) == 1 else None,
             "\n".join(str(getattr(block, "text", "")) for block in content if block.type == "text"),
             message.stop_reason,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from symflops import progress
-from symflops.agent.client import Answer, Client, price
+from symflops.agent.client import Client, Reply, price
 from symflops.agent.gate import Judgement
 from symflops.agent.prompt import correction, tool_results
 
@@ -68,7 +68,7 @@ def converse(
     return best
 
 
-def _judged(answer: Answer, judge: Callable[[Any], Judgement]) -> Judgement:
+def _judged(answer: Reply, judge: Callable[[Any], Judgement]) -> Judgement:
     if answer.is_cut_off:
         return Judgement("invalid", "the answer was cut off: it is longer than the limit of tokens")
     if answer.given is None:
@@ -82,7 +82,7 @@ def _is_told(judgement: Judgement) -> bool:
     return any(verdict["status"] == "unproven" for verdict in judgement.verdicts)
 
 
-def _entry(answer: Answer, judgement: Judgement) -> dict[str, Any]:
+def _entry(answer: Reply, judgement: Judgement) -> dict[str, Any]:
     return {
         "id": answer.identity,
         "stop": answer.stop,

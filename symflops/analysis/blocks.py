@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from symflops import deadline
 from symflops.algebra import calls_of, substitute
-from symflops.analysis.runs import Run, combined, merged, runs
+from symflops.analysis.runs import SignRun, combined, merged, runs
 from symflops.errors import SymflopsError
 from symflops.polynomial import Call, Polynomial, Value, accumulate, add, is_nonnegative, value_of
 from symflops.summation import linear
@@ -18,12 +18,12 @@ from symflops.summation import linear
 MAX_BLOCKS = 20_000
 
 
-def runs_by_blocks(value: Value, name: str, first: int, last: int | None) -> list[Run]:
+def runs_by_blocks(value: Value, name: str, first: int, last: int | None) -> list[SignRun]:
     """The signs of a value without min and max.
 
     >>> from symflops.algebra import from_text
     >>> runs_by_blocks(from_text("ceil(n/65536) - 2"), "n", 1, None)
-    [Run(first=1, last=65536, sign=-1), Run(first=65537, last=131072, sign=0), Run(first=131073, last=None, sign=1)]
+    [SignRun(first=1, last=65536, sign=-1), SignRun(first=65537, last=131072, sign=0), SignRun(first=131073, last=None, sign=1)]
 
     Raises SymflopsError where the sign is open on too many blocks.
     """
@@ -33,7 +33,7 @@ def runs_by_blocks(value: Value, name: str, first: int, last: int | None) -> lis
     told = combined(
         runs(low, name, first, last), runs(high, name, first, last), lambda a, b: 1 if a == 1 else -1 if b == -1 else 0
     )
-    found: list[Run] = []
+    found: list[SignRun] = []
     left = MAX_BLOCKS
     for run in told:
         if run.sign:

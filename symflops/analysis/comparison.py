@@ -17,7 +17,7 @@ from symflops.analysis.feasible import Feasible, changes, feasible, lowest
 from symflops.analysis.parts import bytes_by_default, components, run_values
 from symflops.analysis.question import Quantity, meant, measured
 from symflops.analysis.ratio import Ratio
-from symflops.analysis.runs import Run
+from symflops.analysis.runs import SignRun
 from symflops.analysis.signs import pattern
 from symflops.calling import such_as
 from symflops.cost import METRICS, UNITS
@@ -113,7 +113,7 @@ class Comparison:
         return [(a.last, b.first) for a, b in pairwise(runs) if a.sign != b.sign and a.last is not None]
 
     @cached_property
-    def _runs(self) -> list[Run]:
+    def _runs(self) -> list[SignRun]:
         """Where a or b is larger, among the numbers that both models can run."""
         with self._call():
             return changes(pattern(self.along.difference, self.by, lowest(self.by), self.feasible.last), self.feasible)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis.ranges import Intersection, Ranges
-from symflops.analysis.runs import Run
-from symflops.analysis.signs import Pattern, pattern
+from symflops.analysis.runs import SignRun
+from symflops.analysis.signs import SignPattern, pattern
 from symflops.domain import Condition
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped
@@ -110,7 +110,7 @@ def told(model: Model, condition: Condition) -> str:
     return condition.text + (f" ({', '.join(own)})" if own else "")
 
 
-def changes(signs: Pattern, asked: Feasible) -> list[Run]:
+def changes(signs: SignPattern, asked: Feasible) -> list[SignRun]:
     """Where among the feasible numbers a value is negative or positive, in order.
 
     Raises SymflopsError where it changes without end.
@@ -118,7 +118,7 @@ def changes(signs: Pattern, asked: Feasible) -> list[Run]:
     found = [(s, asked.narrowed(signs.where((s,)))) for s in (-1, 1)]
     if any(numbers.cycle for _, numbers in found):
         raise SymflopsError(f"the two sides cross again and again without end, with period {signs.period:,}")
-    return sorted((Run(a, b, s) for s, numbers in found for a, b in numbers.ranges), key=lambda run: run.first)
+    return sorted((SignRun(a, b, s) for s, numbers in found for a, b in numbers.ranges), key=lambda run: run.first)
 
 
 # ------------------------------------------------------------------------------------------- signs that hold everywhere

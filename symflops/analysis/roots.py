@@ -14,8 +14,8 @@ from symflops import deadline
 from symflops.algebra import free_symbols, substitute
 from symflops.analysis import isolation
 from symflops.analysis.ranges import Range
-from symflops.analysis.runs import Run, cleared, divisors
-from symflops.analysis.signs import Pattern, pattern, pieces
+from symflops.analysis.runs import SignRun, cleared, divisors
+from symflops.analysis.signs import SignPattern, pattern, pieces
 from symflops.errors import SymflopsError
 from symflops.numeric import evaluate
 from symflops.polynomial import (
@@ -62,7 +62,7 @@ class Root:
         return self.low.__floor__()
 
 
-def roots(value: Value, name: str, first: int = 1, signs: Pattern | None = None) -> list[Root]:
+def roots(value: Value, name: str, first: int = 1, signs: SignPattern | None = None) -> list[Root]:
     """The real roots from `first` on of a value of one symbol, in order; `signs` are its signs, if they are known.
 
     >>> from symflops.algebra import from_text
@@ -83,7 +83,7 @@ def roots(value: Value, name: str, first: int = 1, signs: Pattern | None = None)
     return sorted(_distinct(result), key=lambda root: root.low)
 
 
-def stretches(value: Value, name: str, signs: Pattern, first: int) -> list[Range]:
+def stretches(value: Value, name: str, signs: SignPattern, first: int) -> list[Range]:
     """The ranges of whole numbers on which a value stays 0; roots beside each other are none."""
     if _is_rounded(value, name):
         return [(a, b) for a, b in signs.where((0,)).ranges if b is None or b - a > 1]
@@ -120,7 +120,7 @@ def _distinct(found: list[Root]) -> list[Root]:
     return list(kept.values())
 
 
-def _between_whole(value: Value, name: str, first: int, signs: Sequence[Run]) -> Iterator[Root]:
+def _between_whole(value: Value, name: str, first: int, signs: Sequence[SignRun]) -> Iterator[Root]:
     below = list(divisors(value, name))
     for piece in pieces(value, name, first):
         if piece.value is None:

@@ -26,7 +26,7 @@ _FAR = 1 << 64  # where a rounding that comes to rest has come to rest
 
 
 @dataclass(frozen=True)
-class Run:
+class SignRun:
     """Consecutive whole numbers, without end where `last` is None, at which a value has the same sign; None where the
     value is not defined, since a divisor is 0."""
 
@@ -47,16 +47,16 @@ class Piece:
     value: Value | None
 
 
-def merged(runs: Iterable[Run]) -> list[Run]:
-    found: list[Run] = []
+def merged(runs: Iterable[SignRun]) -> list[SignRun]:
+    found: list[SignRun] = []
     for run in runs:
         if found and found[-1].sign == run.sign:
-            run = Run(found.pop().first, run.last, run.sign)
+            run = SignRun(found.pop().first, run.last, run.sign)
         found.append(run)
     return found
 
 
-def defined_runs(value: Value, extra: Sequence[Value], name: str, first: int, last: int | None) -> list[Run]:
+def defined_runs(value: Value, extra: Sequence[Value], name: str, first: int, last: int | None) -> list[SignRun]:
     """The signs of a value on which rounding has no period, none where one of the divisors is 0."""
     found = runs(value, name, first, last)
     for divisor in extra:
@@ -64,23 +64,23 @@ def defined_runs(value: Value, extra: Sequence[Value], name: str, first: int, la
     return found
 
 
-def runs(value: Value, name: str, first: int, last: int | None) -> list[Run]:
+def runs(value: Value, name: str, first: int, last: int | None) -> list[SignRun]:
     """The signs of a value on which rounding has no period."""
     call = next(_innermost(value, name, ("min", "max", "floor", "ceil")), None)
     if call is None:
         return _elementary(value, name, first, last)
     if call.function in ("floor", "ceil"):
         return _at_rest(value, call, name, first, last)
-    found: list[Run] = []
+    found: list[SignRun] = []
     for piece in _arms(value, call, name, first, last, runs):
         if piece.value is None:
-            found.append(Run(piece.first, piece.last, None))
+            found.append(SignRun(piece.first, piece.last, None))
         else:
             found.extend(runs(piece.value, name, piece.first, piece.last))
     return merged(found)
 
 
-def _elementary(value: Value, name: str, first: int, last: int | None) -> list[Run]:
+def _elementary(value: Value, name: str, first: int, last: int | None) -> list[SignRun]:
     """The signs of a value without roundings and extremes."""
     top, below = cleared(value, name)
     function = exponential(top, name, first)
@@ -91,15 +91,15 @@ def _elementary(value: Value, name: str, first: int, last: int | None) -> list[R
     return found
 
 
-def _between(places: list[int], last: int | None, sign_of: Callable[[int], int]) -> list[Run]:
+def _between(places: list[int], last: int | None, sign_of: Callable[[int], int]) -> list[SignRun]:
     """Runs from numbers between which the sign does not change."""
-    found: list[Run] = []
+    found: list[SignRun] = []
     for here, following in zip(places, [*places[1:], None], strict=True):
-        found.append(Run(here, here, sign_of(here)))
+        found.append(SignRun(here, here, sign_of(here)))
         if following is None and last is None:
-            found.append(Run(here + 1, None, sign_of(here + 1)))
+            found.append(SignRun(here + 1, None, sign_of(here + 1)))
         elif following is not None and following > here + 1:
-            found.append(Run(here + 1, following - 1, sign_of(here + 1)))
+            found.append(SignRun(here + 1, following - 1, sign_of(here + 1)))
     return found
 
 
@@ -109,16 +109,16 @@ def _quotient(exponent: int, sign: int | None, divisor: int | None) -> int | Non
 
 
 def combined(
-    one: Sequence[Run], other: Sequence[Run], rule: Callable[[int | None, int | None], int | None]
-) -> list[Run]:
+    one: Sequence[SignRun], other: Sequence[SignRun], rule: Callable[[int | None, int | None], int | None]
+) -> list[SignRun]:
     """Two lists of runs over the same numbers as one."""
-    found: list[Run] = []
+    found: list[SignRun] = []
     i = j = 0
     while i < len(one) and j < len(other):
         a, b = one[i], other[j]
         ends = [end for end in (a.last, b.last) if end is not None]
         end = min(ends) if ends else None
-        found.append(Run(max(a.first, b.first), end, rule(a.sign, b.sign)))
+        found.append(SignRun(max(a.first, b.first), end, rule(a.sign, b.sign)))
         i += a.last == end
         j += b.last == end
     return merged(found)
@@ -157,7 +157,7 @@ def _innermost(value: Value, name: str, functions: Collection[str]) -> Iterator[
     return (c for c in calls if c.function in functions)
 
 
-Signs = Callable[[Value, str, int, "int | None"], "list[Run]"]
+Signs = Callable[[Value, str, int, "int | None"], "list[SignRun]"]
 
 
 def pieces(value: Value, name: str, first: int, last: int | None, signs: Signs) -> list[Piece]:
@@ -189,7 +189,7 @@ def _arms(value: Value, extreme: Call, name: str, first: int, last: int | None, 
     return found
 
 
-def _at_rest(value: Value, rounded: Call, name: str, first: int, last: int | None) -> list[Run]:
+def _at_rest(value: Value, rounded: Call, name: str, first: int, last: int | None) -> list[SignRun]:
     """The signs of a value with a rounding that stays the same from some number on, as that of 100/n does: number by
     number before."""
     (there,) = compiled([rounded.arguments[0]])({name: _FAR})
@@ -204,7 +204,7 @@ def _at_rest(value: Value, rounded: Call, name: str, first: int, last: int | Non
     raise SymflopsError(f"cannot solve with {str(rounded)[:100]}")
 
 
-def _is_rounded_to(rounded: Call, still: int, name: str, first: int, last: int | None) -> list[Run]:
+def _is_rounded_to(rounded: Call, still: int, name: str, first: int, last: int | None) -> list[SignRun]:
     """Where (sign 1) a floor or ceil has this value."""
     low, high = (still, still + 1) if rounded.function == "floor" else (still - 1, still)
     above, below = (runs(add(rounded.arguments[0], -edge), name, first, last) for edge in (low, high))
@@ -212,7 +212,7 @@ def _is_rounded_to(rounded: Call, still: int, name: str, first: int, last: int |
     return combined(above, below, lambda a, b: int(a is not None and b is not None and a >= least and b <= most))
 
 
-def one_by_one(value: Value, extra: Sequence[Value], name: str, first: int, last: int) -> list[Run]:
+def one_by_one(value: Value, extra: Sequence[Value], name: str, first: int, last: int) -> list[SignRun]:
     """The signs of a value at a few numbers, computed one after another."""
     for call in calls_of(value, name):
         if call.function in ("sqrt", "log2") or (call.function == "**" and not _is_short(call, name, last)):
@@ -223,7 +223,7 @@ def one_by_one(value: Value, extra: Sequence[Value], name: str, first: int, last
     for n in range(first, last + 1):
         deadline.check()
         is_defined = all(run({name: n})[0] != 0 for run in evaluators)
-        found.append(Run(n, n, sign(evaluate({name: n})[0]) if is_defined else None))
+        found.append(SignRun(n, n, sign(evaluate({name: n})[0]) if is_defined else None))
     return found
 
 

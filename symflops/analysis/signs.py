@@ -16,18 +16,18 @@ from symflops.algebra import free_symbols, substitute
 from symflops.analysis import runs
 from symflops.analysis.blocks import runs_by_blocks
 from symflops.analysis.ranges import MAX_PERIOD, MAX_RANGES, Range, Ranges, joined, repeating
-from symflops.analysis.runs import Piece, Run, combined, defined_runs, merged, one_by_one
+from symflops.analysis.runs import Piece, SignRun, combined, defined_runs, merged, one_by_one
 from symflops.errors import SymflopsError
 from symflops.polynomial import Call, Value, add, atom, multiply, symbol, terms_of
 from symflops.summation import calls_of
 
 
 @dataclass(frozen=True)
-class Pattern:
+class SignPattern:
     """The runs of equal sign in order; if there is a `cycle`, its runs follow and are repeated after every `period`."""
 
-    runs: tuple[Run, ...]
-    cycle: tuple[Run, ...] = ()
+    runs: tuple[SignRun, ...]
+    cycle: tuple[SignRun, ...] = ()
     period: int = 0
 
     def where(self, wanted: Collection[int]) -> Ranges:
@@ -36,12 +36,12 @@ class Pattern:
         return repeating(ranges(self.runs, wanted), [(a, b) for a, b in repeated if b is not None], self.period)
 
 
-def signs(value: Value, name: str, first: int = 1, last: int | None = None) -> list[Run]:
+def signs(value: Value, name: str, first: int = 1, last: int | None = None) -> list[SignRun]:
     """The runs of equal sign of a value of one symbol, in order, from `first` on.
 
     >>> from symflops.algebra import from_text
     >>> signs(from_text("n**2 - 10"), "n")
-    [Run(first=1, last=3, sign=-1), Run(first=4, last=None, sign=1)]
+    [SignRun(first=1, last=3, sign=-1), SignRun(first=4, last=None, sign=1)]
 
     Raises SymflopsError for other symbols, for functions that it cannot decide, and for runs that never end.
     """
@@ -53,7 +53,7 @@ def signs(value: Value, name: str, first: int = 1, last: int | None = None) -> l
 
 def pattern(
     value: Value, name: str, first: int = 1, last: int | None = None, divisors: Sequence[Value] = ()
-) -> Pattern:
+) -> SignPattern:
     """The same with runs that may be repeated without end. Where one of further `divisors` is 0 there is no sign.
 
     Raises SymflopsError for other symbols and for functions that it cannot decide.
@@ -63,12 +63,12 @@ def pattern(
         raise SymflopsError(f"no value for {min(others)}; give {min(others)}=…")
     period = max(1, lcm(*(_period(v, name) for v in (value, *divisors))))
     if period == 1:
-        return Pattern(tuple(merged(defined_runs(value, divisors, name, first, last))))
+        return SignPattern(tuple(merged(defined_runs(value, divisors, name, first, last))))
     if last is not None and last - first < min(period, MAX_RANGES):
-        return Pattern(tuple(merged(one_by_one(value, divisors, name, first, last))))
+        return SignPattern(tuple(merged(one_by_one(value, divisors, name, first, last))))
     if period > MAX_PERIOD:
         return _coarse(value, name, first, last, divisors, period)
-    classes: list[list[Run]] = []
+    classes: list[list[SignRun]] = []
     for start in range(first, first + period):
         deadline.check()
         inside = [substitute(v, {name: add(multiply(period, symbol(name)), start)}) for v in (value, *divisors)]
@@ -77,10 +77,10 @@ def pattern(
     return _interleaved(classes, first, last)
 
 
-def ranges(runs: Iterable[Run], wanted: Collection[int]) -> list[Range]:
+def ranges(runs: Iterable[SignRun], wanted: Collection[int]) -> list[Range]:
     """The whole numbers at which the sign is one of the wanted: first and last of each range, None without end.
 
-    >>> ranges([Run(1, 3, -1), Run(4, 4, 0), Run(5, None, 1)], (-1, 0))
+    >>> ranges([SignRun(1, 3, -1), SignRun(4, 4, 0), SignRun(5, None, 1)], (-1, 0))
     [(1, 4)]
     """
     return list(joined([(run.first, run.last) for run in runs if run.sign in wanted]))
@@ -100,7 +100,9 @@ def _period(value: Value, name: str) -> int:
     return period
 
 
-def _coarse(value: Value, name: str, first: int, last: int | None, divisors: Sequence[Value], period: int) -> Pattern:
+def _coarse(
+    value: Value, name: str, first: int, last: int | None, divisors: Sequence[Value], period: int
+) -> SignPattern:
     """The signs where there are too many residue classes: one period is enough where the value repeats itself."""
     later = {name: add(symbol(name), period)}
     repeats = last is None and all(substitute(v, later) == v for v in (value, *divisors))
@@ -109,15 +111,17 @@ def _coarse(value: Value, name: str, first: int, last: int | None, divisors: Seq
     for divisor in divisors:
         found = combined(found, _runs_by_blocks(divisor, name, first, end), lambda a, b: a if b else None)
     if not repeats:
-        return Pattern(tuple(found))
-    return Pattern((), tuple(found), period) if len(found) > 1 else Pattern((Run(first, None, found[0].sign),))
+        return SignPattern(tuple(found))
+    return (
+        SignPattern((), tuple(found), period) if len(found) > 1 else SignPattern((SignRun(first, None, found[0].sign),))
+    )
 
 
-def _runs_by_blocks(value: Value, name: str, first: int, last: int | None) -> list[Run]:
-    found: list[Run] = []
+def _runs_by_blocks(value: Value, name: str, first: int, last: int | None) -> list[SignRun]:
+    found: list[SignRun] = []
     for piece in pieces(value, name, first, last):
         if piece.value is None:
-            found.append(Run(piece.first, piece.last, None))
+            found.append(SignRun(piece.first, piece.last, None))
         elif any(call.function in ("floor", "ceil") for call in calls_of(piece.value, name)):
             found.extend(runs_by_blocks(piece.value, name, piece.first, piece.last))
         else:
@@ -125,7 +129,7 @@ def _runs_by_blocks(value: Value, name: str, first: int, last: int | None) -> li
     return merged(found)
 
 
-def _interleaved(classes: Sequence[Sequence[Run]], first: int, last: int | None) -> Pattern:
+def _interleaved(classes: Sequence[Sequence[SignRun]], first: int, last: int | None) -> SignPattern:
     """The runs of residue classes, each counted in periods from its own start, as runs of all numbers."""
     period = len(classes)
     changes = sorted(
@@ -135,7 +139,7 @@ def _interleaved(classes: Sequence[Sequence[Run]], first: int, last: int | None)
     count: dict[int | None, int] = {}
     for s in current:
         count[s] = count.get(s, 0) + 1
-    found: list[Run] = []
+    found: list[SignRun] = []
     written, here = 0, first
     for n, i, s in [*changes, (None, 0, None)]:
         end = last if n is None else n - 1
@@ -143,12 +147,12 @@ def _interleaved(classes: Sequence[Sequence[Run]], first: int, last: int | None)
             numbers = range(here, end + 1)
             seen = {current[(k - first) % period] for k in numbers[:period]} if len(count) > 1 else set(count)
             if len(seen) == 1:
-                found.append(Run(here, end, seen.pop()))
+                found.append(SignRun(here, end, seen.pop()))
             else:
                 written += len(numbers)
                 if written > MAX_RANGES:
                     raise SymflopsError(f"the two sides cross more than {MAX_RANGES:,} times")
-                found.extend(Run(k, k, current[(k - first) % period]) for k in numbers)
+                found.extend(SignRun(k, k, current[(k - first) % period]) for k in numbers)
             here = end + 1
         if n is not None:
             count[current[i]] -= 1
@@ -157,11 +161,11 @@ def _interleaved(classes: Sequence[Sequence[Run]], first: int, last: int | None)
             count[s] = count.get(s, 0) + 1
             current[i] = s
     if last is not None:
-        return Pattern(tuple(merged(found)))
+        return SignPattern(tuple(merged(found)))
     if len(count) == 1:
-        return Pattern(tuple(merged([*found, Run(here, None, next(iter(count)))])))
-    cycle = merged(Run(k, k, current[(k - first) % period]) for k in range(here, here + period))
-    return Pattern(tuple(merged(found)), tuple(cycle), period)
+        return SignPattern(tuple(merged([*found, SignRun(here, None, next(iter(count)))])))
+    cycle = merged(SignRun(k, k, current[(k - first) % period]) for k in range(here, here + period))
+    return SignPattern(tuple(merged(found)), tuple(cycle), period)
 
 
 def pieces(value: Value, name: str, first: int, last: int | None = None) -> list[Piece]:

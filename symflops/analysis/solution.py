@@ -17,7 +17,7 @@ from symflops.analysis.parts import architecture, run_values
 from symflops.analysis.question import Question, check_symbol, question
 from symflops.analysis.ranges import Ranges
 from symflops.analysis.roots import Root, roots, stretches
-from symflops.analysis.signs import Pattern, pattern
+from symflops.analysis.signs import SignPattern, pattern
 from symflops.calling import such_as
 from symflops.errors import SymflopsError
 from symflops.given import Numeric
@@ -251,7 +251,7 @@ def _in_values(
     return run
 
 
-def _solved(value: Value, signs: Pattern, sign: str, asked: Feasible) -> tuple[str, list[Solution]]:
+def _solved(value: Value, signs: SignPattern, sign: str, asked: Feasible) -> tuple[str, list[Solution]]:
     holding = asked.narrowed(signs.where(HOLDS[sign]))
     if asked.is_all(holding):
         return "always", []
@@ -263,7 +263,7 @@ def _repeated(holding: Ranges) -> list[Solution]:
     return [Solution(first, None, first, last, every=holding.period) for first, last in holding.cycle]
 
 
-def _points(value: Value, signs: Pattern, holding: Ranges, asked: Feasible) -> list[Solution]:
+def _points(value: Value, signs: SignPattern, holding: Ranges, asked: Feasible) -> list[Solution]:
     """The roots; where it holds on a stretch of whole numbers, that range."""
     still = stretches(value, asked.name, signs, lowest(asked.name))
     found: list[Solution] = []
@@ -282,14 +282,14 @@ def _points(value: Value, signs: Pattern, holding: Ranges, asked: Feasible) -> l
     return sorted(found, key=lambda s: s.value or 0) + _repeated(holding)
 
 
-def _roots(value: Value, signs: Pattern, asked: Feasible) -> list[Root]:
+def _roots(value: Value, signs: SignPattern, asked: Feasible) -> list[Root]:
     """The real roots between the first and the last number that may be asked for."""
     last = asked.last
     found = roots(value, asked.name, lowest(asked.name), signs)
     return [root for root in found if asked.first <= root.low and (last is None or root.high <= last)]
 
 
-def _ranges(value: Value, signs: Pattern, holding: Ranges, asked: Feasible) -> list[Solution]:
+def _ranges(value: Value, signs: SignPattern, holding: Ranges, asked: Feasible) -> list[Solution]:
     edges = _roots(value, signs, asked) if holding else []
     found = []
     for first, last in holding.ranges:
@@ -302,7 +302,7 @@ def _ranges(value: Value, signs: Pattern, holding: Ranges, asked: Feasible) -> l
     return found + _repeated(holding)
 
 
-def _crossings(signs: Pattern, asked: Feasible) -> list[tuple[int, int]]:
+def _crossings(signs: SignPattern, asked: Feasible) -> list[tuple[int, int]]:
     if signs.cycle:
         return []
     runs = pairwise(changes(signs, asked))

@@ -42,7 +42,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Shape:
+class Dimensions:
     """What the time of a pass depends on beside its work: layers that keep something of a token, the elements of a row
     between two of them (None where the model's width is not known by its name), and over how many devices heads can
     share a cache; beyond that each holds it again."""
@@ -59,7 +59,7 @@ class Workload:
     values: Mapping[str, Number]
     prompt: Stage
     steps: Stage
-    shape: Shape
+    shape: Dimensions
 
 
 _PARTS = ("matmul", "weights", "cache", "expert_matmul", "expert_weights")
@@ -72,7 +72,7 @@ class Stages:
     cost: Generation
     prompt: Mapping[str, Value]
     steps: Mapping[str, Value]
-    shape: Shape
+    shape: Dimensions
     one_token: bool  # the decoder of an encoder starts with one token, whatever the prompt
     notes: tuple[str, ...] = ()
 
@@ -189,7 +189,7 @@ def _other_logits(model: Model) -> dict[str, Value]:
     return less
 
 
-def _shape(model: Model) -> Shape:
+def _shape(model: Model) -> Dimensions:
     """Layers are groups with something that is kept: keys, values, latents, states."""
     groups: dict[str, Value] = {}
     heads: list[int] = []
@@ -199,4 +199,4 @@ def _shape(model: Model) -> Shape:
         heads += [] if count is None else [int(evaluate(substitute(count, model.symbols), {}))]
     width = model.symbols.get(with_quantity(set(model.definitions), "hidden"))
     depth = sum(int(evaluate(runs, {})) for runs in groups.values())
-    return Shape(depth, width, min(heads, default=1))
+    return Dimensions(depth, width, min(heads, default=1))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from symflops.analysis.stage import Shape, Stage
+from symflops.analysis.stage import Dimensions, Stage
 from symflops.hardware import Hardware
 
 # The terms and what their coefficients are. Prompts that are run beside steps share a pass with them, so that no layer
@@ -68,7 +68,7 @@ class Machine:
         return Machine(float(hardware.peak[dtype]), float(hardware.bandwidth), float(link), element_bytes)
 
 
-def of_steps(stage: Stage, shape: Shape, machine: Machine, layout: Layout) -> dict[str, float]:
+def of_steps(stage: Stage, shape: Dimensions, machine: Machine, layout: Layout) -> dict[str, float]:
     """The terms of steps: least seconds, or how often something is done that takes a time of its own.
 
     The slowest device is one of those that have the most sequences.
@@ -84,18 +84,18 @@ def of_steps(stage: Stage, shape: Shape, machine: Machine, layout: Layout) -> di
     }
 
 
-def of_prompt(stage: Stage, shape: Shape, machine: Machine, layout: Layout) -> dict[str, float]:
+def of_prompt(stage: Stage, shape: Dimensions, machine: Machine, layout: Layout) -> dict[str, float]:
     """The terms of a prompt's pass that is run alone."""
     return _common("prompt_", stage, shape, machine, layout)
 
 
-def beside(stage: Stage, shape: Shape, machine: Machine, layout: Layout) -> dict[str, float]:
+def beside(stage: Stage, shape: Dimensions, machine: Machine, layout: Layout) -> dict[str, float]:
     """The terms of a prompt's pass that is run beside steps of other sequences."""
     found = _common("beside_", stage, shape, machine, layout)
     return {name: value for name, value in found.items() if name in BESIDE}
 
 
-def _common(before: str, stage: Stage, shape: Shape, machine: Machine, layout: Layout) -> dict[str, float]:
+def _common(before: str, stage: Stage, shape: Dimensions, machine: Machine, layout: Layout) -> dict[str, float]:
     several = layout.devices > 1
     sent = stage.passes * shape.depth * COLLECTIVES * several * stage.rows / layout.data
     return {

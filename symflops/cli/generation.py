@@ -54,7 +54,7 @@ def generation(
     from symflops.analysis.generation import NEW, PROMPT
     from symflops.analysis.generation import generation as generate
 
-    asked = speeds.Asked.of(
+    asked = speeds.AskedMachine.of(
         machine, is_printed=output in (Format.text, Format.json), devices=devices, dtype=dtype, engine=engine,
         efficiency=efficiency, calibrate=calibrate, price=price,
     )  # fmt: skip

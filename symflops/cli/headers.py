@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from symflops.checkpoint import Checkpoint, Tensor
+from symflops.checkpoint import Checkpoint, StoredTensor
 from symflops.cli.quantities import aligned
 from symflops.errors import one_line
 from symflops.units import scaled
@@ -12,9 +12,9 @@ from symflops.units import scaled
 _SHOWN = 60  # layers of a table
 
 
-def by_layer(checkpoint: Checkpoint) -> dict[str, list[Tensor]]:
+def by_layer(checkpoint: Checkpoint) -> dict[str, list[StoredTensor]]:
     """The tensors by the modules that they are in, those of the same name in all places of a list together."""
-    found: dict[str, list[Tensor]] = {}
+    found: dict[str, list[StoredTensor]] = {}
     for tensor in checkpoint.tensors:
         parts = tensor.name.split(".")[:-1] or [tensor.name]
         found.setdefault(".".join("*" if part.isdecimal() else part for part in parts), []).append(tensor)

@@ -38,7 +38,7 @@ _SCALES = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedMachine:
     """A machine, and what else was said of it."""
 
     machine: str
@@ -55,7 +55,7 @@ class Asked:
         efficiency: list[str] | None,
         calibrate: str | None,
         price: str | None,
-    ) -> Asked | None:
+    ) -> AskedMachine | None:
         """What was asked for; None without a machine, which the other options need."""
         others = {
             "--devices": devices, "--dtype": dtype, "--engine": engine, "--efficiency": efficiency or None,
@@ -73,7 +73,7 @@ class Asked:
             "efficiency": _coefficients(efficiency),
             "price_per_hour": None if price is None else float(units.number(price, "--price-per-hour")),
         }  # fmt: skip
-        return Asked(machine, options)
+        return AskedMachine(machine, options)
 
     def beside(self, shown: str, model: Model, given: Mapping[str, Any], *, is_json: bool) -> str:
         """The cost that was printed, and how fast the machine is at that point."""

@@ -18,7 +18,7 @@ from typing import Any
 from symflops import progress
 from symflops.cost import METRICS, UNITS
 from symflops.export import conventions, page_data, page_parts
-from symflops.export.page_data import Formulas, Part, formula_symbols, opening, symbols
+from symflops.export.page_data import Formulas, Section, formula_symbols, opening, symbols
 from symflops.export.page_tree import merged, rows_of
 from symflops.grouping import short_names
 from symflops.hardware import Hardware, hardware_names, load_hardware
@@ -55,7 +55,7 @@ def page(
         progress.tell(model.name)
         rows.append(rows_of(model, depth))
     legend = short_names(set().union(*map(formula_symbols, models, rows)))
-    parts = [Part.of(model, own, legend, formulas) for model, own in zip(models, rows, strict=True)]
+    parts = [Section.of(model, own, legend, formulas) for model, own in zip(models, rows, strict=True)]
     shown = symbols(set().union(*(part.free for part in parts)), opening(models, point))
     machines = {name: load_hardware(name) for name in hardware_names()}
     if hardware is not None:

@@ -17,7 +17,7 @@ from symflops.errors import SymflopsError
 from symflops.export import latex
 from symflops.export.conventions import CAPTION
 from symflops.export.plain import how, values
-from symflops.export.table import Entry, Table
+from symflops.export.table import Cell, Table
 from symflops.grouping import grouped
 from symflops.tree import Tree
 from symflops.units import exact_number, scaled, unit
@@ -129,7 +129,7 @@ def _page(rows: Sequence[Sequence[_Cell]], heads: Sequence[_Cell]) -> float:
 def _row(
     table: Table,
     texts: Mapping[str, str],
-    entries: Sequence[Entry | None],
+    entries: Sequence[Cell | None],
     names: Mapping[str, str],
     scale: str,
     digits: int,
@@ -164,7 +164,7 @@ def _plain_length(text: str) -> int:
     return length
 
 
-def _quantity(entry: Entry, column: str, names: Mapping[str, str], scale: str, digits: int) -> _Cell:
+def _quantity(entry: Cell, column: str, names: Mapping[str, str], scale: str, digits: int) -> _Cell:
     if column == "share":
         return _number(rf"{100 * (entry.share or 0):.1f}\%")
     value = entry.count if column == "count" else entry.cost.value(column)

@@ -12,7 +12,7 @@ from symflops.cost import Cost
 from symflops.domain import Condition
 from symflops.errors import SymflopsError
 from symflops.export.page_tree import parents_of
-from symflops.export.program import Program
+from symflops.export.program import StraightLineProgram
 from symflops.grouping import grouped
 from symflops.hardware import DTYPES, Hardware
 from symflops.mathml import formula
@@ -35,7 +35,7 @@ class Formulas:
 
 
 @dataclass(frozen=True)
-class Part:
+class Section:
     """What a page says about one model."""
 
     model: Model
@@ -44,10 +44,10 @@ class Part:
     data: dict[str, Any]  # what its scripts read
 
     @staticmethod
-    def of(model: Model, symbolic: Sequence[Row], legend: Mapping[str, str], formulas: Formulas) -> Part:
+    def of(model: Model, symbolic: Sequence[Row], legend: Mapping[str, str], formulas: Formulas) -> Section:
         progress.tell(model.name)
         total = model.total()
-        program = Program()
+        program = StraightLineProgram()
         texts: dict[tuple[Value, Value], int] = {}
 
         def shown(one: Value, runs: Value) -> int:
@@ -84,7 +84,7 @@ class Part:
             "kept": None if kept is None else number(kept),
             "steps": program.steps,
         }
-        return Part(model, formula_symbols(model, symbolic), {s for s in program.steps if isinstance(s, str)}, data)
+        return Section(model, formula_symbols(model, symbolic), {s for s in program.steps if isinstance(s, str)}, data)
 
 
 def formula_symbols(model: Model, rows: Sequence[Row]) -> set[str]:
@@ -105,7 +105,7 @@ def _shortest(one: Value, runs: Value) -> Tree:
     return min(together, ("*", grouped(runs), grouped(one)), key=lambda tree: len(write(tree)))
 
 
-def _condition(condition: Condition, program: Program) -> dict[str, Any]:
+def _condition(condition: Condition, program: StraightLineProgram) -> dict[str, Any]:
     left, right = program.value(condition.left), program.value(condition.right)
     known = {name: write(grouped(value)) for name, value in condition.known}  # what was put in, to be said with it
     return {"text": condition.text, "left": left, "sign": condition.sign, "right": right, "known": known}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from symflops.cost import METRICS, UNITS
-from symflops.export.page_data import Part, legend_order
+from symflops.export.page_data import Section, legend_order
 from symflops.grouping import grouped
 from symflops.mathml import formula, identifier
 from symflops.vocabulary.metrics import MEANINGS
@@ -116,7 +116,7 @@ def short(titles: Sequence[str]) -> str:
 # ------------------------------------------------------------------------------------------------------------- formulas
 
 
-def formulas(parts: Sequence[Part], legend: Mapping[str, str]) -> str:
+def formulas(parts: Sequence[Section], legend: Mapping[str, str]) -> str:
     """What the models are, the closed forms of their totals, the legend of the symbols, and what is assumed."""
     titles = [escape(part.model.name) for part in parts]
     words = "".join(_words(part, len(parts) > 1) for part in parts)
@@ -134,7 +134,7 @@ def formulas(parts: Sequence[Part], legend: Mapping[str, str]) -> str:
     )
 
 
-def _words(part: Part, several: bool) -> str:
+def _words(part: Section, several: bool) -> str:
     model, source = part.model, escape(part.model.source)
     if model.source.startswith("https://"):
         source = f'<a href="{source}" rel="noreferrer">{source}</a>'
@@ -143,7 +143,7 @@ def _words(part: Part, several: bool) -> str:
     return f'<p class="words">{"<br>".join(lines)}</p>'
 
 
-def _closed(parts: Sequence[Part], metric: str, legend: Mapping[str, str]) -> list[tuple[str, list[int]]]:
+def _closed(parts: Sequence[Section], metric: str, legend: Mapping[str, str]) -> list[tuple[str, list[int]]]:
     texts = [[formula(grouped(part.model.total(symbolic=True).value(metric)), legend)] for part in parts]
     return list(_shared(texts).items())
 
@@ -164,7 +164,7 @@ def _of(owners: Sequence[int], titles: Sequence[str]) -> str:
     return f' <span class="owners">{"".join(key(i, titles[i]) for i in owners)}</span> '
 
 
-def _symbols(parts: Sequence[Part], titles: Sequence[str], legend: Mapping[str, str]) -> str:
+def _symbols(parts: Sequence[Section], titles: Sequence[str], legend: Mapping[str, str]) -> str:
     names = sorted(set().union(*(part.names for part in parts)), key=legend_order)
     values = ["value"] if len(titles) == 1 else titles
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("symbol", *values, "meaning"))
@@ -176,7 +176,7 @@ def _symbols(parts: Sequence[Part], titles: Sequence[str], legend: Mapping[str, 
     )
 
 
-def _symbol(parts: Sequence[Part], name: str, short_name: str) -> str:
+def _symbol(parts: Sequence[Section], name: str, short_name: str) -> str:
     cells = "".join(f'<td class="number">{_value(part, name)}</td>' for part in parts)
     definitions = _shared([[text] if (text := _definition(part, name)) else [] for part in parts])
     row = next((part.model.run[name] for part in parts if name in part.model.run), None)
@@ -188,11 +188,11 @@ def _symbol(parts: Sequence[Part], name: str, short_name: str) -> str:
     )
 
 
-def _value(part: Part, name: str) -> str:
+def _value(part: Section, name: str) -> str:
     value = part.model.symbols.get(name)
     return f"{value:,}" if value is not None and name in part.names else ""
 
 
-def _definition(part: Part, name: str) -> str:
+def _definition(part: Section, name: str) -> str:
     definition = part.model.definitions.get(name)
     return f"= {definition}" if isinstance(definition, str) else ""

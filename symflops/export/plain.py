@@ -14,7 +14,7 @@ from typing import Any
 from symflops.cost import UNITS
 from symflops.errors import one_line
 from symflops.export.conventions import CAPTION
-from symflops.export.table import DIFFERENCE, PLACE, Entry, Line, Table, difference
+from symflops.export.table import DIFFERENCE, PLACE, Cell, Line, Table, difference
 from symflops.grouping import grouped, renamed, short_names
 from symflops.tree import write
 from symflops.units import exact_number, printable, scaled, unit
@@ -59,7 +59,7 @@ def _columns(
         header += [prefix + _heading(column, shown, table.headings) for column in columns]
     formulas: set[int] = set()  # columns that have one are no numbers
 
-    def cells(entries: Sequence[Entry | None]) -> list[str]:
+    def cells(entries: Sequence[Cell | None]) -> list[str]:
         found = [_cell(entry, c, names, scale, digits) if entry else ("", False) for entry, c in table.cells(entries)]
         formulas.update(i for i, (_, is_formula) in enumerate(found, len(table.places)) if is_formula)
         return [code(cell) if is_formula else cell for cell, is_formula in found]
@@ -101,7 +101,7 @@ def _heading(column: str, scale: str, headings: Mapping[str, str]) -> str:
     return headings.get(column, column.replace("_", " ")) + (f" [{noun}]" if noun else "")
 
 
-def _cell(entry: Entry, column: str, names: Mapping[str, str], scale: str, digits: int) -> tuple[str, bool]:
+def _cell(entry: Cell, column: str, names: Mapping[str, str], scale: str, digits: int) -> tuple[str, bool]:
     """The text of a cell, and whether it is a formula."""
     if column == "share":
         return f"{entry.share or 0:.1%}", False
@@ -181,7 +181,7 @@ def jsonable(table: Table, *, short: bool = False) -> str:
             for line in table.lines
             if (entry := line.entries[place]) is not None
         ]
-        total = {metric: _datum(Entry(None, table.totals[place]), metric, names) for metric in table.metrics}
+        total = {metric: _datum(Cell(None, table.totals[place]), metric, names) for metric in table.metrics}
         models.append({"model": model.name, "symbols": model.symbols, "layers": layers, "total": total})
     given = {name: str(v) if type(v) is not int else v for name, v in (table.point or table.bound).items()}
     data: dict[str, Any] = {
@@ -201,7 +201,7 @@ def jsonable(table: Table, *, short: bool = False) -> str:
 def _differences(table: Table, names: Mapping[str, str]) -> dict[str, Any]:
     """What the second model costs more than the first, row by row."""
 
-    def metrics(entries: Sequence[Entry | None]) -> dict[str, Any]:
+    def metrics(entries: Sequence[Cell | None]) -> dict[str, Any]:
         return {metric: _datum(difference(*entries), metric, names) for metric in table.metrics}
 
     layers = [
@@ -216,12 +216,12 @@ def _names(table: Table, short: bool) -> dict[str, str]:
     return short_names(table.free_symbols) if short else {}
 
 
-def _data(line: Line, entry: Entry, table: Table, names: Mapping[str, str]) -> dict[str, Any]:
+def _data(line: Line, entry: Cell, table: Table, names: Mapping[str, str]) -> dict[str, Any]:
     texts = line.texts
     return {c: texts[c] if c in PLACE else _datum(entry, c, names) for c in table.columns}
 
 
-def _datum(entry: Entry, column: str, names: Mapping[str, str]) -> Any:
+def _datum(entry: Cell, column: str, names: Mapping[str, str]) -> Any:
     """The exact number, or the closed form's text."""
     if column == "share":
         return entry.share

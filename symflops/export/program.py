@@ -14,13 +14,13 @@ _SAFE = 2**53  # JSON numbers beyond this lose digits in JavaScript; they are wr
 
 
 @dataclass
-class Program:
+class StraightLineProgram:
     """Steps in an order in which each uses only earlier ones.
 
     A step is a number, a symbol's name, `["#", numerator, denominator]` as texts, or `[operation, step, ...]`; `^` is a
     power that the formula spells out and `**` one that depends on symbols.
 
-    >>> program = Program()
+    >>> program = StraightLineProgram()
     >>> program.step(("*", 2, "N", ("+", "N", 1)))
     4
     >>> program.steps

@@ -24,7 +24,7 @@ _LISTED = 8  # names between braces
 
 
 @dataclass(frozen=True)
-class Entry:
+class Cell:
     """What one model has in a row: how many runs, and what they cost together or, on request, each.
 
     A total has no count."""
@@ -41,7 +41,7 @@ class Line:
     paths: tuple[str, ...]
     class_name: str
     formula: str
-    entries: tuple[Entry | None, ...]
+    entries: tuple[Cell | None, ...]
     name: str = ""  # instead of the paths
 
     @property
@@ -84,15 +84,15 @@ class Table:
         models = [(model.name, self.quantities) for model in self.models]
         return [*models, (DIFFERENCE, self.metrics)] if self.difference else models
 
-    def cells(self, entries: Sequence[Entry | None]) -> list[tuple[Entry | None, str]]:
+    def cells(self, entries: Sequence[Cell | None]) -> list[tuple[Cell | None, str]]:
         """The cells of a row after its place: each entry in each of its columns, by `groups`."""
         found = [(entry, column) for entry in entries for column in self.quantities]
         return found + [(difference(*entries), metric) for metric in self.metrics] if self.difference else found
 
     @property
-    def sums(self) -> list[Entry]:
+    def sums(self) -> list[Cell]:
         """The entries of the last row."""
-        return [Entry(None, total, 1.0) for total in self.totals]
+        return [Cell(None, total, 1.0) for total in self.totals]
 
     @property
     def free_symbols(self) -> set[str]:
@@ -105,16 +105,16 @@ class Table:
         return shown
 
 
-def difference(first: Entry | None, second: Entry | None) -> Entry:
+def difference(first: Cell | None, second: Cell | None) -> Cell:
     """What a row of the second model costs more than that of the first; what a model does not have costs nothing.
 
-    >>> difference(Entry(1, Cost.of(flops="3*h")), Entry(2, Cost.of(flops="h"))).cost.flops
+    >>> difference(Cell(1, Cost.of(flops="3*h")), Cell(2, Cost.of(flops="h"))).cost.flops
     -2*h
     """
     before, after = (entry.cost if entry else None for entry in (first, second))
     if before is None or after is None:
-        return Entry(None, after or (before or Cost.of()) * -1)
-    return Entry(None, replace(after + before * -1, evaluated=before.evaluated and after.evaluated))
+        return Cell(None, after or (before or Cost.of()) * -1)
+    return Cell(None, replace(after + before * -1, evaluated=before.evaluated and after.evaluated))
 
 
 def table(
@@ -172,7 +172,7 @@ def table(
     places = _places([_frontier(model, symbolic, depth) for model in models])
     for number, (paths, rows) in enumerate(places):
         progress.at(f"row {number + 1:,}", number, len(places))
-        entries: list[Entry | None] = []
+        entries: list[Cell | None] = []
         for found, total in zip(rows, totals, strict=True):
             if not found:
                 entries.append(None)
@@ -180,7 +180,7 @@ def table(
             count = cell(Cost.of(flops=polynomial.add(*(row.repeat for row in found)))).value("flops")
             together = cell(_sum([row.total for row in found]))
             share = total.share(together, first) if numbers else None
-            entries.append(Entry(count, cell(found[0].cost) if each else together, share))
+            entries.append(Cell(count, cell(found[0].cost) if each else together, share))
         some = next(found[0] for found in rows if found)
         lines.append(Line(paths, some.class_name, some.formula, tuple(entries)))
     point, bound = (given, {}) if numbers else (None, given)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from symflops.algebra import substitute
-from symflops.checkpoint import Checkpoint, Tensor
+from symflops.checkpoint import Checkpoint, StoredTensor
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 from symflops.module_names import bare
@@ -78,14 +78,14 @@ class _Found:
     model: Model
     sites: list[Site]
     checkpoint: Checkpoint
-    pools: dict[str, list[Tensor]] = field(default_factory=dict)  # by the skeletons of layers, their tensors
-    others: list[Tensor] = field(default_factory=list)  # of no layer
-    again: list[Tensor] = field(default_factory=list)  # of layers that use another one's weights
+    pools: dict[str, list[StoredTensor]] = field(default_factory=dict)  # by the skeletons of layers, their tensors
+    others: list[StoredTensor] = field(default_factory=list)  # of no layer
+    again: list[StoredTensor] = field(default_factory=list)  # of layers that use another one's weights
 
     def __post_init__(self) -> None:
         self.named = {bare(name): site for site in self.sites for name in site.names}
         self.groups = {above for name in self.named for above in _above(name)}
-        below: dict[str, list[Tensor]] = {}
+        below: dict[str, list[StoredTensor]] = {}
         for tensor in self.checkpoint.tensors:
             name = bare(tensor.name) if self.checkpoint.kind == "safetensors" else self._of_gguf(tensor.name)
             owner = next((prefix for prefix in _prefixes(name) if prefix in self.named), "")
@@ -104,7 +104,7 @@ class _Found:
         for key, tensors in self.pools.items():
             self._compare(key, tensors)
 
-    def _steps(self, below: dict[str, list[Tensor]]) -> None:
+    def _steps(self, below: dict[str, list[StoredTensor]]) -> None:
         """What a module computes itself has a name of its own here: weights of a module go to its steps that have none
         yet."""
         empty: dict[str, list[str]] = {}
@@ -144,7 +144,7 @@ class _Found:
             raise SymflopsError(f"{site.path}: how many weights it has is not known", where=self.model.name)
         return value * site.runs
 
-    def _compare(self, key: str, tensors: list[Tensor]) -> None:
+    def _compare(self, key: str, tensors: list[StoredTensor]) -> None:
         """Raise SymflopsError where a layer has so many plain weights, and another number in the checkpoint."""
         if all(t.dtype in _FLOATS and t.name.rpartition(".")[2] in _PLAIN for t in tensors):
             there = sum(_elements(tensor) for tensor in tensors)
@@ -178,7 +178,7 @@ class _Found:
             yield f"the checkpoint has no tensors of {_shown(missing)}, which keep weight_bytes"
 
 
-def _elements(tensor: Tensor) -> int:
+def _elements(tensor: StoredTensor) -> int:
     count = 1
     for size in tensor.shape:
         count *= size

@@ -17,7 +17,7 @@ from symflops.atlas.choices import is_said
 from symflops.atlas.entries import Entry
 from symflops.errors import SymflopsError
 from symflops.export import page_data
-from symflops.export.program import Program
+from symflops.export.program import StraightLineProgram
 from symflops.formula import in_order, load_formula, shipped_for_class, shipped_names
 from symflops.gradients import BACKWARD, KEYS
 from symflops.hardware import hardware_names, load_hardware
@@ -42,7 +42,7 @@ _COMPARED = frozenset(("assumes", "expects"))
 
 def library() -> dict[str, Any]:
     """What every answer of the page needs: formulas, formats of weights, machines, symbols, what names mean."""
-    program = Program()
+    program = StraightLineProgram()
     formulas = {name: _formula(name, program) for name in shipped_names()}
     formats = {name: _format(name, program) for name in format_names()}
     machines = [page_data.machine(load_hardware(name)) for name in hardware_names()]
@@ -74,7 +74,7 @@ def _symbol(row: RunSymbol) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _formula(name: str, program: Program) -> dict[str, Any]:
+def _formula(name: str, program: StraightLineProgram) -> dict[str, Any]:
     """A formula of the library, each of its values as a step in its own arguments."""
     found = load_formula(name)
     table = found.canonical_gradients.get(BACKWARD, {})
@@ -88,7 +88,7 @@ def _formula(name: str, program: Program) -> dict[str, Any]:
     }
 
 
-def _format(name: str, program: Program) -> dict[str, Any]:
+def _format(name: str, program: StraightLineProgram) -> dict[str, Any]:
     """A format of weights: the bytes of a matrix, and its own arguments' defaults, as steps."""
     found = load_format(name)
     needs = {arg: names(read(text)) & found.args.keys() for arg, text in found.defaults.items()}
@@ -120,7 +120,7 @@ def model_text(name: str) -> str:
 
 def compiled(models: Mapping[str, Any]) -> dict[str, Any]:
     """The texts of models as steps: formulas, the sides of conditions; and the formulas of their classes."""
-    program = Program()
+    program = StraightLineProgram()
     texts: dict[str, int] = {}
     said: list[str] = []  # what a config says or does not say, whatever its sizes are
     sides: dict[str, dict[str, Any]] = {}
@@ -149,7 +149,7 @@ def _model(data: Mapping[str, Any]) -> Model:
     return load({key: value for key, value in data.items() if key not in NOT_OF_A_FILE})
 
 
-def _experts(texts: Iterable[str], program: Program) -> Iterator[tuple[str, dict[str, Any]]]:
+def _experts(texts: Iterable[str], program: StraightLineProgram) -> Iterator[tuple[str, dict[str, Any]]]:
     """Numbers of parameters that are those of experts, with the matrices that formats of weights are for."""
     for text in texts:
         value = algebra.from_text(text)

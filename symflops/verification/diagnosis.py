@@ -22,7 +22,7 @@ from symflops.verification.cover import Cover
 from symflops.verification.edits import Edits, Scope, ratio
 from symflops.verification.faults import text_of, unrounded
 from symflops.verification.fraction import leading
-from symflops.verification.parts import Part, in_short, parts_of
+from symflops.verification.parts import ReferencePart, in_short, parts_of
 from symflops.verification.subject import Subject
 from symflops.verification.verdict import Finding
 
@@ -69,7 +69,7 @@ class _State:
     """An edited reference: its value, its parts, and the edits that made it."""
 
     value: Value
-    parts: tuple[Part, ...]
+    parts: tuple[ReferencePart, ...]
     edits: tuple[Finding, ...] = ()
 
     @property
@@ -91,7 +91,7 @@ class _Search:
         self.cost = float("inf")
         self.edits: tuple[Finding, ...] = ()
         self.rest: Value = add(a, negate(b))
-        self.parts: tuple[Part, ...] = ()
+        self.parts: tuple[ReferencePart, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
@@ -144,7 +144,7 @@ class _Search:
                 yield _State(value, start.parts, (edit,))
         yield from self.scaled(start)
 
-    def whole(self, state: _State) -> Iterator[tuple[Finding, Value, tuple[Part, ...]]]:
+    def whole(self, state: _State) -> Iterator[tuple[Finding, Value, tuple[ReferencePart, ...]]]:
         """Every edit of the whole reference: what it makes of it, and of its parts when they are asked for."""
         used = {e.text for e in state.edits}
         for fault in self.scope.faults():
@@ -208,7 +208,7 @@ def _powers(a: Value, b: Value) -> dict[str, int]:
     return {n: e for n in {*have, *want} if (e := have.get(n, 0) - want.get(n, 0))}
 
 
-def _listed(rest: Value, a: Value, parts: Sequence[Part]) -> Iterator[Finding]:
+def _listed(rest: Value, a: Value, parts: Sequence[ReferencePart]) -> Iterator[Finding]:
     """What no edit explains term by term; terms that are missing first."""
     excess = terms_of(rest)
     have = terms_of(a)

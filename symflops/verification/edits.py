@@ -11,7 +11,7 @@ from symflops import deadline
 from symflops.polynomial import Value, add, multiply, negate, terms_of, value_of
 from symflops.verification.constraints import Constraints
 from symflops.verification.faults import Fault, of_all, of_part, text_of
-from symflops.verification.parts import Part, in_short
+from symflops.verification.parts import ReferencePart, in_short
 from symflops.verification.verdict import Finding
 
 _ALIKE = 12  # layers that cost the same of which some may be missing
@@ -35,7 +35,7 @@ class Edit:
     """One fault in one part, and what it adds to the reference; its words are written when somebody asks for them."""
 
     fault: Fault
-    part: Part
+    part: ReferencePart
     added: Value
     weight: float
     also: str = ""  # other parts that it may as well be in
@@ -63,7 +63,7 @@ class Edit:
 class Edits:
     """Every edit of the parts of a reference that touches what a candidate differs in."""
 
-    def __init__(self, value: Value, parts: Sequence[Part], scope: Scope, a: Value) -> None:
+    def __init__(self, value: Value, parts: Sequence[ReferencePart], scope: Scope, a: Value) -> None:
         self.value, self.parts, self.scope = value, parts, scope
         self.excess = add(a, negate(value))
         self.open = terms_of(self.excess).keys()
@@ -85,7 +85,7 @@ class Edits:
                 self.multiple(part)
         return list(self.by_added.values())
 
-    def add(self, fault: Fault, part: Part, weight: float = 1.0) -> None:
+    def add(self, fault: Fault, part: ReferencePart, weight: float = 1.0) -> None:
         added = add(fault.change(part.value), negate(part.value))
         if added == 0 or not terms_of(added).keys() & self.open:
             return
@@ -100,7 +100,7 @@ class Edits:
         excess = terms_of(self.excess)
         return all(excess.get(m) == c for m, c in terms_of(added).items())
 
-    def faults_of_all(self, part: Part) -> None:
+    def faults_of_all(self, part: ReferencePart) -> None:
         if not terms_of(part.value).keys() & self.open:
             return
         for fault in self.scope.faults():
@@ -108,7 +108,7 @@ class Edits:
             if fault.of_parts:
                 self.add(fault, part, 1.1)
 
-    def multiple(self, part: Part) -> None:
+    def multiple(self, part: ReferencePart) -> None:
         """A part that the candidate has so many times as makes all of its terms right."""
         mine, excess = terms_of(part.value), terms_of(self.excess)
         if len(mine) < 2 or not mine.keys() <= excess.keys():
@@ -121,7 +121,7 @@ class Edits:
 
     def alike(self) -> None:
         """Some of several layers that cost the same: one of three matrices of an MLP."""
-        by_value: dict[Value, list[Part]] = {}
+        by_value: dict[Value, list[ReferencePart]] = {}
         for part in self.parts:
             if part.layer and part.layers == 1 and part.role in ("", "logits") and part.value != 0:
                 by_value.setdefault(part.value, []).append(part)
@@ -133,7 +133,7 @@ class Edits:
                 several = multiply(value, count)
                 words = in_short(paths, " or ") if count == 1 else in_short(paths)
                 some = words if count in (1, len(parts)) else f"{count} of {words}"
-                part = Part(several, some, paths[0], layers=count)
+                part = ReferencePart(several, some, paths[0], layers=count)
                 weight = 1.0 if count == 1 else 1.05
                 self.add(Fault("missing", "missing ", lambda _: 0, amount=several), part, weight)
                 self.add(Fault("extra", "counted twice: ", lambda v: add(v, v), amount=several), part, weight)
@@ -147,7 +147,7 @@ class Edits:
         if terms in (0, self.value):
             return
         where = _owners(terms, self.parts)
-        place = where or Part(terms, f"in {text_of(terms)}")
+        place = where or ReferencePart(terms, f"in {text_of(terms)}")
         for fault in filter(lambda f: f.of_parts, self.scope.faults()):
             self.add(fault, replace(place, value=terms), 1.1)
         added = terms_of(add(self.excess, terms))
@@ -177,7 +177,7 @@ def _nested(a: str, b: str) -> bool:
     return f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.")
 
 
-def _owners(terms: Value, parts: Sequence[Part]) -> Part | None:
+def _owners(terms: Value, parts: Sequence[ReferencePart]) -> ReferencePart | None:
     """The part that has exactly these terms, or the only layer that has all of them among others."""
     for part in parts:
         if part.value == terms:

@@ -34,7 +34,7 @@ from symflops.storage import QUANTITIES
 from symflops.tree import write
 from symflops.verification.constraints import Constraints
 from symflops.verification.generalisation import outer
-from symflops.verification.parts import Part
+from symflops.verification.parts import ReferencePart
 from symflops.vocabulary.metrics import ARITHMETIC
 
 Change = Callable[[Value], Value]
@@ -168,7 +168,7 @@ def _of_widths(names: set[str], where: Constraints) -> Iterator[Fault]:
         yield Fault("inner width", f"4*{hidden} used for {inner} ({right})", _put({inner: multiply(4, h)}))
 
 
-def of_part(part: Part, names: set[str]) -> Iterator[Fault]:
+def of_part(part: ReferencePart, names: set[str]) -> Iterator[Fault]:
     """The ways to be wrong about a part that depend on what it is."""
     s = with_quantity(names, "length")
     value = part.value
@@ -196,7 +196,7 @@ def of_part(part: Part, names: set[str]) -> Iterator[Fault]:
     yield Fault("extra", "counted twice: ", _scaled(2, 1), amount=value)
 
 
-def _of_mask(part: Part, s: str) -> Iterator[Fault]:
+def _of_mask(part: ReferencePart, s: str) -> Iterator[Fault]:
     """What is made of a causal mask: S**2, S**2/2 and S*(S - 1)/2 in the place of the S*(S + 1)/2 pairs under it."""
     full, masked = part.full, part.masked
     if full == 0:

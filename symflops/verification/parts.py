@@ -24,7 +24,7 @@ _HALF = Fraction(1, 2)
 
 
 @dataclass(frozen=True)
-class Part:
+class ReferencePart:
     """A part of the reference: its value, how it is named in a message, and what faults in it start from."""
 
     value: Value
@@ -43,13 +43,13 @@ class Part:
     def where(self) -> str:
         return f": {self.label}" if self.label else ""
 
-    def changed(self, change: Callable[[Value], Value]) -> Part:
+    def changed(self, change: Callable[[Value], Value]) -> ReferencePart:
         """The part of an edited reference."""
         new: dict[str, Any] = {name: change(getattr(self, name)) for name in _VALUES}
         return replace(self, **new)
 
 
-def parts_of(b: Value, reference: Subject, metric: str, where: Constraints) -> tuple[Part, ...]:
+def parts_of(b: Value, reference: Subject, metric: str, where: Constraints) -> tuple[ReferencePart, ...]:
     """The parts of a reference: layers and groups of layers of a model, otherwise the terms of the formula."""
     found = tuple(reference.layers(metric))
     if found and where.reduced(add(0, *(value for _, value in found))) == b:
@@ -60,11 +60,11 @@ def parts_of(b: Value, reference: Subject, metric: str, where: Constraints) -> t
 # ----------------------------------------------------------------------------------------------------------- of a model
 
 
-def _layer_part(place: Place, value: Value, metric: str, where: Constraints, times: int) -> Part:
+def _layer_part(place: Place, value: Value, metric: str, where: Constraints, times: int) -> ReferencePart:
     formula, args = place.layer.formula, dict(place.layer.args)
     names = free_symbols(value)
     length = with_quantity(names, "length")
-    part = Part(where.reduced(value), place.path, place.path)
+    part = ReferencePart(where.reduced(value), place.path, place.path)
     tokens = multiply(symbol("batch_size"), symbol("seq_len"))
     if formula is not None and formula.name == "embedding":
         return _embedding(part, place, tokens, where, times) if metric in ARITHMETIC else part
@@ -87,7 +87,7 @@ def _layer_part(place: Place, value: Value, metric: str, where: Constraints, tim
     return replace(part, role="router") if is_router else part
 
 
-def _embedding(part: Part, place: Place, tokens: Value, where: Constraints, times: int) -> Part:
+def _embedding(part: ReferencePart, place: Place, tokens: Value, where: Constraints, times: int) -> ReferencePart:
     """A table that is gathered from: what it would cost as a multiply of its ids, and as a matrix for every token."""
     args = dict(place.layer.args)
     rows, weights = args["N"], multiply(2 * times, args["num_embeddings"], args["embedding_dim"], place.runs)
@@ -97,7 +97,7 @@ def _embedding(part: Part, place: Place, tokens: Value, where: Constraints, time
     return replace(part, vectors=where.reduced(multiply(tokens, weights)), kind="table")
 
 
-def _with_vectors(part: Part, place: Place, tokens: Value, where: Constraints, times: int) -> Part:
+def _with_vectors(part: ReferencePart, place: Place, tokens: Value, where: Constraints, times: int) -> ReferencePart:
     """The part with what its vectors of weights, of a norm or a bias, would cost if every weight were a matrix's."""
     formula = place.layer.formula.name if place.layer.formula is not None else ""
     is_norm = "norm" in f"{formula} {place.layer.class_name}".lower()
@@ -109,16 +109,16 @@ def _with_vectors(part: Part, place: Place, tokens: Value, where: Constraints, t
     return replace(part, vectors=where.reduced(multiply(times, rest, place.runs)), kind=kind)
 
 
-def _together(layers: Sequence[Part]) -> Iterator[Part]:
+def _together(layers: Sequence[ReferencePart]) -> Iterator[ReferencePart]:
     """The layers, those that stand at the same place of different blocks, all of a kind, and groups."""
     yield from layers
-    by_place: dict[str, list[Part]] = {}
+    by_place: dict[str, list[ReferencePart]] = {}
     for part in layers:
         by_place.setdefault(".".join(part.layer.split(".")[-2:]), []).append(part)
     for alike in by_place.values():
         if 1 < len(alike) <= _REST:
             yield _sum(alike, alike[0].role)
-    groups: dict[str, list[Part]] = {}
+    groups: dict[str, list[ReferencePart]] = {}
     for part in layers:
         path = part.layer
         while "." in path:
@@ -126,13 +126,13 @@ def _together(layers: Sequence[Part]) -> Iterator[Part]:
             groups.setdefault(path, []).append(part)
     for path, inside in groups.items():
         if len(inside) < len(layers):
-            yield Part(add(0, *(p.value for p in inside)), path, path, "group")
-    by_end: dict[tuple[str, ...], list[Part]] = {}
+            yield ReferencePart(add(0, *(p.value for p in inside)), path, path, "group")
+    by_end: dict[tuple[str, ...], list[ReferencePart]] = {}
     for path in groups:
         members = groups[path]
         end = tuple(sorted(p.layer.removeprefix(path) for p in members))
         by_end.setdefault((path.rpartition(".")[2], *end), []).append(
-            Part(add(0, *(p.value for p in members)), path, path)
+            ReferencePart(add(0, *(p.value for p in members)), path, path)
         )
     for alike in by_end.values():
         if 1 < len(alike) <= _REST:
@@ -144,11 +144,11 @@ def _together(layers: Sequence[Part]) -> Iterator[Part]:
             yield together if kind == "norm weights" else replace(together, value=0)
 
 
-def _sum(parts: Sequence[Part], role: str) -> Part:
+def _sum(parts: Sequence[ReferencePart], role: str) -> ReferencePart:
     """Several layers as one part; a table or attention only where all of them are one."""
     sums: dict[str, Any] = {name: add(0, *(getattr(p, name) for p in parts)) for name in _VALUES}
     label = in_short([p.label for p in parts])
-    return Part(label=label, layer=parts[0].layer, role=role, kind=parts[0].kind, layers=len(parts), **sums)
+    return ReferencePart(label=label, layer=parts[0].layer, role=role, kind=parts[0].kind, layers=len(parts), **sums)
 
 
 def in_short(paths: Sequence[str], last: str = ", ") -> str:
@@ -181,18 +181,20 @@ def _terms_of_kind(b: Value) -> tuple[tuple[Value, str, str], ...]:
     return tuple(found)
 
 
-def _term_parts(b: Value, written: tuple[Value, ...], where: Constraints) -> tuple[Part, ...]:
+def _term_parts(b: Value, written: tuple[Value, ...], where: Constraints) -> tuple[ReferencePart, ...]:
     """The terms as they were written, where these are known, and as they are when the formula is expanded."""
     terms = terms_of(b)
     s = with_quantity({n for m in terms for n in symbols(m)}, "length")
-    found: dict[Value, Part] = {}
+    found: dict[Value, ReferencePart] = {}
     for value, role, label in _terms_of_kind(b):
         masked = add(multiply(value, _HALF), multiply(_HALF, value, value_of({((s, -1),): 1}))) if s else 0
         square = role == "attention" and all(dict(m).get(s, 0) == 2 for m in terms_of(value))
-        found[value] = Part(value, label, "", role, full=value if square else 0, masked=masked if square else 0)
+        found[value] = ReferencePart(
+            value, label, "", role, full=value if square else 0, masked=masked if square else 0
+        )
     for value in (*(written if add(0, *written) == b else ()), *(value_of({m: c}) for m, c in terms.items())):
         if value not in (0, b) and value not in found:
-            found[value] = Part(value)
+            found[value] = ReferencePart(value)
     return tuple(found.values())
 
 
