@@ -32,9 +32,15 @@ LIMITS: dict[str, dict[str, str]] = {
 """What is known not to hold of a type, and a part of the reason; an entry that has become wrong fails its test too."""
 
 
+COUNTED_ANEW = ("gpt2", "bert")
+"""The others are compared with the counts that are kept with the table, while the counters and the configs are the same:
+counting takes several times as long as deriving."""
+
+
 @pytest.mark.parametrize("model_type", SAMPLE)
 def test_derived_closed_form_equals_independent_counts(model_type):
-    row = examine(model_type)
+    kept = derive_coverage.read_results()[model_type]["counts"]
+    row = examine(model_type, () if model_type in COUNTED_ANEW else kept)
     expected = LIMITS.get(model_type, {})
     said = "\n".join(f"{check}: {why}" for check, why in row["reasons"].items())
     assert coverage_table.failed(row) == expected.keys(), said
