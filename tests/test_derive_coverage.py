@@ -33,8 +33,8 @@ LIMITS: dict[str, dict[str, str]] = {
 
 
 COUNTED_ANEW = ("gpt2", "bert")
-"""The others are compared with the counts that are kept with the table, while the counters and the configs are the same:
-counting takes several times as long as deriving."""
+"""The others are compared with the counts that are kept with the table, while the counters and the configs are the
+same: counting takes several times as long as deriving."""
 
 
 @pytest.mark.parametrize("model_type", SAMPLE)
