@@ -180,10 +180,12 @@ def _tables(group: list[Data | None], join: Callable[[list[Value]], Value]) -> D
 def _merged(orders: list[list[tuple[str, ...]]]) -> list[tuple[str, ...]]:
     """All paths, each record's own after the one that precedes it there."""
     result = list(sorted(orders, key=len)[-1])
+    there = set(result)
     for order in orders:
         for i, path in enumerate(order):
-            if path not in result:
+            if path not in there:
                 result.insert(result.index(order[i - 1]) + 1 if i else 0, path)
+                there.add(path)
     return result
 
 

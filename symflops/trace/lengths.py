@@ -89,7 +89,7 @@ def _either_way(work: Work, settings: Settings) -> Record:
         (record,) = records_in_agreement(work, partial(_record, work), calls, made)
         free: set[str] = set()
         for text, lengths in lengths_excluded(record.run).items():
-            others = {f"{text} or not: seq_len = {n}": replace(settings, lengths={"seq_len": n}) for n in lengths}
+            others = {f"as for any length: seq_len = {n}": replace(settings, lengths={"seq_len": n}) for n in lengths}
             try:
                 usual, *tried = records_in_agreement(work, partial(_record, work), calls | others, made)
             except SymflopsError as error:  # the model refuses such a length

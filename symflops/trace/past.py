@@ -116,4 +116,4 @@ def _leaves_states(work: Work, record: Record, settings: Settings) -> bool:
 def _asks_for_past(result: Run) -> bool:
     """Whether the model's source decided something by the number of cached tokens."""
     past = {s for s, n in result.sizes.names.items() if n == "past_len"}
-    return result.caches and any(g.by_model and g.condition.free_symbols & past for g in result.guards)
+    return result.caches and any(g.by_model and g.condition.free_symbols & past for g in result.asked)

@@ -100,10 +100,10 @@ class Recorder(TorchDispatchMode):
 
     def note(self, tensor: torch.Tensor, role: str) -> torch.Tensor:
         """State the contents of a tensor that no recorded operation wrote."""
-        self._hold(storage_key(tensor), self.storage(tensor, role))
+        self.hold(storage_key(tensor), self.storage(tensor, role))
         return tensor
 
-    def _hold(self, key: int, storage: Storage) -> None:
+    def hold(self, key: int, storage: Storage) -> None:
         self.storages[key] = storage
         if storage.role != "weight":
             self.lifetimes.begin(key)
@@ -230,7 +230,7 @@ class Recorder(TorchDispatchMode):
         for tensor in outputs:
             key = storage_key(tensor)
             if key not in self.storages or self.storages[key].role == "constant":
-                self._hold(key, self.storage(tensor, "temporary"))
+                self.hold(key, self.storage(tensor, "temporary"))
         written = [self.view(t) for t in outputs]
         operation = self.record(name, found, reads, written)
         operation.aten = call
