@@ -61,6 +61,7 @@ class Recorder(TorchDispatchMode):
         self.has_cache = False  # keys and values are kept in a cache, in its own number format
         self.past: Value = 0  # how many tokens have been fed to it
         self.silent = False  # in a call before the one that is recorded
+        self.parts_once = True  # parts of layers that equal one another are run once, as layers are
         self.storages: dict[int, Storage] = {}
         self.kept: dict[int, Value] = {}  # elements left for the next call, but for keys and values
         self.known = Values(self.storages, sizes, quantities)

@@ -175,6 +175,7 @@ def call(built: Build, settings: Settings) -> Run:
     progress.run()
     kind = built.dtype, settings.allow_unknown, result.guards, settings.training, settings.whole_step
     result.recorder = recorder = Recorder(sizes, built.quantities, built.model, *kind)
+    recorder.parts_once = not settings.as_eager
     recorder.masks.begin_with(built.masks)
     recorder.known.contents = Contents(built.contents)
     makes_cache = settings.past != "none" and cache.own_class(type(built.model))
