@@ -59,7 +59,7 @@ def conditions(
     for guard in run.asked:
         if guard.by_model or (guard.outcome and isinstance(guard.condition, sympy.Eq)):
             text = _text(run, guard)
-            if text and not (guard.is_written and (text in free or _holds_from(text, shortest, shape.numbers))):
+            if text and text not in free and not (guard.is_written and _holds_from(text, shortest, shape.numbers)):
                 found[text] = None
     for text in _parts_left(run):
         found[text] = None
@@ -70,6 +70,12 @@ def conditions(
         found |= {} if text in free else {text: None}
     kept = [t for t in found if comparison(t).names and _is_true(t, numbers)]
     return sorted(needed(kept), key=lambda t: (len(t), t))
+
+
+def asked_of(run: Run, names: set[str]) -> list[str]:
+    """What the run depends on of these symbols alone, each condition by itself, whatever the others imply."""
+    texts = [_text(run, guard) for guard in run.asked if guard.by_model or guard.outcome]
+    return [text for text in dict.fromkeys(texts) if text and {*comparison(text).names} <= names]
 
 
 def lengths_excluded(run: Run) -> dict[str, list[int]]:
