@@ -16,7 +16,7 @@ from typing import Any
 
 from symflops import algebra, numeric
 from symflops.errors import SymflopsError
-from symflops.polynomial import Number
+from symflops.polynomial import Number, Value
 from symflops.tree import NAME, Tree, names, read
 
 _COMPARISONS: dict[str, Callable[[Number, Number], bool]] = {
@@ -43,9 +43,13 @@ class Comparison:
     def names(self) -> set[str]:
         return names(("", self.left, self.right))
 
+    @cached_property
+    def sides(self) -> tuple[Value, Value]:
+        return algebra.from_tree(self.left), algebra.from_tree(self.right)
+
     def is_true(self, numbers: Mapping[str, Number]) -> bool:
         """Whether it is true for these numbers; SymflopsError where a side has no number."""
-        a, b = (numeric.evaluate(algebra.from_tree(side), numbers) for side in (self.left, self.right))
+        a, b = (numeric.evaluate(side, numbers) for side in self.sides)
         return bool(_COMPARISONS[self.sign](a, b))
 
 

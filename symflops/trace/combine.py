@@ -15,6 +15,7 @@ from fractions import Fraction
 from symflops.algebra import free_symbols, substitute
 from symflops.function import maximum, minimum
 from symflops.gradients import KEYS, TABLES
+from symflops.numeric import evaluate
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol, terms_of
 from symflops.trace.layer_data import Data, as_value, cost_data, step_costs, text
 from symflops.vocabulary.metrics import ARITHMETIC, OWNED, of_each
@@ -60,6 +61,48 @@ def combined(records: Sequence[Data], join: Callable[[list[Value]], Value], call
     """One tree of layers; `join` makes one value of those that the records have, where they differ."""
     records = _with_one_state(records, last=True)
     return _combined([leaves(record) for record in records], _heads(records), join, calls)
+
+
+def computes_the_same(usual: Data, record: Data, lengths: Mapping[str, Value]) -> bool:
+    """Whether a record for any call gives, module by module, the arithmetic of one that was recorded at these lengths.
+    What `causal` does not switch in the usual one it does not switch in the other."""
+    ours, theirs = _arithmetic(leaves(usual)), _arithmetic(leaves(record))
+    for module in ours.keys() | theirs.keys():
+        for before, after in zip(ours.get(module, (0, 0)), theirs.get(module, (0, 0)), strict=True):
+            other = after if "causal" in free_symbols(before) else substitute(after, {"causal": 0})
+            if not _same(substitute(before, lengths), other):
+                return False
+    return True
+
+
+def _arithmetic(tree: Leaves) -> dict[tuple[str, ...], tuple[Value, ...]]:
+    """What each module computes itself: a step that is left out may give its name to another one."""
+    found: dict[tuple[str, ...], tuple[Value, ...]] = {}
+    for path, data in tree.items():
+        row, before = costs(data), found.get(path[:-1], (0, 0))
+        found[path[:-1]] = tuple(add(b, row[metric]) for b, metric in zip(before, ARITHMETIC, strict=True))
+    return found
+
+
+def at_least_0(layers: Data, calls: Sequence[Mapping[str, Value]]) -> Data:
+    """The layers, with 0 in place of bytes that are negative in some calls, as of copies of all pieces but the first
+    where there is none."""
+
+    def mended(of: int | str) -> int | str:
+        value = as_value(of)
+        sizes: dict[str, Value] = dict.fromkeys(free_symbols(value), 97)
+        negative = any(evaluate(value, {**sizes, **call}) < 0 for call in calls)  # type: ignore[dict-item]  # all ints
+        return text(maximum(value, 0)) if negative else of
+
+    found = {}
+    for name, data in layers.items():
+        if "sub_layers" in data:
+            found[name] = {**data, "sub_layers": at_least_0(data["sub_layers"], calls)}
+        elif "cost" in data:
+            found[name] = {**data, "cost": {metric: mended(of) for metric, of in data["cost"].items()}}
+        else:
+            found[name] = data
+    return found
 
 
 class _DifferentError(Exception):
@@ -180,10 +223,12 @@ def _tables(group: list[Data | None], join: Callable[[list[Value]], Value]) -> D
 def _merged(orders: list[list[tuple[str, ...]]]) -> list[tuple[str, ...]]:
     """All paths, each record's own after the one that precedes it there."""
     result = list(sorted(orders, key=len)[-1])
+    there = set(result)
     for order in orders:
         for i, path in enumerate(order):
-            if path not in result:
+            if path not in there:
                 result.insert(result.index(order[i - 1]) + 1 if i else 0, path)
+                there.add(path)
     return result
 
 

@@ -56,10 +56,10 @@ def conditions(
             found[f"{f.name} == {write(grouped(f.solved))}"] = None
     for text in _divisibility(run):
         found[text] = None
-    for guard in run.guards:
+    for guard in run.asked:
         if guard.by_model or (guard.outcome and isinstance(guard.condition, sympy.Eq)):
             text = _text(run, guard)
-            if text and not (guard.is_written and (text in free or _holds_from(text, shortest, shape.numbers))):
+            if text and text not in free and not (guard.is_written and _holds_from(text, shortest, shape.numbers)):
                 found[text] = None
     for text in _parts_left(run):
         found[text] = None
@@ -72,14 +72,20 @@ def conditions(
     return sorted(needed(kept), key=lambda t: (len(t), t))
 
 
+def asked_of(run: Run, names: set[str]) -> list[str]:
+    """What the run depends on of these symbols alone, each condition by itself, whatever the others imply."""
+    texts = [_text(run, guard) for guard in run.asked if guard.by_model or guard.outcome]
+    return [text for text in dict.fromkeys(texts) if text and {*comparison(text).names} <= names]
+
+
 def lengths_excluded(run: Run) -> dict[str, list[int]]:
     """What the model's source decides by the length alone, as text, and up to three lengths at which it decides
     otherwise, short and long ones. The shortest of many is left out: one piece of anything may need no copy."""
     found: dict[str, list[int]] = {}
-    for guard in run.guards:
+    for guard in run.asked:
         text = _text(run, guard) if guard.is_written else ""
-        if text and comparison(text).names == {"seq_len"}:
-            broken = [n for n in range(2, _LONGEST) if not comparison(text).is_true({"seq_len": n})]
+        if text and text not in found and (condition := comparison(text)).names == {"seq_len"}:
+            broken = [n for n in range(2, _LONGEST) if not condition.is_true({"seq_len": n})]
             some = broken if len(broken) < 4 else [broken[1], broken[len(broken) // 2], broken[-1]]
             found[text] = list(dict.fromkeys(some))
     return found
@@ -88,7 +94,7 @@ def lengths_excluded(run: Run) -> dict[str, list[int]]:
 def compared_with(run: Run, length: int) -> set[str]:
     """What the model's source decided by sizes and a length that was this number, as texts in `seq_len`."""
     found: set[str] = set()
-    for guard in run.guards:
+    for guard in run.asked:
         difference, sign = _sides(run, guard) if guard.is_written else (0, "")
         names = free_symbols(difference)
         number = terms_of(difference).get((), 0)
@@ -102,7 +108,7 @@ def decided_by_sizes(run: Run) -> Iterator[tuple[str, str, set[str]]]:
     """What the model's source decides by lengths and sizes, and for `SHORT` ones otherwise, such as whether there are
     more tokens than it chooses: each as text, the other outcome as text, and the limits that follow from it."""
     short = run.sizes.hints | {s: sympy.Integer(SHORT[n]) for s, n in run.sizes.names.items() if n in SHORT}
-    for guard in run.guards:
+    for guard in run.asked:
         names = {run.sizes.names.get(s, "") for s in guard.condition.free_symbols}
         if guard.is_written and names & SHORT.keys() and names - {"seq_len"} and (text := _text(run, guard)):
             decided = decide(guard.condition, short)

@@ -15,7 +15,7 @@ from symflops.trace.internals import Sizes
 from symflops.trace.origin import is_between, is_model, is_torch, is_transformers
 
 
-@dataclass
+@dataclass(frozen=True)
 class Guard:
     """A condition on sizes that was decided on the way, and whether the model's own source asked."""
 

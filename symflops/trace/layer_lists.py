@@ -165,15 +165,15 @@ def layer_fields(part: Any) -> dict[str, Any]:
     return {k: v for k, v in stated.items() if k == "layer_types"} | computed | stated
 
 
-def computed_lists(kind: type) -> frozenset[str]:
-    """The properties of a class of configs that say something of each layer."""
+def computed_lists(kind: type) -> tuple[str, ...]:
+    """The properties of a class of configs that say something of each layer, always in one order."""
     if kind not in _COMPUTED:
         names = (n for n in dir(kind) if means(n, "of_each_layer"))
-        _COMPUTED[kind] = frozenset(n for n in names if isinstance(getattr(kind, n, None), property))
+        _COMPUTED[kind] = tuple(sorted(n for n in names if isinstance(getattr(kind, n, None), property)))
     return _COMPUTED[kind]
 
 
-_COMPUTED: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
+_COMPUTED: WeakKeyDictionary[type, tuple[str, ...]] = WeakKeyDictionary()
 
 
 def _are_experts(key: str, values: list[Any]) -> bool:

@@ -48,7 +48,7 @@ def one_or_many(work: Work, settings: Settings) -> Record:
     made: dict[str, Record] = {}
 
     def make(call: Settings) -> Record:
-        return _record(work, call, made["many tokens"].merged) if call.lengths else any_length(work, call)
+        return record_of(work, call, made["many tokens"].merged) if call.lengths else any_length(work, call)
 
     many, one = records_in_agreement(work, make, usual, made)
     if many.limit == 0:
@@ -83,15 +83,15 @@ def any_length(work: Work, settings: Settings) -> Record:
 def _either_way(work: Work, settings: Settings) -> Record:
     """A record for every seq_len. What its source decides by the length alone (`if padding > 0`) is tried at lengths at
     which it decides otherwise; where what is recorded there is what the closed form gives, nothing is assumed."""
-    made = {"any length": _record(work, settings)}
+    made = {"any length": record_of(work, settings)}
     calls = {"any length": settings}
     while True:
-        (record,) = records_in_agreement(work, partial(_record, work), calls, made)
+        (record,) = records_in_agreement(work, partial(record_of, work), calls, made)
         free: set[str] = set()
         for text, lengths in lengths_excluded(record.run).items():
-            others = {f"{text} or not: seq_len = {n}": replace(settings, lengths={"seq_len": n}) for n in lengths}
+            others = {f"as for any length: seq_len = {n}": replace(settings, lengths={"seq_len": n}) for n in lengths}
             try:
-                usual, *tried = records_in_agreement(work, partial(_record, work), calls | others, made)
+                usual, *tried = records_in_agreement(work, partial(record_of, work), calls | others, made)
             except SymflopsError as error:  # the model refuses such a length
                 progress.tell(error.message)
                 continue
@@ -101,7 +101,7 @@ def _either_way(work: Work, settings: Settings) -> Record:
         for text, otherwise, followed in decided_by_sizes(record.run):
             short = {"short sequences": replace(settings, hints=SHORT)}
             try:
-                usual, other = records_in_agreement(work, partial(_record, work), calls | short, made)
+                usual, other = records_in_agreement(work, partial(record_of, work), calls | short, made)
             except SymflopsError as error:  # as above
                 progress.tell(error.message)
                 continue
@@ -115,7 +115,7 @@ def _either_way(work: Work, settings: Settings) -> Record:
 def _interpolated(work: Work, settings: Settings, chunks: list[int], along: str = "seq_len") -> Record:
     """Records at several lengths, as few as the simplest closed form through them needs, and two more to check."""
     over, first = {"seq_len": ("time", 12), "batch_size": ("the sequences", 2)}[along]  # 12 fill any convolution
-    make = partial(_record, merge=True) if along == "seq_len" else partial(_of_this_batch, merge=True)
+    make = partial(record_of, merge=True) if along == "seq_len" else partial(_of_this_batch, merge=True)
     made: dict[str, Record] = {}
     for chunk in chunks or [0]:
         for degree in (1, 2, 3):
@@ -145,7 +145,7 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int], along: str 
     raise SymflopsError(f"the source loops over {over}, and its cost is not a polynomial of {along}")
 
 
-def _record(work: Work, settings: Settings, merge: bool = False) -> Record:
+def record_of(work: Work, settings: Settings, merge: bool = False) -> Record:
     """A record for every batch_size: directly, or where the source loops over the sequences of a batch, as over time
     where it takes them for steps, from records at several of them."""
     try:

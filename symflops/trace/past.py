@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from symflops import deadline, progress
 from symflops.algebra import substitute
@@ -11,6 +10,7 @@ from symflops.assumption import comparison
 from symflops.errors import SymflopsError
 from symflops.trace import combine
 from symflops.trace.carried import keeps_more, keeps_states
+from symflops.trace.cases import any_call, of_one_token
 from symflops.trace.conditions import conditions
 from symflops.trace.lengths import Record, any_length, one_or_many, records_in_agreement
 from symflops.trace.pair_inputs import goes_on_with_ids, takes_steps
@@ -100,7 +100,15 @@ def _cached(work: Work, settings: Settings) -> Record:
     cached = "with the states of an earlier call" if recurrent else "with cached tokens"
     continued = replace(settings, continued=recurrent or more or memory, grows=memory)
     calls = {"with an empty cache": replace(settings, past="empty"), cached: continued}
-    fresh, later = records_in_agreement(work, partial(one_or_many if by_one else any_length, work), calls, {})
+
+    def make(call: Settings) -> Record:
+        if by_one:
+            return one_or_many(work, call)
+        return any_call(work, call) if call.continued and more else any_length(work, call)
+
+    fresh, later = records_in_agreement(work, make, calls, {})
+    if more and not by_one:
+        later = replace(later, asked=(*later.asked, *of_one_token(work, settings, fresh, later)))
     return replace(later, layers=combine.switched(fresh.layers, later.layers))
 
 
@@ -116,4 +124,4 @@ def _leaves_states(work: Work, record: Record, settings: Settings) -> bool:
 def _asks_for_past(result: Run) -> bool:
     """Whether the model's source decided something by the number of cached tokens."""
     past = {s for s, n in result.sizes.names.items() if n == "past_len"}
-    return result.caches and any(g.by_model and g.condition.free_symbols & past for g in result.guards)
+    return result.caches and any(g.by_model and g.condition.free_symbols & past for g in result.asked)

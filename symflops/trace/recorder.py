@@ -61,6 +61,7 @@ class Recorder(TorchDispatchMode):
         self.has_cache = False  # keys and values are kept in a cache, in its own number format
         self.past: Value = 0  # how many tokens have been fed to it
         self.silent = False  # in a call before the one that is recorded
+        self.parts_once = True  # parts of layers that equal one another are run once, as layers are
         self.storages: dict[int, Storage] = {}
         self.kept: dict[int, Value] = {}  # elements left for the next call, but for keys and values
         self.known = Values(self.storages, sizes, quantities)
@@ -100,10 +101,10 @@ class Recorder(TorchDispatchMode):
 
     def note(self, tensor: torch.Tensor, role: str) -> torch.Tensor:
         """State the contents of a tensor that no recorded operation wrote."""
-        self._hold(storage_key(tensor), self.storage(tensor, role))
+        self.hold(storage_key(tensor), self.storage(tensor, role))
         return tensor
 
-    def _hold(self, key: int, storage: Storage) -> None:
+    def hold(self, key: int, storage: Storage) -> None:
         self.storages[key] = storage
         if storage.role != "weight":
             self.lifetimes.begin(key)
@@ -230,7 +231,7 @@ class Recorder(TorchDispatchMode):
         for tensor in outputs:
             key = storage_key(tensor)
             if key not in self.storages or self.storages[key].role == "constant":
-                self._hold(key, self.storage(tensor, "temporary"))
+                self.hold(key, self.storage(tensor, "temporary"))
         written = [self.view(t) for t in outputs]
         operation = self.record(name, found, reads, written)
         operation.aten = call

@@ -99,9 +99,9 @@ class Knowledge:
         if isinstance(run.error, FieldFixedError):
             self.numeric.add(least_needed(run.error.fields))
             return True
-        for guard in run.guards:
-            names = self._names(run, guard.condition) & shape.numbers.keys()
-            if guard.fixes and names:
+        for guard in run.asked:
+            names = self._names(run, guard.condition) & shape.numbers.keys() if guard.fixes else set()
+            if names:
                 self.numeric.add(least_needed(names))
                 return True
         return False
@@ -162,7 +162,7 @@ def first_wrong(run: Run, shape: Architecture) -> Guard | None:
     where it asks whether there is one element, which it repeats."""
     numbers = real_numbers(run, shape)
     run_numbers = {s: hint for s, hint in run.sizes.hints.items() if run.sizes.names.get(s) in run.build.hints}
-    asked = [g for g in run.guards if g.by_model or _asks_for_one(g.condition)]
+    asked = [g for g in run.asked if g.by_model or _asks_for_one(g.condition)]
     if run.error is not None:
         asked = run.guards[:-5:-1] + asked
     seen: set[tuple[Any, bool]] = set()  # torch asks the same again and again
@@ -213,7 +213,7 @@ def _other_for_one(run: Run) -> Iterator[Guard]:
     """The comparisons of the model's source that one token is on the other side of."""
     lengths = {s for s, name in run.sizes.names.items() if name == "seq_len"}
     one = run.sizes.hints | dict.fromkeys(lengths, sympy.Integer(1))
-    for guard in run.guards:
+    for guard in run.asked:
         if guard.by_model and isinstance(guard.condition, Relational) and guard.condition.free_symbols & lengths:
             decided = decide(guard.condition, one)
             if decided in (True, False) and decided != guard.outcome:

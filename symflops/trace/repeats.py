@@ -21,14 +21,14 @@ from symflops.trace.internals import like, tree_flatten, tree_map
 from symflops.trace.layer_lists import entry, layer_fields
 from symflops.trace.lifetimes import Enter, Leave
 from symflops.trace.own_place import by_place
-from symflops.trace.record import Execution
+from symflops.trace.record import Execution, every_operation, tensors_of
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
 from symflops.trace.whole_step import Pattern
 from symflops.vocabulary.fields import means
 
 _AS_THEY_ARE = (bool, int, str, torch.dtype)
-_NUMBERED = re.compile(r"\.(\d+)$")
+_NUMBERED = re.compile(r"\.(\d+)(\.\w+)?$")
 
 
 class SharedLayerError(SymflopsError):
@@ -47,7 +47,11 @@ def skipped(recorder: Recorder) -> Iterator[None]:
     def execute_or_skip(call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
         path = recorder.paths.get(module, "")
         place = _NUMBERED.search(path)
-        if recorder.paused or not place:
+        if (
+            recorder.paused
+            or not place
+            or ((is_part := place.group(2) is not None) and not _may_be_equal(module, recorder))
+        ):
             return execute(call, module, args, kwargs)
         with recorder.pause():
             index = int(place.group(1))
@@ -59,11 +63,15 @@ def skipped(recorder: Recorder) -> Iterator[None]:
                 _call_state(recorder, *told),
                 tuple((p, p in used) for p in of_others),
                 by_place(module, index),
+                _caches(index, args, kwargs) if is_part else (),
             )
             used.update(of_others)
         if key in first:
             with recorder.pause():
-                return _again(recorder, *first[key], module, path, args, kwargs)
+                found = _again(recorder, *first[key], module, path, args, kwargs)
+                if is_part:
+                    _read_as_before(recorder.stack[-1].parts[-1], first[key][0])
+                return found
         if taken_from(module) is not None:
             raise SharedLayerError("two layers that are built alike are given different inputs")
         before = len(recorder.stack[-1].parts)
@@ -72,12 +80,46 @@ def skipped(recorder: Recorder) -> Iterator[None]:
         assert isinstance(execution, Execution)
         if recorder.step is not None:
             recorder.step.bound(execution, (args, kwargs), result)
-        if all(v.storage != w.storage for v in execution.outputs for w in execution.inputs):
+        is_new = all(v.storage != w.storage for v in execution.outputs for w in execution.inputs)
+        if is_new and not (is_part and any(_is_known(t, recorder) for t in tensors_of(result))):
             first[key] = (execution, tree_map(lambda v: _pattern(v, recorder), result))
         return result
 
     with patch.object(recorder, "execute", execute_or_skip):
         yield
+
+
+def _may_be_equal(module: torch.nn.Module, recorder: Recorder) -> bool:
+    """Whether a part of a layer is looked for among those of other layers: one that is made of modules itself, as it is
+    for attention that dense layers and those with experts share. Steps of a backward and programs want all of them."""
+    return recorder.parts_once and recorder.tape is None and recorder.step is None and bool(module._modules)
+
+
+def _caches(index: int, args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """How the caches among a part's arguments keep what its layer leaves there."""
+    layers = [v.layers[index] for v in tree_flatten((args, kwargs))[0] if index < len(getattr(v, "layers", ()))]
+    return tuple((type(layer), getattr(layer, "is_sliding", None), str(getattr(layer, "kept", ""))) for layer in layers)
+
+
+def _is_known(tensor: torch.Tensor, recorder: Recorder) -> bool:
+    """Whether more is known of a result than how large it is."""
+    storage = recorder.storages.get(storage_key(tensor))
+    plain = storage is not None and storage.role == "temporary" and storage.value is None and storage.classes == 0
+    return not plain or not tensor.is_floating_point() or recorder.masks.knows(tensor)
+
+
+def _read_as_before(again: Any, first: Execution) -> None:
+    """Of what a part was given, the memory that the first one did read."""
+    read = {view.storage for o in every_operation(first) for view in o.reads}
+    read |= {view.storage for view in inner_inputs(first)}
+    again.inputs = [v for v, before in zip(again.inputs, first.inputs, strict=True) if before.storage in read]
+
+
+def inner_inputs(execution: Execution) -> Iterator[Any]:
+    """What repeated executions inside another one were given."""
+    for part in execution.parts:
+        if isinstance(part, Execution):
+            yield from part.inputs if part.repeated else inner_inputs(part)
 
 
 def _pattern(value: Any, recorder: Recorder) -> Any:

@@ -20,7 +20,18 @@ from symflops import progress
 from symflops.deadline import OutOfTimeError
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, symbol
-from symflops.trace import arithmetic, as_eager, attention, cache, carried, experts, feeds, pair_inputs, repeats
+from symflops.trace import (
+    arithmetic,
+    as_eager,
+    attention,
+    cache,
+    carried,
+    earlier,
+    experts,
+    feeds,
+    pair_inputs,
+    repeats,
+)
 from symflops.trace.architecture import RUN_HINTS, Architecture, copied, sizes_by_name
 from symflops.trace.configs import Named
 from symflops.trace.constructor import Arguments
@@ -49,8 +60,6 @@ from symflops.trace.settings import Settings
 from symflops.trace.skeleton import built_once
 from symflops.trace.watching import watching
 
-EARLIER = 7  # tokens of the earlier call that fills recurrent states; few, as the source may loop over them
-
 
 @dataclass
 class Build:
@@ -69,6 +78,7 @@ class Build:
     model: Any = None
     masks: MasksMade | None = None  # those that the model keeps
     contents: Contents = field(default_factory=Contents)  # of small tensors that it keeps
+    left: dict[Any, earlier.Left] = field(default_factory=dict)  # by earlier calls, by what decides that
     error: Exception | None = None
 
     @property
@@ -97,6 +107,11 @@ class Run:
     @property
     def quantities(self) -> Quantities:
         return self.build.quantities
+
+    @property
+    def asked(self) -> list[Guard]:
+        """The conditions, each once, in the order in which they were first decided."""
+        return list(dict.fromkeys({id(guard): guard for guard in self.guards}.values()))  # most are the same objects
 
 
 def build(
@@ -160,6 +175,7 @@ def call(built: Build, settings: Settings) -> Run:
     progress.run()
     kind = built.dtype, settings.allow_unknown, result.guards, settings.training, settings.whole_step
     result.recorder = recorder = Recorder(sizes, built.quantities, built.model, *kind)
+    recorder.parts_once = not settings.as_eager
     recorder.masks.begin_with(built.masks)
     recorder.known.contents = Contents(built.contents)
     makes_cache = settings.past != "none" and cache.own_class(type(built.model))
@@ -222,20 +238,13 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     result.caches = recorder.has_cache or carried.cache_argument(type(model)) in inputs
     own: dict[Any, torch.Tensor] = {}
     recorder.memory_grows = settings.grows
-    if settings.continued:  # how many tokens came before is no part of a recurrent state, but of one that grows
-        grows = settings.grows or _keeps_more(inputs.get(carried.cache_argument(type(model))))
-        length = symbols["past_len"] if grows else EARLIER
-        ids = torch.empty((symbols["batch_size"] * settings.streams, length), dtype=torch.long)
-        earlier = inputs | {"input_ids": ids}
+    if settings.continued:
         asked = len(result.guards)
-        before = carried.attributes(model)
-        with _silent(recorder), recorder, watching(recorder), repeats.skipped(recorder):
-            inputs |= carried.carried(model, model(**earlier))
+        inputs, own = earlier.continued(recorder, model, inputs, symbols, settings, result.build.left)
         del result.guards[asked:]
-        own = {place: v for place, v in carried.attributes(model).items() if v is not before.get(place)}
     if settings.after_encoder and not pair_inputs.goes_on_with_ids(type(model), result.build.named.inputs):
         asked = len(result.guards)
-        with pair_inputs.result_kept(model) as results, _silent(recorder), recorder, watching(recorder):  # noqa: SIM117 - too long for one
+        with pair_inputs.result_kept(model) as results, earlier.silent(recorder), recorder, watching(recorder):  # noqa: SIM117 - too long for one
             with repeats.skipped(recorder):
                 model(**inputs)
         del result.guards[asked:]
@@ -253,17 +262,6 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
         result.states = add(0, *(product(result.quantities.shape(t.shape)) for t in left))
         if settings.continued or settings.past == "empty":
             recorder.keep(left)
-
-
-@contextmanager
-def _silent(recorder: Recorder) -> Iterator[None]:
-    """A call inside comes before the one that is recorded."""
-    recorder.silent = True
-    yield
-    recorder.silent = False
-    recorder.root.parts.clear()
-    recorder.lifetimes.restart()
-    recorder.ran.clear()
 
 
 def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder: Recorder) -> dict[str, Any]:
@@ -307,11 +305,6 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
 
 def kind_of_cache(settings: Settings) -> type[cache.Recorded]:
     return as_eager.Concatenated if settings.as_eager else cache.Recorded
-
-
-def _keeps_more(given: Any) -> bool:
-    """Whether a cache keeps something that grows beside keys and values."""
-    return any(map(cache.keeps_more, getattr(given, "layers", ())))
 
 
 def is_encoder(built: Build) -> bool:
