@@ -36,6 +36,7 @@ from symflops.vocabulary.symbols import ENCODER
 pytestmark = [
     pytest.mark.skipif(NODE is None and not IS_CI, reason="needs Node (Debian's nodejs)"),
     pytest.mark.usefixtures("atlas"),
+    pytest.mark.xdist_group("site answers"),
 ]
 TYPES = sorted(path.name.removesuffix(entries.ENDING) for path in (ROOT / "atlas").glob(f"*{entries.ENDING}"))
 BYTES = {"dtype_bytes": 2, "weight_bytes": 1, "cache_bytes": 2}
