@@ -15,7 +15,7 @@ from torch import nn
 from transformers import masking_utils, pytorch_utils
 
 from symflops.trace.architecture import LABELS, parts
-from symflops.trace.internals import AnyConvolution, without_onednn
+from symflops.trace.internals import AnyConvolution, no_look_at_masks, without_onednn
 from symflops.trace.layer_lists import computed_lists
 from symflops.trace.origin import is_model, is_shared, variable
 from symflops.vocabulary.fields import means
@@ -58,7 +58,7 @@ def no_fast_path() -> Iterator[None]:
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with without_onednn(), patch.object(torch.Tensor, "unfold", windows):
+        with without_onednn(), no_look_at_masks(), patch.object(torch.Tensor, "unfold", windows):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)

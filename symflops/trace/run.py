@@ -28,6 +28,7 @@ from symflops.trace.contents import Contents, Following
 from symflops.trace.guards import Guard, asked_by, note
 from symflops.trace.internals import Sizes, cheap_parameters, quiet
 from symflops.trace.masks import MasksMade
+from symflops.trace.nested import called
 from symflops.trace.overrides import assign
 from symflops.trace.patches import (
     contractions_noted,
@@ -223,28 +224,29 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     own: dict[Any, torch.Tensor] = {}
     recorder.memory_grows = settings.grows
     if settings.continued:  # how many tokens came before is no part of a recurrent state, but of one that grows
-        grows = settings.grows or _keeps_more(inputs.get(carried.cache_argument(type(model))))
+        filled = getattr(inputs.get(carried.cache_argument(type(model))), "layers", ())
+        grows = settings.grows or any(map(cache.keeps_more, filled))
         length = symbols["past_len"] if grows else EARLIER
         ids = torch.empty((symbols["batch_size"] * settings.streams, length), dtype=torch.long)
         earlier = inputs | {"input_ids": ids}
         asked = len(result.guards)
         before = carried.attributes(model)
         with _silent(recorder), recorder, watching(recorder), repeats.skipped(recorder):
-            inputs |= carried.carried(model, model(**earlier))
+            inputs |= carried.carried(model, called(model, earlier))
         del result.guards[asked:]
         own = {place: v for place, v in carried.attributes(model).items() if v is not before.get(place)}
     if settings.after_encoder and not pair_inputs.goes_on_with_ids(type(model), result.build.named.inputs):
         asked = len(result.guards)
         with pair_inputs.result_kept(model) as results, _silent(recorder), recorder, watching(recorder):  # noqa: SIM117 - too long for one
             with repeats.skipped(recorder):
-                model(**inputs)
+                called(model, inputs)
         del result.guards[asked:]
         inputs = pair_inputs.of_a_step(model, inputs, results)
     if recorder.step is not None:
         run_step(recorder, inputs)
         return
     with recorder, watching(recorder), repeats.skipped(recorder):
-        returned = model(**inputs)
+        returned = called(model, inputs)
     held = [inputs[argument] for argument in [carried.cache_argument(type(model))] if argument in inputs]
     left = carried.states([held, carried.carried(model, returned)])
     after = carried.attributes(model)
@@ -307,11 +309,6 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
 
 def kind_of_cache(settings: Settings) -> type[cache.Recorded]:
     return as_eager.Concatenated if settings.as_eager else cache.Recorded
-
-
-def _keeps_more(given: Any) -> bool:
-    """Whether a cache keeps something that grows beside keys and values."""
-    return any(map(cache.keeps_more, getattr(given, "layers", ())))
 
 
 def is_encoder(built: Build) -> bool:
