@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 ROWS = Path(__file__).with_suffix(".jsonl")
-LIMIT, MEMORY = 45, 14 * 2**30  # seconds of processor time and address space of a type
+LIMIT, MEMORY = 60, 14 * 2**30  # seconds of processor time and address space of a type
 FIRST = (
     "image-text-to-text", "multimodal-lm", "seq-to-seq-causal-lm", "speech-seq-2-seq", "masked-lm",
     "image-classification", "object-detection", "ctc", "video-classification", "universal-segmentation",

@@ -148,6 +148,12 @@ def _texts_or_by_name(name: str, value: Any) -> Any:
     return _by_name(name, value) if isinstance(value, Mapping) else _texts(name, value)
 
 
+def _inputs(name: str, value: Any) -> Any:
+    """Texts, or what stands for the arguments of a call: by name, in their order, or the only one."""
+    is_call = isinstance(value, list | tuple) and not any(isinstance(one, str) for one in value)
+    return value if is_call or hasattr(value, "shape") else _texts_or_by_name(name, value)
+
+
 def _or_none(read: _Read) -> _Read:
     return lambda name, value: None if value is None else read(name, value)
 
@@ -160,7 +166,7 @@ _KINDS: dict[str, _Read] = {
     **{f"Mapping[str, {of}]": _by_name for of in ("Any", "Number", "Numeric", "Formulaic")},
     "Mapping[str, Value]": _canonical,
     "Mapping[str, str]": _texts_by_name,
-    "Inputs": _texts_or_by_name,
+    "Inputs": _inputs,
 }
 _READ = _KINDS | {f"{kind} | None": _or_none(read) for kind, read in _KINDS.items()}
 """What is made of an argument, by its annotation; one that is not here says nothing that could be checked."""

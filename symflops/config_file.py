@@ -9,7 +9,9 @@ from typing import Any
 
 from symflops import files
 from symflops.errors import SymflopsError
+from symflops.originals import release_of
 
+_TOLD_BY = (b'"model_type"', b'"architectures"', b'"n_layers"', b'"n_layer"')
 MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
@@ -23,7 +25,9 @@ def is_config(data: Any) -> bool:
     >>> is_config({"model_type": "llama"}), is_config({"architectures": [], "layers": {}})
     (True, False)
     """
-    return isinstance(data, Mapping) and ("model_type" in data or "architectures" in data) and "layers" not in data
+    if not isinstance(data, Mapping) or "layers" in data:
+        return False
+    return "model_type" in data or "architectures" in data or release_of(data) is not None
 
 
 def leads_to_config(path: Path) -> bool:
@@ -36,7 +40,7 @@ def leads_to_config(path: Path) -> bool:
         if not path.is_file() or path.stat().st_size > MAX_CONFIG:
             return False
         content = files.read_bytes(path, MAX_CONFIG, "a config")
-        return any(key in content for key in (b'"model_type"', b'"architectures"')) and is_config(json.loads(content))
+        return any(key in content for key in _TOLD_BY) and is_config(json.loads(content))
     except (OSError, ValueError, RecursionError):
         return False  # what is wrong with the file is said when it is read as a model
 

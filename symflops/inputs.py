@@ -6,12 +6,17 @@ ones, such as batch_size, and those of this model alone, such as `h`.
 
 What is in a tensor decides nothing, as a rule. Where it does, as in the grid of an image, it is stated: a number or a
 polynomial that all elements are, `int64[batch_size] = seq_len`, or those of each row, `int64[1, 3] = [1, 2*h, 2*w]`.
+
+An argument that is a dictionary or a list has an input for each tensor in it, by its place: `batch.image`,
+`features.0`; also written `batch["image"]` and `features[0]`. One that is no tensor is a value as JSON has it:
+`return_dict: false`.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +34,10 @@ DTYPES = (
 DECODER_IDS = "decoder_input_ids"  # what transformers' encoders with decoders call the tokens of the decoder
 _MAX_TEXT = 2000
 _FORM = re.compile(r"\s*(\w+)\s*\[([^\]=]*)\]\s*(?:=\s*(\S.*?)\s*)?\Z", re.S)
+_PLACE = re.compile(r"""\[\s*(?:"([^"]+)"|'([^']+)'|(\d+))\s*\]|(?:^|\.)([A-Za-z_]\w*|\d+)""")
+_PART = re.compile(r"(?:[A-Za-z_]\w*|\d{1,4})\Z")
+MOST_PARTS = 12  # of the place of an input
+Plain = bool | int | float | str | None
 EXAMPLE = "'x: float[batch_size, 3, 32*h, 32*w]'"  # for messages
 
 
@@ -42,12 +51,15 @@ class Input:
     ('x', 'float', 'float[batch_size, 3, 32*h, 32*w]')
     >>> Input.read("grid: int64[1, 3] = [1, 2*h, 2*w]").text()
     'int64[1, 3] = [1, 2*h, 2*w]'
+    >>> Input.read('batch["image"]: float[batch_size, 8]').name, Input.read("return_dict: false").plain
+    ('batch.image', (False,))
     """
 
     name: str
     dtype: str
     shape: tuple[Value, ...]
     content: Value | tuple[Value, ...] | None = None
+    plain: tuple[Plain, ...] = ()  # of an argument that is no tensor, its value
 
     @classmethod
     def read(cls, text: str) -> Input:
@@ -64,9 +76,14 @@ class Input:
     @classmethod
     def of(cls, name: str, form: Any) -> Input:
         """An input of this name, as it is written in a model file: `dtype[dimensions]`."""
+        given, name = name, place(name)
         found = _FORM.match(form) if isinstance(form, str) and len(form) < _MAX_TEXT else None
-        if not NAME.match(name) or found is None:
-            raise SymflopsError(f"input {name[:60]!r}: expected type[dimensions], such as float[batch_size, 3, 32*h]")
+        if name and found is None and (value := _plain(form)):
+            return cls(name, "", (), None, value)
+        if not name:
+            raise SymflopsError(f"input {given[:60]!r}: expected an argument's name, such as x, batch.image or xs[0]")
+        if found is None:
+            raise SymflopsError(f"input {given[:60]!r}: expected type[dimensions], such as float[batch_size, 3, 32*h]")
         dtype, dimensions, content = found.groups()
         if dtype not in DTYPES:
             raise SymflopsError(f"input {name}: unknown type {dtype[:60]!r}{nearest(dtype, DTYPES)}")
@@ -76,6 +93,8 @@ class Input:
 
     def text(self) -> str:
         """The input as a model file has it."""
+        if self.plain:
+            return json.dumps(self.plain[0])
         shape = f"{self.dtype}[{', '.join(map(_written, self.shape))}]"
         if self.content is None:
             return shape
@@ -101,7 +120,7 @@ def read_inputs(inputs: Mapping[str, Any] | Iterable[str]) -> tuple[Input, ...]:
     ['int64[batch_size, seq_len]']
     """
     if isinstance(inputs, Mapping):
-        found = [Input.of(str(name), form) for name, form in inputs.items()]
+        found = [Input.of(name, form) for name, form in flat(inputs)]
     else:
         expect(inputs, Iterable, "inputs to be a list of texts")
         found = [Input.read(text) for text in inputs]
@@ -109,6 +128,40 @@ def read_inputs(inputs: Mapping[str, Any] | Iterable[str]) -> tuple[Input, ...]:
         if one.name in (other.name for other in found[:i]):
             raise SymflopsError(f"input {one.name}: it is given twice")
     return tuple(found)
+
+
+def flat(given: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """What stands in dictionaries and lists, each with its place.
+
+    >>> list(flat({"batch": {"image": "float[3]"}, "features": ["float[4]", "float[5]"]}))
+    [('batch.image', 'float[3]'), ('features.0', 'float[4]'), ('features.1', 'float[5]')]
+
+    Raises SymflopsError for what lies too deep, as what contains itself does.
+    """
+    if name.count(".") > MOST_PARTS:
+        raise SymflopsError(f"input {name[:60]}: more than {MOST_PARTS} dictionaries and lists inside one another")
+    if isinstance(given, Mapping):
+        for key, value in given.items():
+            yield from flat(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(given, list | tuple) and name:
+        for place_, value in enumerate(given):
+            yield from flat(value, f"{name}.{place_}")
+    else:
+        yield name, given
+
+
+def place(text: str) -> str:
+    """The place of an input as it is kept, its parts joined by dots; "" for what is none.
+
+    >>> place("batch['image']"), place("features[0].x"), place("not a place")
+    ('batch.image', 'features.0.x', '')
+    """
+    parts, at = [], 0
+    while at < len(text) < _MAX_TEXT and (found := _PLACE.match(text, at)):
+        parts.append(next(part for part in found.groups() if part is not None))
+        at = found.end()
+    is_place = parts and at == len(text) and NAME.match(parts[0]) and all(map(_PART.match, parts))
+    return ".".join(parts) if is_place else ""
 
 
 def symbols_of(inputs: Iterable[Input]) -> tuple[str, ...]:
@@ -129,6 +182,16 @@ def decoder_length(inputs: Iterable[Input]) -> str:
     ids = next((one for one in inputs if one.name == DECODER_IDS and one.shape), None)
     names_ = set() if ids is None else algebra.free_symbols(ids.shape[-1])
     return next(iter(names_)) if len(names_) == 1 else ""
+
+
+def _plain(form: Any) -> tuple[Plain, ...]:
+    """The value of an argument that is no tensor, alone in a tuple; none for what is no such value."""
+    if isinstance(form, str):
+        try:
+            form = json.loads(form) if len(form) < _MAX_TEXT else ()
+        except (ValueError, RecursionError):
+            return ()
+    return (form,) if form is None or type(form) in (bool, int, float, str) else ()
 
 
 def _dimension(name: str, text: str) -> Value:

@@ -22,13 +22,14 @@ from symflops.config_file import NoConfigError, config_data, is_config, leads_to
 from symflops.deadline import DERIVATION
 from symflops.errors import SymflopsError
 from symflops.handles import is_class_name, is_hub_id
-from symflops.inputs import EXAMPLE, read_inputs
+from symflops.inputs import read_inputs
 from symflops.model import Model
 from symflops.program.block import Program
 from symflops.vocabulary.symbols import BATCH
 
 ModelLike = Model | str | Path | Mapping[str, object]  # what a model may be named by
-Inputs = Mapping[str, object] | Iterable[str]  # what a module is fed, by argument or each as a text with its name
+# What a module is fed: by argument, each as a text with its name, or examples in the order of its arguments.
+Inputs = Mapping[str, object] | Iterable[object]
 
 
 class ConfigLike(Protocol):
@@ -135,7 +136,7 @@ def _is_installed() -> bool:
 def derived(
     what: Any,
     *,
-    inputs: Inputs = (),
+    inputs: Mapping[str, object] | Iterable[str] = (),
     fix: Collection[str] = (),
     attention: str = "fused",
     allow_unknown: bool = False,
@@ -170,7 +171,7 @@ def derive(
     *,
     inputs: Inputs = (),
     fix: Collection[str] = (),
-    dynamic_shapes: Mapping[str, object] = MappingProxyType({}),
+    dynamic_shapes: Mapping[str, object] | Sequence[object] = MappingProxyType({}),
     attention: str = "fused",
     allow_unknown: bool = False,
     training: bool = False,
@@ -188,9 +189,14 @@ def derive(
     `inputs` are what a module is fed, by argument: `{"tokens": "int64[batch_size, seq_len]"}`, or as one text each,
     `["tokens: int64[batch_size, seq_len]"]`; a dimension is a polynomial in run symbols, its own among them,
     and in the constructor's arguments. `**constructor` are these arguments: integers, given or defaults, become symbols
-    of the model, but for those named in `fix`. The sizes of a module that is already built are numbers. A class without
-    inputs and arguments is called on tensors of the usual shapes. An input may be an example tensor: its dimensions are
-    numbers but for those that `dynamic_shapes` names, as torch.export takes them: `{"x": {0: "batch_size"}}`.
+    of the model, but for those named in `fix`. The sizes of a module that is already built are numbers. Without inputs,
+    those are taken that the annotations of its forward state in jaxtyping's form, `Float[Tensor, "batch seq dim"]`;
+    a class without any and without arguments is called on tensors of the usual shapes.
+
+    An input may be an example tensor: its dimensions are numbers but for those that `dynamic_shapes` names, as
+    torch.export takes them: `{"x": {0: "batch_size"}}`; several may be given in the order of the arguments, `(x, y)`.
+    An argument may be a dictionary, a list, a tuple or a record of inputs, `{"batch": {"image": "float[n, 8]"}}`
+    or, as texts, `batch.image: float[n, 8]` and `features.0: …`, and a plain value: `{"return_dict": False}`.
 
     `attention` is "fused" (one kernel, no score matrix) or "eager" (scores and probabilities are materialised). With
     `allow_unknown`, an operation of unknown cost stays in the total as a symbol `unknown_<operation>`; otherwise it
@@ -206,19 +212,19 @@ def derive(
     with progress.shown("deriving"):
         progress.at("loading PyTorch and transformers")
         with extra():
-            from symflops.trace import alone, classes, feeds
+            from symflops.trace import alone, classes, stated
             from symflops.trace import constructor as constructors
             from symflops.trace import derive as trace
         if isinstance(what, str) and is_class_name(what) and not files.exists(what) and not is_model_type(what):
             what = classes.find_source(what)
         is_own = constructors.is_own(what)
-        if isinstance(what, type) and is_own and not (inputs or fix or constructor or training):
+        fed = stated.stated(what if is_own else None, inputs, dynamic_shapes)
+        if isinstance(what, type) and is_own and not (fed or fix or constructor or training):
             return alone.model(what)
         if (fix or constructor) and not is_own:
             raise SymflopsError("only the constructor of a module takes arguments; a config has its own values")
-        if is_own and not inputs:
-            raise SymflopsError(f"what is it fed? give its inputs, such as {EXAMPLE}")
-        fed = feeds.texts(inputs, dynamic_shapes) if isinstance(inputs, Mapping) else inputs
+        if is_own and not fed:
+            raise SymflopsError(stated.wanted(what))
         return trace.derive(
             what, inputs=fed, arguments=constructor, fixed=fix, attention=attention, allow_unknown=allow_unknown,
             training=training, task=task, peak=peak, timeout=timeout,

@@ -26,7 +26,6 @@ _KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("processor_class",), f"a processor's config; {_BESIDE}"),
     (("_from_model_config",), f"a generation config; {_BESIDE}"),
     (("do_sample",), f"a generation config; {_BESIDE}"),
-    (("dim", "n_layers"), "the params.json of an original release; give the config.json that is made for transformers"),
     (("cells", "nbformat"), "a notebook; put the class into a Python file and name it, model.py:GPT"),
 )  # fmt: skip
 

@@ -197,3 +197,10 @@ class Windows(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = nn.functional.pad(x.transpose(1, 2), (self.taps - 1, 0))
         return self.mix(x.unfold(-1, self.taps, 1) * self.weight.T[:, None])
+
+
+class Picking(nn.Module):
+    """Decides by what is in a tensor."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name
+        return input * 2 if input.sum() > 0 else input

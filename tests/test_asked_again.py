@@ -232,6 +232,23 @@ def test_a_length_that_an_image_model_does_not_have_is_named(run: Callable[..., 
     assert run("total", "vit-base-16", "-B", "1")[2] == ""
 
 
+def test_the_lengths_that_a_model_has_are_named_instead(
+    run: Callable[..., tuple[Any, str, str]], tmp_path: Path
+) -> None:
+    data = {
+        "name": "pair",
+        "inputs": {"input_ids": "int64[batch_size, source_len]", "decoder_input_ids": "int64[batch_size, target_len]"},
+        "symbols": {"source_len": None, "target_len": None},
+        "layers": {"encoder": {"formula": "linear", "repeat": "encoder", "args": {
+            "N": "batch_size*source_len", "in_features": 8, "out_features": 8}}, "decoder": {
+            "formula": "linear", "args": {"N": "batch_size*target_len", "in_features": 8, "out_features": 8}}},
+    }  # fmt: skip
+    path = tmp_path / "pair.json"
+    path.write_text(json.dumps(data))
+    _, _, error = run("total", str(path), "-B", "1", "-S", "1")
+    assert "its lengths are source_len, target_len (--set source_len=…), and encoder = 0 is a step after" in error
+
+
 REMAINDERS = "s"
 for i in range(12):
     REMAINDERS = f"({REMAINDERS} % a{i})"

@@ -14,6 +14,7 @@ from own_modules import (
     Cross,
     Deciding,
     GPTConfig,
+    Picking,
     Steps,
     Tagger,
     Translator,
@@ -227,3 +228,68 @@ def test_a_weight_that_is_normed_at_every_call() -> None:
     cost = symflops.derive(module, inputs={"input": "float[n, 6]"}).total()
     assert cost.at(n=7).flops == 7 * (2 * 6 * 5 + 5) + 3 * 6 * 5 + 2 * 5
     assert cost.parameters == 6 * 5 + 5 + 5
+
+
+class Causal(nn.Module):
+    """As tutorials write a language model: a mask made in forward for nn.TransformerEncoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.encoder(x, mask=nn.Transformer.generate_square_subsequent_mask(x.shape[1]))
+        return found
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs"),
+    [
+        (Causal(), {"x": "float[b, s, 32]"}),
+        (Causal().encoder, {"src": "float[b, s, 32]", "mask": "float[s, s]"}),
+        (torch.compile(Causal().encoder), {"src": "float[b, s, 32]"}),
+    ],
+)
+def test_an_encoder_with_a_mask_or_compiled(module: Any, inputs: dict[str, str]) -> None:
+    plain = getattr(module, "_orig_mod", module)
+    values = {"b": 2, "s": 9}
+    assert symflops.derive(module, inputs=inputs).total().at(**values).matmul_flops == counted(plain, inputs, values)[0]
+
+
+def test_a_mask_made_in_forward_is_causal() -> None:
+    """In each of two layers: of 9*9 pairs 9*10/2 are unmasked, and a pair costs 2*2*32 in matrix products."""
+    total = symflops.derive(Causal(), inputs={"x": "float[b, s, 32]"}).total()
+    dense, causal = (total.at(b=1, s=9, causal=c).matmul_flops for c in (0, 1))
+    assert dense - causal == 2 * (81 - 45) * 4 * 32
+
+
+def test_bilinear_and_bags_of_embeddings() -> None:
+    """x*W for each of 7 outputs, then times y; PyTorch's counter says 0. An element is added up for each that is read,
+    scaled where rows have weights, and a mean divides its sum."""
+    bilinear = symflops.derive(nn.Bilinear(12, 13, 7), inputs=["input1: float[n, 12]", "input2: float[n, 13]"])
+    cost = bilinear.total().at(n=2)
+    assert cost.matmul_flops == 2 * 2 * 7 * (12 * 13 + 13)
+    assert (cost.flops - cost.matmul_flops, cost.parameters) == (2 * 7, 7 * 12 * 13 + 7)
+    ids, weights = "input: int64[n, 5]", "per_sample_weights: float[n, 5]"
+    usual = [(mode, [ids], flops) for mode, flops in (("sum", 40), ("mean", 48), ("max", 40))]
+    for mode, inputs, flops in [*usual, ("sum", [ids, weights], 80)]:
+        bags = symflops.derive(nn.EmbeddingBag(10, 8, mode=mode), inputs=inputs).total().at(n=3, weight_bytes=2)
+        assert bags.flops == 3 * flops
+        read = 3 * 5 * 8 * 2 + 3 * 5 * 8  # the rows that are used, and their ids
+        assert bags.read_bytes == read + (3 * 5 * 2 if weights in inputs else 0)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (nn.Sequential(nn.LazyLinear(3)), "its layer 0 is a LazyLinear without sizes; call the module on an example"),
+        (nn.Linear(6, 4), "Linear: the model's own source fails with these sizes: RuntimeError: a and b must have same "
+         "reduction dim, but got [rows, 7] X [6, 4]."),
+        (Picking(), "Picking: the control flow depends on the values of tensors (in forward, own_modules.py:"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_run_is_told_in_the_users_words(module: nn.Module, message: str) -> None:
+    with pytest.raises(SymflopsError) as caught:
+        symflops.derive(module, inputs={"input": "float[rows, 7]"})
+    assert str(caught.value).startswith(message)

@@ -33,10 +33,6 @@ JSONS: dict[str, tuple[dict[str, Any], str]] = {
     "tokenizer_config.json": ({"tokenizer_class": "LlamaTokenizer"}, f"a tokenizer's config; {BESIDE}"),
     "generation_config.json": ({"_from_model_config": True, "eos_token_id": 2}, f"a generation config; {BESIDE}"),
     "preprocessor_config.json": ({"image_processor_type": "X"}, f"a processor's config; {BESIDE}"),
-    "params.json": (
-        {"dim": 4096, "n_layers": 32, "n_heads": 32},
-        "the params.json of an original release; give the config.json that is made for transformers",
-    ),
     "neither.json": (
         {"hidden_size": 64},
         "neither a model file (which has layers) nor a config (which has model_type or architectures)",

@@ -44,6 +44,8 @@ CASES = [
      "image_grid_thw: int64[1, 3] = [1, 2*h, 2*w]", "position_ids: int64[3, batch_size, seq_len]"]),
     ("t5", "seq2seq", ["input_ids: int64[batch_size, source_len]",
      "decoder_input_ids: int64[batch_size, target_len]"]),
+    ("switch_transformers", "seq2seq", ["input_ids: int64[batch_size, source_len]",
+     "decoder_input_ids: int64[batch_size, target_len]"]),  # experts by names in a dictionary, chosen by argmax
     ("imagegpt", "image-classification", []),
     ("unispeech", "ctc", ["input_values: float[batch_size, num_samples]"]),
     ("glm5_next_vision", "base", ["hidden_states: float[4*h*w, in_channels*patch_size**2*temporal_patch_size]",

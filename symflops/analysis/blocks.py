@@ -22,8 +22,8 @@ def runs_by_blocks(value: Value, name: str, first: int, last: int | None) -> lis
     """The signs of a value without min and max.
 
     >>> from symflops.algebra import from_text
-    >>> runs_by_blocks(from_text("ceil(n/65536) - 2"), "n", 1, None)
-    [SignRun(first=1, last=65536, sign=-1), SignRun(first=65537, last=131072, sign=0), SignRun(first=131073, last=None, sign=1)]
+    >>> [(run.first, run.sign) for run in runs_by_blocks(from_text("ceil(n/65536) - 2"), "n", 1, None)]
+    [(1, -1), (65537, 0), (131073, 1)]
 
     Raises SymflopsError where the sign is open on too many blocks.
     """

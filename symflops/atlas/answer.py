@@ -14,6 +14,7 @@ from symflops.atlas.plain import UNKNOWN, PlainConfig, config_of, stand_in
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
+from symflops.originals import converted, release_of
 from symflops.trace.architecture import is_size, parts
 from symflops.trace.config_values import WHOLE, ConfigValues, literal, made_for, said_of_layers, unfit, unseen
 from symflops.trace.layer_lists import LayerLists
@@ -33,6 +34,10 @@ def answer(stated: Mapping[str, Any], name: str) -> Model:
     Traceback (most recent call last):
     symflops.errors.SymflopsError: mine: the atlas has no type 'of_nobody'
     """
+    if release_of(stated) is not None:
+        config, said = converted(stated)
+        of_release = answer(config, name)
+        return replace(of_release, notes=(*of_release.notes, said))
     try:
         kind = stated.get("model_type")
         if not isinstance(kind, str) or kind not in types():

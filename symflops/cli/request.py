@@ -17,7 +17,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from symflops import units
-from symflops.cli import completion, engines, formatted, planned, streams
+from symflops.cli import completion, engines, formatted, lengths, planned, streams
 from symflops.cli.formatted import AS_STATED, Weights
 from symflops.cost import Cost
 from symflops.deadline import DERIVATION
@@ -157,7 +157,7 @@ class Point:
         """What is to be said beside the numbers of this command's models."""
         said = [(model, note) for model in self.resolved for note in model.notes]
         if "seq_len" in self.run and not any("seq_len" in model.total().free_symbols for model in self.resolved):
-            said += [(model, UNUSED_LENGTH) for model in self.resolved]
+            said += [(model, lengths.unused(model)) for model in self.resolved]
         return list(dict.fromkeys(f"{model.name}: {one_line(note)}" for model, note in (*said, *self.unexpected)))
 
     @property
@@ -236,7 +236,6 @@ class Point:
         return found
 
 
-UNUSED_LENGTH = "seq_len changes nothing: no cost of this model depends on it"
 ANYWHERE = Point()
 
 

@@ -13,7 +13,7 @@ import typer
 
 from symflops import files, units
 from symflops.atlas import entries
-from symflops.cli import request, streams
+from symflops.cli import lengths, request, streams
 from symflops.cli.convention import Convention
 from symflops.cli.formatted import AS_STATED
 from symflops.cli.quantities import aligned
@@ -97,7 +97,7 @@ def sweep(
         axes["seq_len"] = _allowed(named, axes, given, chart)
     point.fed(named, max(axes["seq_len"]), max(axes["past_len"]))
     if not is_default and "seq_len" not in named.total().free_symbols:
-        point.unexpected.append((named, request.UNUSED_LENGTH))
+        point.unexpected.append((named, lengths.unused(named)))
     try:
         swept = _designs(model, named, point, sizes, axes | given) if sizes else named.total().sweep(**axes, **given)
     except SymflopsError as error:

@@ -106,3 +106,9 @@ def states_by_operation(recorder: Recorder) -> dict[Operation, Value]:
         for o, size in parts.values():
             found[o] = add(found.get(o, 0), size)
     return found
+
+
+def notes(model: nn.Module) -> list[Any]:
+    """What the modules of a model note for themselves as true or false, and the formats of their weights."""
+    noted = [value for module in model.modules() for value in vars(module).values() if type(value) is bool]
+    return [*noted, *(weight.dtype for weight in model.parameters())]

@@ -91,15 +91,15 @@ def lengths_excluded(run: Run) -> dict[str, list[int]]:
     return found
 
 
-def compared_with(run: Run, length: int) -> set[str]:
-    """What the model's source decided by sizes and a length that was this number, as texts in `seq_len`."""
+def compared_with(run: Run, length: int, along: str) -> set[str]:
+    """What the model's source decided by sizes and a length that was this number, as texts in the length's name."""
     found: set[str] = set()
     for guard in run.asked:
         difference, sign = _sides(run, guard) if guard.is_written else (0, "")
         names = free_symbols(difference)
         number = terms_of(difference).get((), 0)
         if sign in ("<", "<=", ">", ">=") and abs(number) == length and names and not names & run.build.hints.keys():
-            to_length = multiply(1 if number > 0 else -1, add(symbol("seq_len"), -length))
+            to_length = multiply(1 if number > 0 else -1, add(symbol(along), -length))
             found.add(_compared(add(difference, to_length), sign))
     return found
 

@@ -17,6 +17,7 @@ from symflops import files, strangers
 from symflops.errors import SymflopsError, nearest, reason
 from symflops.handles import is_class_name, is_hub_id
 from symflops.inputs import Input
+from symflops.originals import converted, release_of
 from symflops.trace.classes import find_class, is_of_transformers
 from symflops.trace.tasks import class_for
 
@@ -107,6 +108,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _from_dict(data: dict[str, Any], name: str) -> Named:
+    if release_of(data) is not None:
+        stated, said = converted(data)
+        named = _from_dict(stated, name)
+        return named._replace(notes=(said, *named.notes))
     if "model_type" not in data and "layers" not in data:
         return _by_architecture(data, name)
     kind = data.get("model_type")

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from transformers import PreTrainedModel
 from transformers.initialization import no_init_weights
 
@@ -108,6 +109,7 @@ def arguments_of(what: Any, given: Mapping[str, Any], fixed: Collection[str]) ->
     Raises SymflopsError naming an argument that is missing or that there is none of.
     """
     if isinstance(what, nn.Module):
+        what = _with_source(what)
         if given or fixed:
             raise SymflopsError("a module that is built has no arguments to set", where=type(what).__name__)
         return Arguments({}), Copies(what)
@@ -128,6 +130,24 @@ def arguments_of(what: Any, given: Mapping[str, Any], fixed: Collection[str]) ->
     plain = {name: default for name, default in named.items() if name not in given and isinstance(default, _PLAIN)}
     values = {**plain, **given}
     return Arguments(values), Constructor(what, frozenset(values), fields, argument)
+
+
+def _with_source(module: nn.Module) -> nn.Module:
+    """A module that is built, without the wrapper of torch.compile.
+
+    Raises SymflopsError for one of which some layer has no Python source to run, or no sizes yet.
+    """
+    inside = getattr(module, "_orig_mod", None)
+    module = inside if isinstance(inside, nn.Module) else module
+    for path, one in module.named_modules():
+        where = f"its layer {path}" if path else "it"
+        if isinstance(one, torch.jit.ScriptModule):
+            raise SymflopsError(f"{where} is compiled to TorchScript; give the module that it was made from")
+        if ".quantized." in f"{type(one).__module__}.":
+            raise SymflopsError(f"{where} is a quantized {type(one).__qualname__}; give the module before that")
+        if any(is_lazy(weight) for weight in (*one._parameters.values(), *one._buffers.values())):
+            raise SymflopsError(f"{where} is a {type(one).__qualname__} without sizes; call the module on an example")
+    return module
 
 
 def _parameters(what: Any) -> list[inspect.Parameter]:

@@ -20,6 +20,7 @@ from torch import nn
 from symflops.polynomial import Value
 from symflops.trace import cache, carried, repeats
 from symflops.trace.internals import FakeTensor, like
+from symflops.trace.nested import called
 from symflops.trace.record import Storage
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
@@ -87,7 +88,7 @@ def continued(
     ids = torch.empty((symbols["batch_size"] * settings.streams, length), dtype=torch.long)
     before = carried.attributes(model)
     with silent(recorder), recorder, watching(recorder), repeats.skipped(recorder):
-        new = carried.carried(model, model(**inputs | {"input_ids": ids}))
+        new = carried.carried(model, called(model, inputs | {"input_ids": ids}))
     own = {place: v for place, v in carried.attributes(model).items() if v is not before.get(place)}
     given = {argument: inputs[argument]} if argument in inputs else {}
     if decides is not None and not own and (found := Left.by(recorder, given | new)) is not None:

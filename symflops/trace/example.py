@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,8 @@ import torch
 from torch import nn
 
 from symflops.errors import SymflopsError, expect, one_line
+from symflops.inputs import MOST_PARTS
+from symflops.trace.stated import kind_of
 from symflops.vocabulary.symbols import BATCH, ELEMENT
 
 _PLAIN = (bool, int, float, str, type(None), torch.dtype)
@@ -36,24 +40,43 @@ def example(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     """
     expect(module, nn.Module, "a torch.nn.Module")
     tensors: dict[str, torch.Tensor] = {}
+    values: dict[str, str] = {}  # that stand beside tensors in an argument
     given: dict[str, Any] = {}
-    for name, value in _by_name(module, args, kwargs).items():
-        if isinstance(value, torch.Tensor):
-            tensors[name] = value
-        elif isinstance(value, _PLAIN):
-            given[name] = value
-        else:
-            kind = type(value).__name__
-            raise SymflopsError(
-                f"argument {name} of {type(module).__name__} is a {kind}; a tensor or a number is taken"
-            )
+    for name, argument in _by_name(module, args, kwargs).items():
+        for place, value in _leaves(name, argument):
+            if isinstance(value, torch.Tensor):
+                tensors[place] = value
+            elif place == name and isinstance(value, _PLAIN):
+                given[name] = value
+            elif isinstance(value, _PLAIN) and not isinstance(value, torch.dtype):
+                values[place] = json.dumps(value)
+            else:
+                kind = type(value).__name__
+                why = "tensors and plain values are taken, also in dictionaries, lists and records"
+                raise SymflopsError(f"argument {place} of {type(module).__name__} is a {kind}; {why}")
     if not tensors:
         raise SymflopsError(f"{type(module).__name__}: what is it fed? give its tensors, as in a call of it")
     batch = next((int(t.shape[0]) for t in tensors.values() if t.dim()), 0)
     sizes = {name: [*map(str, map(int, t.shape))] for name, t in tensors.items()}
     symbolic = {n: [BATCH, *s[1:]] if batch and s[:1] == [str(batch)] else s for n, s in sizes.items()}
     point = ({BATCH: batch} if batch else {}) | {ELEMENT: _bytes(module, tensors)}
-    return Example(_texts(tensors, symbolic), _texts(tensors, sizes), given, point)
+    symbols, numbers = ({**_texts(tensors, one), **values} for one in (symbolic, sizes))
+    return Example(symbols, numbers, given, point)
+
+
+def _leaves(place: str, given: Any) -> Iterator[tuple[str, Any]]:
+    """What stands in an argument, each with its place."""
+    if place.count(".") > MOST_PARTS:
+        raise SymflopsError(f"argument {place[:60]}: more than {MOST_PARTS} dictionaries and lists inside one another")
+    if dataclasses.is_dataclass(given) and not isinstance(given, type) and not isinstance(given, Mapping):
+        given = {field.name: getattr(given, field.name) for field in dataclasses.fields(given)}
+    elif isinstance(given, tuple) and hasattr(given, "_fields"):  # a named tuple
+        given = dict(zip(given._fields, given, strict=True))
+    if isinstance(given, Mapping | list | tuple):
+        for key, value in given.items() if isinstance(given, Mapping) else enumerate(given):
+            yield from _leaves(f"{place}.{key}", value)
+    else:
+        yield place, given
 
 
 def _by_name(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,10 +88,6 @@ def _by_name(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     found: dict[str, Any] = {}
     for name, value in bound.items():
         kind = signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_POSITIONAL:
-            raise SymflopsError(
-                f"forward of {type(module).__name__} takes *{name}, which have no names to feed them by"
-            )
         found |= value if kind is inspect.Parameter.VAR_KEYWORD else {name: value}
     return found
 
@@ -82,7 +101,4 @@ def _bytes(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> int:
 
 
 def _texts(tensors: Mapping[str, torch.Tensor], sizes: Mapping[str, list[str]]) -> dict[str, str]:
-    kinds = {
-        n: "float" if t.dtype.is_floating_point else str(t.dtype).removeprefix("torch.") for n, t in tensors.items()
-    }
-    return {name: f"{kinds[name]}[{', '.join(sizes[name])}]" for name in tensors}
+    return {name: f"{kind_of(tensor)}[{', '.join(sizes[name])}]" for name, tensor in tensors.items()}

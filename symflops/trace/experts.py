@@ -128,8 +128,8 @@ _ARGUMENTS = ["hidden_states", "top_k_index", "top_k_weights"]
 
 
 def unrouted(recorder: Recorder, config: Any) -> list[str]:
-    """A note on experts whose weights are all multiplied by every token, though the config says how many of them a
-    token chooses: their source has no routed way to compute them."""
+    """Notes on experts whose weights are all multiplied by every token, though the config says how many of them a
+    token chooses, as their source has no routed way to compute them; and on those that take so many tokens at most."""
     numbers: set[Value] = set()
     chosen: dict[str, None] = {}
     for _, part in parts(config):
@@ -149,7 +149,11 @@ def unrouted(recorder: Recorder, config: Any) -> list[str]:
         if operation.work.matmul_flops == multiply(2, storage.elements, tokens)
     }
     whatever = f"its source is written to do so, whatever {', '.join(chosen)} says"
-    return [f"{name} computes every expert on every token: {whatever}" for name in sorted(found)]
+    said = [f"{name} computes every expert on every token: {whatever}" for name in sorted(found)]
+    capacity = (
+        "experts compute every token that chooses them; that the source drops those beyond a capacity is left out"
+    )
+    return [*said, capacity] if recorder.known.has_capacity else said
 
 
 def expected_share(experts: Value, top_k: Value, tokens: Value) -> Value:

@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from symflops.algebra import free_symbols, substitute
-from symflops.errors import SymflopsError, expect, nearest
+from symflops.errors import SymflopsError, nearest
 from symflops.inputs import Input, symbols_of
 from symflops.polynomial import Polynomial, Value, terms_of
 from symflops.trace.architecture import RUN_HINTS
 from symflops.trace.contents import is_small, real
+from symflops.trace.nested import assembled
 from symflops.trace.serials import storage_key
 
 # Primes that no size is equal to by accident; of a dimension that is a multiple of 8 or more, small ones.
@@ -58,58 +59,34 @@ def _is_side(name: str, own: Collection[str], inputs: Sequence[Input]) -> bool:
     return any({name} < {n for n, _ in m} & set(own) for m in monomials)
 
 
-def texts(inputs: Mapping[str, Any], dynamic_shapes: Mapping[str, Any]) -> dict[str, Any]:
-    """Inputs as texts: an example tensor has its own dimensions, but for those that `dynamic_shapes` names, as
-    `torch.export.export` takes them: `{"x": {0: "batch_size"}}`, or one entry for each dimension.
-
-    Raises SymflopsError for a name that is no input's.
-    """
-    for name in dynamic_shapes:
-        if name not in inputs:
-            hint = nearest(str(name), list(map(str, inputs)))
-            raise SymflopsError(f"dynamic_shapes names {str(name)[:60]!r}, which is no input{hint}")
-    found: dict[str, Any] = {}
-    for name, given in inputs.items():
-        if isinstance(given, torch.Tensor):
-            named = {} if dynamic_shapes.get(name) is None else dynamic_shapes[name]
-            expect(named, (Mapping, Sequence), f"dynamic_shapes[{name[:60]!r}] to be names by dimension")
-            named = named if isinstance(named, Mapping) else dict(enumerate(named))
-            sizes = [_dimension(named.get(i)) or str(int(size)) for i, size in enumerate(given.shape)]
-            dtype = "float" if given.dtype.is_floating_point else str(given.dtype).removeprefix("torch.")
-            found[name] = f"{dtype}[{', '.join(sizes)}]"
-        else:
-            found[name] = given
-    return found
-
-
-def _dimension(given: Any) -> str:
-    """The name of a dimension: a text, or one of torch.export's."""
-    return given if isinstance(given, str) else str(getattr(given, "__name__", ""))
-
-
-def tensors(inputs: Sequence[Input], model: nn.Module, symbols: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The arguments of a call, each of the dimensions that the symbols give.
+def tensors(inputs: Sequence[Input], model: nn.Module, symbols: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in the arguments of a call, by place: tensors of the dimensions that the symbols give, and values.
 
     Raises SymflopsError for an argument that the model's forward does not have.
     """
     accepted = inspect.signature(type(model).forward).parameters
-    named = [name for name, p in list(accepted.items())[1:] if p.kind is not p.VAR_POSITIONAL]
+    named = list(accepted)[1:]
     takes_more = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    found: dict[str, Any] = {}
     for one in inputs:
-        if one.name not in named and not takes_more:
-            hint = nearest(one.name, named) or f"; it has {', '.join(named)}"
-            raise SymflopsError(f"forward of {type(model).__qualname__} has no argument {one.name!r}{hint}")
-    return {one.name: torch.empty([size_of(s, symbols) for s in one.shape], dtype=_dtype(one)) for one in inputs}
+        root = one.name.partition(".")[0]
+        if root not in named and not takes_more:
+            hint = nearest(root, named) or f"; it has {', '.join(named)}"
+            raise SymflopsError(f"forward of {type(model).__qualname__} has no argument {root!r}{hint}")
+        shape = [size_of(size, symbols) for size in one.shape]
+        found[one.name] = one.plain[0] if one.plain else torch.empty(shape, dtype=_dtype(one))
+    return found
 
 
 def fed(inputs: Sequence[Input], model: nn.Module, symbols: Mapping[str, Any], recorder: Any) -> dict[str, Any]:
-    """The same as inputs of the call that is recorded. What is stated of whole numbers is as good as a size."""
+    """The same as the arguments of the call that is recorded. What is stated of whole numbers is as good as a size."""
     found = tensors(inputs, model, symbols)
     for one in inputs:
-        is_size = one.content is not None and one.dtype != "float"  # a grid, a mask of ones
-        recorder.note(found[one.name], "constant" if is_size else "input")
-        state(one, found[one.name], symbols, recorder)
-    return dict(found)
+        if not one.plain:
+            is_size = one.content is not None and one.dtype != "float"  # a grid, a mask of ones
+            recorder.note(found[one.name], "constant" if is_size else "input")
+            state(one, found[one.name], symbols, recorder)
+    return assembled(found, model)
 
 
 def state(one: Input, tensor: torch.Tensor, symbols: Mapping[str, Any], recorder: Any) -> None:

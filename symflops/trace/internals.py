@@ -23,6 +23,7 @@ from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 from torch.fx.experimental.sym_node import SymNode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+from torch.nn.modules import transformer
 from torch.nn.modules.conv import _ConvNd as AnyConvolution
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -210,6 +211,14 @@ def without_onednn() -> Iterator[None]:
         yield
     finally:
         torch._C._set_mkldnn_enabled(before)
+
+
+@contextmanager
+def no_look_at_masks() -> Iterator[None]:
+    """Inside, nn.TransformerEncoder and -Decoder take a mask for what they are told that it is, and do not compare its
+    elements with those of a causal one, which a fake tensor lacks: the mask that they hand on is the same."""
+    with patch.object(transformer, "_detect_is_causal_mask", lambda mask, is_causal=None, size=None: bool(is_causal)):
+        yield
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from symflops.trace.architecture import Architecture
 from symflops.trace.assembly import Assembly
 from symflops.trace.backward import Backward
 from symflops.trace.conditions import SHORT, compared_with, conditions, decided_by_sizes, lengths_excluded
+from symflops.trace.constructor import Arguments
 from symflops.trace.fixed import SizeFixedError
 from symflops.trace.layer_data import Data
 from symflops.trace.refine import length_limit
@@ -64,6 +65,8 @@ def any_length(work: Work, settings: Settings) -> Record:
     try:
         return _either_way(work, settings)
     except SizeFixedError as fixed:
+        if fixed.symbol not in ("seq_len", "batch_size") and isinstance(work.named.config, Arguments):
+            return _interpolated(work, settings, fixed.chunks, fixed.symbol)  # a length by a name of the user's
         if fixed.symbol != "seq_len":
             raise
         pieces = fixed.symbolic_chunks & work.known.architecture(work.named.config).numbers.keys()
@@ -114,8 +117,9 @@ def _either_way(work: Work, settings: Settings) -> Record:
 
 def _interpolated(work: Work, settings: Settings, chunks: list[int], along: str = "seq_len") -> Record:
     """Records at several lengths, as few as the simplest closed form through them needs, and two more to check."""
-    over, first = {"seq_len": ("time", 12), "batch_size": ("the sequences", 2)}[along]  # 12 fill any convolution
-    make = partial(record_of, merge=True) if along == "seq_len" else partial(_of_this_batch, merge=True)
+    of_batch = along == "batch_size"
+    over, first = ("the sequences", 2) if of_batch else ("time", 12)  # 12 fill any convolution
+    make = partial(_of_this_batch if of_batch else record_of, merge=True)
     made: dict[str, Record] = {}
     for chunk in chunks or [0]:
         for degree in (1, 2, 3):
@@ -138,8 +142,8 @@ def _interpolated(work: Work, settings: Settings, chunks: list[int], along: str 
                     points += interpolation.more_lengths(chunk, degree, error.left)
                     points = list(dict.fromkeys(points))
                     continue
-                said = [compared_with(record.run, n) for record, n in zip(records, points, strict=True)]
-                asked = tuple(sorted(set.intersection(*said))) if along == "seq_len" else ()
+                said = [compared_with(record.run, n, along) for record, n in zip(records, points, strict=True)]
+                asked = () if of_batch else tuple(sorted(set.intersection(*said)))
                 note = f"in {along} the closed form goes through records at {', '.join(map(str, points))}"
                 return replace(records[-1], layers=layers, notes=(note,), asked=asked)
     raise SymflopsError(f"the source loops over {over}, and its cost is not a polynomial of {along}")

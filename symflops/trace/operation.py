@@ -275,12 +275,38 @@ def _transform(call: Call) -> Work:
     return Work(multiply(5, product(call.outputs[0]), _log2(call)))
 
 
+def _trilinear(call: Call) -> Work:
+    """Three tensors of the same dimensions, multiplied, and summed over some, as nn.Bilinear's x*W*y: the product of
+    the first two, summed over what the third does not have, and the product of that with the third."""
+    shapes = [list(shape) for shape in call.inputs[:3]]
+    expands = [sorted(given) for given in call.args[3:6]]
+    for shape, expanded in zip(shapes, expands, strict=True):
+        for place in expanded:
+            shape.insert(place, 1)
+    both = [b if a == 1 else a for a, b in zip(*shapes[:2], strict=True)]
+    first, second = ({d for d in call.args[6] if (d in expands[2]) is inner} for inner in (True, False))
+    left = [1 if place in first else size for place, size in enumerate(both)]
+    whole = [b if a == 1 else a for a, b in zip(left, shapes[2], strict=True)]
+    products = [(multiply(1 + bool(d), product(sizes)), d) for d, sizes in ((first, both), (second, whole))]
+    return Work(add(*(n for n, _ in products)), add(*(n for n, summed in products if summed)))
+
+
+def _bags(call: Call) -> Work:
+    """Rows of a table, added up in bags: an operation for each element that is read, and one more where rows have
+    weights; a mean divides each sum."""
+    mode, weights = call.args[4] if len(call.args) > 4 else 0, call.args[6] if len(call.args) > 6 else None
+    read = multiply(product(call.inputs[1]), call.inputs[0][-1])
+    flops = multiply(read, 1 + (weights is not None))
+    return Work(add(flops, product(call.outputs[0])) if mode == 1 else flops)
+
+
 def _log2(call: Call) -> Value:
     from symflops.function import logarithm2
 
     return logarithm2(product(call.inputs[0][d] for d in call.args[1]))
 
 
+SOLVED = _names("linalg_solve_triangular triangular_solve")
 RULES: dict[str, Callable[[Call], Work]] = {
     "mm": _matmul, "bmm": _matmul, "mv": _vectors, "dot": _vectors, "vdot": _vectors,
     "addmm": _added_matmul, "baddbmm": _added_matmul, "addmv": _added_matmul, "convolution": _convolution,
@@ -295,10 +321,10 @@ RULES: dict[str, Callable[[Call], Work]] = {
     "_upsample_bilinear2d_aa": _bilinear, "_upsample_bicubic2d_aa": _cubic,  # as without antialiasing
     "upsample_bicubic2d": _cubic, "upsample_linear1d": _linear, "upsample_trilinear3d": _linear,
     "grid_sampler_2d": _sampled, "adaptive_max_pool2d": _adaptive_pooling, "_adaptive_avg_pool3d": _adaptive_pooling,
-    "max_pool3d_with_indices": _pooling,
-    "linalg_solve_triangular": _triangular, "triangular_solve": _triangular,
+    "max_pool3d_with_indices": _pooling, "_trilinear": _trilinear, **dict.fromkeys(SOLVED, _triangular),
+    "_embedding_bag": _bags, "_embedding_bag_forward_only": _bags,
     "_fft_c2c": _transform, "_fft_r2c": _transform, "_fft_c2r": _transform,
 }  # fmt: skip
 KNOWN = POINTWISE | REDUCTIONS | set(WEIGHTED) | set(REDUCTIONS_WITH_EPILOGUE) | set(ACCUMULATIONS) | set(BY_FORMULA)
 # Matrix multiplies and convolutions read and write memory; chains of anything else run as one kernel.
-BARRIERS = _names("mm bmm mv dot vdot addmm baddbmm addmv convolution linalg_solve_triangular triangular_solve")
+BARRIERS = _names("mm bmm mv dot vdot addmm baddbmm addmv convolution _trilinear") | SOLVED

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import masking_utils, pytorch_utils
 
 from symflops.trace.architecture import LABELS, parts
-from symflops.trace.internals import AnyConvolution, without_onednn
+from symflops.trace.internals import AnyConvolution, FakeTensor, no_look_at_masks, without_onednn
 from symflops.trace.layer_lists import computed_lists
 from symflops.trace.origin import is_model, is_shared, variable
 from symflops.vocabulary.fields import means
@@ -58,7 +58,7 @@ def no_fast_path() -> Iterator[None]:
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with without_onednn(), patch.object(torch.Tensor, "unfold", windows):
+        with without_onednn(), no_look_at_masks(), patch.object(torch.Tensor, "unfold", windows):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
@@ -83,6 +83,37 @@ def no_checks_of_values() -> Iterator[None]:
     """What transformers' models check of the values of tensors, such as that there are as many places for images as
     images, is left out: values are not known, and no cost depends on them."""
     with patch.dict(os.environ, {"TRANSFORMERS_DISABLE_TORCH_CHECK": "1"}):
+        yield
+
+
+@contextmanager
+def indices_formatted() -> Iterator[None]:
+    """A fake index in a text is its number, where that is known, as f"expert_{index}" is a name."""
+
+    def formatted(tensor: Any, form: str) -> str:
+        number = tensor.item() if tensor.dim() == 0 and tensor.dtype == torch.long else None
+        return format(number, form) if type(number) is int else object.__format__(tensor, form)
+
+    with patch.object(FakeTensor, "__format__", formatted):
+        yield
+
+
+@contextmanager
+def weights_converted() -> Iterator[None]:
+    """A module whose source converts it on the way, as a router that is to be float32, has new weights from then on:
+    torch would swap the memory of two tensors, which it does not where anybody watches one."""
+
+    def converted(module: nn.Module, convert: Callable[[Any], Any], recurse: bool = True) -> nn.Module:
+        for child in module.children() if recurse else ():
+            converted(child, convert)
+        for name, weight in module.named_parameters(recurse=False):
+            if (other := convert(weight)) is not weight:
+                setattr(module, name, nn.Parameter(other, requires_grad=False))
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, convert(buffer))
+        return module
+
+    with patch.object(nn.Module, "_apply", converted):
         yield
 
 

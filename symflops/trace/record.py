@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -129,10 +130,18 @@ def _size_somewhere(elements: Value) -> Number:
 
 
 def tensors_of(tree: Any) -> list[torch.Tensor]:
-    """The tensors in nested arguments or results, in order."""
+    """The tensors in nested arguments or results, in order; in records of a user's own, too."""
     if hasattr(tree, "to_tuple"):
         tree = tree.to_tuple()
-    return [t for t in tree_flatten(tree)[0] if isinstance(t, torch.Tensor)]
+    found: list[torch.Tensor] = []
+    for leaf in tree_flatten(tree)[0]:
+        if isinstance(leaf, torch.Tensor):
+            found.append(leaf)
+        elif isinstance(leaf, dict):  # one of a class of its own, such as what a tokenizer gives
+            found += tensors_of(list(leaf.values()))
+        elif dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
+            found += tensors_of([vars(leaf).get(field.name) for field in dataclasses.fields(leaf)])
+    return found
 
 
 def is_empty(tensor: torch.Tensor) -> bool:

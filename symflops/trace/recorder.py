@@ -242,6 +242,8 @@ class Recorder(TorchDispatchMode):
         operation.same_shape = len(shapes) > 1 and shapes[0] == shapes[1]
         if name in ("embedding", "index", "index_select", "gather") and reads:
             operation.gathered[reads[0].storage] = written[0].elements
+        if name.startswith("_embedding_bag"):
+            operation.gathered[reads[0].storage] = multiply(product(shapes[1]), shapes[0][-1])
 
     def places(self, mask: torch.Tensor) -> torch.Tensor:
         """The indices of the true elements of a mask, as a tensor that no operation wrote."""

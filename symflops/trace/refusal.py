@@ -5,26 +5,42 @@ from __future__ import annotations
 import inspect
 import re
 import traceback
+from collections.abc import Collection
 from typing import Any
 
 from symflops.errors import SymflopsError, reason
 from symflops.trace.origin import is_transformers
 from symflops.trace.run import Run
 
+OF_VALUES = "the control flow depends on the values of tensors"
 
-def place(error: Exception) -> str:
-    """Where in transformers' sources something was raised, in brackets after a space; "" if it was raised outside."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if is_transformers(f.filename)]
+
+def place(error: Exception, packages: Collection[str] = ()) -> str:
+    """Where something was raised in transformers' sources, or in those of a user's own module, which are in `packages`:
+    in brackets after a space; "" if it was raised outside."""
+    own = [
+        is_transformers(frame.f_code.co_filename)
+        or str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    frames = [f for f, inside in zip(traceback.extract_tb(error.__traceback__), own, strict=True) if inside]
     return f" (in {frames[-1].name}, {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
+
+
+def words(run: Run, error: Exception) -> str:
+    """What was raised, in its own first words, with the names of sizes as the user knows them in place of torch's."""
+    names = {str(own): name for own, name in run.sizes.names.items()}
+    return re.sub(r"\bs\d+\b", lambda found: names.get(found[0], found[0]), reason(error))
 
 
 def refused(run: Run, error: Exception) -> SymflopsError:
     """One line: the inputs that are missing where the source names them, and what it said."""
     if isinstance(error, SymflopsError):
         return error
+    where = place(error, run.build.named.packages)
     if by_values(error):
-        return SymflopsError(f"the control flow depends on the values of tensors{place(error)}")
-    said = f"{type(error).__name__}: {reason(error)}{place(error)}"
+        return SymflopsError(f"{OF_VALUES}{where}")
+    said = f"{type(error).__name__}: {words(run, error)}{where}"
     if needed := missing(run, error):
         return SymflopsError(f"the model needs inputs that have to be stated (--input): {', '.join(needed)}; {said}")
     given = f", given {', '.join(run.given)}" if run.given else ""

@@ -39,9 +39,11 @@ from symflops.trace.contents import Contents, Following
 from symflops.trace.guards import Guard, asked_by, note
 from symflops.trace.internals import Sizes, cheap_parameters, quiet
 from symflops.trace.masks import MasksMade
+from symflops.trace.nested import called
 from symflops.trace.overrides import assign
 from symflops.trace.patches import (
     contractions_noted,
+    indices_formatted,
     no_checks_of_values,
     no_dropout,
     no_fast_path,
@@ -51,6 +53,7 @@ from symflops.trace.patches import (
     number_format,
     reads_noted,
     real_dropout,
+    weights_converted,
 )
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.recorder import Recorder
@@ -194,19 +197,14 @@ def call(built: Build, settings: Settings) -> Run:
             built.model.train(settings.training)
             if settings.training:  # autograd itself has nothing to do otherwise; who asks for the mode sees it on
                 built.model.requires_grad_(settings.whole_step)
-            noted = _notes(built.model)
+            noted = carried.notes(built.model)
             _call(result, recorder, symbols, settings)
-            result.prepared = _notes(built.model) != noted
+            result.prepared = carried.notes(built.model) != noted
         except OutOfTimeError:
             raise
         except Exception as error:  # as above
             result.error = error
     return result
-
-
-def _notes(model: nn.Module) -> list[bool]:
-    """What the modules of a model note for themselves as true or false."""
-    return [value for module in model.modules() for value in vars(module).values() if type(value) is bool]
 
 
 @contextmanager
@@ -223,7 +221,8 @@ def environment(
         stack.enter_context(torch.enable_grad() if training else torch.no_grad())
         stack.enter_context(arithmetic.lent(sizes.lengths, built.named.packages))
         packed = nothing_packed() if training else nullcontext()
-        for one in (no_fast_path(), nothing_cached(), no_checks_of_values(), packed, quiet()):
+        values = no_checks_of_values(), indices_formatted(), weights_converted()
+        for one in (no_fast_path(), nothing_cached(), *values, packed, quiet()):
             stack.enter_context(one)
         stack.enter_context(patch.object(nn.functional, "dropout", real_dropout if training else no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))
@@ -246,14 +245,14 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
         asked = len(result.guards)
         with pair_inputs.result_kept(model) as results, earlier.silent(recorder), recorder, watching(recorder):  # noqa: SIM117 - too long for one
             with repeats.skipped(recorder):
-                model(**inputs)
+                called(model, inputs)
         del result.guards[asked:]
         inputs = pair_inputs.of_a_step(model, inputs, results)
     if recorder.step is not None:
         run_step(recorder, inputs)
         return
     with recorder, watching(recorder), repeats.skipped(recorder):
-        returned = model(**inputs)
+        returned = called(model, inputs)
     held = [inputs[argument] for argument in [carried.cache_argument(type(model))] if argument in inputs]
     left = carried.states([held, carried.carried(model, returned)])
     after = carried.attributes(model)
@@ -278,15 +277,18 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
         keeps_nothing = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
         return keeps_nothing | fed
     accepted = inspect.signature(model.forward).parameters
-    batch = symbols["batch_size"]
     if takes_images(model):
         size = getattr(config, "image_size", None)
         if size is None:
-            why = "the config does not say how large an image is: it has no image_size"
-            raise SymflopsError(f"{why}; --input 'pixel_values: float[batch_size, 3, 32*h, 32*w]' does")
+            why = "the config does not say how large an image is: it has no image_size; --input 'pixel_values: "
+            raise SymflopsError(f"{why}float[batch_size, 3, 32*h, 32*w]' does")
         height, width = size if isinstance(size, list | tuple) else (size, size)
-        return {"pixel_values": recorder.note(torch.empty((batch, config.num_channels, height, width)), "input")}
-    ids = torch.empty((batch * settings.streams, symbols["seq_len"]), dtype=torch.long)
+        return {
+            "pixel_values": recorder.note(
+                torch.empty((symbols["batch_size"], config.num_channels, height, width)), "input"
+            )
+        }
+    ids = torch.empty((symbols["batch_size"] * settings.streams, symbols["seq_len"]), dtype=torch.long)
     inputs: dict[str, Any] = {"input_ids": recorder.note(ids, "input")}
     argument = carried.cache_argument(type(model))
     keeps = settings.past != "none" and not is_encoder(built)

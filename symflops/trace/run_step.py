@@ -9,6 +9,7 @@ import torch
 
 from symflops.trace import repeats
 from symflops.trace.lifetimes import Turned
+from symflops.trace.nested import called
 from symflops.trace.record import tensors_of
 from symflops.trace.recorder import Recorder
 from symflops.trace.watching import watching
@@ -23,7 +24,7 @@ def run_step(recorder: Recorder, inputs: dict[str, Any]) -> None:
             inputs["labels"] = recorder.note(torch.empty_like(inputs["input_ids"]), "input")
     try:
         with recorder, watching(recorder), repeats.skipped(recorder), step.watching():
-            loss = tensors_of(model(**inputs))[0]
+            loss = tensors_of(called(model, inputs))[0]
         recorder.let_go()
         recorder.lifetimes.events.append(Turned())
         with recorder:

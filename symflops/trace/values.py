@@ -2,8 +2,8 @@
 
 Of a tensor made from constants alone, such as a mask of ones: that all its elements are one number. Of positions, an
 `arange`: which is the largest, so that a source can ask how long the sequence is by `max(position_ids) + 1`. Of ids
-that `topk` chose: of how many things each chooses one, so that masks made from them have so many true elements on
-the average.
+that `topk` or `argmax` chose: of how many things each chooses one, so that masks made from them have so many true
+elements on the average.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Values:
     def __init__(self, storages: Mapping[int, Storage], sizes: Sizes, quantities: Quantities) -> None:
         self.storages, self.sizes, self.quantities = storages, sizes, quantities
         self.contents = Contents()  # of small tensors, element by element
+        self.ranks: set[int] = set()  # memory that says the how manieth an expert's token is
+        self.has_capacity = False  # of experts: it was asked which tokens are beyond it
         self.kept: dict[Value, Any] = {}  # how much of a memory is, by how much that may be
 
     def number(self, tensor: torch.Tensor) -> Any:
@@ -186,8 +188,8 @@ class Values:
         """Follow the choice of experts from `topk` through one-hot codes and comparisons, and how often masks hit."""
         if name == "masked_scatter":
             self._scattered(*inputs[1:3])
-        if name == "topk":
-            dim = args[2] if len(args) > 2 else -1
+        if name == "topk" or (name == "argmax" and len(args) > 1 and type(args[1]) is int):
+            dim = args[1] if name == "argmax" else args[2] if len(args) > 2 else -1
             self.storages[storage_key(outputs[-1])].classes = self.quantities.value(inputs[0].shape[dim])
             return
         if not outputs[0].dtype.is_floating_point:
@@ -195,6 +197,9 @@ class Values:
                 found = self.storages[storage_key(tensor)]
                 if found.classes:
                     self.storages[storage_key(outputs[0])].classes = found.classes
+                    if name == "cumsum" or (storage_key(tensor) in self.ranks and name in _SHIFTS):
+                        self.ranks.add(storage_key(outputs[0]))
+            self.has_capacity |= name in ("lt", "le") and storage_key(inputs[0]) in self.ranks
 
 
 def is_zero(stride: Any) -> bool:

@@ -11,13 +11,13 @@ from functools import cached_property
 import torch
 
 from symflops import deadline, progress
-from symflops.errors import SymflopsError, reason
+from symflops.errors import SymflopsError
 from symflops.trace import as_eager
 from symflops.trace.architecture import Architecture
 from symflops.trace.configs import Named
 from symflops.trace.fixed import SizeFixedError
 from symflops.trace.refine import Knowledge, least_needed
-from symflops.trace.refusal import by_values, place, refused
+from symflops.trace.refusal import OF_VALUES, by_values, place, refused, words
 from symflops.trace.repeats import SharedLayerError
 from symflops.trace.run import Build, Run, build, call
 from symflops.trace.settings import Settings
@@ -145,7 +145,7 @@ class Work:
                 break
         else:
             self.known.numeric = before
-            raise _explained(failed.error if failed.error is not None else RuntimeError("failed"))
+            raise _explained(failed, failed.error if failed.error is not None else RuntimeError("failed"))
         for name in kept[:-9:-1]:
             good = copy.deepcopy(self.known)
             self.known.numeric.discard(name)
@@ -163,11 +163,12 @@ def _raised(error: Exception) -> tuple[type, str]:
     return type(error), place(error) or "".join(f"{frame.filename}:{frame.lineno}" for frame in last)
 
 
-def _explained(error: Exception) -> SymflopsError:
+def _explained(run: Run, error: Exception) -> SymflopsError:
     """What the model's source or torch raised, as one line that says where."""
     if isinstance(error, SymflopsError):
         return error
-    text = reason(error)
+    where = place(error, run.build.named.packages)
     if by_values(error):
-        return SymflopsError(f"the control flow depends on the values of tensors{place(error)}: {text}")
-    return SymflopsError(f"the model's own source fails with these sizes{place(error)}: {type(error).__name__}: {text}")
+        return SymflopsError(f"{OF_VALUES}{where}")
+    said = f"{type(error).__name__}: {words(run, error)}"
+    return SymflopsError(f"the model's own source fails with these sizes{where}: {said}")
