@@ -34,7 +34,7 @@ LIMIT = 1200  # seconds of a type, of wall time
 MEMORY = 12 * 2**30
 
 Data = dict[str, Any]
-Work = tuple[str, int, int, bool, float]
+Work = tuple[str, int, int, bool, float, bool]
 
 
 def provenance() -> Data:
@@ -72,6 +72,22 @@ def made(model_type: str, derived: int, most: int, brief: bool, seconds: float) 
     return data, outcome
 
 
+def asked_anew(model_type: str, derived: int) -> tuple[Data, Data]:
+    """An entry with what the classes of its configs do now, and the models that it has."""
+    from atlas_classes import classes, shared
+    from atlas_models import Models
+    from transformers import CONFIG_MAPPING
+
+    data: Data = json.loads(entries.unpacked((FOLDER / f"{model_type}{entries.ENDING}").read_bytes()))
+    asked, compared = classes(CONFIG_MAPPING[model_type])
+    commit = provenance()["commit"]
+    data |= {"made": {**data["made"], "classes": commit}, **shared(), "classes": asked}
+    data["checked"] |= {"configs": compared}
+    models = Models(model_type, asked, 0, [*data["models"]], True, 0.0)
+    models.find_bases()
+    return data, models.check(entries.Entry(model_type, data), derived)
+
+
 def default_of(kind: Any) -> str:
     """The class of models of a config that names none, as deriving takes it."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING
@@ -87,14 +103,15 @@ def run(work: Work) -> Data:
     """Make one type, and say how it went."""
     import torch
 
-    model_type, derived, most, brief, seconds = work
+    model_type, derived, most, brief, seconds, only_classes = work
     torch.set_num_threads(1)
     signal.alarm(LIMIT)
     started, row = time.process_time(), {"type": model_type.partition(":")[0]}
     place = FOLDER / f"{row['type']}{entries.ENDING}"
     try:
         with derived_cache.unused():
-            data, outcome = made(model_type, derived, most, brief, seconds)
+            make = asked_anew(row["type"], derived) if only_classes else made(model_type, derived, most, brief, seconds)
+            data, outcome = make
         row |= outcome
         if outcome["wrong"] or not outcome["equal"]:
             row["left_out"] = "a random config was answered otherwise than derived" if outcome["wrong"] else "no config"
@@ -133,6 +150,7 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=24, help="models of each type at most")
     parser.add_argument("--brief", action="store_true", help="no rotary types, and two activations")
     parser.add_argument("--seconds", type=float, default=120.0, help="of processor time for the choices of a type")
+    parser.add_argument("--classes", action="store_true", help="ask the classes of configs anew, and keep the models")
     given = parser.parse_args()
     import transformers
 
@@ -142,7 +160,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     end = time.monotonic() + 60 * given.minutes
     work = (
-        (name, given.derived, given.models, given.brief, given.seconds)
+        (name, given.derived, given.models, given.brief, given.seconds, given.classes)
         for name in list(wanted_types(given))
         if time.monotonic() < end
     )

@@ -16,7 +16,7 @@ from pathlib import Path as FilePath
 from types import SimpleNamespace
 from typing import Any
 
-from atlas_classes import plain
+from atlas_asking import plain
 from small_configs import _RULES, default_config, small_config
 from small_types import small
 from transformers import CONFIG_MAPPING

@@ -12,8 +12,10 @@ from itertools import combinations
 from typing import Any
 
 import transformers
+from atlas_asking import plain
+from atlas_beside import VALUES
 from atlas_choices import SPECIAL, USUAL, Choice, Choices, Data, Path, at, bases, floats, places, put, seen_names
-from atlas_classes import plain, random_stated
+from atlas_classes import random_stated
 from atlas_compare import differs
 from transformers import CONFIG_MAPPING
 from transformers.models.auto import modeling_auto
@@ -84,6 +86,11 @@ class Models:
         self.names = tuple(found)
         return found
 
+    def find_bases(self) -> None:
+        """Small configs of each class, of which nothing is derived."""
+        for name in self.names:
+            self.bases[name] = next(bases(self.model_type, name))
+
     def check(self, entry: Entry, number: int) -> Data:
         """How random configs come out: as many equal ones as asked for, those refused on the way, and wrong ones."""
         rng = random.Random(7)
@@ -121,7 +128,7 @@ class Models:
         defaults = self.classes[self.model_type]["defaults"]
         parts = [key for key, value in base.items() if isinstance(value, dict) and "model_type" in value]
         if not parts:
-            stated = random_stated(self.kind, defaults, rng)
+            stated = random_stated(self.kind, defaults, rng) | self.beside(rng)
             if rng.random() < 0.5:
                 stated |= {k: v for k, v in base.items() if k not in stated or rng.random() < 0.7}
             return {**stated, "model_type": self.model_type, "architectures": [name]}
@@ -136,6 +143,12 @@ class Models:
                 elif type(value) is int and "size" in key and "head" not in key and "hidden" not in key:
                     part[key] = value * rng.choice([1, 1, 2, 3]) if "patch" not in key else value
         return stated
+
+    def beside(self, rng: random.Random) -> Data:
+        """Names that the class reads beside its fields, now and then."""
+        known = self.classes[self.model_type].get("beside", {})
+        values = {n: [v for w in one["of"] for v in VALUES.get(w, ())] for n, one in known.items()}
+        return {name: rng.choice(some) for name, some in values.items() if some and rng.random() < 0.15}
 
 
 class OfClass:
