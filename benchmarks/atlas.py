@@ -11,6 +11,7 @@ being the newest.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import signal
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def made(model_type: str, derived: int, most: int, brief: bool, seconds: float) 
     found = models.derive()
     data = {
         "type": model_type, "default": default_of(kind) or models.names[0], "made": provenance(), **shared(),
-        "classes": asked, "checked": {"configs": compared}, "models": found,
+        "classes": asked, "checked": {"configs": compared}, "models": found, **other_letters(kind, found),
     }  # fmt: skip
     outcome = {"tried": models.tried[:8]} | models.check(entries.Entry(model_type, data), derived)
     data["checked"] |= {"derived": outcome["equal"], "parameters": outcome["counted"]}
@@ -82,10 +83,27 @@ def asked_anew(model_type: str, derived: int) -> tuple[Data, Data]:
     asked, compared = classes(CONFIG_MAPPING[model_type])
     commit = provenance()["commit"]
     data |= {"made": {**data["made"], "classes": commit}, **shared(), "classes": asked}
+    data |= other_letters(CONFIG_MAPPING[model_type], data["models"])
     data["checked"] |= {"configs": compared}
     models = Models(model_type, asked, 0, [*data["models"]], True, 0.0)
     models.find_bases()
     return data, models.check(entries.Entry(model_type, data), derived)
+
+
+def other_letters(kind: Any, names: Iterable[str]) -> Data:
+    """The classes that are taken for a name in other letters, small for capital, which transformers does not have: the
+    only ones of their type for their task."""
+    import transformers
+
+    from symflops.trace.configs import _of_same_task
+
+    found = []
+    for name in names:
+        alike = [n for n in dir(transformers) if n.lower() == name.lower()]
+        with contextlib.suppress(SymflopsError):
+            if alike == [name] and _of_same_task(kind(), name).__name__ == name:
+                found.append(name)
+    return {"other_letters": found} if found else {}
 
 
 def default_of(kind: Any) -> str:

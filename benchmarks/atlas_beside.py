@@ -200,3 +200,13 @@ def is_over(kind: type[PreTrainedConfig], name: str, inner: type[PreTrainedConfi
     }
     part = getattr(observed(kind, stated), name, None)
     return [getattr(part, n, None) for n in (one, other)] == [4 * sizes[0].default, sizes[1].default]
+
+
+def is_filled(
+    kind: type[PreTrainedConfig], name: str, inner: type[PreTrainedConfig], values: Mapping[str, Any]
+) -> bool:
+    """Whether what the class usually states of a part stands for what a config states otherwise and not of it."""
+    usual = vars(observed(inner, {}) or inner)
+    own = [k for k, v in values.items() if type(v) is int and v != usual.get(k)]
+    part = getattr(observed(kind, {name: {"model_type": inner.model_type}}), name, None)
+    return bool(own) and all(getattr(part, key, None) == values[key] for key in own)

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from atlas_asking import Data, Stated, is_asked, observed, plain
-from atlas_beside import Beside, flat, is_over
+from atlas_beside import Beside, flat, is_filled, is_over
 from small_configs import _RULES, DEPTH, HEADS, HIDDEN, KV_HEADS
 from transformers import AutoConfig, GenerationConfig, PreTrainedConfig
 from transformers.configuration_utils import _LEGACY_LAYER_TYPE_REMAP
@@ -173,6 +173,7 @@ class Class:
             | ({"optional": True} if spec.optional else {})
             | ({"flat": found} if (found := flat(self.kind, name, inner)) else {})
             | ({"over": True} if is_over(self.kind, name, inner) else {})
+            | ({"filled": True} if is_filled(self.kind, name, inner, plain(spec.init_kwargs) or {}) else {})
         )
 
     def samples(self, number: int, without: str) -> Iterator[Stated]:

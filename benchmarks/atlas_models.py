@@ -116,7 +116,7 @@ class Models:
                     break
                 continue
             if difference := differs(here, there):
-                outcome["wrong"].append(f"{difference}: {json.dumps(stated)}"[:600])
+                outcome["wrong"].append(f"{difference}: {json.dumps(stated)}")
                 break
             outcome["equal"] += 1
         return outcome
@@ -183,6 +183,11 @@ class OfClass:
                 if model is not None:
                     base, first = changed, model
                     others = [path for path in others if path not in one]
+        config = self.kind.from_dict(copy.deepcopy(base))
+        defaults = self.models_of.classes[self.models_of.model_type]["defaults"]
+        numbers = Choices(base, first, config, True).of_numbers(defaults)
+        if numbers and (model := self.of(put(base, numbers), numbers)) is not None:
+            base, first = put(base, numbers), model
         self.models_of.bases[self.name] = base
         return base, first
 
@@ -204,7 +209,8 @@ class OfClass:
             free += self.free_rotation(choice, model)
         together = list(self.together())
         if ones and not self.is_right(ones):
-            ones = []
+            some = (name for name in ones if len(ones) > 1 and not self.is_late())
+            ones = [one for one in [next((name for name in some if self.is_right([name])), "")] if one]
         first = dict(self.first)
         first |= {"free": free} if free else {}
         first |= {"ones": ones} if ones else {}

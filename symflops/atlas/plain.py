@@ -166,7 +166,8 @@ def _make_parts(
             continue
         if not isinstance(given, dict | None) or not isinstance(over, dict | None):
             raise SymflopsError(f"{name} is no object")
-        values = dict(part.get("values", {})) if given is None else given
+        usual = dict(part.get("values", {}))
+        values = usual if given is None else usual | given if part.get("filled") else given
         if over is not None:  # all that the class knows is then as stated there, or a default
             values = {k: v for k, v in values.items() if not _is_known(k, classes[key])} | over
         if part.get("by_type") and values.get("model_type", key) != key:
