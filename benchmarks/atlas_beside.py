@@ -25,6 +25,7 @@ from symflops.errors import SymflopsError
 
 VALUES: dict[str, tuple[Any, ...]] = {
     "int": (2, 3, 4, 6, 8, 48, 96), "float": (0.25, 0.5, 1.5), "bool": (True, False), "null": (None,),
+    "list": ([0], [0, 1], [1], [2, 3], ["stem"], ["stage1"], ["stage2", "stage4"]),
 }  # fmt: skip
 _ELSEWHERE = (  # what is held against a config in a way of its own
     "model_type", "torch_dtype", "dtype", "num_labels", "id2label", "label2id", "rope_theta", "rope_scaling",
@@ -77,7 +78,7 @@ class Beside:
         words, states = [], []
         for word, some in outcomes.items():
             changes = {key for _, _, before, after in some for key in _changed(shown(before), shown(after)) - {name}}
-            if not some or any("." in key for key in changes):
+            if not some or (word == "list" and len(some) < 2 * _TRIED) or any("." in key for key in changes):
                 continue
             if not changes:
                 words.append(word)

@@ -171,7 +171,8 @@ def _is_settled(symbol: str, values: ConfigValues) -> bool:
     symbol: then all that the number depends on is held against the config as facts, such as `depths`."""
     is_count = symbol.startswith("num_") and symbol.endswith("_layers")
     depths = (name for name in values.model.symbols if name in values.fields and means(name, "depth"))
-    return is_count and symbol not in values.fields and not values.depths.lists.lists and not any(depths)
+    are_facts = values.depths.lists.lists.keys() <= {fact.name for fact in values.model.domain.facts}
+    return is_count and symbol not in values.fields and are_facts and not any(depths)
 
 
 def _unread(config: PlainConfig) -> list[str]:

@@ -125,9 +125,10 @@ function checkFirst(choices, own, found) {
 }
 
 // Whether a symbol is a number of modules that no config states, of a model in which no number of layers is a symbol.
-function isSettled(symbol, { symbols, fields, lists }) {
+function isSettled(symbol, { symbols, fields, lists, facts }) {
+  const areFacts = [...lists.lists.keys()].every((key) => facts.some(({ name }) => name === key));
   const isDepth = (name) => fields.has(name) && means(name, "depth");
-  return /^num_.*_layers$/.test(symbol) && !fields.has(symbol) && !lists.lists.size && ![...symbols.keys()].some(isDepth);
+  return /^num_.*_layers$/.test(symbol) && !fields.has(symbol) && areFacts && ![...symbols.keys()].some(isDepth);
 }
 
 // The numbers that a model file has itself for its symbols.
