@@ -86,8 +86,9 @@ def asked_anew(model_type: str, derived: int) -> tuple[Data, Data]:
     data |= other_letters(CONFIG_MAPPING[model_type], data["models"])
     data["checked"] |= {"configs": compared}
     models = Models(model_type, asked, 0, [*data["models"]], True, 0.0)
-    models.find_bases()
-    return data, models.check(entries.Entry(model_type, data), derived)
+    entry = entries.Entry(model_type, data)
+    models.find_bases(entry)
+    return data, models.check(entry, derived)
 
 
 def other_letters(kind: Any, names: Iterable[str]) -> Data:

@@ -186,7 +186,7 @@ class Class:
         stated = random_stated(self.kind, self.defaults, rng) | self.beside.random(rng)
         for name, spec in self.kind.sub_configs_defaults.items():
             inner = _class_of(spec)
-            if inner is not None and rng.random() < 0.3:
+            if inner is not None and rng.random() < 0.5:
                 fields = [f for f in dataclasses.fields(inner) if f.init]
                 part = random_stated(inner, {f.name: plain(_default(f)) for f in fields}, rng)
                 stated[name] = {**part, "model_type": inner.model_type}
@@ -273,8 +273,8 @@ class Class:
 
     def again(self, name: str, more: list[tuple[Stated, Any]]) -> Any:
         """The same with more outcomes."""
-        if name not in self.seen:
-            return None
+        if name not in self.seen:  # it seemed to be what is stated, or a default
+            self.seen[name] = (self.outcomes(name, lambda stated: stated), self.influences(name, {}))
         outcomes, names = self.seen[name]
         outcomes = [*more, *outcomes]
         self.seen[name] = (outcomes, names)

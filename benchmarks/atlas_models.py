@@ -86,10 +86,11 @@ class Models:
         self.names = tuple(found)
         return found
 
-    def find_bases(self) -> None:
-        """Small configs of each class, of which nothing is derived."""
+    def find_bases(self, entry: Entry) -> None:
+        """A small config of each class that an entry answers; the first, where it answers none."""
         for name in self.names:
-            self.bases[name] = next(bases(self.model_type, name))
+            several = list(bases(self.model_type, name))
+            self.bases[name] = next((one for one in several if is_answered(entry, one)), several[0])
 
     def check(self, entry: Entry, number: int) -> Data:
         """How random configs come out: as many equal ones as asked for, those refused on the way, and wrong ones."""
@@ -149,6 +150,15 @@ class Models:
         known = self.classes[self.model_type].get("beside", {})
         values = {n: [v for w in one["of"] for v in VALUES.get(w, ())] for n, one in known.items()}
         return {name: rng.choice(some) for name, some in values.items() if some and rng.random() < 0.15}
+
+
+def is_answered(entry: Entry, stated: Data) -> bool:
+    """Whether an entry answers a config."""
+    try:
+        answer_from(entry, stated, "small")
+    except SymflopsError:
+        return False
+    return True
 
 
 class OfClass:

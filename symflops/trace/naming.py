@@ -127,6 +127,7 @@ class RepeatNames:
         counts."""
         texts, covered = self.choices(read)
         lists = {key for key in covered - self.counted if any(f"i in {key}" in text for text in texts)}
+        lists -= {key for key in lists if len(self.lists.lists[key]) in self.kinds}  # all layers, however many
         return {places_name(key): len(self.lists.lists[key]) for key in sorted(lists)}
 
     def stays(self, name: str, number: int) -> str:
