@@ -132,8 +132,10 @@ def run(work: Work) -> Data:
             make = asked_anew(row["type"], derived) if only_classes else made(model_type, derived, most, brief, seconds)
             data, outcome = make
         row |= outcome
-        if outcome["wrong"] or not outcome["equal"]:
+        if outcome["wrong"] or not outcome["equal"] or not data["checked"]["configs"]:
             row["left_out"] = "a random config was answered otherwise than derived" if outcome["wrong"] else "no config"
+            if not data["checked"]["configs"]:
+                row["left_out"] = "what its class of configs does was not found"
             place.unlink(missing_ok=True)
         else:
             content = entries.packed(data)

@@ -89,7 +89,8 @@ class Beside:
                 states += VALUES[word]
         self.letters |= {name: letters} if (letters := self._letters(name)) else {}
         words += ["str"] if letters else []
-        is_popped = bool(every) and all(name not in vars(after) for after in every)
+        is_computed = name in vars(observed(self.kind, {}) or self.kind)
+        is_popped = bool(every) and (is_computed or all(name not in vars(after) for after in every))
         self.data[name] = {"of": words, **({"popped": True} if is_popped or letters else {})}
         self.values |= {name: tuple(states)} if states else {}
 
