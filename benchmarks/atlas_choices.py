@@ -95,6 +95,9 @@ def _typical(stated: Data, name: str) -> Data:
             if holder.get("head_dim") is not None or share != 1:
                 holder["head_dim"] = HEAD
     text, vision = found.get("text_config"), found.get("vision_config")
+    if isinstance(vision, dict) and found.get("mm_tokens_per_image"):  # others see no image, as of fewer patches
+        vision |= {"image_size": 896, "patch_size": 14}
+        found["mm_tokens_per_image"] = 256
     if isinstance(text, dict) and isinstance(vision, dict) and vision.get("spatial_merge_size"):
         wide = ("hidden_size", "out_hidden_size") if vision.get("embed_dim") is not None else ("out_hidden_size",)
         for key in (key for key in wide if key in vision):
