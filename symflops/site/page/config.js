@@ -94,7 +94,7 @@ function ruled(rule, fields) {
 const isRope = (name, kind) =>
   kind.rope !== null && ROPE_STATED.includes(name) && !(kind.rope.kept ?? []).includes(name);
 
-function wordOf(value) {
+function typeWord(value) {
   if (value === null) return "null";
   if (Array.isArray(value)) return "list";
   return { boolean: "bool", bigint: "int", number: "float", string: "str" }[typeof value] ?? "dict";
@@ -104,7 +104,7 @@ function wordOf(value) {
 function readBeside(more, kind) {
   const found = Object.create(null);
   for (const [name, one] of Object.entries(kind.beside ?? {})) {
-    if (name in more && !one.of.includes(wordOf(more[name]))) {
+    if (name in more && !one.of.includes(typeWord(more[name]))) {
       throw new Refusal(`${name} is stated, which the type ${kind.model_type} reads in a way of its own`);
     }
     found[name] = more[name] ?? null;
