@@ -106,17 +106,17 @@ def _typical(stated: Data, name: str) -> Data:
 
 
 def _with_first_again(holder: Data) -> None:
-    """With one more layer, of the kind of the first one, where that alone is of its kind: a first layer may be another
-    one for its place or for its kind."""
+    """With the layers twice and the first of them once more, where that alone is of its kind: a first layer may be
+    another one for its place or for its kind."""
     kinds = holder.get("layer_types")
     if not isinstance(kinds, list) or len(set(map(str, kinds))) < 2 or kinds.count(kinds[0]) > 1:
         return
     depth = len(kinds)
     for key, value in holder.items():
         if value == depth and type(value) is int and means(key, "depth"):
-            holder[key] = depth + 1
+            holder[key] = 2 * depth + 1
         elif isinstance(value, list) and len(value) == depth and isinstance(value[0], str):
-            holder[key] = [*value, value[0]]
+            holder[key] = [*value, *value, value[0]]
 
 
 def places(config: Any, path: Path = (), prefix: str = "") -> dict[str, list[Path]]:

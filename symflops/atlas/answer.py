@@ -91,7 +91,23 @@ def _candidates(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, l
         given = vars(part).get(rope.FIELD)
         if isinstance(given, dict) and "rope_type" in given:
             given.pop("type", None)  # its older name, which nothing reads where there is the other
+    _check_unknown(config)
     return config, found.models[named]
+
+
+def _check_unknown(config: PlainConfig) -> None:
+    """Raise SymflopsError where a config inside another one states a size that its own class does not know, and that
+    one of the others has otherwise: which of them a symbol is would depend on the order of the parts."""
+    _, *inside = parts(config)
+    for prefix, part in inside:
+        kind = part.of_class
+        known = {*kind.defaults, *kind.beside, *(rule["field"] for rule in kind.rules)}
+        for name, value in vars(part).items():
+            if type(value) is not int or name in known or not is_size(name):
+                continue
+            others = [vars(o).get(name) for _, o in parts(config) if o is not part and name in o.of_class.defaults]
+            if any(other != value for other in others):
+                raise SymflopsError(f"{prefix}config states {name} = {value}, which its class does not know")
 
 
 def _class_named(found: Entry, stated: Mapping[str, Any]) -> str:

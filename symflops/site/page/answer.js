@@ -60,7 +60,22 @@ function candidates(entry, stated) {
     const given = part.fields[ROPE];
     if (isObject(given) && "rope_type" in given) delete given.type;
   }
+  checkUnknown(config);
   return { config, named: chosen, models: entry.models[chosen] };
+}
+
+// Refuses a size that a config inside another one states, that its class does not know, and that another part has otherwise.
+function checkUnknown(config) {
+  const all = partsOf(config);
+  for (const [prefix, part] of all.slice(1)) {
+    const { defaults, beside, rules } = part.kind;
+    for (const [name, value] of Object.entries(part.fields)) {
+      const isKnown = name in defaults || name in (beside ?? {}) || rules.some((rule) => rule.field === name);
+      if (typeof value !== "bigint" || isKnown || !isSize(name)) continue;
+      const others = all.filter(([, other]) => other !== part && name in other.kind.defaults).map(([, other]) => other.fields[name] ?? null);
+      if (others.some((other) => other !== value)) throw new Refusal(`${prefix}config states ${name} = ${value}, which its class does not know`);
+    }
+  }
 }
 
 // What a config and those inside it say under each name, as JSON.
