@@ -11,6 +11,7 @@ being the newest.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import signal
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ LIMIT = 1200  # seconds of a type, of wall time
 MEMORY = 12 * 2**30
 
 Data = dict[str, Any]
-Work = tuple[str, int, int, bool, float]
+Work = tuple[str, int, int, bool, float, bool]
 
 
 def provenance() -> Data:
@@ -65,11 +66,45 @@ def made(model_type: str, derived: int, most: int, brief: bool, seconds: float) 
     found = models.derive()
     data = {
         "type": model_type, "default": default_of(kind) or models.names[0], "made": provenance(), **shared(),
-        "classes": asked, "checked": {"configs": compared}, "models": found,
+        "classes": asked, "checked": {"configs": compared}, "models": found, **other_letters(kind, found),
     }  # fmt: skip
     outcome = {"tried": models.tried[:8]} | models.check(entries.Entry(model_type, data), derived)
     data["checked"] |= {"derived": outcome["equal"], "parameters": outcome["counted"]}
     return data, outcome
+
+
+def asked_anew(model_type: str, derived: int) -> tuple[Data, Data]:
+    """An entry with what the classes of its configs do now, and the models that it has."""
+    from atlas_classes import classes, shared
+    from atlas_models import Models
+    from transformers import CONFIG_MAPPING
+
+    data: Data = json.loads(entries.unpacked((FOLDER / f"{model_type}{entries.ENDING}").read_bytes()))
+    asked, compared = classes(CONFIG_MAPPING[model_type])
+    commit = provenance()["commit"]
+    data |= {"made": {**data["made"], "classes": commit}, **shared(), "classes": asked}
+    data |= other_letters(CONFIG_MAPPING[model_type], data["models"])
+    data["checked"] |= {"configs": compared}
+    models = Models(model_type, asked, 0, [*data["models"]], True, 0.0)
+    entry = entries.Entry(model_type, data)
+    models.find_bases(entry)
+    return data, models.check(entry, derived)
+
+
+def other_letters(kind: Any, names: Iterable[str]) -> Data:
+    """The classes that are taken for a name in other letters, small for capital, which transformers does not have: the
+    only ones of their type for their task."""
+    import transformers
+
+    from symflops.trace.configs import _of_same_task
+
+    found = []
+    for name in names:
+        alike = [n for n in dir(transformers) if n.lower() == name.lower()]
+        with contextlib.suppress(SymflopsError):
+            if alike == [name] and _of_same_task(kind(), name).__name__ == name:
+                found.append(name)
+    return {"other_letters": found} if found else {}
 
 
 def default_of(kind: Any) -> str:
@@ -87,17 +122,20 @@ def run(work: Work) -> Data:
     """Make one type, and say how it went."""
     import torch
 
-    model_type, derived, most, brief, seconds = work
+    model_type, derived, most, brief, seconds, only_classes = work
     torch.set_num_threads(1)
     signal.alarm(LIMIT)
     started, row = time.process_time(), {"type": model_type.partition(":")[0]}
     place = FOLDER / f"{row['type']}{entries.ENDING}"
     try:
         with derived_cache.unused():
-            data, outcome = made(model_type, derived, most, brief, seconds)
+            make = asked_anew(row["type"], derived) if only_classes else made(model_type, derived, most, brief, seconds)
+            data, outcome = make
         row |= outcome
-        if outcome["wrong"] or not outcome["equal"]:
+        if outcome["wrong"] or not outcome["equal"] or not data["checked"]["configs"]:
             row["left_out"] = "a random config was answered otherwise than derived" if outcome["wrong"] else "no config"
+            if not data["checked"]["configs"]:
+                row["left_out"] = "what its class of configs does was not found"
             place.unlink(missing_ok=True)
         else:
             content = entries.packed(data)
@@ -133,6 +171,7 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=24, help="models of each type at most")
     parser.add_argument("--brief", action="store_true", help="no rotary types, and two activations")
     parser.add_argument("--seconds", type=float, default=120.0, help="of processor time for the choices of a type")
+    parser.add_argument("--classes", action="store_true", help="ask the classes of configs anew, and keep the models")
     given = parser.parse_args()
     import transformers
 
@@ -142,7 +181,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     end = time.monotonic() + 60 * given.minutes
     work = (
-        (name, given.derived, given.models, given.brief, given.seconds)
+        (name, given.derived, given.models, given.brief, given.seconds, given.classes)
         for name in list(wanted_types(given))
         if time.monotonic() < end
     )

@@ -16,7 +16,7 @@ from pathlib import Path as FilePath
 from types import SimpleNamespace
 from typing import Any
 
-from atlas_classes import plain
+from atlas_asking import plain
 from small_configs import _RULES, default_config, small_config
 from small_types import small
 from transformers import CONFIG_MAPPING
@@ -24,6 +24,7 @@ from transformers import CONFIG_MAPPING
 from symflops.assumption import Fact
 from symflops.trace.architecture import is_size
 from symflops.trace.config_values import WHOLE, literal
+from symflops.vocabulary.fields import means
 
 ACTIVATIONS = ("silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "quick_gelu")
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
@@ -85,18 +86,37 @@ def _typical(stated: Data, name: str) -> Data:
     """With positions of three axes as all that have them state them: half of a head that is 128 wide."""
     found = {**stated, "architectures": [name]}
     for holder in (found, *(v for v in found.values() if isinstance(v, dict))):
+        _with_first_again(holder)
         given = holder.get("rope_parameters")
         if isinstance(given, dict) and given.get("mrope_section") and "num_attention_heads" in holder:
-            given["mrope_section"] = MERGED
+            share = given.get("partial_rotary_factor") or 1
+            given["mrope_section"] = MERGED if share == 1 else [int(v * share) for v in MERGED]
             holder["hidden_size"] = HEAD * holder["num_attention_heads"]
-            if holder.get("head_dim") is not None:
+            if holder.get("head_dim") is not None or share != 1:
                 holder["head_dim"] = HEAD
     text, vision = found.get("text_config"), found.get("vision_config")
+    if isinstance(vision, dict) and found.get("mm_tokens_per_image"):  # others see no image, as of fewer patches
+        vision |= {"image_size": 896, "patch_size": 14}
+        found["mm_tokens_per_image"] = 256
     if isinstance(text, dict) and isinstance(vision, dict) and vision.get("spatial_merge_size"):
         wide = ("hidden_size", "out_hidden_size") if vision.get("embed_dim") is not None else ("out_hidden_size",)
         for key in (key for key in wide if key in vision):
             vision[key] = text["hidden_size"]  # what the text model is fed with
     return found
+
+
+def _with_first_again(holder: Data) -> None:
+    """With the layers twice and the first of them once more, where that alone is of its kind: a first layer may be
+    another one for its place or for its kind."""
+    kinds = holder.get("layer_types")
+    if not isinstance(kinds, list) or len(set(map(str, kinds))) < 2 or kinds.count(kinds[0]) > 1:
+        return
+    depth = len(kinds)
+    for key, value in holder.items():
+        if value == depth and type(value) is int and means(key, "depth"):
+            holder[key] = 2 * depth + 1
+        elif isinstance(value, list) and len(value) == depth and isinstance(value[0], str):
+            holder[key] = [*value, *value, value[0]]
 
 
 def places(config: Any, path: Path = (), prefix: str = "") -> dict[str, list[Path]]:
@@ -175,8 +195,12 @@ class Choices:
         self.main: Path = ("text_config",) if isinstance(base.get("text_config"), dict) else ()
 
     def at_one(self) -> Iterator[Choice]:
-        """Counts of which there may be one."""
-        for name, number in self.model["symbols"].items():
+        """Counts of which there may be one, first those of which real configs have one."""
+        real = json.dumps(json.loads(SEEN.read_text("utf-8")).get(self.base.get("model_type", ""), []))
+        symbols = sorted(
+            self.model["symbols"].items(), key=lambda one: f'"{one[0].rpartition("text_")[2]}": 1,' not in real
+        )
+        for name, number in symbols:
             is_count = type(number) is int and number > 1 and _COUNT.search(name) and "layers" not in name
             if is_count and (path := self.of_size(name, number)):
                 yield {path: 1}
@@ -184,6 +208,17 @@ class Choices:
     def of_size(self, name: str, number: int) -> Path | None:
         """Where a size of the model is in the config."""
         return next((p for p in self.known.get(name, ()) if at(self.base, p) == number), None)
+
+    def of_numbers(self, defaults: Mapping[str, Any]) -> Choice:
+        """The sizes that stay numbers in the model, as their class has them: what they are compared with may be others
+        for small ones."""
+        found: Choice = {}
+        for text in self.model["assumes"]:
+            name, _, number = text.partition(" == ")
+            path = self.of_size(name, int(number)) if number.isdigit() and name in self.model["symbols"] else None
+            if path is not None and len(path) == 1 and type(defaults.get(name)) is int and defaults[name] > int(number):
+                found[path] = defaults[name]
+        return found
 
     def all(self) -> Iterator[Choice]:
         """All of them, the likeliest first."""
@@ -219,6 +254,7 @@ class Choices:
         """Where a config is another one than the first model takes for granted, in what a small one may be, too."""
         found: Choice = {}
         layers = [t.partition("[i]")[0].removeprefix("[") for t in self.model["assumes"] if "[i]" in t]
+        layers += [name for t in self.model["assumes"] for name in re.findall(r"\bi in (\w+)", t)]
         for name in (*self.facts, *layers, *self.model["symbols"]):
             for path in self.known.get(name, [(*self.main, name)] if name in self.facts else []):
                 here, there = at(self.base, path), _of(config, path)
@@ -254,6 +290,8 @@ class Choices:
     def as_small(self, path: Path, here: Any, there: Any) -> Any:
         """A list or an object of a real config, as a small one has it."""
         if isinstance(there, list) and isinstance(here, list) and here and there:
+            if means(path[-1], "layer_places") and all(type(v) is int for v in (*here, *there)):
+                return here if len(here) == len(there) else [*range(len(there))]
             if not any(isinstance(word, str) for word in here):
                 return there
             kinds = list(dict.fromkeys(map(str, there)))

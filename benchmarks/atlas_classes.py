@@ -17,6 +17,8 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any
 
+from atlas_asking import Data, Stated, is_asked, observed, plain
+from atlas_beside import Beside, flat, is_filled, is_over
 from small_configs import _RULES, DEPTH, HEADS, HIDDEN, KV_HEADS
 from transformers import AutoConfig, GenerationConfig, PreTrainedConfig
 from transformers.configuration_utils import _LEGACY_LAYER_TYPE_REMAP
@@ -33,31 +35,6 @@ ROUNDS = 12
 ROPE_TYPES = ("linear", "dynamic", "yarn", "llama3", "longrope", "su", "mrope", "proportional")
 CONSTANTS = (1, 2, 3, 4, 8, 16, 64)
 WORDS = ("silu", "gelu", "relu", "gelu_new", "gelu_pytorch_tanh")
-BOOKKEEPING = ("rope_parameters", "ignore_keys_at_rope_validation")  # the first is compared in a way of its own
-
-Stated = dict[str, Any]
-Data = dict[str, Any]
-
-
-def plain(value: Any) -> Any:
-    """A value of a config as JSON has it; UNKNOWN for what has no such form."""
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError):
-        return UNKNOWN
-
-
-def observed(kind: type[PreTrainedConfig], stated: Stated) -> PreTrainedConfig | None:
-    """What the class makes of a config; None where it refuses it."""
-    try:
-        return kind.from_dict(copy.deepcopy(stated))
-    except Exception:  # a class validates in its own way
-        return None
-
-
-def is_asked(name: str) -> bool:
-    """Whether a field may matter."""
-    return not name.startswith("_") and not means(name, "irrelevant") and name not in BOOKKEEPING
 
 
 def key_of(kind: type[PreTrainedConfig], taken: Mapping[str, type]) -> str:
@@ -113,11 +90,15 @@ class Class:
         self.seen: dict[str, tuple[list[tuple[Stated, Any]], list[str]]] = {}  # of each field, what rules are made of
         self.defaults = {own.get(f.name, f.name): None if f.name in inner else plain(_default(f)) for f in fields}
         self.annotations = {own.get(f.name, f.name): str(f.type) for f in fields}
+        samples = (random_stated(kind, self.defaults, random.Random(seed + i)) for i in range(40))
+        self.beside = Beside(kind, [{}, *samples], shared()["dropped"])
 
     def data(self) -> Data:
         names = [n for n in self.defaults if is_asked(n) and n not in self.kind.sub_configs_defaults]
         configs = [c for s in self.samples(PROBES, "") if (c := observed(self.kind, s)) is not None]
         extra = {n for c in configs for n in vars(c) if n not in self.defaults and is_asked(n)}
+        usual = vars(observed(self.kind, {}) or self.kind)
+        extra -= {n for n in self.beside.data if n not in usual}  # which is kept as it is stated
         rules = []
         for name in (*names, *sorted(extra)):
             rule = self.rule(name)
@@ -131,13 +112,16 @@ class Class:
         result: Data = {"model_type": self.kind.model_type, "defaults": kept}
         if self.kind.attribute_map:
             result["aliases"] = dict(self.kind.attribute_map)
-        parts = {name: self.part(spec) for name, spec in self.kind.sub_configs_defaults.items()}
+        parts = {name: self.part(name, spec) for name, spec in self.kind.sub_configs_defaults.items()}
         if parts:
             result["parts"] = {n: p for n, p in parts.items() if p is not None}
         if rules:
             result["rules"] = in_order(rules)
         if any(hasattr(c, "rope_parameters") for c in configs):
             result["rope"] = self.rope()
+            result["rope"] |= {"share": self.beside.share} if self.beside.share else {}
+        if self.beside.data:
+            result["beside"] = self.beside.data
         return result
 
     def rope(self) -> Data:
@@ -177,7 +161,7 @@ class Class:
         plain_usual = {k: {n: v for n, v in one.items() if is_asked(n)} for k, one in usual.items()}
         return {k: rope.STATED if made.get(k, {}).get("factor") == 2.0 else plain_usual[k] for k in usual}
 
-    def part(self, spec: Any) -> Data | None:
+    def part(self, name: str, spec: Any) -> Data | None:
         inner = _class_of(spec)
         if inner is None:
             return None
@@ -187,12 +171,26 @@ class Class:
             {"class": key, "values": plain(spec.init_kwargs)}
             | ({"by_type": True} if by_type else {})
             | ({"optional": True} if spec.optional else {})
+            | ({"flat": found} if (found := flat(self.kind, name, inner)) else {})
+            | ({"over": True} if is_over(self.kind, name, inner) else {})
+            | ({"filled": True} if is_filled(self.kind, name, inner, plain(spec.init_kwargs) or {}) else {})
         )
 
     def samples(self, number: int, without: str) -> Iterator[Stated]:
         for _ in range(number):
-            stated = random_stated(self.kind, self.defaults, self.random)
+            stated = self.some_stated(self.random)
             yield {k: v for k, v in stated.items() if self.kind.attribute_map.get(k, k) != without}
+
+    def some_stated(self, rng: random.Random) -> Stated:
+        """A random config, some with names that are no fields, and with configs inside it."""
+        stated = random_stated(self.kind, self.defaults, rng) | self.beside.random(rng)
+        for name, spec in self.kind.sub_configs_defaults.items():
+            inner = _class_of(spec)
+            if inner is not None and rng.random() < 0.5:
+                fields = [f for f in dataclasses.fields(inner) if f.init]
+                part = random_stated(inner, {f.name: plain(_default(f)) for f in fields}, rng)
+                stated[name] = {**part, "model_type": inner.model_type}
+        return stated
 
     def rule(self, name: str) -> Data | None:
         """How the class computes a field; None where it is what is stated, or the default."""
@@ -245,13 +243,23 @@ class Class:
 
     def outcomes(self, name: str, change: Any) -> list[tuple[Stated, Any]]:
         found = []
-        for stated in self.samples(PROBES, name):
+        for stated in self.samples(10 * PROBES, name):
+            if len(found) == PROBES:
+                break
             stated = change(stated)
             config = observed(self.kind, stated)
             if config is not None:
-                after = {k: plain(v) for k, v in vars(config).items() if is_asked(k)}
-                found.append(({**after, name: stated.get(name, self.defaults.get(name))}, after.get(name, UNKNOWN)))
+                found.append(self.outcome(name, stated, config))
         return found
+
+    def outcome(self, name: str, stated: Stated, config: PreTrainedConfig) -> tuple[Stated, Any]:
+        """What a rule for a field is made of, and what the field is."""
+        after = {k: plain(v) for k, v in vars(config).items() if is_asked(k)}
+        parts = {n: part for n, part in vars(config).items() if isinstance(part, PreTrainedConfig)}
+        inside = {f"{n}.{name}": plain(vars(part)[name]) for n, part in parts.items() if name in vars(part)}
+        own = {self.kind.attribute_map.get(k, k): v for k, v in stated.items()}
+        before = {**after, **inside, **self.beside.of(stated), name: own.get(name, self.defaults.get(name))}
+        return before, after.get(name, UNKNOWN)
 
     def search(
         self, name: str, outcomes: list[tuple[Stated, Any]], given: Mapping[str, Any] = MappingProxyType({})
@@ -265,34 +273,47 @@ class Class:
 
     def again(self, name: str, more: list[tuple[Stated, Any]]) -> Any:
         """The same with more outcomes."""
-        if name not in self.seen:
-            return None
+        if name not in self.seen:  # it seemed to be what is stated, or a default
+            self.seen[name] = (self.outcomes(name, lambda stated: stated), self.influences(name, {}))
         outcomes, names = self.seen[name]
         outcomes = [*more, *outcomes]
         self.seen[name] = (outcomes, names)
-        return expression(outcomes, names, 2) or beginning(outcomes) or in_part(outcomes, names)
+        found = expression(outcomes, names, 2) or beginning(outcomes) or in_part(outcomes, names)
+        others = [n for n in names if n in self.beside.data]
+        if found is not None or not others:
+            return found
+        outcomes = [one for one in outcomes if all(one[0][n] is None for n in others)]
+        names = [n for n in names if n not in others]
+        found = (expression(outcomes, names, 2) or beginning(outcomes)) if outcomes else None
+        if found is not None:  # of these nobody knows what becomes: a config that states one is refused
+            self.seen[name] = (outcomes, names)
+            self.beside.forget(others)
+        return found
 
     def influences(self, name: str, given: Mapping[str, Any]) -> list[str]:
         """The fields that change what is computed, and the field itself."""
         found: dict[str, int] = {}
-        for stated in self.samples(8, name):
+        accepted = 0
+        for stated in self.samples(10 * PROBES, name):
             stated = {**stated, **given}
             base = observed(self.kind, stated)
-            if base is None:
+            if base is None or accepted == PROBES:
                 continue
+            accepted += 1
             before = plain(vars(base).get(name))
-            for other in self.defaults:
+            for other in (*self.defaults, *self.beside.values):
                 if other == name or not is_asked(other) or other in self.kind.sub_configs_defaults:
                     continue
                 value = vars(base).get(other)
-                for tried in changed(value, self.annotations.get(other, "")):
+                for tried in self.beside.values.get(other) or changed(value, self.annotations.get(other, "")):
                     after = observed(self.kind, {**stated, other: tried})
                     if after is not None and plain(vars(after).get(name)) != before:
                         found[other] = found.get(other, 0) + 1
         listed = [
             n for n, kind in self.annotations.items() if means(n, "layer_places") and "list" in kind and n != name
         ]
-        return [name, *listed, *sorted(found, key=lambda n: -found[n])[:6]]
+        inside = [f"{part}.{name}" for part in self.kind.sub_configs_defaults]
+        return [name, *listed, *sorted(found, key=lambda n: -found[n])[:6], *inside, *self.beside.letters]
 
 
 def changed(value: Any, kind: str) -> list[Any]:
@@ -384,7 +405,15 @@ def _simple(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[An
         yield from (["int", ["*", a, b]] for a, b in product([p for p in pairs if p[0] == "//"], numbers))
         yield from ([sign, a, b] for sign, a, b in product(("//", "*"), leaves, pairs))
     if isinstance(first, list) and first:
+        yield from (["spelled", n, letters] for n in names if (letters := _letters(outcomes, n)))
         yield from _of_layers(outcomes, names)
+
+
+def _letters(outcomes: list[tuple[Stated, Any]], name: str) -> dict[str, Any]:
+    """Which words the letters of a text stand for; none where it is no text of all of these."""
+    if not all(isinstance(b.get(name), str) and isinstance(o, list) for b, o in outcomes):
+        return {}
+    return {letter: word for b, o in outcomes for letter, word in zip(b[name], o, strict=False)}
 
 
 def _of_layers(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[Any]:
@@ -506,13 +535,13 @@ class Comparison:
             equal = tried = 0
             while equal < COMPARED and tried < 5 * COMPARED:
                 tried += 1
-                stated = {**random_stated(self.kind, self.defaults, self.random), **self.rope(tried)}
+                stated = {**self.asked.some_stated(self.random), **self.rope(tried)}
                 config = observed(self.kind, stated)
                 if config is None:
                     continue
                 differ = self.differing(config, stated, known)
                 for name in differ:
-                    wrong.setdefault(name, []).append(self.outcome(config, stated, name))
+                    wrong.setdefault(name, []).append(self.asked.outcome(name, stated, config))
                 equal += not differ
             if not wrong:
                 return equal
@@ -522,16 +551,15 @@ class Comparison:
                 self.data[self.key]["rules"] = in_order(self.data[self.key]["rules"])
         return 0
 
-    def outcome(self, config: PreTrainedConfig, stated: Stated, name: str) -> tuple[Stated, Any]:
-        after = {k: plain(v) for k, v in vars(config).items() if is_asked(k)}
-        own = {self.kind.attribute_map.get(k, k): v for k, v in stated.items()}
-        return {**after, name: own.get(name, self.defaults.get(name))}, after.get(name, UNKNOWN)
-
     def mend(self, name: str, outcomes: list[tuple[Stated, Any]]) -> None:
         """Another rule that gives these, too; where there is none, the field is unknown."""
         own = self.data[self.key]
         if name.startswith("rope "):
-            own["rope"]["unsure"].append(name.removeprefix("rope "))
+            way = name.removeprefix("rope ")
+            if way == own["rope"].get("share", {}).get("by"):
+                own["beside"][way]["of"] = []
+            else:
+                own["rope"]["unsure"].append(way)
             return
         before = next((r for r in own.get("rules", []) if r["field"] == name), {})
         self.failed[name] = self.failed.get(name, 0) + 1
@@ -559,6 +587,11 @@ class Comparison:
             ways.append({"rope_parameters": {k: {"rope_type": "linear", "factor": 8.0} for k in kinds}})
         return copy.deepcopy(ways[number % len(ways)])
 
+    def way(self, stated: Stated) -> str:
+        """How a config states its rotary embeddings, or the name that says which share of a head is rotated."""
+        name = str(self.data[self.key]["rope"].get("share", {}).get("by"))
+        return name if stated.get(name) is not None else rope.ways(stated)[-1]
+
     def differing(self, config: PreTrainedConfig, stated: Stated, known: Mapping[str, ConfigClass]) -> set[str]:
         try:
             made = config_of(stated, self.key, known)
@@ -566,7 +599,7 @@ class Comparison:
             return set()
         found = different(config, made)
         if "rope_parameters" in found:
-            found = (found - {"rope_parameters"}) | {f"rope {rope.ways(stated)[-1]}"}
+            found = (found - {"rope_parameters"}) | {f"rope {self.way(stated)}"}
         return found
 
 
@@ -574,6 +607,8 @@ def different(config: PreTrainedConfig, made: PlainConfig) -> set[str]:
     """The fields of the data that are not those of the config itself; those inside it by their own name."""
     found = set()
     for name, value in vars(config).items():
+        if name == "model_type":  # which an object has where it is stated
+            continue
         if isinstance(value, PreTrainedConfig):
             inner = vars(made).get(name)
             if not isinstance(inner, PlainConfig) or different(value, inner):
@@ -582,7 +617,8 @@ def different(config: PreTrainedConfig, made: PlainConfig) -> set[str]:
             here = vars(made).get(name, "nothing")
             if here is not UNKNOWN and literal(here) != literal(plain_dtype(value)):
                 found.add(name)
-    found |= {n for n, v in vars(made).items() if v is not UNKNOWN and n not in vars(config) and n != "num_labels"}
+    more = {n for n, v in vars(made).items() if v is not UNKNOWN and n not in vars(config) and is_asked(n)}
+    found |= more - {"num_labels"}
     return found
 
 

@@ -12,8 +12,10 @@ from itertools import combinations
 from typing import Any
 
 import transformers
+from atlas_asking import plain
+from atlas_beside import VALUES
 from atlas_choices import SPECIAL, USUAL, Choice, Choices, Data, Path, at, bases, floats, places, put, seen_names
-from atlas_classes import plain, random_stated
+from atlas_classes import random_stated
 from atlas_compare import differs
 from transformers import CONFIG_MAPPING
 from transformers.models.auto import modeling_auto
@@ -84,6 +86,12 @@ class Models:
         self.names = tuple(found)
         return found
 
+    def find_bases(self, entry: Entry) -> None:
+        """A small config of each class that an entry answers; the first, where it answers none."""
+        for name in self.names:
+            several = list(bases(self.model_type, name))
+            self.bases[name] = next((one for one in several if is_answered(entry, one)), several[0])
+
     def check(self, entry: Entry, number: int) -> Data:
         """How random configs come out: as many equal ones as asked for, those refused on the way, and wrong ones."""
         rng = random.Random(7)
@@ -109,7 +117,7 @@ class Models:
                     break
                 continue
             if difference := differs(here, there):
-                outcome["wrong"].append(f"{difference}: {json.dumps(stated)}"[:600])
+                outcome["wrong"].append(f"{difference}: {json.dumps(stated)}")
                 break
             outcome["equal"] += 1
         return outcome
@@ -121,7 +129,7 @@ class Models:
         defaults = self.classes[self.model_type]["defaults"]
         parts = [key for key, value in base.items() if isinstance(value, dict) and "model_type" in value]
         if not parts:
-            stated = random_stated(self.kind, defaults, rng)
+            stated = random_stated(self.kind, defaults, rng) | self.beside(rng)
             if rng.random() < 0.5:
                 stated |= {k: v for k, v in base.items() if k not in stated or rng.random() < 0.7}
             return {**stated, "model_type": self.model_type, "architectures": [name]}
@@ -136,6 +144,21 @@ class Models:
                 elif type(value) is int and "size" in key and "head" not in key and "hidden" not in key:
                     part[key] = value * rng.choice([1, 1, 2, 3]) if "patch" not in key else value
         return stated
+
+    def beside(self, rng: random.Random) -> Data:
+        """Names that the class reads beside its fields, now and then."""
+        known = self.classes[self.model_type].get("beside", {})
+        values = {n: [v for w in one["of"] for v in VALUES.get(w, ())] for n, one in known.items()}
+        return {name: rng.choice(some) for name, some in values.items() if some and rng.random() < 0.15}
+
+
+def is_answered(entry: Entry, stated: Data) -> bool:
+    """Whether an entry answers a config."""
+    try:
+        answer_from(entry, stated, "small")
+    except SymflopsError:
+        return False
+    return True
 
 
 class OfClass:
@@ -170,6 +193,11 @@ class OfClass:
                 if model is not None:
                     base, first = changed, model
                     others = [path for path in others if path not in one]
+        config = self.kind.from_dict(copy.deepcopy(base))
+        defaults = self.models_of.classes[self.models_of.model_type]["defaults"]
+        numbers = Choices(base, first, config, True).of_numbers(defaults)
+        if numbers and (model := self.of(put(base, numbers), numbers)) is not None:
+            base, first = put(base, numbers), model
         self.models_of.bases[self.name] = base
         return base, first
 
@@ -191,7 +219,8 @@ class OfClass:
             free += self.free_rotation(choice, model)
         together = list(self.together())
         if ones and not self.is_right(ones):
-            ones = []
+            some = (name for name in ones if len(ones) > 1 and not self.is_late())
+            ones = [one for one in [next((name for name in some if self.is_right([name])), "")] if one]
         first = dict(self.first)
         first |= {"free": free} if free else {}
         first |= {"ones": ones} if ones else {}

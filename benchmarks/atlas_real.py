@@ -101,7 +101,7 @@ def _sizes(stated: Row) -> set[str]:
 
 _UNCHOSEN = ("quantization_config", "compression_config", "task_specific_params", "auto_map", "prefix")
 _WHOLE = ("rope_scaling", "rope_parameters", "short_factor", "long_factor", "depths", "hidden_sizes", "conv_dim")
-_NUMBERS = ("head_dim", "factor", "original_max_position_embeddings", "spatial_merge_size")
+_NUMBERS = ("head_dim", "rotary_dim", "factor", "original_max_position_embeddings", "spatial_merge_size")
 
 
 def _is_size(value: Any) -> bool:

@@ -192,9 +192,9 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "index_topk_blocks": (2, 4),
     },
     "mllama_vision_model": {  # its output is that of the last layer and of these, side by side
-        "num_hidden_layers": (4, 5),
-        "intermediate_layers_indices": ([1, 2], [0, 2, 3]),
-        "vision_output_dim": (3 * HIDDEN[0], 4 * HIDDEN[1]),
+        "num_hidden_layers": (6, 7),
+        "intermediate_layers_indices": ([0, 1, 2, 3, 4], [0, 2, 3, 4, 5]),  # five, as all that are published
+        "vision_output_dim": (6 * HIDDEN[0], 6 * HIDDEN[1]),
     },
     "modernbert-decoder": {"num_hidden_layers": (4, 5), "local_attention": (48, 56)},  # every third layer is global
     "mpt": {"d_model": (48, 72)},  # a multiple of 6 heads in both: their number stays one

@@ -323,3 +323,102 @@ def test_the_class_of_configs_makes_the_same_of_random_ones(kind: str) -> None:
                 assert literal(made[name]) == literal(vars(config)[name]), (name, stated)
                 compared += 1
     assert compared > 100
+
+
+# ------------------------------------------------------------------------- what classes read beside their fields
+
+
+def tiny(**more: Any) -> dict[str, ConfigClass]:
+    return {"tiny": ConfigClass("tiny", {"n": 4, "width": 8, "kinds": None}, **more)}
+
+
+def test_a_name_that_is_no_field_and_that_the_class_reads() -> None:
+    """As `sliding_window_pattern`: without it every fourth layer is a full one, with it every so-manieth."""
+    every = ["every", "n", "pattern", 1, {"is": "sliding"}, {"is": "full"}]
+    usual = ["every", "n", {"is": 4}, 1, {"is": "sliding"}, {"is": "full"}]
+    rule = {"field": "kinds", "rule": ["if", ["given", "pattern"], every, usual]}
+    known = tiny(rules=(rule,), beside={"pattern": {"of": ["int"], "popped": True}})
+    assert vars(config_of({}, "tiny", known))["kinds"] == ["sliding"] * 3 + ["full"]
+    made = vars(config_of({"pattern": 2}, "tiny", known))
+    assert made == {"n": 4, "width": 8, "kinds": ["sliding", "full"] * 2}
+    for value in ("2", 2.0, True, None, [2], {}):
+        with pytest.raises(SymflopsError, match="pattern is stated, which the type tiny reads in a way of its own"):
+            config_of({"pattern": value}, "tiny", known)
+
+
+def test_the_share_of_a_head_that_is_rotated_as_a_number_of_it() -> None:
+    share = {"by": "rotated", "rule": ["/", "rotated", "width"]}
+    known = tiny(rope={"type": "default", "unsure": [], "share": share}, beside={"rotated": {"of": ["int"]}})
+    made = vars(config_of({"rotated": 2}, "tiny", known))
+    assert made["rope_parameters"] == {"rope_type": "default", "partial_rotary_factor": 0.25}
+    assert vars(config_of({}, "tiny", known))["rope_parameters"] == {"rope_type": "default"}
+    with pytest.raises(SymflopsError, match="a way of its own to read rope_parameters"):
+        config_of({"rotated": 2, "partial_rotary_factor": 0.5}, "tiny", known)
+
+
+def test_layers_that_a_text_spells() -> None:
+    rule = {"field": "kinds", "rule": ["spelled", "pattern", {"M": "mamba", "*": "attention"}]}
+    known = tiny(rules=(rule,), beside={"pattern": {"of": ["str"], "popped": True}})
+    assert vars(config_of({"pattern": "M*M"}, "tiny", known))["kinds"] == ["mamba", "attention", "mamba"]
+    assert repr(vars(config_of({"pattern": "M?"}, "tiny", known))["kinds"]) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("part", "stated", "inside"),
+    [
+        ({"flat": True}, {"width": 2}, {"n": 4, "width": 2, "kinds": None}),
+        ({"flat": True}, {"width": 2, "text": {"n": 3}}, {"n": 3, "width": 8, "kinds": None}),
+        ({"values": {"n": 6}}, {"text": {"width": 2}}, {"n": 4, "width": 2, "kinds": None}),
+        ({"values": {"n": 6}, "filled": True}, {"text": {"width": 2}}, {"n": 6, "width": 2, "kinds": None}),
+        ({"over": True}, {"text": {"n": 3, "else": 1}, "text_dict": {"width": 2}},
+         {"n": 4, "width": 2, "kinds": None, "else": 1}),
+    ],
+)  # fmt: skip
+def test_a_part_that_is_stated_otherwise(part: dict[str, Any], stated: dict[str, Any], inside: dict[str, Any]) -> None:
+    whole = ConfigClass("whole", {"text": None}, parts={"text": {"class": "tiny", **part}})
+    made = config_of(stated, "whole", tiny() | {"whole": whole})
+    assert vars(vars(made)["text"]) == inside
+
+
+def test_a_part_that_is_stated_beside_it_where_nobody_knows_what_becomes_of_that() -> None:
+    whole = ConfigClass("whole", {"text": None}, parts={"text": {"class": "tiny", "flat": "?"}})
+    with pytest.raises(
+        SymflopsError, match="width is stated without text, which the type may read in a way of its own"
+    ):
+        config_of({"width": 2}, "whole", tiny() | {"whole": whole})
+
+
+def test_a_rule_over_what_a_part_says() -> None:
+    tied = {"field": "n", "rule": "text.n", "always": True}
+    whole = ConfigClass("whole", {"text": None, "n": 1}, parts={"text": {"class": "tiny"}}, rules=(tied,))
+    assert vars(config_of({"text": {"n": 3}}, "whole", tiny() | {"whole": whole}))["n"] == 3
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("kind", "stated"),
+    [
+        ("cohere2", {"sliding_window_pattern": 2, "num_hidden_layers": 4}),
+        ("gemma3_text", {"sliding_window_pattern": 3, "num_hidden_layers": 7}),
+        ("falcon", {"n_embed": 142}),
+        ("lfm2", {"block_ff_dim": 96}),
+        ("modernbert", {"global_attn_every_n_layers": 2}),
+        ("gpt_neox", {"rotary_pct": 1}),
+        ("glm_moe_dsa", {"num_experts": 12}),
+    ],
+)
+def test_what_a_class_reads_beside_its_fields_is_read_or_refused(kind: str, stated: dict[str, Any]) -> None:
+    transformers = pytest.importorskip("transformers")
+    from symflops.trace.config_values import literal
+
+    config = transformers.CONFIG_MAPPING[kind].from_dict(dict(stated))
+    classes = entries.entry(kind).classes
+    refused = [name for name in stated if "int" not in classes[kind].beside.get(name, {"of": ["int"]})["of"]]
+    if refused:
+        with pytest.raises(SymflopsError, match=f"{refused[0]} is stated, which the type .* reads in a way of its own"):
+            config_of(stated, kind, classes)
+        return
+    made = vars(config_of(stated, kind, classes))
+    for name, value in vars(config).items():
+        if name in made and repr(made[name]) != "unknown" and not name.startswith("_"):
+            assert name == "dtype" or literal(made[name]) == literal(json.loads(json.dumps(value))), name

@@ -25,8 +25,10 @@ from transformers import (
 import symflops
 from symflops.assumption import Choice
 from symflops.trace.binding import bind
+from symflops.trace.config_values import ConfigValues
 from symflops.trace.configs import find
 from symflops.trace.layer_lists import LayerLists
+from symflops.trace.naming import RepeatNames
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("layers_told_apart")]
 
@@ -234,3 +236,40 @@ def test_a_no_and_a_yes_of_two_layers_are_no_places() -> None:
     config = llama4(3)
     config.moe_layers = [0, 2]
     assert said(config, 3)["i in moe_layers"] == (True, False, True)
+
+
+class Plain:
+    """A config that is no object of transformers."""
+
+    def __init__(self, **fields: Any) -> None:
+        vars(self).update(fields)
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def get_text_config(self, decoder: bool | None = None) -> Plain:
+        return self
+
+
+def test_how_many_places_a_list_has_is_a_condition_where_no_symbol_counts_the_layers() -> None:
+    """As Qwen3-VL's deepstack_visual_indexes: all layers are alike, and each entry is a merger beside them."""
+    config = Plain(depth=6, deepstack_visual_indexes=[1, 4])
+    names = RepeatNames(config)
+    assert names.repeat("blocks", list(range(6)), 6, "") == "depth"
+    assert names.places_kept({"deepstack_visual_indexes"}) == {"num_deepstack_visual_indexes": 2}
+    model = symflops.load({
+        "name": "m", "symbols": {"depth": 6, "num_deepstack_visual_indexes": 2},
+        "assumes": ["num_deepstack_visual_indexes == 2", "[i in deepstack_visual_indexes] in [[false], [true]]"],
+        "layers": {"a": {"formula": "linear", "args": {"N": "depth", "in_features": 2, "out_features": 2}}},
+    })  # fmt: skip
+    values = ConfigValues(model, Plain(depth=9, deepstack_visual_indexes=[1, 4, 8]))
+    bound = {name: values.of(name) for name in model.symbols}
+    assert bound == {"depth": 9, "num_deepstack_visual_indexes": 3}
+    with pytest.raises(symflops.SymflopsError, match="num_deepstack_visual_indexes == 2"):
+        model.with_symbols(bound).total().at(batch_size=1, seq_len=1)
+
+
+def test_places_that_a_symbol_counts_are_no_number() -> None:
+    names = RepeatNames(Plain(num_hidden_layers=4, full_attn_idxs=[1, 3]))
+    assert names.labels([[0, 2], [1, 3]], 4) == ["other", "full_attn"]
+    assert names.places_kept({"full_attn_idxs"}) == {}

@@ -18,10 +18,12 @@ from symflops.originals import converted, release_of
 from symflops.trace.architecture import is_size, parts
 from symflops.trace.config_values import WHOLE, ConfigValues, literal, made_for, said_of_layers, unfit, unseen
 from symflops.trace.layer_lists import LayerLists
-from symflops.trace.naming import count_name
+from symflops.trace.naming import count_name, places_name
 from symflops.trace.notes import dtype, listed
 from symflops.trace.own_formats import in_own_formats
 from symflops.vocabulary.fields import means
+
+_SIZES = {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"}  # of a text model
 
 
 def answer(stated: Mapping[str, Any], name: str) -> Model:
@@ -56,9 +58,8 @@ def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
         raise error.within(name) from None
     base, *changes = models
     stand_in(config, base.get("free", ()))
-    said = _said(config)
-
     lists = LayerLists(config)
+    said = _said(config) | {places_name(key): {str(len(values))} for key, values in lists.lists.items()}
     depths = {depth for some in lists.depths.values() for depth in some}
 
     def says(text: str) -> bool:
@@ -95,7 +96,23 @@ def _candidates(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, l
         given = vars(part).get(rope.FIELD)
         if isinstance(given, dict) and "rope_type" in given:
             given.pop("type", None)  # its older name, which nothing reads where there is the other
+    _check_unknown(config)
     return config, found.models[named]
+
+
+def _check_unknown(config: PlainConfig) -> None:
+    """Raise SymflopsError where a config inside another one states a size that its own class does not know, and that
+    one of the others has otherwise: which of them a symbol is would depend on the order of the parts."""
+    _, *inside = parts(config)
+    for prefix, part in inside:
+        kind = part.of_class
+        known = {*kind.defaults, *kind.beside, *(rule["field"] for rule in kind.rules)}
+        for name, value in vars(part).items():
+            if type(value) is not int or name in known or not is_size(name):
+                continue
+            others = [vars(o).get(name) for _, o in parts(config) if o is not part and name in o.of_class.defaults]
+            if any(other != value for other in others):
+                raise SymflopsError(f"{prefix}config states {name} = {value}, which its class does not know")
 
 
 def _class_named(found: Entry, stated: Mapping[str, Any]) -> str:
@@ -104,6 +121,9 @@ def _class_named(found: Entry, stated: Mapping[str, Any]) -> str:
     named = [named] if isinstance(named, str) else named
     if not isinstance(named, list) or not all(isinstance(n, str) for n in named):
         raise SymflopsError("architectures: expected a list of names of classes")
+    alike = [name for name in found.data.get("other_letters", ()) if name.lower() == named[0].lower()]
+    if alike and not (_SIZES & stated.keys() and found.classes[found.model_type].parts):
+        return str(alike[0])
     if named[0] not in found.models:  # transformers may have it, and then it is the one
         raise SymflopsError(f"the atlas has no {named[0][:80]} of the type {found.model_type}")
     return str(named[0])
@@ -142,11 +162,19 @@ def _bound(fit: Fit, config: PlainConfig, name: str, found: Entry) -> Model:
         name=name,
         dtype=dtype(config),
         usual=Domain.of(made_for(config, model.domain)),
-        notes=(*model.notes, *_unread(config), found.said),
+        notes=(*model.notes, *_unread(config), *_in_other_letters(config, found), found.said),
     )
     total = result._within_domain(model.total(symbolic=True))  # which is the same whatever the numbers are
     vars(result).update({"layers": model.layers, "_symbolic_total": total})
     return in_own_formats(result.with_symbols(bound), config)
+
+
+def _in_other_letters(config: PlainConfig, found: Entry) -> list[str]:
+    """A note on a class that transformers has in other letters alone, as a derivation says it."""
+    given = vars(config).get("architectures") or []
+    named = given if isinstance(given, str) else given[0] if given else ""
+    used = [name for name in found.models if name.lower() == named.lower() and name != named]
+    return [f"architectures names {named}, which transformers does not have: {name} is used for it" for name in used]
 
 
 def _check_first(values: ConfigValues, bound: Mapping[str, int]) -> None:
@@ -164,7 +192,8 @@ def _is_settled(symbol: str, values: ConfigValues) -> bool:
     symbol: then all that the number depends on is held against the config as facts, such as `depths`."""
     is_count = symbol.startswith("num_") and symbol.endswith("_layers")
     depths = (name for name in values.model.symbols if name in values.fields and means(name, "depth"))
-    return is_count and symbol not in values.fields and not values.depths.lists.lists and not any(depths)
+    are_facts = values.depths.lists.lists.keys() <= {fact.name for fact in values.model.domain.facts}
+    return is_count and symbol not in values.fields and are_facts and not any(depths)
 
 
 def _unread(config: PlainConfig) -> list[str]:

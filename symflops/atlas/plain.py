@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from symflops.errors import SymflopsError
 _DECODERS = ("decoder", "generator", "text_config")
 _LABELS = "num_labels"  # which classes that classify compute from id2label
 _OF_EACH_LAYER = "per_layer_config"
+_ROPE_STATED = ("rope_theta", "rope_scaling", "partial_rotary_factor")
+_WORDS = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str", list: "list", dict: "dict"}
 
 
 class Unknown:
@@ -41,6 +44,8 @@ class ConfigClass:
     dropped: tuple[str, ...] = ()  # what may be stated and is not kept
     renamed: Mapping[str, str] = field(default_factory=dict)  # words in lists of layers
     rope: Mapping[str, Any] | None = None  # its rotary embeddings: the usual type, and the ways that it has of its own
+    # Names that it reads though they are no fields of it: of which types of values it is known what becomes of them.
+    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @staticmethod
     def of(data: Mapping[str, Any]) -> ConfigClass:
@@ -95,18 +100,24 @@ def config_of(stated: Mapping[str, Any], key: str, classes: Mapping[str, ConfigC
         if own != name and stated.get(own, value) != value:
             raise SymflopsError(f"{own} is stated twice, as {name}, too, and is not the same")
         (fields if own in kind.defaults else more)[own] = copy.deepcopy(value)
+    beside = _read_beside(more, kind)
     extra = {name: value for name, value in more.items() if not _is_rope(name, kind)}
     if stated.get("torch_dtype") is not None and fields.get("dtype") is None:
         fields["dtype"] = stated["torch_dtype"]
     if "id2label" in fields:
         labels = fields["id2label"]
         fields[_LABELS] = len(labels) if isinstance(labels, dict) else extra.pop(_LABELS, None) or 2
-    _make_parts(fields, kind, classes)
-    _compute(fields, kind)
+    _make_parts(fields, kind, classes, extra)
+    # What its rules are about: its fields, what it reads beside them, and what the configs inside it say.
+    about = ChainMap(fields, beside, _of_parts(fields, kind))
+    _compute(fields, kind, about)
     if kind.rope is not None:
-        if not {*rope.ways(stated)}.isdisjoint(kind.rope["unsure"]):
+        share = kind.rope.get("share", {})
+        is_shared = beside.get(share.get("by", "")) is not None
+        if not {*rope.ways(stated)}.isdisjoint(kind.rope["unsure"]) or (is_shared and rope.SHARE in stated):
             raise SymflopsError(f"the type {kind.model_type} has a way of its own to read {rope.FIELD}")
-        fields[rope.FIELD] = rope.parameters(dict(stated), fields, kind.rope)
+        more = {rope.SHARE: evaluate(share["rule"], about)} if is_shared else {}
+        fields[rope.FIELD] = rope.parameters({**stated, **more}, fields, kind.rope)
     for name, value in extra.items():
         fields[name] = value
     for name in ("layer_types", "mtp_layer_types"):
@@ -116,8 +127,23 @@ def config_of(stated: Mapping[str, Any], key: str, classes: Mapping[str, ConfigC
 
 
 def _is_rope(name: str, kind: ConfigClass) -> bool:
-    said = ("rope_theta", "rope_scaling", "partial_rotary_factor")
-    return kind.rope is not None and name in said and name not in kind.rope.get("kept", ())
+    return kind.rope is not None and name in _ROPE_STATED and name not in kind.rope.get("kept", ())
+
+
+def _read_beside(more: dict[str, Any], kind: ConfigClass) -> dict[str, Any]:
+    """What is stated under names that a class reads though they are no fields of it, which it may not keep."""
+    found = {}
+    for name, one in kind.beside.items():
+        if name in more and _WORDS[type(more[name])] not in one["of"]:
+            raise SymflopsError(f"{name} is stated, which the type {kind.model_type} reads in a way of its own")
+        found[name] = more.pop(name, None) if one.get("popped") else more.get(name)
+    return found
+
+
+def _of_parts(fields: Mapping[str, Any], kind: ConfigClass) -> dict[str, Any]:
+    """What the configs inside one say, by names such as `text_config.hidden_size`."""
+    made = ((name, fields[name]) for name in kind.parts if isinstance(fields.get(name), PlainConfig))
+    return {f"{name}.{key}": value for name, part in made for key, value in vars(part).items()}
 
 
 def _made(kind: ConfigClass, fields: dict[str, Any]) -> PlainConfig:
@@ -127,15 +153,23 @@ def _made(kind: ConfigClass, fields: dict[str, Any]) -> PlainConfig:
     return made
 
 
-def _make_parts(fields: dict[str, Any], kind: ConfigClass, classes: Mapping[str, ConfigClass]) -> None:
+def _make_parts(
+    fields: dict[str, Any], kind: ConfigClass, classes: Mapping[str, ConfigClass], extra: dict[str, Any]
+) -> None:
     for name, part in kind.parts.items():
         given = fields.get(name)
-        if given is None and part.get("optional"):
-            continue
-        if not isinstance(given, dict | None):
-            raise SymflopsError(f"{name} is no object")
-        values = dict(part.get("values", {})) if given is None else given
         key = part["class"]
+        over = extra.pop(f"{name}_dict", None) if part.get("over") else None
+        if given is None and over is None and part.get("flat"):
+            given = _flat(name, part, classes[key], extra)
+        if given is None and over is None and part.get("optional"):
+            continue
+        if not isinstance(given, dict | None) or not isinstance(over, dict | None):
+            raise SymflopsError(f"{name} is no object")
+        usual = dict(part.get("values", {}))
+        values = usual if given is None else usual | given if part.get("filled") else given
+        if over is not None:  # all that the class knows is then as stated there, or a default
+            values = {k: v for k, v in values.items() if not _is_known(k, classes[key])} | over
         if part.get("by_type") and values.get("model_type", key) != key:
             key = str(values["model_type"])
             if key not in classes:
@@ -146,14 +180,26 @@ def _make_parts(fields: dict[str, Any], kind: ConfigClass, classes: Mapping[str,
             raise error.within(name) from None
 
 
-def _compute(fields: dict[str, Any], kind: ConfigClass) -> None:
+def _is_known(name: str, kind: ConfigClass) -> bool:
+    return name in kind.defaults or name in kind.aliases or name in _ROPE_STATED
+
+
+def _flat(name: str, part: Mapping[str, Any], inner: ConfigClass, extra: dict[str, Any]) -> dict[str, Any] | None:
+    """A part whose fields are stated beside it; None where none of them is."""
+    found = [key for key in extra if key in inner.defaults or key in _ROPE_STATED]
+    if found and part["flat"] == "?":
+        raise SymflopsError(f"{found[0]} is stated without {name}, which the type may read in a way of its own")
+    return {key: extra.pop(key) for key in found} or None
+
+
+def _compute(fields: dict[str, Any], kind: ConfigClass, about: Mapping[str, Any]) -> None:
     """Let the class compute its fields: those that are not given, and those that it computes whatever is given."""
     for rule in kind.rules:
         name = rule["field"]
         if fields.get(name) is not None and not rule.get("always"):
             continue
         try:
-            fields[name] = UNKNOWN if rule["rule"] == "?" else evaluate(rule["rule"], fields)
+            fields[name] = UNKNOWN if rule["rule"] == "?" else evaluate(rule["rule"], about)
         except SymflopsError:
             fields[name] = UNKNOWN  # what depends on it is refused, and nothing else
 

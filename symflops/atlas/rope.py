@@ -14,6 +14,7 @@ from symflops.errors import SymflopsError
 
 _STRETCHED = ("llama3", "yarn", "longrope")  # which ask for the length that the model was trained with
 FIELD = "rope_parameters"
+SHARE = "partial_rotary_factor"
 STATED = "stated"  # in an entry: for which types of layers that is which the config states
 
 

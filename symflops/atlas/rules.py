@@ -3,8 +3,8 @@
 `["//", "hidden_size", "num_attention_heads"]` is a quotient of two fields, `{"is": 4}` the number 4,
 `["if", ["true", "use_sliding_window"], "sliding_window", {"is": null}]` a field or nothing. A list of layers is
 `["all", "n", {"is": "full_attention"}]`, `["every", "n", 6, 1, other, first]` where each sixth, counted from 1, is
-another one, `["from", "n", "m", before, after]`, or `["among", "n", "places", other, chosen]`. `"?"` is what nobody
-knows.
+another one, `["from", "n", "m", before, after]`, `["among", "n", "places", other, chosen]`, or `["spelled", "pattern",
+{"M": "mamba", "*": "attention"}]` where a letter stands for each. `"?"` is what nobody knows.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ def evaluate(rule: Any, fields: Fields) -> Any:
     [0, 0, 0, 1]
     >>> evaluate(["among", "n", "full", {"is": "conv"}, {"is": "attention"}], {"n": 3, "full": [1]})
     ['conv', 'attention', 'conv']
+    >>> evaluate(["spelled", "pattern", {"M": "mamba", "*": "attention"}], {"pattern": "MM*"})
+    ['mamba', 'mamba', 'attention']
     >>> evaluate("width", {})
     Traceback (most recent call last):
     symflops.atlas.rules.UnknownError: width is not stated
@@ -66,7 +68,15 @@ def evaluate(rule: Any, fields: Fields) -> Any:
     if sign == "if":
         condition, yes, no = operands
         return evaluate(yes if holds_for(condition, fields) else no, fields)
+    if sign == "spelled":
+        return _spelled(evaluate(operands[0], fields), operands[1])
     return _layers(sign, operands, fields)
+
+
+def _spelled(text: Any, letters: Mapping[str, Any]) -> list[Any]:
+    if not isinstance(text, str) or len(text) > MOST_LAYERS or not {*text} <= {*letters}:
+        raise UnknownError("a letter of the pattern stands for nothing that is known")
+    return [letters[letter] for letter in text]
 
 
 def holds_for(condition: Any, fields: Fields) -> bool:

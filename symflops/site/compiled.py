@@ -108,6 +108,7 @@ def entry_text(entry: Entry) -> str:
     said = {
         "type": entry.model_type, "default": entry.default, "said": entry.said, "models": entry.models,
         "classes": {name: asdict(kind) for name, kind in entry.classes.items()},
+        "other_letters": entry.data.get("other_letters", []),
     }  # fmt: skip
     return f"{_json(said)}\n{_json(compiled(entry.models))}\n"
 

@@ -171,6 +171,8 @@ def _divisibility(run: Run) -> Iterable[str]:
             below = tuple((n, -e) for n, e in monomial if e < 0)
             number = Fraction(coefficient).denominator
             top = tuple(n for n, e in monomial if e > 0)
+            if len(top) == 1 and not below:
+                number = _divisor(number, next(e for _, e in monomial if e > 0))
             if top and (below or number > 1):
                 found = needed.setdefault(top, {})
                 found[below] = math.lcm(found.get(below, 1), number)
@@ -182,6 +184,18 @@ def _divisibility(run: Run) -> Iterable[str]:
             if not weaker:
                 product = multiply(number, *(power(symbol(n), e) for n, e in below))
                 yield f"{write(grouped(multiply(*(symbol(n) for n in top))))} % {_in_product(product)} == 0"
+
+
+def _divisor(number: int, exponent: int) -> int:
+    """What has to divide a size whose power is a multiple of a number: 32 for a second power and 1024 or 512.
+
+    >>> _divisor(1024, 2), _divisor(512, 2), _divisor(12, 1), _divisor(7, 2)
+    (32, 32, 12, 7)
+    """
+    found = 1
+    for prime, times in sympy.factorint(number).items():
+        found *= int(prime) ** -(-times // exponent)
+    return found
 
 
 def _parts_left(run: Run) -> Iterable[str]:

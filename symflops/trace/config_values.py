@@ -18,7 +18,7 @@ from symflops.errors import SymflopsError, one_line
 from symflops.model import Model
 from symflops.trace.architecture import architecture, parts, stated
 from symflops.trace.layer_lists import LayerLists, layer_fields
-from symflops.trace.naming import RepeatNames, count_name
+from symflops.trace.naming import RepeatNames, count_name, places_name
 from symflops.vocabulary.fields import means
 
 _USUAL = {  # of sizes that a config may leave to its source: a quotient of others, or another one
@@ -67,7 +67,8 @@ class ConfigValues:
         if name in self.fields:
             said = one_line(literal(self.fields[name][0]), 100) or "unknown"
             raise unfit(f"{name} is {said} there, not a number")
-        return self._layers_counted(name)
+        listed = {places_name(key): len(values) for key, values in self.depths.lists.lists.items()}
+        return listed[name] if name in listed else self._layers_counted(name)
 
     def _usual(self, name: str) -> int:
         """What a source usually takes for a size that the config does not state; 0 where it is not known."""

@@ -185,7 +185,7 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
     assumes = [*conditions(record.run, record.shape, used, record.shortest, record.free), *record.asked]
     mentioned = {n for n in numbers if any(n in re.findall(r"[A-Za-z_]\w*", a) for a in assumes)}
     symbols = {n: v for n, v in (numbers | depths.symbols).items() if n in used | mentioned | depths.symbols.keys()}
-    kept = numbers_kept(record.run, record.shape, symbols)
+    kept = numbers_kept(record.run, record.shape, symbols, depths)
     stayed = [
         *(depths.stays(name, number) for name, number in kept.items()),
         *facts(record.run, symbols, depths),

@@ -52,8 +52,9 @@ def _told_apart(found: Iterable[tuple[str, str, str]]) -> list[str]:
     return [f"{name} == {text}" for name, text in named]
 
 
-def numbers_kept(run: Run, shape: Architecture, symbols: Iterable[str]) -> dict[str, int]:
-    """The integers that the model's source read and that stayed numbers in the closed form."""
+def numbers_kept(run: Run, shape: Architecture, symbols: Iterable[str], depths: RepeatNames) -> dict[str, int]:
+    """The integers that the model's source read and that stayed numbers in the closed form, and how many places of
+    layers a list has of which no symbol counts the layers: there may be as many other modules."""
     known = {*symbols, *shape.numbers, *RUN_SYMBOLS}
     found: dict[str, int] = {}
     taken: set[str] = set()
@@ -71,7 +72,8 @@ def numbers_kept(run: Run, shape: Architecture, symbols: Iterable[str]) -> dict[
             taken.add(name)
             if name not in known:
                 found.setdefault(name, o.number)
-    return found
+    read_lists = {key for _, key in run.build.reads} & depths.lists.lists.keys()
+    return found | {n: v for n, v in depths.places_kept(read_lists - known).items() if n not in known}
 
 
 def _read(run: Run, part: Any) -> set[str]:

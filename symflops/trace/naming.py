@@ -23,6 +23,11 @@ def count_name(label: str) -> str:
     return f"num_{re.sub(r'[^A-Za-z0-9_]', '_', label)}_layers"
 
 
+def places_name(key: str) -> str:
+    """The symbol for how many places of layers a list of a config names."""
+    return f"num_{key}"
+
+
 OtherDepth = Callable[[str, str, int], "Skeleton | None"]
 
 
@@ -116,6 +121,14 @@ class RepeatNames:
             texts += [text] if text and text not in texts else []
             covered |= keys
         return texts, covered
+
+    def places_kept(self, read: set[str]) -> dict[str, int]:
+        """How many places each list of these has that the texts of `choices` speak of and whose entries no symbol
+        counts."""
+        texts, covered = self.choices(read)
+        lists = {key for key in covered - self.counted if any(f"i in {key}" in text for text in texts)}
+        lists -= {key for key in lists if len(self.lists.lists[key]) in self.kinds}  # all layers, however many
+        return {places_name(key): len(self.lists.lists[key]) for key in sorted(lists)}
 
     def stays(self, name: str, number: int) -> str:
         """What a field that is no symbol has to be, as an assumption: its number, or for one that names the last layer

@@ -2,6 +2,7 @@
 // symflops/atlas/answer.py.
 
 const MOST_BITS = 1024n;
+const TEXT_SIZES = ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"];
 const WHOLE = "whole_"; // before a field of the config itself, where a part of it has another value
 
 // The model of a config, ready for `ModelLink`: {data, symbols, conditions, notes, dtype, usual}.
@@ -18,6 +19,7 @@ function answerFrom(entry, program, stated, name) {
   standIn(config, base.free ?? []);
   const said = saidFields(config);
   const lists = new LayerLists(config);
+  for (const [key, values] of lists.lists) said.set(`num_${key}`, new Set([String(values.length)]));
   const depths = new Set([...lists.depths.values()].flatMap((some) => [...some]));
   const says = (text) => {
     const choice = choiceOf(text);
@@ -48,13 +50,32 @@ function candidates(entry, stated) {
   const given = isTrue(stated.architectures) ? stated.architectures : [entry.default];
   const named = typeof given === "string" ? [given] : given;
   if (!Array.isArray(named) || !named.every((one) => typeof one === "string")) throw new Refusal("architectures: expected a list of names of classes");
-  if (!(named[0] in entry.models)) throw new Refusal(`the atlas has no ${named[0].slice(0, 80)} of the type ${entry.type}`);
+  const alike = (entry.other_letters ?? []).find((name) => name.toLowerCase() === named[0].toLowerCase());
+  const isOfParts = Object.keys(entry.classes[entry.type].parts).length > 0;
+  const isAlike = alike !== undefined && !(isOfParts && TEXT_SIZES.some((key) => key in stated));
+  const chosen = isAlike ? alike : named[0];
+  if (!(chosen in entry.models)) throw new Refusal(`the atlas has no ${chosen.slice(0, 80)} of the type ${entry.type}`);
   const config = configOf(stated, entry.type, entry.classes);
   for (const [, part] of partsOf(config)) {
     const given = part.fields[ROPE];
     if (isObject(given) && "rope_type" in given) delete given.type;
   }
-  return { config, named: named[0], models: entry.models[named[0]] };
+  checkUnknown(config);
+  return { config, named: chosen, models: entry.models[chosen] };
+}
+
+// Refuses a size that a config inside another one states, that its class does not know, and that another part has otherwise.
+function checkUnknown(config) {
+  const all = partsOf(config);
+  for (const [prefix, part] of all.slice(1)) {
+    const { defaults, beside, rules } = part.kind;
+    for (const [name, value] of Object.entries(part.fields)) {
+      const isKnown = name in defaults || name in (beside ?? {}) || rules.some((rule) => rule.field === name);
+      if (typeof value !== "bigint" || isKnown || !isSize(name)) continue;
+      const others = all.filter(([, other]) => other !== part && name in other.kind.defaults).map(([, other]) => other.fields[name] ?? null);
+      if (others.some((other) => other !== value)) throw new Refusal(`${prefix}config states ${name} = ${value}, which its class does not know`);
+    }
+  }
 }
 
 // What a config and those inside it say under each name, as JSON.
@@ -96,8 +117,16 @@ function bind(data, program, config, name, entry, within) {
   }
   const compared = assumes.filter((text) => !factOf(text) && !choiceOf(text));
   within(() => compared.forEach((text) => checkKnown(text, program, symbols)));
-  const notes = [...(data.notes ?? []), ...unread(config), entry.said];
+  const notes = [...(data.notes ?? []), ...unread(config), ...inOtherLetters(config, entry), entry.said];
   return { name, data, symbols, compared, notes, dtype: dtypeOf(config), usual: madeFor(config, compared, program), config };
+}
+
+// A note on a class that transformers has in other letters alone.
+function inOtherLetters(config, entry) {
+  const given = config.fields.architectures ?? [];
+  const named = typeof given === "string" ? given : (given[0] ?? "");
+  const used = Object.keys(entry.models).filter((name) => name.toLowerCase() === named.toLowerCase() && name !== named);
+  return used.map((name) => `architectures names ${named}, which transformers does not have: ${name} is used for it`);
 }
 
 // A model was derived with one layer of the kind of its first one: of a config with more nobody saw what the others are.
@@ -111,9 +140,10 @@ function checkFirst(choices, own, found) {
 }
 
 // Whether a symbol is a number of modules that no config states, of a model in which no number of layers is a symbol.
-function isSettled(symbol, { symbols, fields, lists }) {
+function isSettled(symbol, { symbols, fields, lists, facts }) {
+  const areFacts = [...lists.lists.keys()].every((key) => facts.some(({ name }) => name === key));
   const isDepth = (name) => fields.has(name) && means(name, "depth");
-  return /^num_.*_layers$/.test(symbol) && !fields.has(symbol) && !lists.lists.size && ![...symbols.keys()].some(isDepth);
+  return /^num_.*_layers$/.test(symbol) && !fields.has(symbol) && areFacts && ![...symbols.keys()].some(isDepth);
 }
 
 // The numbers that a model file has itself for its symbols.

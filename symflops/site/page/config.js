@@ -3,6 +3,8 @@
 const UNKNOWN = Symbol("unknown"); // what nobody knows: equal to nothing
 const DECODERS = ["decoder", "generator", "text_config"];
 const ROPE = "rope_parameters";
+const SHARE = "partial_rotary_factor";
+const ROPE_STATED = ["rope_theta", "rope_scaling", SHARE];
 const STRETCHED = ["llama3", "yarn", "longrope"];
 
 class Config {
@@ -42,6 +44,7 @@ function configOf(stated, key, classes) {
     if (own !== name && own in stated && !same(stated[own], value)) throw new Refusal(`${own} is stated twice, as ${name}, too, and is not the same`);
     (own in kind.defaults ? fields : more)[own] = copied(value);
   }
+  const beside = readBeside(more, kind);
   const extra = Object.create(null);
   for (const [name, value] of Object.entries(more)) if (!isRope(name, kind)) extra[name] = value;
   if (isGiven(stated.torch_dtype) && !isGiven(fields.dtype)) fields.dtype = stated.torch_dtype;
@@ -54,16 +57,22 @@ function configOf(stated, key, classes) {
       fields.num_labels = isTrue(said) ? said : 2n;
     }
   }
-  makeParts(fields, kind, classes);
+  makeParts(fields, kind, classes, extra);
+  // What its rules are about: its fields, what it reads beside them, and what the configs inside it say.
+  const others = Object.assign(Object.create(null), ofParts(fields, kind), beside);
+  const about = () => Object.assign(Object.create(null), others, fields);
   for (const rule of kind.rules) {
     if (isGiven(fields[rule.field]) && !isTrue(rule.always)) continue;
-    fields[rule.field] = ruled(rule.rule, fields);
+    fields[rule.field] = ruled(rule.rule, about());
   }
   if (kind.rope !== null) {
-    if (ropeWays(stated).some((way) => kind.rope.unsure.includes(way))) {
+    const share = kind.rope.share;
+    const isShared = isTrue(share) && isGiven(beside[share.by]);
+    if (ropeWays(stated).some((way) => kind.rope.unsure.includes(way)) || (isShared && SHARE in stated)) {
       throw new Refusal(`the type ${kind.model_type} has a way of its own to read ${ROPE}`);
     }
-    fields[ROPE] = ropeParameters(stated, fields, kind.rope);
+    const given = isShared ? Object.assign(Object.create(null), stated, { [SHARE]: evaluateRule(share.rule, about()) }) : stated;
+    fields[ROPE] = ropeParameters(given, fields, kind.rope);
   }
   Object.assign(fields, extra);
   for (const name of ["layer_types", "mtp_layer_types"]) {
@@ -83,14 +92,52 @@ function ruled(rule, fields) {
 }
 
 const isRope = (name, kind) =>
-  kind.rope !== null && ["rope_theta", "rope_scaling", "partial_rotary_factor"].includes(name) && !(kind.rope.kept ?? []).includes(name);
+  kind.rope !== null && ROPE_STATED.includes(name) && !(kind.rope.kept ?? []).includes(name);
 
-function makeParts(fields, kind, classes) {
+function typeWord(value) {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "list";
+  return { boolean: "bool", bigint: "int", number: "float", string: "str" }[typeof value] ?? "dict";
+}
+
+// What is stated under names that a class reads though they are no fields of it, which it may not keep.
+function readBeside(more, kind) {
+  const found = Object.create(null);
+  for (const [name, one] of Object.entries(kind.beside ?? {})) {
+    if (name in more && !one.of.includes(typeWord(more[name]))) {
+      throw new Refusal(`${name} is stated, which the type ${kind.model_type} reads in a way of its own`);
+    }
+    found[name] = more[name] ?? null;
+    if (isTrue(one.popped)) delete more[name];
+  }
+  return found;
+}
+
+// What the configs inside one say, by names such as text_config.hidden_size.
+function ofParts(fields, kind) {
+  const found = Object.create(null);
+  for (const name of Object.keys(kind.parts)) {
+    if (!(fields[name] instanceof Config)) continue;
+    for (const [key, value] of Object.entries(fields[name].fields)) found[`${name}.${key}`] = value;
+  }
+  return found;
+}
+
+function makeParts(fields, kind, classes, extra) {
   for (const [name, part] of Object.entries(kind.parts)) {
-    const given = fields[name] ?? null;
-    if (given === null && isTrue(part.optional)) continue;
-    if (given !== null && !isObject(given)) throw new Refusal(`${name} is no object`);
-    const values = given ?? copied(part.values ?? Object.create(null));
+    let given = fields[name] ?? null;
+    const inner = classes[part.class];
+    const over = isTrue(part.over) ? (extra[`${name}_dict`] ?? null) : null;
+    if (isTrue(part.over)) delete extra[`${name}_dict`];
+    if (given === null && over === null && isTrue(part.flat)) given = flatPart(name, part, inner, extra);
+    if (given === null && over === null && isTrue(part.optional)) continue;
+    if ([given, over].some((one) => one !== null && !isObject(one))) throw new Refusal(`${name} is no object`);
+    const usual = copied(part.values ?? Object.create(null));
+    let values = given === null ? usual : isTrue(part.filled) ? Object.assign(usual, given) : given;
+    if (over !== null) {
+      const unknown = Object.entries(values).filter(([key]) => !isKnown(key, inner));
+      values = Object.assign(Object.create(null), Object.fromEntries(unknown), over);
+    }
     let key = part.class;
     if (isTrue(part.by_type) && !same(values.model_type ?? key, key)) {
       key = typeof values.model_type === "string" ? values.model_type : dumped(values.model_type);
@@ -102,6 +149,22 @@ function makeParts(fields, kind, classes) {
       throw error instanceof Refusal ? error.within(name) : error;
     }
   }
+}
+
+const isKnown = (name, kind) => name in kind.defaults || name in kind.aliases || ROPE_STATED.includes(name);
+
+// A part whose fields are stated beside it; null where none of them is.
+function flatPart(name, part, inner, extra) {
+  const found = Object.keys(extra).filter((key) => key in inner.defaults || ROPE_STATED.includes(key));
+  if (found.length && part.flat === "?") {
+    throw new Refusal(`${found[0]} is stated without ${name}, which the type may read in a way of its own`);
+  }
+  const made = Object.create(null);
+  for (const key of found) {
+    made[key] = extra[key];
+    delete extra[key];
+  }
+  return found.length ? made : null;
 }
 
 // ------------------------------------------------------------------------------------------------- rotary embeddings

@@ -36,7 +36,14 @@ function evaluateRule(rule, fields) {
     return typeof value === "bigint" ? value : BigInt(Math.trunc(value));
   }
   if (sign === "if") return evaluateRule(holdsFor(operands[0], fields) ? operands[1] : operands[2], fields);
+  if (sign === "spelled") return spelled(evaluateRule(operands[0], fields), operands[1]);
   return layersOf(sign, operands, fields);
+}
+
+function spelled(text, letters) {
+  const known = typeof text === "string" && BigInt(text.length) <= MOST_LAYERS && [...text].every((letter) => letter in letters);
+  if (!known) throw new Refusal("a letter of the pattern stands for nothing that is known");
+  return [...text].map((letter) => letters[letter]);
 }
 
 function holdsFor([kind, operand], fields) {
@@ -64,6 +71,13 @@ function layersOf(sign, operands, fields) {
     if (period < 1n) throw new Refusal(`${operands[1]} is ${period}`);
     const [other, chosen] = [each(3), each(4)];
     return places.map((i) => ((((i + first) % period) + period) % period === 0n ? chosen : other));
+  }
+  if (sign === "among") {
+    const among = each(1);
+    const isPlaces = Array.isArray(among) && among.every((place) => typeof place === "bigint");
+    if (!isPlaces) throw new Refusal(`${operands[1]} is no list of places`);
+    const [other, chosen] = [each(2), each(3)];
+    return places.map((i) => (among.includes(i) ? chosen : other));
   }
   if (sign === "from") {
     const limit = wholeOf(operands[1], fields);

@@ -73,7 +73,8 @@ class ConfigValues {
       return number;
     }
     if (said) throw unfit(`${name} is ${oneLine(literalOf(said[0]), 100) || "unknown"} there, not a number`);
-    return this.layersCounted(name);
+    const listed = name.startsWith("num_") ? this.lists.lists.get(name.slice(4)) : undefined;
+    return listed ? BigInt(listed.length) : this.layersCounted(name);
   }
 
   layersCounted(name) {
