@@ -7,7 +7,7 @@ inside it is materialised when a matrix multiply or a convolution writes or read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType
 
@@ -73,19 +73,13 @@ class Assembly:
         found: set[int] = set()
         if execution.repeated:
             found |= {v.storage for v in execution.inputs}
-            self.read_again |= {storage_key(p) for p in self._read_by(execution, execution.repeated)}
+            pairs = execution.repeated_parameters()
+            self.read_again |= {storage_key(p) for of_first, p in pairs if self.is_read(of_first)}
         self.run.add(execution.module)
         for part in execution.parts:
             if isinstance(part, Execution):
                 found |= self._taken(part)
         return found
-
-    def _read_by(self, again: Execution, first: Execution) -> Iterator[torch.nn.Parameter]:
-        """The weights of a repeated execution that are what the first one read of its own."""
-        own = dict(first.module.named_parameters(remove_duplicate=False))
-        for name, parameter in again.module.named_parameters(remove_duplicate=False):
-            if self.is_read(own[name]):
-                yield parameter
 
     def is_read(self, parameter: torch.nn.Parameter) -> bool:
         storage = self.recorder.storages.get(storage_key(parameter))
@@ -179,6 +173,8 @@ class Assembly:
         if first not in self.done:
             data, kept = self._layer(first), self.own_state(first)
             self.done[first] = (data or parameters_only(0)) | kept if kept else data
+        if execution.repeated:
+            self._own_again(execution, first.path)
         data = copied(self.done[first])  # one of equal layers may get a part that is called again outside of it
         return rerun(data, execution.path) if execution.is_rerun else data
 
@@ -243,6 +239,14 @@ class Assembly:
             for view in o.reads:
                 if self._is_weight(view.storage):
                     self.owners.setdefault(view.storage, path)
+
+    def _own_again(self, again: Execution, first: str) -> None:
+        """Weights that the first of two equal executions counts the other one counts of its own, not who calls a module
+        inside of it once more."""
+        for of_first, parameter in again.repeated_parameters():
+            path = self.owners.get(storage_key(of_first), "")
+            if f"{path}.".startswith(f"{first}."):
+                self.owners.setdefault(storage_key(parameter), path.replace(first, again.path, 1))
 
     def _is_weight(self, storage: int) -> bool:
         return isinstance(self.recorder.storages[storage].weight, torch.nn.Parameter)

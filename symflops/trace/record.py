@@ -99,6 +99,13 @@ class Execution:
     repeated: Execution | None = None  # the earlier execution that this one equals
     is_rerun: bool = False  # the same module as before, so that its weights are counted already
 
+    def repeated_parameters(self) -> Iterator[tuple[torch.nn.Parameter, torch.nn.Parameter]]:
+        """The weights of the earlier execution, each with the one of the same name here."""
+        assert self.repeated is not None
+        own = dict(self.repeated.module.named_parameters(remove_duplicate=False))
+        for name, parameter in self.module.named_parameters(remove_duplicate=False):
+            yield own[name], parameter
+
 
 def own_operations(execution: Execution) -> list[Operation]:
     return [part for part in execution.parts if isinstance(part, Operation)]

@@ -131,7 +131,9 @@ def _pattern(value: Any, recorder: Recorder) -> Any:
 
 def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: str, args: Any, kwargs: Any) -> Any:
     execution = Execution(module, path, repeated=done, is_rerun=module in recorder.ran)
-    recorder.ran.add(module)
+    # Its parent may call what is inside of it once more, which then owns nothing.
+    inside = {name for name, one in done.module.named_modules() if one in recorder.ran}
+    recorder.ran.update(one for name, one in module.named_modules() if name in inside)
     tensors = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
     execution.inputs = [recorder.view(t) for t in tensors]
     recorder.stack[-1].parts.append(execution)
