@@ -150,6 +150,7 @@ def test_small_contents_are_computed_beside_fake_tensors() -> None:
         assert contents.of(torch.empty(3)) is None
         assert contents.of(torch.rand(3)) is None
         assert torch.arange(6)[torch.arange(6) > 3].tolist() == [4, 5]
+        assert contents.of(side**-0.5 * torch.tensor(2.0)) is None  # a root is no size
         steps.add_(1)
         assert contents.of(steps) is None  # what is written in place is unknown
         grid = torch.full((1, 2), side)
