@@ -26,6 +26,8 @@ _KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("processor_class",), f"a processor's config; {_BESIDE}"),
     (("_from_model_config",), f"a generation config; {_BESIDE}"),
     (("do_sample",), f"a generation config; {_BESIDE}"),
+    (("architecture", "pretrained_cfg"), "a timm config; name what makes its model, as timm.models:resnet50"),
+    (("vision_cfg", "text_cfg"), "an open_clip config; give that of the same model in transformers, of a CLIPModel"),
     (("cells", "nbformat"), "a notebook; put the class into a Python file and name it, model.py:GPT"),
 )  # fmt: skip
 

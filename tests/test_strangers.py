@@ -33,6 +33,14 @@ JSONS: dict[str, tuple[dict[str, Any], str]] = {
     "tokenizer_config.json": ({"tokenizer_class": "LlamaTokenizer"}, f"a tokenizer's config; {BESIDE}"),
     "generation_config.json": ({"_from_model_config": True, "eos_token_id": 2}, f"a generation config; {BESIDE}"),
     "preprocessor_config.json": ({"image_processor_type": "X"}, f"a processor's config; {BESIDE}"),
+    "timm.json": (
+        {"architecture": "resnet50", "num_classes": 1000, "pretrained_cfg": {}},
+        "a timm config; name what makes its model, as timm.models:resnet50",
+    ),
+    "open_clip_config.json": (
+        {"embed_dim": 512, "vision_cfg": {"width": 768}, "text_cfg": {"width": 512}},
+        "an open_clip config; give that of the same model in transformers, of a CLIPModel",
+    ),
     "neither.json": (
         {"hidden_size": 64},
         "neither a model file (which has layers) nor a config (which has model_type or architectures)",
@@ -126,3 +134,15 @@ def test_a_config_without_a_type_is_of_that_of_its_architecture(run: Any, tmp_pa
     assert err == (
         "note: small: the config has no model_type: LlamaForCausalLM, which architectures names, is of the type llama\n"
     )
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("stated", [{}, {"model_type": None}, {"model_type": ""}])
+@pytest.mark.parametrize("name", ["LlamaForCausalLM", "LLaMAForCausalLM", "FlaxLlamaForCausalLM", "TFLlamaForCausalLM"])
+def test_a_class_stands_for_the_type_that_is_not_said(stated: dict[str, Any], name: str) -> None:
+    """In any case of its letters, and with the prefix of another framework: the model is that of the class in PyTorch.
+    A layer has four of 64*64, three of 64*96 and two norms."""
+    sizes = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 96, "num_hidden_layers": 2}
+    model = symflops.derive({**stated, "architectures": [name], "vocab_size": 99, **sizes})
+    assert model.total().parameters == 2 * (4 * 64 * 64 + 3 * 64 * 96 + 2 * 64) + 64 + 2 * 99 * 64
+    assert "LlamaForCausalLM, which architectures names, is of the type llama" in model.notes[0]

@@ -11,7 +11,7 @@ import transformers
 from small_types import small
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-from types_count import built, parameters
+from types_count import all_flops, built, parameters
 from types_coverage import miscounted
 
 import symflops
@@ -69,6 +69,19 @@ def test_a_type_costs_what_is_counted(model_type: str, task: str, inputs: list[s
     real = built(model_class, config)
     assert model.total().parameters == parameters(real)
     assert miscounted(model, real, model_class, config) == ""
+
+
+def test_positions_that_are_fed_choose_no_keys() -> None:
+    """They are handed on to attention and to what makes its mask, and each row of ids is one sequence all the same."""
+    sizes = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48, "num_hidden_layers": 2}
+    config = transformers.LlamaConfig(vocab_size=64, **sizes)
+    model_class = transformers.LlamaForCausalLM
+    model = symflops.derive(config, inputs=["input_ids: int64[b, s]", "position_ids: int64[b, s]"])
+    ids = torch.ones(2, 9, dtype=torch.long)
+    given = {"input_ids": ids, "position_ids": torch.arange(9).expand(2, 9).clone()}
+    flops, matmuls = all_flops(built(model_class, config, fake=False), given, set())
+    cost = model.total().at(b=2, s=9)
+    assert (cost.flops, cost.matmul_flops) == (flops, matmuls)
 
 
 def test_a_step_after_an_image_costs_what_pytorch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +163,7 @@ def test_small_contents_are_computed_beside_fake_tensors() -> None:
         assert contents.of(torch.empty(3)) is None
         assert contents.of(torch.rand(3)) is None
         assert torch.arange(6)[torch.arange(6) > 3].tolist() == [4, 5]
+        assert contents.of(side**-0.5 * torch.tensor(2.0)) is None  # a root is no size
         steps.add_(1)
         assert contents.of(steps) is None  # what is written in place is unknown
         grid = torch.full((1, 2), side)

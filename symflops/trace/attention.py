@@ -123,9 +123,16 @@ def is_of_keys(recorder: Recorder, shape: Shape, mask: Mask) -> bool:
     return before in (0, recorder.past, minimum(recorder.past, add(mask.size, -1)))
 
 
+PLACES = (
+    "position_ids",
+    "cu_seq_lens_q",
+    "cu_seq_lens_k",
+)  # where tokens stand, which interfaces of attention may take
+
+
 def _chosen_keys(recorder: Recorder, options: Mapping[str, Any]) -> list[torch.Tensor]:
     """Which keys each query sees, where values decide it: as written, a mask made of them is added to the scores."""
-    tensors = [v for v in options.values() if isinstance(v, torch.Tensor)]
+    tensors = [v for name, v in options.items() if isinstance(v, torch.Tensor) and name not in PLACES]
     return [t for t in tensors if not t.dtype.is_floating_point and not recorder.masks.is_constant(t)]
 
 

@@ -112,7 +112,7 @@ def _from_dict(data: dict[str, Any], name: str) -> Named:
         stated, said = converted(data)
         named = _from_dict(stated, name)
         return named._replace(notes=(said, *named.notes))
-    if "model_type" not in data and "layers" not in data:
+    if data.get("model_type") in (None, "") and "layers" not in data:
         return _by_architecture(data, name)
     kind = data.get("model_type")
     if not isinstance(kind, str):
@@ -135,14 +135,16 @@ def _by_architecture(data: dict[str, Any], name: str) -> Named:
     architectures = _architectures(data.get("architectures"))
     if not architectures:
         raise SymflopsError("not a Hugging Face config: it has no model_type and no architectures")
-    for architecture in architectures:
+    for architecture in (_meant(given) for given in architectures):
         found = _class(architecture)
         kind = getattr(found.config_class, "model_type", "") if found is not None else ""
         if kind in CONFIG_MAPPING:
-            named = _from_dict({**data, "model_type": kind}, name)
+            named = _from_dict({**data, "model_type": kind, "architectures": [architecture]}, name)
             said = f"the config has no model_type: {architecture}, which architectures names, is of the type {kind}"
             return named._replace(notes=(said, *named.notes))
-    raise SymflopsError(f"no model_type, and transformers has no class {architectures[0][:100]!r} (architectures)")
+    remote = "; its code is elsewhere, and remote code is never run" if "auto_map" in data else ""
+    why = f"no model_type, and transformers has no class {architectures[0][:100]!r} (architectures){remote}"
+    raise SymflopsError(why)
 
 
 def _from_hub(name: str) -> Named:
@@ -195,6 +197,13 @@ def _architectures(given: Any) -> list[str]:
 def _class(architecture: str) -> type[PreTrainedModel] | None:
     found = getattr(transformers, architecture, None)
     return found if isinstance(found, type) and issubclass(found, PreTrainedModel) else None
+
+
+def _meant(architecture: str) -> str:
+    """The name of the class of PyTorch for one of TensorFlow or JAX, and for one in other capital letters."""
+    bare = re.sub(r"^(TF|Flax)(?=[A-Z])", "", architecture)
+    same = [bare] if _class(bare) else [n for n in dir(transformers) if n.lower() == bare.lower() and _class(n)]
+    return same[0] if len(same) == 1 else architecture
 
 
 def _has_all_letters(a: str, b: str) -> bool:

@@ -173,7 +173,10 @@ def _on_arrays(name: str, args: Sequence[Any], kwargs: Any) -> list[Any] | None:
         return None
     plain = tree_map_only(torch.Tensor, _array, list(args))
     found = rule(*plain, **{k: v for k, v in kwargs.items() if k in ("rounding_mode",)})
-    return None if found is None else list(found) if isinstance(found, list) else [found]
+    several = [] if found is None else list(found) if isinstance(found, list) else [found]
+    arrays = [one if isinstance(one, numpy.ndarray) else numpy.array(one, dtype=object) for one in several]
+    is_whole = not any(isinstance(number, torch.SymFloat) for one in arrays for number in one.flat)
+    return arrays if arrays and is_whole else None  # roots and quotients of sizes are no contents that decide anything
 
 
 def _array(content: Any) -> Any:

@@ -220,9 +220,8 @@ def environment(
         stack.enter_context(number_format(built.dtype))
         stack.enter_context(torch.enable_grad() if training else torch.no_grad())
         stack.enter_context(arithmetic.lent(sizes.lengths, built.named.packages))
-        packed = nothing_packed() if training else nullcontext()
         values = no_checks_of_values(), indices_formatted(), weights_converted()
-        for one in (no_fast_path(), nothing_cached(), *values, packed, quiet()):
+        for one in (no_fast_path(), nothing_cached(), *values, nothing_packed(), quiet()):
             stack.enter_context(one)
         stack.enter_context(patch.object(nn.functional, "dropout", real_dropout if training else no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))
