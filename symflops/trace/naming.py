@@ -68,7 +68,9 @@ class RepeatNames:
             # What is done between layers, but not before the first or after the last of them.
             # Inside of a layer it is done between parts of that, however many layers there are.
             inside = any(word.isdigit() for word in path.split("."))
-            between = path.endswith(BETWEEN) and total > 1 and not inside and self._field(total + 1, "depth", path)
+            listed = any(len(v) == total and means(k, "layer_places") for k, v in self.lists.lists.items())
+            is_between = path.endswith(BETWEEN) and total > 1 and not inside and not listed  # or after as many layers
+            between = self._field(total + 1, "depth", path) if is_between else ""
             return f"{self._use(between, total + 1)} - 1" if between else total
         if not label:
             return len(indices)
