@@ -54,10 +54,8 @@ def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
     base, *changes = models
     stand_in(config, base.get("free", ()))
     if "dtypes" in base and (stated_dtype := vars(config).get("dtype")) not in base["dtypes"]:
-        said = one_line(literal(stated_dtype), 100)
-        raise SymflopsError(
-            f"assumption broken: dtype == {literal(base['dtypes'][-1])} (with dtype={said})", where=name
-        )
+        usual, given = literal(base["dtypes"][-1]), one_line(literal(stated_dtype), 100)
+        raise SymflopsError(f"assumption broken: dtype == {usual} (with dtype={given})", where=name)
     lists = LayerLists(config)
     said = _said(config) | {places_name(key): {str(len(values))} for key, values in lists.lists.items()}
     depths = {depth for some in lists.depths.values() for depth in some}
