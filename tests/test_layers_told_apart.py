@@ -256,6 +256,7 @@ def test_how_many_places_a_list_has_is_a_condition_where_no_symbol_counts_the_la
     config = Plain(depth=6, deepstack_visual_indexes=[1, 4])
     names = RepeatNames(config)
     assert names.repeat("blocks", list(range(6)), 6, "") == "depth"
+    assert names.repeat("mergers", [0, 1], 2, "") == 2  # the modules beside the layers
     assert names.places_kept({"deepstack_visual_indexes"}) == {"num_deepstack_visual_indexes": 2}
     model = symflops.load({
         "name": "m", "symbols": {"depth": 6, "num_deepstack_visual_indexes": 2},

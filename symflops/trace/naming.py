@@ -129,8 +129,14 @@ class RepeatNames:
         counts."""
         texts, covered = self.choices(read)
         lists = {key for key in covered - self.counted if any(f"i in {key}" in text for text in texts)}
-        lists -= {key for key in lists if len(self.lists.lists[key]) in self.kinds}  # all layers, however many
+        lists -= {key for key in lists if self._are_all(key)}
         return {places_name(key): len(self.lists.lists[key]) for key in sorted(lists)}
+
+    def _are_all(self, key: str) -> bool:
+        """Whether a list of places names all layers of its part of the config, however many there are."""
+        places = self.lists.lists[key]
+        depths = self.lists.depths.get(self.lists.part[key], set())
+        return places == list(range(len(places))) and len(places) in depths
 
     def stays(self, name: str, number: int) -> str:
         """What a field that is no symbol has to be, as an assumption: its number, or for one that names the last layer
