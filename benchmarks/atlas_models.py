@@ -244,7 +244,8 @@ class OfClass:
 
     def other_dtypes(self) -> list[str]:
         """The formats of numbers with which something else is derived, as where a source casts what it is fed."""
-        if not self.first.get("inputs"):  # numbers of texts alone have no format
+        fed = getattr(getattr(transformers, self.name), "main_input_name", "")
+        if not self.first.get("inputs") and fed == "input_ids":  # numbers of texts alone have no format
             return []
         models = {word: self.of({**self.base, "torch_dtype": word}, {}) for word in DTYPES}
         changes = {word: None if m is None else difference(self.first, m) for word, m in models.items()}
