@@ -41,7 +41,7 @@ _TASKS = (
     "pretraining", "ctc", "image-classification", "object-detection", "zero-shot-image-classification",
     "semantic-segmentation", "base", "sequence-classification", "token-classification", "question-answering",
 )  # fmt: skip
-DTYPES = ("float16", "bfloat16")
+DTYPES = ("float32", "float16", "bfloat16")
 _UNREAD = ("needs", "ones", "free", "together", "dtypes")  # of a model in an entry, what is no part of a model file
 
 
@@ -239,7 +239,7 @@ class OfClass:
         first |= {"ones": ones} if ones else {}
         first["together"] = together
         if others := self.other_dtypes():
-            first["dtypes"] = [word for word in (None, "float32", *DTYPES) if word not in others]
+            first["dtypes"] = [word for word in (None, *DTYPES) if word not in others]
         return [first, *(change for _, change in self.found)]
 
     def other_dtypes(self) -> list[str]:
