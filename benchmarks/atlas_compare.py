@@ -9,7 +9,7 @@ from symflops.algebra import free_symbols
 from symflops.cost import METRICS
 from symflops.errors import SymflopsError
 from symflops.model import Model
-from symflops.vocabulary.symbols import RUN
+from symflops.vocabulary.symbols import ENCODER, RUN
 
 _OTHERS = (31, 23, 412, 7)  # of lengths and counts that a model is fed beside the usual ones
 POINTS = tuple(
@@ -29,6 +29,7 @@ def differs(here: Model, there: Model) -> str:
         own = sorted((free_symbols(one) | free_symbols(other)) - set(RUN))
         for place, point in enumerate(POINTS):
             more = {name: _OTHERS[(place + i) % len(_OTHERS)] + i for i, name in enumerate(own)}
+            more |= {ENCODER: place % 2} if ENCODER in own else {}
             values = [_at(model, metric, point | more) for model in (here, there)]
             if values[0] != values[1]:
                 return f"{metric} is {values[0]}, derived {values[1]} at {point | more}"

@@ -41,7 +41,8 @@ _TASKS = (
     "pretraining", "ctc", "image-classification", "object-detection", "zero-shot-image-classification",
     "semantic-segmentation", "base", "sequence-classification", "token-classification", "question-answering",
 )  # fmt: skip
-_UNREAD = ("needs", "ones", "free", "together")  # of a model in an entry, what is no part of a model file
+DTYPES = ("float32", "float16", "bfloat16")
+_UNREAD = ("needs", "ones", "free", "together", "dtypes")  # of a model in an entry, what is no part of a model file
 
 
 def usual_names(model_type: str) -> list[str]:
@@ -132,8 +133,8 @@ class Models:
             stated = random_stated(self.kind, defaults, rng) | self.beside(rng)
             if rng.random() < 0.5:
                 stated |= {k: v for k, v in base.items() if k not in stated or rng.random() < 0.7}
-            return {**stated, "model_type": self.model_type, "architectures": [name]}
-        stated = copy.deepcopy(base)
+            return {**stated, "model_type": self.model_type, "architectures": [name], **_some_dtype(rng)}
+        stated = copy.deepcopy(base) | _some_dtype(rng)
         toggled = rng.choice([0.0, 0.0, 0.1])
         for part in (stated, *(stated[key] for key in parts)):
             for key, value in list(part.items()):
@@ -141,6 +142,8 @@ class Models:
                     continue
                 if isinstance(value, bool) and rng.random() < toggled:
                     part[key] = not value
+                elif type(value) is int and means(key, "depth") and not _is_length(value, part):
+                    part[key] = value + rng.choice([0, 0, 1, 3])
                 elif type(value) is int and "size" in key and "head" not in key and "hidden" not in key:
                     part[key] = value * rng.choice([1, 1, 2, 3]) if "patch" not in key else value
         return stated
@@ -150,6 +153,16 @@ class Models:
         known = self.classes[self.model_type].get("beside", {})
         values = {n: [v for w in one["of"] for v in VALUES.get(w, ())] for n, one in known.items()}
         return {name: rng.choice(some) for name, some in values.items() if some and rng.random() < 0.15}
+
+
+def _some_dtype(rng: random.Random) -> Data:
+    """The numbers' format, as most configs state one."""
+    word = rng.choice([None, "float32", "float16", "bfloat16"])
+    return {} if word is None else {"torch_dtype": word}
+
+
+def _is_length(number: int, part: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, list) and len(value) == number for value in part.values())
 
 
 def is_answered(entry: Entry, stated: Data) -> bool:
@@ -225,7 +238,18 @@ class OfClass:
         first |= {"free": free} if free else {}
         first |= {"ones": ones} if ones else {}
         first["together"] = together
+        if others := self.other_dtypes():
+            first["dtypes"] = [word for word in (None, *DTYPES) if word not in others]
         return [first, *(change for _, change in self.found)]
+
+    def other_dtypes(self) -> list[str]:
+        """The formats of numbers with which something else is derived, as where a source casts what it is fed."""
+        fed = getattr(getattr(transformers, self.name), "main_input_name", "")
+        if not self.first.get("inputs") and fed == "input_ids":  # numbers of texts alone have no format
+            return []
+        models = {word: self.of({**self.base, "torch_dtype": word}, {}) for word in DTYPES}
+        changes = {word: None if m is None else difference(self.first, m) for word, m in models.items()}
+        return [word for word, change in changes.items() if change is None or change["set"] or change["gone"]]
 
     def is_late(self, share: float = 1.0) -> bool:
         """Whether less than a share of the time is left."""

@@ -15,7 +15,7 @@ from counted_llama import LLAMA, matmul_flops_of_a_llama, parameters_of_a_llama
 
 import symflops
 from symflops.atlas import choices, entries
-from symflops.atlas.answer import _check_first, answer
+from symflops.atlas.answer import _check_first, _check_unknown, answer, answer_from
 from symflops.atlas.plain import ConfigClass, PlainConfig, config_of, stand_in
 from symflops.errors import SymflopsError
 from symflops.trace.config_values import ConfigValues
@@ -419,6 +419,41 @@ def test_what_a_class_reads_beside_its_fields_is_read_or_refused(kind: str, stat
             config_of(stated, kind, classes)
         return
     made = vars(config_of(stated, kind, classes))
-    for name, value in vars(config).items():
-        if name in made and repr(made[name]) != "unknown" and not name.startswith("_"):
-            assert name == "dtype" or literal(made[name]) == literal(json.loads(json.dumps(value))), name
+    for name in ("layer_types", "hidden_size", "intermediate_size", "rope_parameters", "n_routed_experts"):
+        if name in vars(config):
+            assert literal(made[name]) == literal(json.loads(json.dumps(vars(config)[name]))), name
+
+
+def test_a_size_that_a_part_states_and_its_class_does_not_know() -> None:
+    """As Voxtral's sound part with key-value heads: which part's they are would depend on the order of the parts."""
+    parts = {"sound_config": {"class": "sound"}, "text_config": {"class": "tiny"}}
+    known = tiny() | {
+        "sound": ConfigClass("sound", {"depth": 2}),
+        "whole": ConfigClass("whole", dict.fromkeys(parts), parts=parts),
+    }
+    _check_unknown(config_of({"sound_config": {"width": 8}}, "whole", known))
+    with pytest.raises(SymflopsError, match="sound_config states width = 16, which its class does not know"):
+        _check_unknown(config_of({"sound_config": {"width": 16}}, "whole", known))
+
+
+def test_another_format_of_numbers_than_those_that_were_derived() -> None:
+    """A source that casts images to the format of its weights: with another one there is a cast more."""
+    found = entries.entry("llama")
+    (base, *changes) = found.models["LlamaForCausalLM"]
+    models = {"LlamaForCausalLM": [{**base, "dtypes": [None, "float32"]}, *changes]}
+    other = entries.Entry("llama", {**found.data, "models": models})
+    assert answer_from(other, {**LLAMA, "torch_dtype": "float32"}, "x").symbols
+    with pytest.raises(SymflopsError, match=r'dtype == "float32" \(with dtype="float16"'):
+        answer_from(other, {**LLAMA, "torch_dtype": "float16"}, "x")
+
+
+def test_a_class_in_other_letters() -> None:
+    found = entries.entry("llama")
+    other = entries.Entry("llama", {**found.data, "other_letters": ["LlamaForCausalLM"]})
+    named = {**LLAMA, "architectures": ["LLaMAForCausalLM"]}
+    made = answer_from(other, named, "x")
+    said = "architectures names LLaMAForCausalLM, which transformers does not have: LlamaForCausalLM is used for it"
+    assert said in made.notes
+    assert made.total().parameters == answer(LLAMA, "x").total().parameters
+    with pytest.raises(SymflopsError, match="the atlas has no LLaMAForCausalLM"):
+        answer_from(found, named, "x")

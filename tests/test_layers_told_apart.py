@@ -256,6 +256,7 @@ def test_how_many_places_a_list_has_is_a_condition_where_no_symbol_counts_the_la
     config = Plain(depth=6, deepstack_visual_indexes=[1, 4])
     names = RepeatNames(config)
     assert names.repeat("blocks", list(range(6)), 6, "") == "depth"
+    assert names.repeat("mergers", [0, 1], 2, "") == 2  # the modules beside the layers
     assert names.places_kept({"deepstack_visual_indexes"}) == {"num_deepstack_visual_indexes": 2}
     model = symflops.load({
         "name": "m", "symbols": {"depth": 6, "num_deepstack_visual_indexes": 2},
@@ -273,3 +274,12 @@ def test_places_that_a_symbol_counts_are_no_number() -> None:
     names = RepeatNames(Plain(num_hidden_layers=4, full_attn_idxs=[1, 3]))
     assert names.labels([[0, 2], [1, 3]], 4) == ["other", "full_attn"]
     assert names.places_kept({"full_attn_idxs"}) == {}
+
+
+@pytest.mark.parametrize(("places", "written"), [([0, 2, 3], 3), ([1, 3], "num_hidden_layers - 1")])
+def test_what_is_done_after_as_many_layers_as_a_list_has_is_not_done_between_each_two(
+    places: list[int], written: Any
+) -> None:
+    """Qwen3-VL adds what it saw after as many layers as deepstack_visual_indexes has: three, of four or of forty."""
+    names = RepeatNames(Plain(num_hidden_layers=4, deepstack_visual_indexes=places))
+    assert names.repeat("model.language_model.steps", [0, 1, 2], 3, "") == written

@@ -58,6 +58,9 @@ def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
         raise error.within(name) from None
     base, *changes = models
     stand_in(config, base.get("free", ()))
+    if "dtypes" in base and (stated_dtype := vars(config).get("dtype")) not in base["dtypes"]:
+        usual, given = literal(base["dtypes"][-1]), one_line(literal(stated_dtype), 100)
+        raise SymflopsError(f"assumption broken: dtype == {usual} (with dtype={given})", where=name)
     lists = LayerLists(config)
     said = _said(config) | {places_name(key): {str(len(values))} for key, values in lists.lists.items()}
     depths = {depth for some in lists.depths.values() for depth in some}

@@ -22,7 +22,7 @@ Data = dict[str, Any]
 _LISTS = ("assumes", "expects", "notes", "needs")  # which are sets: an entry is there or not
 _NUMBER = re.compile(r"(\w+) == (\d+)")
 _RELATION = re.compile(r"([A-Za-z_]\w*) (==|!=) ([A-Za-z_]\w*|\d+)")
-_FREE = ("name", "about", "dtype", "ones", "free", "together")
+_FREE = ("name", "about", "dtype", "ones", "free", "together", "dtypes")
 
 
 def difference(base: Mapping[str, Any], other: Mapping[str, Any]) -> Data:

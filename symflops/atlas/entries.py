@@ -18,7 +18,7 @@ from symflops.model import Model, load
 
 ATLAS = "SYMFLOPS_ATLAS"  # the environment variable that names another folder
 ENDING = ".json.xz"
-_BESIDE = ("ones", "needs", "free", "together")  # of a model file in an entry, what is none of the file
+_BESIDE = ("ones", "needs", "free", "together", "dtypes")  # of a model file in an entry, what is none of the file
 _MOST = 2**22  # bytes of an entry, compressed
 
 

@@ -32,7 +32,7 @@ from symflops.vocabulary.fields import roles
 from symflops.vocabulary.metrics import TABLE
 from symflops.vocabulary.symbols import DTYPES, OWN, RUN, RunSymbol
 
-NOT_OF_A_FILE = ("ones", "free", "needs", "together")  # keys of an entry's models that a model file has not
+NOT_OF_A_FILE = ("ones", "free", "needs", "together", "dtypes")  # keys of an entry's models that a model file has not
 _NO_FORMULAS = frozenset(  # keys of a model file below which no text is one
     ("name", "about", "source", "derived_from", "unproven", "class", "dtype", "cache_dtype", "notes", "tied", "formula",
      "inputs", "free", "ones", "needs")

@@ -68,7 +68,9 @@ class RepeatNames:
             # What is done between layers, but not before the first or after the last of them.
             # Inside of a layer it is done between parts of that, however many layers there are.
             inside = any(word.isdigit() for word in path.split("."))
-            between = path.endswith(BETWEEN) and total > 1 and not inside and self._field(total + 1, "depth", path)
+            listed = any(len(v) == total and means(k, "layer_places") for k, v in self.lists.lists.items())
+            is_between = path.endswith(BETWEEN) and total > 1 and not inside and not listed  # or after as many layers
+            between = self._field(total + 1, "depth", path) if is_between else ""
             return f"{self._use(between, total + 1)} - 1" if between else total
         if not label:
             return len(indices)
@@ -127,8 +129,14 @@ class RepeatNames:
         counts."""
         texts, covered = self.choices(read)
         lists = {key for key in covered - self.counted if any(f"i in {key}" in text for text in texts)}
-        lists -= {key for key in lists if len(self.lists.lists[key]) in self.kinds}  # all layers, however many
+        lists -= {key for key in lists if self._are_all(key)}
         return {places_name(key): len(self.lists.lists[key]) for key in sorted(lists)}
+
+    def _are_all(self, key: str) -> bool:
+        """Whether a list of places names all layers of its part of the config, however many there are."""
+        places = self.lists.lists[key]
+        depths = self.lists.depths.get(self.lists.part[key], set())
+        return places == list(range(len(places))) and len(places) in depths
 
     def stays(self, name: str, number: int) -> str:
         """What a field that is no symbol has to be, as an assumption: its number, or for one that names the last layer

@@ -17,6 +17,11 @@ function answerFrom(entry, program, stated, name) {
   const { config, named, models } = within(() => candidates(entry, stated));
   const [base, ...changes] = models;
   standIn(config, base.free ?? []);
+  const dtype = config.fields.dtype ?? null;
+  if (base.dtypes && !base.dtypes.some((one) => same(one, dtype))) {
+    const usual = literalOf(base.dtypes.at(-1));
+    throw new Refusal(`assumption broken: dtype == ${usual} (with dtype=${oneLine(literalOf(dtype), 100)})`).within(name);
+  }
   const said = saidFields(config);
   const lists = new LayerLists(config);
   for (const [key, values] of lists.lists) said.set(`num_${key}`, new Set([String(values.length)]));
