@@ -44,7 +44,7 @@ def any_call(work: Work, settings: Settings) -> Record:
             call = replace(settings, lengths={"seq_len": tokens, "past_len": past})
             name = f"as for any call: {tokens} tokens after {past}"
             try:
-                (record,) = records_in_agreement(work, partial(record_of, work), {name: call}, made)
+                (record,) = records_in_agreement(work, partial(_tried, work), {name: call}, made)
             except SymflopsError as error:  # the source refuses such a call
                 progress.tell(error.message)
                 wrong.append(point)
@@ -55,6 +55,16 @@ def any_call(work: Work, settings: Settings) -> Record:
             free = set(texts) - _broken(texts, wrong, [point for point in chosen if point not in wrong])
             layers = combine.at_least_0(usual.layers, [{"seq_len": s, "past_len": p} for s, p in chosen])
             return replace(usual, layers=layers, free=usual.free | free)
+
+
+def _tried(work: Work, settings: Settings) -> Record:
+    """A record of one call. The sizes that it has are no part of what the closed form assumes of sizes."""
+    quantities = work.build()[1].quantities
+    before = dict(quantities.seen), dict(quantities.dimensions)
+    try:
+        return record_of(work, settings)
+    finally:
+        quantities.seen, quantities.dimensions = before
 
 
 def first_calls(work: Work, settings: Settings, fresh: Record, later: Record) -> tuple[str, ...]:
@@ -68,7 +78,7 @@ def first_calls(work: Work, settings: Settings, fresh: Record, later: Record) ->
             continue
         call = replace(settings, past="empty", lengths={"seq_len": tokens})
         try:
-            (record,) = records_in_agreement(work, partial(record_of, work), {f"as first calls: {tokens}": call}, {})
+            (record,) = records_in_agreement(work, partial(_tried, work), {f"as first calls: {tokens}": call}, {})
         except SymflopsError as error:
             progress.tell(error.message)
             wrong.append(tokens)
