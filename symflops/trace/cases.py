@@ -119,18 +119,20 @@ def _chosen(texts: Sequence[str], first: bool = False) -> list[Point]:
     """Calls with every two answers to these conditions that go together, as few as are easily found; of `first` ones
     nothing came before."""
     compared = [comparison(text) for text in texts]
-    found: dict[tuple[bool, ...], Point] = {}  # of the calls with the same answers the longest
+    found: dict[tuple[bool, ...], list[Point]] = {}
     for point in _points(texts, first):
-        found[tuple(_holds(condition, point) for condition in compared)] = point
+        found.setdefault(tuple(_holds(condition, point) for condition in compared), []).append(point)
     pairs = {answers: set(combinations(enumerate(answers), min(2, len(texts)))) for answers in found}
     known = pairs.pop((True,) * len(texts), set())
-    chosen = []
+    chosen: list[Point] = []
     while pairs:
-        best = max(pairs, key=lambda answers: (len(pairs[answers] - known), found[answers]))
+        best = max(pairs, key=lambda answers: (len(pairs[answers] - known), max(found[answers])))
         if not (new := pairs.pop(best) - known):
             break
         known |= new
-        chosen.append(found[best])
+        # After as many tokens as another one, where that can be: the earlier call of both is the same.
+        after = {past for _, past in chosen}
+        chosen.append(max([p for p in found[best] if p[1] in after] or found[best]))
     return chosen
 
 
