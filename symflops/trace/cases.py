@@ -20,7 +20,7 @@ from symflops.assumption import Comparison, comparison
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value
 from symflops.trace import combine
-from symflops.trace.conditions import asked_of, conditions
+from symflops.trace.conditions import asked_of
 from symflops.trace.lengths import Record, any_length, record_of, records_in_agreement
 from symflops.trace.settings import Settings
 from symflops.trace.work import Work
@@ -44,7 +44,7 @@ def any_call(work: Work, settings: Settings) -> Record:
             call = replace(settings, lengths={"seq_len": tokens, "past_len": past})
             name = f"as for any call: {tokens} tokens after {past}"
             try:
-                (record,) = records_in_agreement(work, partial(record_of, work), {name: call}, made)
+                (record,) = records_in_agreement(work, partial(_tried, work), {name: call}, made)
             except SymflopsError as error:  # the source refuses such a call
                 progress.tell(error.message)
                 wrong.append(point)
@@ -57,20 +57,36 @@ def any_call(work: Work, settings: Settings) -> Record:
             return replace(usual, layers=layers, free=usual.free | free)
 
 
-def of_one_token(work: Work, settings: Settings, fresh: Record, later: Record) -> tuple[str, ...]:
-    """What is assumed, where a first call of one token is not what the records of empty and of filled caches say."""
-    known = conditions(later.run, later.shape, (), later.shortest, later.free)
-    if not all(_holds(comparison(text), (1, 0)) for text in known if comparison(text).names <= _LENGTHS):
-        return ()
-    call = replace(settings, past="empty", lengths={"seq_len": 1})
+def _tried(work: Work, settings: Settings) -> Record:
+    """A record of one call. The sizes that it has are no part of what the closed form assumes of sizes."""
+    quantities = work.build()[1].quantities
+    before = dict(quantities.seen), dict(quantities.dimensions)
     try:
-        (one,) = records_in_agreement(work, partial(record_of, work), {"as for any call: one token": call}, {})
-    except SymflopsError as error:
-        progress.tell(error.message)
-        return ("seq_len + past_len > 1",)
-    computed = combine.computes_the_same(fresh.layers, one.layers, {"seq_len": 1})
-    kept = substitute(later.run.states, {"seq_len": 1, "past_len": 0}) == one.run.states
-    return () if computed and kept else ("seq_len + past_len > 1",)
+        return record_of(work, settings)
+    finally:
+        quantities.seen, quantities.dimensions = before
+
+
+def first_calls(work: Work, settings: Settings, fresh: Record, later: Record) -> tuple[str, ...]:
+    """What is assumed of calls with nothing before them, where some are not what the records of an empty and of a
+    filled cache say."""
+    texts = asked_of(later.run, _LENGTHS)
+    known = [comparison(text) for text in texts if text not in later.free]
+    wrong = []
+    for tokens, _ in _chosen(texts, first=True):
+        if not all(_holds(condition, (tokens, 0)) for condition in known):
+            continue
+        call = replace(settings, past="empty", lengths={"seq_len": tokens})
+        try:
+            (record,) = records_in_agreement(work, partial(_tried, work), {f"as first calls: {tokens}": call}, {})
+        except SymflopsError as error:
+            progress.tell(error.message)
+            wrong.append(tokens)
+            continue
+        computed = combine.computes_the_same(fresh.layers, record.layers, {"seq_len": tokens})
+        kept = substitute(later.run.states, {"seq_len": tokens, "past_len": 0}) == record.run.states
+        wrong += [] if computed and kept else [tokens]
+    return (f"seq_len + past_len > {max(wrong)}",) if wrong else ()
 
 
 def _are_alike(usual: Record, record: Record, tokens: int, past: int) -> bool:
@@ -99,27 +115,30 @@ def _holds(condition: Comparison, point: Point) -> bool:
         return False
 
 
-def _chosen(texts: Sequence[str]) -> list[Point]:
-    """Calls with every two answers to these conditions that go together, as few as are easily found."""
+def _chosen(texts: Sequence[str], first: bool = False) -> list[Point]:
+    """Calls with every two answers to these conditions that go together, as few as are easily found; of `first` ones
+    nothing came before."""
     compared = [comparison(text) for text in texts]
-    found: dict[tuple[bool, ...], Point] = {}  # of the calls with the same answers the longest
-    for point in _points(texts):
-        found[tuple(_holds(condition, point) for condition in compared)] = point
+    found: dict[tuple[bool, ...], list[Point]] = {}
+    for point in _points(texts, first):
+        found.setdefault(tuple(_holds(condition, point) for condition in compared), []).append(point)
     pairs = {answers: set(combinations(enumerate(answers), min(2, len(texts)))) for answers in found}
     known = pairs.pop((True,) * len(texts), set())
-    chosen = []
+    chosen: list[Point] = []
     while pairs:
-        best = max(pairs, key=lambda answers: (len(pairs[answers] - known), found[answers]))
+        best = max(pairs, key=lambda answers: (len(pairs[answers] - known), max(found[answers])))
         if not (new := pairs.pop(best) - known):
             break
         known |= new
-        chosen.append(found[best])
+        # After as many tokens as another one, where that can be: the earlier call of both is the same.
+        after = {past for _, past in chosen}
+        chosen.append(max([p for p in found[best] if p[1] in after] or found[best]))
     return chosen
 
 
-def _points(texts: Sequence[str]) -> list[Point]:
+def _points(texts: Sequence[str], first: bool) -> list[Point]:
     """Calls on both sides of all that some conditions divide by or compare with."""
     numbers = sorted({n for text in texts for n in map(int, re.findall(r"\d+", text)) if n > 1})
     tokens = {*range(1, 10), *(n * k + d for n in numbers for k in (1, 2) for d in (-1, 0, 1))}
     past = {*range(1, 10), *(n * k + d for n in numbers for k in (1, 2, 5) for d in (-2, -1, 0, 1, 2))}
-    return [(s, p) for s in sorted(tokens) for p in sorted(past) if s > 0 and p > 0]
+    return [(s, p) for s in sorted(tokens) for p in ([0] if first else sorted(past)) if s > 0 and p >= (not first)]

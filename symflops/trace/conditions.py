@@ -57,7 +57,7 @@ def conditions(
     for text in _divisibility(run):
         found[text] = None
     for guard in run.asked:
-        if guard.by_model or (guard.outcome and isinstance(guard.condition, sympy.Eq)):
+        if _is_kept(guard):
             text = _text(run, guard)
             if text and text not in free and not (guard.is_written and _holds_from(text, shortest, shape.numbers)):
                 found[text] = None
@@ -72,9 +72,15 @@ def conditions(
     return sorted(needed(kept), key=lambda t: (len(t), t))
 
 
+def _is_kept(guard: Guard) -> bool:
+    """Whether a closed form may depend on a condition: what torch asks on the way is, but that sizes are equal, no
+    choice."""
+    return guard.by_model or (guard.outcome and isinstance(guard.condition, sympy.Eq))
+
+
 def asked_of(run: Run, names: set[str]) -> list[str]:
     """What the run depends on of these symbols alone, each condition by itself, whatever the others imply."""
-    texts = [_text(run, guard) for guard in run.asked if guard.by_model or guard.outcome]
+    texts = [_text(run, guard) for guard in run.asked if _is_kept(guard)]
     return [text for text in dict.fromkeys(texts) if text and {*comparison(text).names} <= names]
 
 

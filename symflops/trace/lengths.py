@@ -60,10 +60,11 @@ def one_or_many(work: Work, settings: Settings) -> Record:
     return replace(many, layers=layers, shortest=max(2, int(evaluate(many.limit, many.shape.numbers))))
 
 
-def any_length(work: Work, settings: Settings) -> Record:
-    """A record for every seq_len: directly, or where the source loops over time from records at several lengths."""
+def any_length(work: Work, settings: Settings, is_tried: bool = True) -> Record:
+    """A record for every seq_len: directly, or where the source loops over time from records at several lengths. What
+    is decided by the length alone is tried at others, unless the caller does that."""
     try:
-        return _either_way(work, settings)
+        return _either_way(work, settings, is_tried)
     except SizeFixedError as fixed:
         if fixed.symbol not in ("seq_len", "batch_size") and isinstance(work.named.config, Arguments):
             return _interpolated(work, settings, fixed.chunks, fixed.symbol)  # a length by a name of the user's
@@ -72,21 +73,23 @@ def any_length(work: Work, settings: Settings) -> Record:
         pieces = fixed.symbolic_chunks & work.known.architecture(work.named.config).numbers.keys()
         if pieces:
             work.known.numeric |= pieces
-            return any_length(work, settings)
+            return any_length(work, settings, is_tried)
         if fixed.long_enough:  # a length may decide which way the source takes, such as one of top-k tokens, or a loop
             progress.tell(f"for long sequences: seq_len = {fixed.long_enough}")
             try:
-                return _either_way(work, replace(settings, hints={"seq_len": fixed.long_enough}))
+                return _either_way(work, replace(settings, hints={"seq_len": fixed.long_enough}), is_tried)
             except SymflopsError as again:  # or the model refuses such a length
                 progress.tell(again.message)
         chunks, limit = fixed.chunks, length_limit(fixed.run)
     return replace(_interpolated(work, settings, chunks), limit=limit)
 
 
-def _either_way(work: Work, settings: Settings) -> Record:
+def _either_way(work: Work, settings: Settings, is_tried: bool) -> Record:
     """A record for every seq_len. What its source decides by the length alone (`if padding > 0`) is tried at lengths at
     which it decides otherwise; where what is recorded there is what the closed form gives, nothing is assumed."""
     made = {"any length": record_of(work, settings)}
+    if not is_tried:
+        return made["any length"]
     calls = {"any length": settings}
     while True:
         (record,) = records_in_agreement(work, partial(record_of, work), calls, made)

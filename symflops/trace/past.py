@@ -10,7 +10,7 @@ from symflops.assumption import comparison
 from symflops.errors import SymflopsError
 from symflops.trace import combine
 from symflops.trace.carried import keeps_more, keeps_states
-from symflops.trace.cases import any_call, of_one_token
+from symflops.trace.cases import any_call, first_calls
 from symflops.trace.conditions import conditions
 from symflops.trace.lengths import Record, any_length, one_or_many, records_in_agreement
 from symflops.trace.pair_inputs import goes_on_with_ids, takes_steps
@@ -104,11 +104,11 @@ def _cached(work: Work, settings: Settings) -> Record:
     def make(call: Settings) -> Record:
         if by_one:
             return one_or_many(work, call)
-        return any_call(work, call) if call.continued and more else any_length(work, call)
+        return any_call(work, call) if call.continued and more else any_length(work, call, is_tried=not more)
 
     fresh, later = records_in_agreement(work, make, calls, {})
     if more and not by_one:
-        later = replace(later, asked=(*later.asked, *of_one_token(work, settings, fresh, later)))
+        later = replace(later, asked=(*later.asked, *first_calls(work, settings, fresh, later)))
     return replace(later, layers=combine.switched(fresh.layers, later.layers))
 
 
