@@ -114,9 +114,9 @@ def test_a_fact_is_kept_however_long_it_is() -> None:
 @pytest.mark.parametrize(
     ("quotients", "asked"),
     [
-        (("side/32", "side^2/1024"), ["side % 32 == 0"]),  # as of an image that is halved five times, and its pixels
-        (("side^2/512",), ["side % 32 == 0"]),  # 2^9 divides the square of whatever 2^5 divides, and of no other
-        (("side^3/54",), ["side % 6 == 0"]),
+        (("side/32", "side**2/1024"), ["side % 32 == 0"]),  # as of an image that is halved five times, and its pixels
+        (("side**2/512",), ["side % 32 == 0"]),  # 2^9 divides the square of whatever 2^5 divides, and of no other
+        (("side**3/54",), ["side % 6 == 0"]),
         (("heads*width/4",), ["heads*width % 4 == 0"]),
     ],
 )
@@ -131,10 +131,10 @@ def test_a_power_of_a_size_is_a_multiple_where_the_size_is(quotients: tuple[str,
         size, _, number = text.removesuffix(" == 0").partition(" % ")
         if size == "side":  # judged by Python's own division
             for side in range(1, 200):
-                whole = all(eval_power(side, q) for q in quotients)
+                whole = all(divides(side, q) for q in quotients)
                 assert (side % int(number) == 0) is whole
 
 
-def eval_power(side: int, quotient: str) -> bool:
+def divides(side: int, quotient: str) -> bool:
     above, _, below = quotient.partition("/")
-    return side ** int(above.partition("^")[2] or 1) % int(below) == 0
+    return side ** int(above.partition("**")[2] or 1) % int(below) == 0
