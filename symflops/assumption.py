@@ -31,7 +31,7 @@ _STATEMENT = re.compile(r'\w+\[i\]( > 1)?|i in \w+|i < (n - )?\w+|i == \w+\.inde
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Relation:
     """Two formulas and how they compare."""
 
     text: str
@@ -115,7 +115,7 @@ class Choice:
         return Choice(text, tuple(statements), f"[{literal}") if all(map(_STATEMENT.fullmatch, statements)) else None
 
 
-Assumption = Comparison | Fact | Choice
+Assumption = Relation | Fact | Choice
 
 
 def assumption(text: str) -> Assumption:
@@ -123,7 +123,7 @@ def assumption(text: str) -> Assumption:
     return Fact.of(text) or Choice.of(text) or comparison(text)
 
 
-def comparison(text: str) -> Comparison:
+def comparison(text: str) -> Relation:
     """The comparison of formulas that a text is, or SymflopsError.
 
     >>> one = comparison("heads % groups == 0")
@@ -133,7 +133,7 @@ def comparison(text: str) -> Comparison:
     for sign in _COMPARISONS:
         left, found, right = text.partition(sign)
         if found:
-            return Comparison(text, read(left), sign, read(right))
+            return Relation(text, read(left), sign, read(right))
     raise SymflopsError(f"{text[:100]!r}: expected two formulas compared by {' '.join(_COMPARISONS)}")
 
 

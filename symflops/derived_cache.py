@@ -42,7 +42,7 @@ Sources = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Contents:
+class CacheContents:
     """What there is in the cache: where, how many models, how many bytes."""
 
     folder: Path
@@ -70,12 +70,12 @@ def folder() -> Path:
     return user_cache_path("symflops", appauthor=False)
 
 
-def contents() -> Contents:
+def contents() -> CacheContents:
     entries = _entries()
-    return Contents(folder(), len(entries), sum(path.stat().st_size for path in entries))
+    return CacheContents(folder(), len(entries), sum(path.stat().st_size for path in entries))
 
 
-def clear() -> Contents:
+def clear() -> CacheContents:
     """Remove all that is kept; gives what was there."""
     before = contents()
     for path in _entries():

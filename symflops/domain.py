@@ -16,7 +16,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from symflops import algebra, arrays, numeric
-from symflops.assumption import Choice, Comparison, Fact, assumption, comparison
+from symflops.assumption import Choice, Fact, Relation, assumption, comparison
 from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.polynomial import Number, Value, add, is_integer, is_nonnegative, negate, symbol, terms_of
@@ -43,7 +43,7 @@ class Condition:
     known: tuple[tuple[str, Value], ...] = field(default=(), compare=False)
 
     @staticmethod
-    def of(compared: Comparison) -> Condition:
+    def of(compared: Relation) -> Condition:
         """The condition that a comparison is, such as `heads % groups == 0`."""
         left, right = (algebra.from_tree(side) for side in (compared.left, compared.right))
         return Condition(left, compared.sign, right, compared.text)
@@ -139,7 +139,7 @@ class Domain:
     def of(texts: Iterable[str]) -> Domain:
         """What texts say, such as a model file's `assumes`. Raises SymflopsError for one that is no assumption."""
         found = (assumption(text) for text in texts)
-        return Domain(tuple(dict.fromkeys(Condition.of(a) if isinstance(a, Comparison) else a for a in found)))
+        return Domain(tuple(dict.fromkeys(Condition.of(a) if isinstance(a, Relation) else a for a in found)))
 
     @staticmethod
     def of_model(assumes: Iterable[str]) -> Domain:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from symflops import algebra, deadline, files, gradients, polynomial, strangers
-from symflops.assumption import Assumption, Comparison, assumption, comparison
+from symflops.assumption import Assumption, Relation, assumption, comparison
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, nearest
 from symflops.formula import formula_for_class, load_formula
@@ -132,7 +132,7 @@ class Reading:
         texts = _expect(data.get(key, []), list, key)
         for i, text in enumerate(texts):
             found = read_(_expect(text, str, f"{key}[{i}]"))
-            for side in (found.left, found.right) if isinstance(found, Comparison) else ():
+            for side in (found.left, found.right) if isinstance(found, Relation) else ():
                 self.check_names(side, f"{key}[{i}]")
         return list(texts)
 

@@ -13,13 +13,13 @@ from symflops.algebra import from_text
 from symflops.errors import SymflopsError
 from symflops.formula import load_formula
 from symflops.model import Model
-from symflops.trace.alone import Record, alone, source_of
+from symflops.trace.alone import LayerRecord, alone, source_of
 from symflops.trace.classes import find_module
 
 pytestmark = pytest.mark.torch
 
 
-def values(record: Record) -> dict[str, Any]:
+def values(record: LayerRecord) -> dict[str, Any]:
     cost = record.cost.total(symbolic=True) if isinstance(record.cost, Model) else record.cost
     return dict(cost.by_metric)
 

@@ -122,7 +122,7 @@ DERIVED = (
 def test_no_total_of_a_derived_model_is_longer_than_sympy_writes_it(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(entries.ATLAS, raising=False)
     first = next(iter(entries.entry(kind).models.values()))[0]
-    total = entries.Fit.of(first).model.total(symbolic=True)
+    total = entries.FittingModel.of(first).model.total(symbolic=True)
     for metric in METRICS:
         text = total.text(metric)
         expanded = sympy.expand(symflops.parse(text))

@@ -163,6 +163,18 @@ def test_no_module_hides_a_public_function() -> None:
     assert not {path.stem for path in PACKAGE.iterdir()} & set(symflops.__all__)
 
 
+def test_a_name_of_a_class_has_one_meaning() -> None:
+    """Two classes with one name are two things that a reader takes for one."""
+    found: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    shared = {name: paths for name, paths in found.items() if len(paths) > 1}
+    assert shared.keys() == {"Format"}  # each command has one: what it can print
+    assert all(path.startswith("cli/") for path in shared["Format"])
+
+
 def test_the_changelog_is_dated_newest_first() -> None:
     text = (PACKAGE.parent / "CHANGELOG.md").read_text("utf-8")
     sections = [line for line in text.splitlines() if line.startswith("#")]

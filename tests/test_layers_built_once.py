@@ -16,7 +16,7 @@ from symflops.trace.assembly import Assembly
 from symflops.trace.configs import Named
 from symflops.trace.internals import Sizes
 from symflops.trace.layer_data import readable
-from symflops.trace.places import Place, noted
+from symflops.trace.places import OpaquePlace, noted
 from symflops.trace.quantity import Quantities
 from symflops.trace.recorder import Recorder
 from symflops.trace.repeats import skipped
@@ -171,7 +171,7 @@ def test_the_constructors_are_their_own_again_afterwards() -> None:
     ],
 )  # fmt: skip
 def test_nobody_can_look_at_a_place(look: Any) -> None:
-    place = Place()
+    place = OpaquePlace()
     with pytest.raises(Exception) as refused:  # noqa: PT011  # torch makes a TypeError of it
         look(place)
     assert place.used or isinstance(refused.value, TypeError)

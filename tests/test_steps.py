@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from symflops.trace.internals import Sizes
-from symflops.trace.operation import Work
+from symflops.trace.operation import Arithmetic
 from symflops.trace.quantity import Quantities
 from symflops.trace.record import Execution, Operation
 from symflops.trace.recorder import Recorder
@@ -20,7 +20,7 @@ def turns_in(*parts: str) -> list[int | None]:
     owner = Execution(nn.Module(), "decoder")
     for name in parts:
         if name in "+*":
-            owner.parts.append(Operation(name, Work(1), [], [], "forward", 0, owner))
+            owner.parts.append(Operation(name, Arithmetic(1), [], [], "forward", 0, owner))
         else:
             owner.parts.append(Execution(nn.Module(), f"decoder.{name}"))
     found = layer_of_each_operation(owner)
@@ -48,7 +48,7 @@ def test_around_all_layers_only() -> None:
 
 
 def compute(recorder: Recorder) -> None:
-    recorder.record("add", Work(1), [], [])
+    recorder.record("add", Arithmetic(1), [], [])
 
 
 class Repeating(nn.Module):

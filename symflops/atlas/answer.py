@@ -9,7 +9,7 @@ from typing import Any
 from symflops.assumption import Choice
 from symflops.atlas import rope
 from symflops.atlas.choices import chosen, combined, expected, relation
-from symflops.atlas.entries import Entry, Fit, entry, types
+from symflops.atlas.entries import Entry, FittingModel, entry, types
 from symflops.atlas.plain import UNKNOWN, PlainConfig, config_of, stand_in
 from symflops.domain import Domain
 from symflops.errors import SymflopsError, one_line
@@ -142,7 +142,7 @@ def _said(config: PlainConfig) -> dict[str, set[str]]:
     return fields
 
 
-def _bound(fit: Fit, config: PlainConfig, name: str, found: Entry) -> Model:
+def _bound(fit: FittingModel, config: PlainConfig, name: str, found: Entry) -> Model:
     for prefix, key, needed in fit.needs:
         value = vars(dict(parts(config)).get(prefix, config)).get(key, UNKNOWN)
         if value is UNKNOWN or value != needed:

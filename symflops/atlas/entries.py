@@ -32,7 +32,7 @@ def folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FittingModel:
     """The model of some choices, and what a config has to be beside its facts."""
 
     model: Model
@@ -40,11 +40,11 @@ class Fit:
     needs: tuple[tuple[str, str, Any], ...]  # (part of the config, field, value)
 
     @staticmethod
-    def of(data: Mapping[str, Any]) -> Fit:
+    def of(data: Mapping[str, Any]) -> FittingModel:
         """The fit of the data of a model in an entry."""
         own = {key: value for key, value in data.items() if key not in _BESIDE}
         needs = tuple((str(prefix), str(key), value) for prefix, key, value in data.get("needs", ()))
-        return Fit(load(own), tuple(data.get("ones", ())), needs)
+        return FittingModel(load(own), tuple(data.get("ones", ())), needs)
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ class Entry:
         return {key: ConfigClass.of({**shared, **one}) for key, one in self.data["classes"].items()}
 
     @cached_property
-    def _fits(self) -> dict[tuple[str, tuple[int, ...]], Fit]:
+    def _fits(self) -> dict[tuple[str, tuple[int, ...]], FittingModel]:
         return {}
 
-    def fit(self, name: str, places: tuple[int, ...], made: Callable[[], Mapping[str, Any]]) -> Fit:
+    def fit(self, name: str, places: tuple[int, ...], made: Callable[[], Mapping[str, Any]]) -> FittingModel:
         """The model of a class with the choices at these places, made once."""
         if (name, places) not in self._fits:
-            self._fits[name, places] = Fit.of(made())
+            self._fits[name, places] = FittingModel.of(made())
         return self._fits[name, places]
 
     @property

@@ -40,7 +40,7 @@ _STYLE: Any = {
 
 
 @dataclass(frozen=True)
-class Line:
+class PlotLine:
     """One line or area: what it is of, and a number for each length."""
 
     name: str
@@ -59,11 +59,11 @@ def lengths(points: Sequence[int]) -> list[int]:
     return sorted({*points, *(n for n in steps if low <= n <= high)})
 
 
-def components(model: Model, at: Sequence[int], given: Mapping[str, Any], metric: str = "flops") -> list[Line]:
+def components(model: Model, at: Sequence[int], given: Mapping[str, Any], metric: str = "flops") -> list[PlotLine]:
     """The model's parts, largest first and the small ones together; at each length they add up to the total."""
     rows = table([model], ["path", metric], symbolic=False).lines
     curves = [
-        Line(_short(line.paths), _numbers(entry.cost, at, given, metric))
+        PlotLine(_short(line.paths), _numbers(entry.cost, at, given, metric))
         for line in rows
         if (entry := line.entries[0]) is not None and entry.cost.value(metric) != 0
     ]
@@ -74,24 +74,24 @@ def components(model: Model, at: Sequence[int], given: Mapping[str, Any], metric
     rest = curves[len(shown) :]
     if len(rest) > 1:
         together = zip(*(curve.numbers for curve in rest), strict=True)
-        rest = [Line(f"{len(rest)} others", tuple(sum(numbers) for numbers in together))]
+        rest = [PlotLine(f"{len(rest)} others", tuple(sum(numbers) for numbers in together))]
     return [*shown, *rest]
 
 
 def per_token(
     model: Model, at: Sequence[int], batches: Sequence[int], given: Mapping[str, Any], metrics: Sequence[str]
-) -> list[Line]:
+) -> list[PlotLine]:
     """What one token costs, in the sum of some metrics: in a prefill of so many, and decoded after so many."""
     return [
-        Line(name, tuple(sum(cost.number(m) for m in metrics) / tokens for cost, tokens in costs))
+        PlotLine(name, tuple(sum(cost.number(m) for m in metrics) / tokens for cost, tokens in costs))
         for name, costs in _phases(model, at, batches, given)
     ]
 
 
-def intensity(model: Model, at: Sequence[int], batches: Sequence[int], given: Mapping[str, Any]) -> list[Line]:
+def intensity(model: Model, at: Sequence[int], batches: Sequence[int], given: Mapping[str, Any]) -> list[PlotLine]:
     """FLOPs per byte read or written, each layer one kernel: in a prefill of so many, and decoding after so many."""
     return [
-        Line(
+        PlotLine(
             name, tuple(c.number("flops") / ((c.number("read_bytes") + c.number("write_bytes")) or 1) for c, _ in costs)
         )
         for name, costs in _phases(model, at, batches, given)
@@ -198,7 +198,7 @@ def save(figure: Figure, kind: str) -> bytes:
     return file.getvalue()
 
 
-def _draw_components(top: Axes, below: Axes, curves: Sequence[Line], at: Sequence[int], metric: str) -> None:
+def _draw_components(top: Axes, below: Axes, curves: Sequence[PlotLine], at: Sequence[int], metric: str) -> None:
     """Above the sizes, against a linear axis; below the shares. The largest component lies at the bottom."""
     from matplotlib import colormaps
     from matplotlib.ticker import FuncFormatter, PercentFormatter
@@ -225,7 +225,7 @@ def _draw_components(top: Axes, below: Axes, curves: Sequence[Line], at: Sequenc
         top.xaxis.set_major_formatter(FuncFormatter(lambda n, _: _binary(round(n))))
 
 
-def _draw_lines(axes: Axes, curves: Sequence[Line], at: Sequence[int], unit: str) -> None:
+def _draw_lines(axes: Axes, curves: Sequence[PlotLine], at: Sequence[int], unit: str) -> None:
     """Prefill in dark thin lines over decoding in light wide ones with markers; a batch has its own dashes."""
     from matplotlib import colormaps
 

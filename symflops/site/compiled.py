@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from symflops import algebra
-from symflops.assumption import Comparison, assumption
+from symflops.assumption import Relation, assumption
 from symflops.atlas.choices import is_said
 from symflops.atlas.entries import Entry
 from symflops.errors import SymflopsError
@@ -161,9 +161,9 @@ def _experts(texts: Iterable[str], program: StraightLineProgram) -> Iterator[tup
             yield text, {"experts": experts, "sizes": sizes, "others": program.value(found.others)}
 
 
-def _compared(text: str) -> Comparison | None:
+def _compared(text: str) -> Relation | None:
     found = assumption(text)
-    return found if isinstance(found, Comparison) else None
+    return found if isinstance(found, Relation) else None
 
 
 def _value(text: str, known: set[str]) -> Value | None:

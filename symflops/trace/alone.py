@@ -29,7 +29,7 @@ from symflops.numeric import RUN_SYMBOLS
 from symflops.polynomial import Value, divide, symbol
 from symflops.trace import experts
 from symflops.trace.assembly import Assembly
-from symflops.trace.calls import Call, calls, switches_of
+from symflops.trace.calls import ModuleCall, calls, switches_of
 from symflops.trace.configs import Named
 from symflops.trace.guards import Guard
 from symflops.trace.internals import Sizes, check_versions
@@ -54,7 +54,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Record:
+class LayerRecord:
     """What one call costs: as a model of one layer, traced, or as a number, counted; and in which metrics.
 
     `switches` are the constructor's options, 0 or 1, `numbers` the symbols that had to be numbers, and `conditions`
@@ -76,7 +76,7 @@ class Alone:
     call: str
     symbols: tuple[str, ...]
     switches: Mapping[str, int]
-    records: tuple[Record, ...]
+    records: tuple[LayerRecord, ...]
 
 
 class _SizeNeededError(Exception):
@@ -171,7 +171,7 @@ def model(cls: type[nn.Module]) -> Model:
     )
 
 
-def _traced(cls: type[nn.Module], call: Call, switches: Mapping[str, int] = NOTHING) -> tuple[Record, ...]:
+def _traced(cls: type[nn.Module], call: ModuleCall, switches: Mapping[str, int] = NOTHING) -> tuple[LayerRecord, ...]:
     """Records of a call, as many as it takes: one for all sizes, or several where symbols have to be numbers."""
     numbered: set[str] = set()
     while True:
@@ -193,12 +193,12 @@ def _traced(cls: type[nn.Module], call: Call, switches: Mapping[str, int] = NOTH
             return ()
 
 
-def _values(record: Record) -> tuple[Value, ...]:
+def _values(record: LayerRecord) -> tuple[Value, ...]:
     cost = record.cost.total(symbolic=True) if isinstance(record.cost, Model) else record.cost
     return tuple(cost.by_metric.values())
 
 
-def _points(call: Call, numbered: set[str]) -> list[dict[str, int]]:
+def _points(call: ModuleCall, numbered: set[str]) -> list[dict[str, int]]:
     points: list[dict[str, int]] = []
     for numbers in _COUNTED_AT:
         at: dict[str, int] = {}
@@ -208,7 +208,7 @@ def _points(call: Call, numbered: set[str]) -> list[dict[str, int]]:
     return points
 
 
-def _with_switches(cls: type[nn.Module], call: Call, records: tuple[Record, ...]) -> Alone:
+def _with_switches(cls: type[nn.Module], call: ModuleCall, records: tuple[LayerRecord, ...]) -> Alone:
     """The records for every choice of those of the constructor's switches that change the cost."""
     costs = [_values(record) for record in records]
     switches: dict[str, int] = {}
@@ -217,7 +217,7 @@ def _with_switches(cls: type[nn.Module], call: Call, records: tuple[Record, ...]
             flipped = _chosen(cls, call, {name: 1 - default})
             if flipped and [_values(record) for record in flipped] != costs:
                 switches[name] = default
-    found: list[Record] = []
+    found: list[LayerRecord] = []
     for chosen in itertools.product((1, 0), repeat=len(switches)):
         choice = dict(zip(switches, chosen, strict=True))
         records_of_choice = _chosen(cls, call, choice)
@@ -228,7 +228,7 @@ def _with_switches(cls: type[nn.Module], call: Call, records: tuple[Record, ...]
     return Alone(call.text(cls), call.names, switches, tuple(found) if switches else records)
 
 
-def _chosen(cls: type[nn.Module], call: Call, switches: Mapping[str, int]) -> tuple[Record, ...]:
+def _chosen(cls: type[nn.Module], call: ModuleCall, switches: Mapping[str, int]) -> tuple[LayerRecord, ...]:
     try:
         return _traced(cls, call, switches)
     except SymflopsError:  # with these it does something that no table knows: no part of what is recorded
@@ -236,8 +236,12 @@ def _chosen(cls: type[nn.Module], call: Call, switches: Mapping[str, int]) -> tu
 
 
 def _record(
-    cls: type[nn.Module], call: Call, numbers: Mapping[str, int], switches: Mapping[str, int], hints: tuple[int, ...]
-) -> Record:
+    cls: type[nn.Module],
+    call: ModuleCall,
+    numbers: Mapping[str, int],
+    switches: Mapping[str, int],
+    hints: tuple[int, ...],
+) -> LayerRecord:
     """One module, built and called; raises whatever its source raises."""
     sizes, config = Sizes(), PreTrainedConfig()
     given: dict[str, Any] = dict(numbers)
@@ -272,14 +276,14 @@ def _record(
     layers = readable(Assembly(recorder).layers())
     layer = load({"name": cls.__name__, "class": full_name(cls), "symbols": symbols, "layers": layers})
     conditions = tuple(dict.fromkeys(text if holds else f"not {text}" for text, holds in asked))
-    return Record(layer, dict(switches), dict(numbers), conditions=conditions)
+    return LayerRecord(layer, dict(switches), dict(numbers), conditions=conditions)
 
 
 def _condition(guard: Guard, sizes: Sizes) -> str:
     return str(guard.condition.xreplace({s: sympy.Symbol(name) for s, name in sizes.names.items()}))
 
 
-def _counted(cls: type[nn.Module], call: Call, numbers: dict[str, int]) -> Record | None:
+def _counted(cls: type[nn.Module], call: ModuleCall, numbers: dict[str, int]) -> LayerRecord | None:
     """What PyTorch itself counts at these sizes, where an operation is not in our tables."""
     try:
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -289,11 +293,13 @@ def _counted(cls: type[nn.Module], call: Call, numbers: dict[str, int]) -> Recor
         return None
     cost = Cost.of(matmul_flops=counter.get_total_flops(), parameters=sum(p.numel() for p in leaf.parameters()))
     # The counter says 0 for what it does not know, too.
-    return Record(cost, {}, numbers, ("matmul_flops", "parameters") if cost.value("matmul_flops") else ("parameters",))
+    return LayerRecord(
+        cost, {}, numbers, ("matmul_flops", "parameters") if cost.value("matmul_flops") else ("parameters",)
+    )
 
 
 def _made(
-    cls: type[nn.Module], call: Call, given: Mapping[str, Any], switches: Mapping[str, int]
+    cls: type[nn.Module], call: ModuleCall, given: Mapping[str, Any], switches: Mapping[str, int]
 ) -> tuple[nn.Module, list[torch.Tensor]]:
     options = {name: bool(value) for name, value in switches.items()}
     leaf = cls(**{name: given[name] for name in call.sizes}, **options)

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import torch
 
 from symflops.trace import attention, cache, experts
-from symflops.trace.operation import Work
+from symflops.trace.operation import Arithmetic
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
 from symflops.trace.settings import Settings
@@ -57,7 +57,7 @@ def own_attention(recorder: Recorder, name: str) -> Iterator[None]:
                 meanwhile.append(query.new_empty(attn_mask.shape))
             for made in (*meanwhile, result):
                 recorder.note(made, "temporary")
-            recorder.record("attention", Work(0), [recorder.view(t) for t in tensors], [recorder.view(result)])
+            recorder.record("attention", Arithmetic(0), [recorder.view(t) for t in tensors], [recorder.view(result)])
             return result, meanwhile
 
         with recorder.pause():

@@ -36,7 +36,7 @@ from symflops.trace.layer_data import (
     with_tables,
 )
 from symflops.trace.quantity import Quantities
-from symflops.trace.record import Execution, Operation, View, covered, every_operation, own_operations
+from symflops.trace.record import Execution, Operation, Slice, covered, every_operation, own_operations
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
 from symflops.trace.steps import BARRIER_STEPS, group_name, groups, layer_of_each_operation
@@ -280,7 +280,7 @@ class Assembly:
         storages = self.recorder.storages
         returned = {v.storage for v in execution.outputs} | self.outputs | self.taken
         overwritten: set[int] = set()
-        reads: dict[int, list[View]] = {}
+        reads: dict[int, list[Slice]] = {}
         gathered: dict[int, Value] = {}
         for o in operations:
             for view in o.reads:

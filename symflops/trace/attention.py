@@ -24,7 +24,7 @@ from symflops.function import divide_floor, minimum, modulo
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol
 from symflops.trace.autograd import Gradient
 from symflops.trace.masks import Mask
-from symflops.trace.operation import Work
+from symflops.trace.operation import Arithmetic
 from symflops.trace.recorder import Recorder
 
 NAME = "symflops"
@@ -62,7 +62,7 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
                 args["sinks"] = 1
                 reads.append(sinks)
             elif sinks is not None:  # a logit of each query, computed: one more column of the softmax
-                recorder.record("sinks", Work(multiply(5, read.elements)), [read], [])
+                recorder.record("sinks", Arithmetic(multiply(5, read.elements)), [read], [])
             recorder.call_formula("attention", formula, args, reads, [result])
             if recorder.tape is not None:
                 recorder.tape.step("attention", None, reads, {}, result, recorder.written).backward = partial(
@@ -105,7 +105,7 @@ def _backward(formula: str, args: Mapping[str, Value], reads: int, needs: tuple[
     if table is None:
         raise SymflopsError(f"the formula {formula} does not state the cost of its backward")
     sums = multiply(4, args["batch"], args["num_heads"], args["q_len"])
-    work = Work(table["flops"], table["matmul_flops"])
+    work = Arithmetic(table["flops"], table["matmul_flops"])
     return Gradient(work, frozenset({0, 1, 2, reads}), needs, (any(needs),), sums)
 
 

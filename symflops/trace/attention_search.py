@@ -14,9 +14,9 @@ from fractions import Fraction
 from symflops.algebra import free_symbols
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add, multiply, negate
-from symflops.trace.operation import Call
+from symflops.trace.operation import AtenCall
 from symflops.trace.quantity import product
-from symflops.trace.record import Operation, Storage, View
+from symflops.trace.record import Operation, Slice, Storage
 from symflops.tree import exact
 
 SOFTMAXES = ("_softmax", "_safe_softmax")
@@ -35,9 +35,9 @@ class WrittenAttention:
 
     scores: list[Operation]  # from the product of queries and keys to the softmax, in order
     weights: list[Operation]  # from what follows the softmax to the product with the values
-    queries: View
-    keys: View
-    values: View
+    queries: Slice
+    keys: Slice
+    values: Slice
     matrices: Value  # how many: sequences times heads
     lengths: tuple[Value, Value]  # queries and keys of each
     widths: tuple[Value, Value]  # of keys and of values
@@ -86,7 +86,7 @@ class AttentionSearch:
         )  # fmt: skip
         return found if self._costs_the_same_for_every_pair(found) else None
 
-    def _back(self, scores: View, before: Operation, elements: Value) -> list[Operation] | None:
+    def _back(self, scores: Slice, before: Operation, elements: Value) -> list[Operation] | None:
         """The operations that made scores, from the product of queries and keys on."""
         writers = [o for o in self.storages[scores.storage].writers if self.order[o] < self.order[before]]
         if not writers or self.storages[scores.storage].role != "temporary" or scores.elements != elements:
@@ -141,7 +141,7 @@ class AttentionSearch:
         return True
 
 
-def aten(o: Operation) -> Call:
+def aten(o: Operation) -> AtenCall:
     assert o.aten is not None  # of everything that has a name of PyTorch's
     return o.aten
 

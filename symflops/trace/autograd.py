@@ -15,20 +15,20 @@ from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, multiply
 from symflops.trace.derivatives import derivative
 from symflops.trace.internals import TorchDispatchMode, like, tree_flatten, tree_map_only, tree_unflatten
-from symflops.trace.operation import Call, Work
+from symflops.trace.operation import Arithmetic, AtenCall
 from symflops.trace.quantity import Quantities, product
-from symflops.trace.record import Step, tensors_of
+from symflops.trace.record import AutogradStep, tensors_of
 from symflops.trace.results import key_of
 from symflops.trace.serials import storage_key
 
-NOTHING = Work(0)
+NOTHING = Arithmetic(0)
 
 
 class Gradient(NamedTuple):
     """What autograd does for one operation: what that computes, which of its tensors it keeps (arguments by their
     place, results after them), which arguments get gradients and which results have some."""
 
-    work: Work
+    work: Arithmetic
     kept: frozenset[int]
     given: tuple[bool, ...]
     taken: tuple[bool, ...]
@@ -43,7 +43,7 @@ class Autograd:
         self.unit = unit  # bytes per element
         self.known: dict[Any, Gradient] = {}
 
-    def gradient(self, step: Step, needs: Sequence[bool], used: Sequence[bool] = ()) -> Gradient:
+    def gradient(self, step: AutogradStep, needs: Sequence[bool], used: Sequence[bool] = ()) -> Gradient:
         """What is done for a step where those of its arguments that it `needs` get gradients, and those of its results
         that are `used` have them; all unless it is said.
 
@@ -63,7 +63,7 @@ class Autograd:
         return self.known[key]
 
     def _tried(
-        self, step: Step, leaves: list[Any], structure: Any, needs: Sequence[bool], used: Sequence[bool]
+        self, step: AutogradStep, leaves: list[Any], structure: Any, needs: Sequence[bool], used: Sequence[bool]
     ) -> Gradient:
         places = iter(range(len(step.reads)))
         made: dict[int, torch.Tensor] = {}  # by serial number: an argument that is given twice is one tensor
@@ -145,11 +145,11 @@ class _Counter(TorchDispatchMode):
             return tree_map_only(torch.Tensor, lambda t: self.quantities.shape(t.shape), tree)
 
         is_float = outputs[0].is_floating_point() or outputs[0].is_complex()
-        found = derivative(Call(name, plain(args), plain(kwargs), shapes(inputs), shapes(outputs), is_float))
+        found = derivative(AtenCall(name, plain(args), plain(kwargs), shapes(inputs), shapes(outputs), is_float))
         if found is None:
             raise SymflopsError(f"no cost is known for the operation {name!r}, which a backward takes")
         self.work = sum_of(self.work, found)
 
 
-def sum_of(*works: Work) -> Work:
-    return Work(add(0, *(w.flops for w in works)), add(0, *(w.matmul_flops for w in works)))
+def sum_of(*works: Arithmetic) -> Arithmetic:
+    return Arithmetic(add(0, *(w.flops for w in works)), add(0, *(w.matmul_flops for w in works)))

@@ -16,9 +16,9 @@ from symflops.gradients import PASSED_ON, SAVED
 from symflops.polynomial import Value, add, multiply
 from symflops.trace.autograd import NOTHING, Autograd, Gradient, sum_of
 from symflops.trace.kept import Kept, first_of
-from symflops.trace.operation import Work
+from symflops.trace.operation import Arithmetic
 from symflops.trace.quantity import product
-from symflops.trace.record import Execution, Operation, Step, every_operation
+from symflops.trace.record import AutogradStep, Execution, Operation, every_operation
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
 from symflops.trace.steps import BARRIER_STEPS
@@ -38,13 +38,13 @@ class Backward:
         self.recorder, self.steps, self.returned = recorder, recorder.tape.steps, recorder.tape.returned
         own = Autograd(recorder.quantities, lambda dtype: recorder.unit(dtype, "temporary"))
         self.autograd: Autograd = own if whole is None else whole.autograd
-        self.work: dict[Operation, Work] = {}
+        self.work: dict[Operation, Arithmetic] = {}
         self.used_again: Value = 0  # FLOPs of adding up gradients of what equal layers share, but for the first
         self.needs: dict[int, bool] = {}  # whether a tensor has a gradient, by serial number
         self.of_weights: set[int] = set()  # tensors that come of weights alone
         self.dirty: set[int] = set()  # memory that something with a gradient was written into
         self.detached: set[int] = set()  # tensors that the source has taken out of the graph
-        self.gradients: dict[Step, Gradient] = {}
+        self.gradients: dict[AutogradStep, Gradient] = {}
         self.is_whole = whole is None
         self.told: set[Operation] = set()  # of which some layer says the costs
         if whole is None:
@@ -65,7 +65,7 @@ class Backward:
 
     # ------------------------------------------------------------------------------------- which tensors have gradients
 
-    def _needs(self, step: Step, place: int) -> bool:
+    def _needs(self, step: AutogradStep, place: int) -> bool:
         serial, tensor = step.reads[place], step.tensors[place]
         if not (tensor.is_floating_point() or tensor.is_complex()):
             return False
@@ -76,13 +76,13 @@ class Backward:
         storage = self.recorder.storages.get(storage_key(tensor))
         return storage is not None and isinstance(storage.weight, torch.nn.Parameter)
 
-    def _is_of_weights(self, step: Step, place: int) -> bool:
+    def _is_of_weights(self, step: AutogradStep, place: int) -> bool:
         tensor = step.tensors[place]
         storage = self.recorder.storages.get(storage_key(tensor))
         is_constant = storage is not None and storage.role == "constant"
         return self._is_weight(tensor) or is_constant or step.reads[place] in self.of_weights
 
-    def _follow(self, step: Step) -> None:
+    def _follow(self, step: AutogradStep) -> None:
         needs = [self._needs(step, i) for i in range(len(step.reads))]
         if all(self._is_of_weights(step, i) for i in range(len(step.reads))):
             self.of_weights |= set(step.writes)
@@ -100,7 +100,7 @@ class Backward:
         if step.is_in_place:
             self.dirty |= {storage_key(t) for t, yes in zip(step.results, gradient.taken, strict=True) if yes}
 
-    def _take_out(self, step: Step, taken: Sequence[bool]) -> None:
+    def _take_out(self, step: AutogradStep, taken: Sequence[bool]) -> None:
         """Note views without a gradient of memory that has one."""
         memory = set(map(storage_key, step.tensors))
         for serial, tensor, is_taken in zip(step.writes, step.results, taken, strict=True):
@@ -109,13 +109,13 @@ class Backward:
 
     # --------------------------------------------------------------------------------------------- what each step costs
 
-    def _reached(self) -> tuple[dict[Step, Gradient], dict[int, list[Step]]]:
+    def _reached(self) -> tuple[dict[AutogradStep, Gradient], dict[int, list[AutogradStep]]]:
         """The steps that a loss of the model's first result depends on, and those that give a tensor a gradient."""
         recorder = self.recorder
         results = zip(recorder.root.output_tensors, self.returned, strict=True)
         reached = {next((s for s, t in results if t.is_floating_point()), -1)}
-        steps: list[Step] = []
-        readers: dict[int, list[Step]] = {}
+        steps: list[AutogradStep] = []
+        readers: dict[int, list[AutogradStep]] = {}
         memory: set[int] = set()  # of tensors that were reached, where it was written into
         for step in reversed(self.steps):
             into = step.is_in_place and any(storage_key(t) in memory for t in step.results)
@@ -143,11 +143,11 @@ class Backward:
         return {step: self.gradients[step] for step in reversed(steps)}, readers
 
     @cached_property
-    def homes(self) -> dict[Step, Operation]:
+    def homes(self) -> dict[AutogradStep, Operation]:
         """The operation that each step is counted with: its own, or for a view the one that reads it next, or that made
         what it is of."""
         steps = self.steps
-        homes: dict[Step, Operation] = {}
+        homes: dict[AutogradStep, Operation] = {}
         later: dict[int, Operation] = {}
         for step in reversed(steps):
             if step.operation is not None:
@@ -170,7 +170,7 @@ class Backward:
         """The layers that equal others and were not run."""
         return [step.repeated for step in self.steps if step.repeated is not None]
 
-    def _add(self, step: Step, work: Work) -> None:
+    def _add(self, step: AutogradStep, work: Arithmetic) -> None:
         home = self.homes.get(step)
         if home is None:
             raise SymflopsError(f"the backward of {step.name!r} belongs to no layer; please report it")
@@ -188,7 +188,7 @@ class Backward:
             beside = [step for step in own if inside and self.homes[step] not in inside]
             within = [step for step in own if step not in beside]
             for step in (*within[:-1], *(beside if within else beside[:-1])):
-                self._add(step, Work(size))
+                self._add(step, Arithmetic(size))
             again = len(steps) - len(own) - (not own)
             self.used_again = add(self.used_again, multiply(again, size))
         for rerun in (one for one in self.repeats if one.is_rerun):
@@ -254,9 +254,9 @@ class Backward:
         return found
 
     @cached_property
-    def users(self) -> dict[int, list[Step]]:
+    def users(self) -> dict[int, list[AutogradStep]]:
         """The operations that give a tensor a gradient, itself or a view of it."""
-        found: dict[int, list[Step]] = {}
+        found: dict[int, list[AutogradStep]] = {}
         for serial, steps in self.readers.items():
             real = [step for step in steps if step.operation is not None or step.repeated is not None]
             found.setdefault(self.whole.get(serial, serial), []).extend(real)

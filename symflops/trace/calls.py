@@ -15,7 +15,7 @@ _NOT_COUNTED = ("inplace", "device", "dtype")
 
 
 @dataclass(frozen=True)
-class Call:
+class ModuleCall:
     """How a module is built and called: the constructor's sizes, those that are multiples of another one, and the
     shapes of the inputs by name. `ids` tells that the inputs are integers."""
 
@@ -38,7 +38,7 @@ class Call:
         return f"{cls.__name__}({', '.join(self.sizes)}) on {shapes}{rules}"
 
 
-def calls(cls: type[nn.Module]) -> Iterator[Call]:
+def calls(cls: type[nn.Module]) -> Iterator[ModuleCall]:
     """Calls that a class may take, the likeliest first."""
     needed = _required(cls.__init__)
     inputs = _required(cls.forward)
@@ -48,9 +48,9 @@ def calls(cls: type[nn.Module]) -> Iterator[Call]:
     pairs = [{}, *({a: b} for a, b in itertools.permutations(sizes, 2))]
     for multiples in pairs:
         for shapes in _shapes(sizes, len(inputs)):
-            yield Call(sizes, shapes, False, multiples)
+            yield ModuleCall(sizes, shapes, False, multiples)
         for shape in (("N", "length"), ("N",)):
-            yield Call(sizes, (shape,) * len(inputs), True, multiples)
+            yield ModuleCall(sizes, (shape,) * len(inputs), True, multiples)
 
 
 def _shapes(sizes: tuple[str, ...], count: int) -> Iterator[tuple[tuple[str, ...], ...]]:

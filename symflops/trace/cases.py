@@ -16,7 +16,7 @@ from itertools import combinations
 
 from symflops import progress
 from symflops.algebra import substitute
-from symflops.assumption import Comparison, comparison
+from symflops.assumption import Relation, comparison
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value
 from symflops.trace import combine
@@ -108,7 +108,7 @@ def _broken(texts: Sequence[str], wrong: Sequence[Point], right: Sequence[Point]
     return {text for text in texts if not all(_holds(comparison(text), point) for point in wrong)}
 
 
-def _holds(condition: Comparison, point: Point) -> bool:
+def _holds(condition: Relation, point: Point) -> bool:
     try:
         return condition.is_true({"seq_len": point[0], "past_len": point[1]})
     except SymflopsError:  # it divides by a number of pieces, of which there are none

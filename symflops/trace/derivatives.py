@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symflops.polynomial import Value, add, multiply
-from symflops.trace.operation import Call, Work, work
+from symflops.trace.operation import Arithmetic, AtenCall, work
 from symflops.trace.quantity import product
 
 # Per element of the result.
@@ -33,114 +33,114 @@ ACCUMULATIONS = frozenset([
 ])  # fmt: skip
 
 
-def derivative(call: Call) -> Work | None:
+def derivative(call: AtenCall) -> Arithmetic | None:
     """What an operation of a backward computes; None for one that is in no table."""
     name = call.name
     if name in RULES:
         return RULES[name](call)
     if name in POINTWISE:
-        return Work(multiply(POINTWISE[name], product(call.outputs[0])))
+        return Arithmetic(multiply(POINTWISE[name], product(call.outputs[0])))
     if name in ACCUMULATIONS:
-        return Work(product(call.inputs[0]))
+        return Arithmetic(product(call.inputs[0]))
     if name.rstrip("_") in ("index_put", "_unsafe_index_put", "_index_put_impl") and _accumulates(call):
-        return Work(product(call.inputs[-1]))
+        return Arithmetic(product(call.inputs[-1]))
     return work(call)
 
 
-def _accumulates(call: Call) -> bool:
+def _accumulates(call: AtenCall) -> bool:
     return bool(call.args[3] if len(call.args) > 3 else call.kwargs.get("accumulate", False))
 
 
-def _softmax(call: Call) -> Work:
+def _softmax(call: AtenCall) -> Arithmetic:
     """y*g - y*sum(y*g): two products, a sum and a difference. Of the logarithm: g - exp(y)*sum(g)."""
-    return Work(multiply(4, product(call.outputs[0])))
+    return Arithmetic(multiply(4, product(call.outputs[0])))
 
 
-def _glu(call: Call) -> Work:
+def _glu(call: AtenCall) -> Arithmetic:
     """Per element of the gradient: a sigmoid s (4), s*g, and (1 - s)*s*g*a."""
-    return Work(multiply(9, product(call.inputs[0])))
+    return Arithmetic(multiply(9, product(call.inputs[0])))
 
 
-def _gelu(call: Call) -> Work:
+def _gelu(call: AtenCall) -> Arithmetic:
     """g*(c + x*p): with an error function c = (1 + erf(x*k))/2 and p = k2*exp(-x*x/2); with tanh the product rule."""
     tanh = call.kwargs.get("approximate", "none") == "tanh"
-    return Work(multiply(18 if tanh else 11, product(call.outputs[0])))
+    return Arithmetic(multiply(18 if tanh else 11, product(call.outputs[0])))
 
 
-def _rows(call: Call, normalized: int) -> Value:
+def _rows(call: AtenCall, normalized: int) -> Value:
     shape = call.inputs[0]
     return product(shape[: len(shape) - normalized])
 
 
-def _layer_norm(call: Call) -> Work:
+def _layer_norm(call: AtenCall) -> Arithmetic:
     """With u = (x - mean)*rstd and h = g*w: rstd*(h - mean(h) - u*mean(h*u)), two quotients for each row; the weight's
     gradient is the sum of g*u, the bias's that of g."""
     mask = call.args[7]
     each = 2 + (7 + (call.args[5] is not None) if mask[0] else 0) + (2 if mask[1] else 0) + bool(mask[2])
     rows = multiply(2, _rows(call, len(call.args[2]))) if mask[0] else 0
-    return Work(add(multiply(each, product(call.inputs[0])), rows))
+    return Arithmetic(add(multiply(each, product(call.inputs[0])), rows))
 
 
-def _rms_norm(call: Call) -> Work:
+def _rms_norm(call: AtenCall) -> Arithmetic:
     """With u = x*rstd and h = g*w: rstd*(h - u*mean(h*u)), a quotient for each row; the weight's gradient as above."""
     mask = call.args[5]
     each = 1 + (5 + (call.args[4] is not None) if mask[0] else 0) + (2 if mask[1] else 0)
     rows = _rows(call, len(call.args[2])) if mask[0] else 0
-    return Work(add(multiply(each, product(call.inputs[0])), rows))
+    return Arithmetic(add(multiply(each, product(call.inputs[0])), rows))
 
 
-def _group_norm(call: Call) -> Work:
+def _group_norm(call: AtenCall) -> Arithmetic:
     """As a layer norm over the channels of each group."""
     batch, groups, mask = call.args[5], call.args[8], call.args[9]
     each = 2 + (7 + (call.args[4] is not None) if mask[0] else 0) + (2 if mask[1] else 0) + bool(mask[2])
     rows = multiply(2, batch, groups) if mask[0] else 0
-    return Work(add(multiply(each, product(call.inputs[0])), rows))
+    return Arithmetic(add(multiply(each, product(call.inputs[0])), rows))
 
 
-def _batch_norm(call: Call) -> Work:
+def _batch_norm(call: AtenCall) -> Arithmetic:
     """As a layer norm over the batch and the positions of each channel; with running statistics their sums fall out."""
     training, mask = call.args[7], call.args[9]
     inputs = (7 if training else 1) + (call.args[2] is not None)
     each = 2 + (inputs if mask[0] else 0) + (2 if mask[1] else 0) + bool(mask[2])
     rows = multiply(2, call.inputs[0][1]) if mask[0] and training else 0
-    return Work(add(multiply(each, product(call.inputs[0])), rows))
+    return Arithmetic(add(multiply(each, product(call.inputs[0])), rows))
 
 
-def _convolution(call: Call) -> Work:
+def _convolution(call: AtenCall) -> Arithmetic:
     """As many operations as the forward's for the gradient of the input, and for that of the weight; the bias's is the
     sum of the gradient."""
     weight, transposed, mask = call.args[2], call.args[7], call.args[10]
     base = product(call.args[1] if transposed else call.args[0])
     matmul = multiply(2, base, int(mask[0]) + int(mask[1]), *weight[1:])
-    return Work(add(matmul, product(call.args[0]) if mask[2] else 0), matmul)
+    return Arithmetic(add(matmul, product(call.args[0]) if mask[2] else 0), matmul)
 
 
-def _pooling(call: Call) -> Work:
+def _pooling(call: AtenCall) -> Arithmetic:
     """The gradient of each mean, divided by the window once, is added to all that the window has."""
     window = product(call.args[2]) if len(call.args[2]) > 1 else multiply(call.args[2][0], call.args[2][0])
-    return Work(multiply(product(call.inputs[0]), add(window, 1)))
+    return Arithmetic(multiply(product(call.inputs[0]), add(window, 1)))
 
 
-def _adaptive_pooling(call: Call) -> Work:
-    return Work(product(call.inputs[1]))
+def _adaptive_pooling(call: AtenCall) -> Arithmetic:
+    return Arithmetic(product(call.inputs[1]))
 
 
-def _bilinear(call: Call) -> Work:
+def _bilinear(call: AtenCall) -> Arithmetic:
     """Each of four neighbours gets a weighted part: a product and a sum."""
-    return Work(multiply(8, product(call.inputs[0])))
+    return Arithmetic(multiply(8, product(call.inputs[0])))
 
 
-def _nll_loss(call: Call) -> Work:
+def _nll_loss(call: AtenCall) -> Arithmetic:
     """A negation for each row, and a quotient where the loss is a mean."""
-    return Work(multiply(product(call.inputs[2]), 2 if call.args[4] == 1 else 1))
+    return Arithmetic(multiply(product(call.inputs[2]), 2 if call.args[4] == 1 else 1))
 
 
-def _weight_norm(call: Call) -> Work:
+def _weight_norm(call: AtenCall) -> Arithmetic:
     """Of g*v/|v|: the sum of gradient*v for each norm; (gradient - v*sum/|v|^2)*g/|v|."""
-    return Work(add(multiply(5, product(call.inputs[0])), multiply(4, product(call.inputs[2]))))
+    return Arithmetic(add(multiply(5, product(call.inputs[0])), multiply(4, product(call.inputs[2]))))
 
 
-RULES: dict[str, Callable[[Call], Work]] = {
+RULES: dict[str, Callable[[AtenCall], Arithmetic]] = {
     "_softmax_backward_data": _softmax, "_log_softmax_backward_data": _softmax, "gelu_backward": _gelu,
     "glu_backward": _glu,
     "native_layer_norm_backward": _layer_norm, "_fused_rms_norm_backward": _rms_norm,

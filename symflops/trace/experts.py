@@ -17,7 +17,7 @@ from symflops.polynomial import Value, add, divide, multiply, negate, power, sym
 from symflops.trace.architecture import parts
 from symflops.trace.autograd import Gradient, sum_of
 from symflops.trace.internals import lists_left_tensors
-from symflops.trace.operation import Work
+from symflops.trace.operation import Arithmetic
 from symflops.trace.quantity import product
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
@@ -40,11 +40,11 @@ def caught(recorder: Recorder) -> Iterator[None]:
         matmul = multiply(2, rows, inner, outer)
         weights = [weight] if bias is None else [weight, bias]
         tensors = [x, *weights, ids]
-        work = Work(matmul if bias is None else add(matmul, multiply(rows, outer)), matmul)
+        work = Arithmetic(matmul if bias is None else add(matmul, multiply(rows, outer)), matmul)
         step = recorder.record("routed_matmul", work, [recorder.view(t) for t in tensors], [recorder.view(out)])
         if recorder.tape is not None:
-            product_ = Work(matmul, matmul)
-            costs = {0: product_, 1: product_} | ({} if bias is None else {2: Work(multiply(rows, outer))})
+            product_ = Arithmetic(matmul, matmul)
+            costs = {0: product_, 1: product_} | ({} if bias is None else {2: Arithmetic(multiply(rows, outer))})
             taped = recorder.tape.step("routed_matmul", None, tensors, {}, out, step)
             taped.backward = partial(_backward, costs)
         share = expected_share(of(weight.shape[0]), of(top_k), divide(rows, of(top_k)))
@@ -101,7 +101,7 @@ def caught(recorder: Recorder) -> Iterator[None]:
         yield
 
 
-def _backward(costs: Mapping[int, Work], needs: tuple[bool, ...]) -> Gradient:
+def _backward(costs: Mapping[int, Arithmetic], needs: tuple[bool, ...]) -> Gradient:
     """A product like the forward's for the gradient of the rows, and one for that of the matrices, which keeps the
     rows; the sum of the gradient for biases."""
     given = tuple(need and place in costs for place, need in enumerate(needs))

@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping, Sequence
 
 from symflops.polynomial import Value, add, multiply
 from symflops.trace.autograd import Gradient
-from symflops.trace.record import Execution, Operation, Step, every_operation
+from symflops.trace.record import AutogradStep, Execution, Operation, every_operation
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
 
@@ -19,7 +19,7 @@ class Kept:
     """What is kept for the steps of a backward; `homes` are the operations that these are counted with."""
 
     def __init__(
-        self, recorder: Recorder, backward: Mapping[Step, Gradient], homes: Mapping[Step, Operation],
+        self, recorder: Recorder, backward: Mapping[AutogradStep, Gradient], homes: Mapping[AutogradStep, Operation],
         repeats: Sequence[Execution],
     ) -> None:  # fmt: skip
         self.recorder = recorder

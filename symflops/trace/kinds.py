@@ -18,7 +18,7 @@ Form = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Kind:
+class InputKind:
     """One kind of input: by which argument it is known, the words in the names of parts of a config that are about it,
     and its forms, the usual one first."""
 
@@ -48,8 +48,8 @@ _SIZE = "int64[1, 2] = [{image_height}, {image_width}]"
 _DOUBLE = "int64[1, 2] = [2*{image_height}, 2*{image_width}]"
 
 KINDS = (
-    Kind("input_ids", ("text",), ({"input_ids": "int64[batch_size, seq_len]"},)),
-    Kind("pixel_values", _SEEN, (
+    InputKind("input_ids", ("text",), ({"input_ids": "int64[batch_size, seq_len]"},)),
+    InputKind("pixel_values", _SEEN, (
         {"pixel_values": f"float[batch_size, {_IMAGE}]"},
         {"pixel_values": "float[batch_size, {num_channels|in_channels|in_chans|3}, 32*h, 32*w]"},
         {"pixel_values": f"float[batch_size, {{num_frames|frames|num_images}}, {_IMAGE}]"},
@@ -74,13 +74,13 @@ KINDS = (
         {"pixel_values": _ROW, "image_position_ids": f"int64[1, {_PATCHES}, 2]"},
         {"pixel_values": f"float[batch_size, 1, {{max_num_tiles}}, {_IMAGE}]", **_RATIO},
     )),
-    Kind("pixel_values_videos", ("video", *_SEEN), (
+    InputKind("pixel_values_videos", ("video", *_SEEN), (
         {"pixel_values_videos": f"{_VIDEO}, {_IMAGE}]"},
         {"pixel_values_videos": f"{_VIDEO}, {{num_channels|3}}, {{crop_size}}, {{crop_size}}]"},
         {"pixel_values_videos": "float[batch_size, 2, {num_channels|3}, 32*h, 32*w]"},
         {"pixel_values_videos": _OF_GRID, "video_grid_thw": f"int64[1, 3] = {_GRID}"},
     )),
-    Kind("input_features", _HEARD, (
+    InputKind("input_features", _HEARD, (
         {"input_features": "float[batch_size, {num_mel_bins}, num_frames]"},
         {"input_features": "float[batch_size, {num_mel_bins}, 2*{max_source_positions}]"},  # of so many seconds
         {"input_features": "float[batch_size, num_frames, {input_feat_per_channel}]"},
@@ -94,62 +94,62 @@ KINDS = (
          "is_longer": "bool[batch_size, 1]"},
         {"input_features": "float[batch_size, 1, {spec_size}*{freq_ratio}, {num_mel_bins}]"},
     )),
-    Kind("audio_mel", _HEARD, (
+    InputKind("audio_mel", _HEARD, (
         {"audio_mel": "float[batch_size, num_frames, {input_feat_size}]",
          "audio_mel_mask": "bool[batch_size, num_frames]"},
     )),
-    Kind("input_values", _HEARD, (
+    InputKind("input_values", _HEARD, (
         {"input_values": "float[batch_size, num_samples]"},
         {"input_values": "float[batch_size, {audio_channels|1}, num_samples]"},
         {"input_values": "float[batch_size, {max_length}, {num_mel_bins}]"},
         {"input_values": "float[batch_size, num_frames, {num_mel_bins}]"},
     )),
-    Kind("past_values", (), (
+    InputKind("past_values", (), (
         {"past_values": "float[batch_size, {context_length}]"},
         {"past_values": "float[batch_size, {context_length}, {num_input_channels}]"},
         {"past_values": "float[batch_size, num_steps]"},
     )),
-    Kind("bbox", ("text",), (
+    InputKind("bbox", ("text",), (
         {"bbox": "int64[batch_size, seq_len, 4]"},
     )),
-    Kind("grid_thw", _SEEN, (
+    InputKind("grid_thw", _SEEN, (
         {"hidden_states": _OF_GRID, "grid_thw": f"int64[1, 3] = {_GRID}"},
         {"hidden_states": _FEW, "grid_thw": f"int64[1, 3] = {_FIXED}"},
     )),
-    Kind("states", (), ({
+    InputKind("states", (), ({
         "states": "float[batch_size, seq_len, {state_dim}]", "actions": "float[batch_size, seq_len, {act_dim}]",
         "rewards": "float[batch_size, seq_len, 1]", "returns_to_go": "float[batch_size, seq_len, 1]",
         "timesteps": "int64[batch_size, seq_len]", "attention_mask": "int64[batch_size, seq_len] = 1"},
     )),
-    Kind("visual_feats", _SEEN, ({
+    InputKind("visual_feats", _SEEN, ({
         "visual_feats": "float[batch_size, num_regions, {visual_feat_dim}]",
         "visual_pos": "float[batch_size, num_regions, {visual_pos_dim}]"},
     )),
-    Kind("visual_embeds", _SEEN, ({"visual_embeds": "float[batch_size, num_regions, {visual_embedding_dim}]"},)),
-    Kind("qformer_input_ids", ("qformer",), ({"qformer_input_ids": "int64[batch_size, question_len]"},)),
-    Kind("inputs", (), (
+    InputKind("visual_embeds", _SEEN, ({"visual_embeds": "float[batch_size, num_regions, {visual_embedding_dim}]"},)),
+    InputKind("qformer_input_ids", ("qformer",), ({"qformer_input_ids": "int64[batch_size, question_len]"},)),
+    InputKind("inputs", (), (
         {"inputs": "int64[batch_size, seq_len]"},
         {"inputs": "float[batch_size, seq_len, {d_model}]"},
     )),
-    Kind("latents", (), ({"latents": "float[batch_size, {hidden_size}, num_frames]"},)),
-    Kind("query_embeds", (), ({"query_embeds": "float[batch_size, num_queries, {hidden_size}]"},)),
-    Kind("flattened_patches", _SEEN, (
+    InputKind("latents", (), ({"latents": "float[batch_size, {hidden_size}, num_frames]"},)),
+    InputKind("query_embeds", (), ({"query_embeds": "float[batch_size, num_queries, {hidden_size}]"},)),
+    InputKind("flattened_patches", _SEEN, (
         {"flattened_patches": "float[batch_size, num_patches, {patch_embed_hidden_size}]"},
     )),
-    Kind("inputs_embeds", (), ({"inputs_embeds": "float[batch_size, seq_len, {hidden_size}]"},)),
-    Kind("token_type_ids", ("text",), ({"token_type_ids": "int64[batch_size, seq_len]"},)),
-    Kind("mm_token_type_ids", ("text",), (
+    InputKind("inputs_embeds", (), ({"inputs_embeds": "float[batch_size, seq_len, {hidden_size}]"},)),
+    InputKind("token_type_ids", ("text",), ({"token_type_ids": "int64[batch_size, seq_len]"},)),
+    InputKind("mm_token_type_ids", ("text",), (
         {"mm_token_type_ids": "int64[batch_size, seq_len]"},
         {"position_ids": "int64[3, batch_size, seq_len]"},  # which are computed of them
         {"position_ids": "int64[4, batch_size, seq_len]"},
     )),
-    Kind("attention_mask", ("text",), ({"attention_mask": "int64[batch_size, seq_len] = 1"},)),
-    Kind("pixel_mask", _SEEN, ({"pixel_mask": "int64[batch_size, {image_height}, {image_width}] = 1"},)),
+    InputKind("attention_mask", ("text",), ({"attention_mask": "int64[batch_size, seq_len] = 1"},)),
+    InputKind("pixel_mask", _SEEN, ({"pixel_mask": "int64[batch_size, {image_height}, {image_width}] = 1"},)),
 )  # fmt: skip
 _PLACE = re.compile(r"\{([\w|]+)\}")
 
 
-def forms(kind: Kind, config: Any) -> Iterator[Form]:
+def forms(kind: InputKind, config: Any) -> Iterator[Form]:
     """The forms of a kind for a config, each once."""
     seen: list[Form] = []
     for form in kind.forms:
@@ -159,7 +159,7 @@ def forms(kind: Kind, config: Any) -> Iterator[Form]:
             yield filled
 
 
-def _filled(text: str, kind: Kind, config: Any) -> str:
+def _filled(text: str, kind: InputKind, config: Any) -> str:
     """The text of an input with its places filled; "" if there is nothing for one."""
     found = [_place(match[1], kind, config) for match in _PLACE.finditer(text)]
     if not all(found):
@@ -168,7 +168,7 @@ def _filled(text: str, kind: Kind, config: Any) -> str:
     return _PLACE.sub(lambda _: next(values), text)
 
 
-def _place(names: str, kind: Kind, config: Any) -> str:
+def _place(names: str, kind: InputKind, config: Any) -> str:
     ordered = sorted(parts(config), key=lambda part: _rank(part[0], kind))
     symbols = named_sizes(config)
     for name in names.split("|"):
@@ -187,6 +187,6 @@ def _place(names: str, kind: Kind, config: Any) -> str:
     return ""
 
 
-def _rank(prefix: str, kind: Kind) -> int:
+def _rank(prefix: str, kind: InputKind) -> int:
     """How far a part of a config is from what a kind is about: the part of its name, the whole, any other."""
     return next((i for i, word in enumerate(kind.words) if word in prefix), len(kind.words) + (prefix != ""))

@@ -17,7 +17,7 @@ import torch
 from symflops.polynomial import Value, add, multiply, negate
 from symflops.trace.internals import TorchDispatchMode
 from symflops.trace.quantity import Quantities
-from symflops.trace.record import Storage, View, tensors_of
+from symflops.trace.record import Slice, Storage, tensors_of
 from symflops.trace.serials import storage_key
 
 HIDDEN = -1e4  # and below: what is added to a score that is not to count
@@ -62,7 +62,7 @@ class Masks:
         rows = [*map(of, tensor.shape)], [*map(of, tensor.stride())], of(tensor.storage_offset())
         return self._of_rows(key, *rows)
 
-    def of_view(self, view: View) -> Mask | None:
+    def of_view(self, view: Slice) -> Mask | None:
         """The same of a tensor that an operation has read."""
         if view.storage not in self.sides:
             return self.found.get(view.storage)

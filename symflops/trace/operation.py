@@ -70,14 +70,14 @@ BY_FORMULA = {
 }  # fmt: skip
 
 
-class Work(NamedTuple):
+class Arithmetic(NamedTuple):
     """FLOPs of one operation, and the part of them done by matrix multiplies and convolutions."""
 
     flops: Value
     matmul_flops: Value = 0
 
 
-class Call(NamedTuple):
+class AtenCall(NamedTuple):
     """An ATen call as the rules see it: its arguments with tensors replaced by their shapes."""
 
     name: str
@@ -88,36 +88,36 @@ class Call(NamedTuple):
     is_float: bool
 
 
-def work(call: Call) -> Work | None:
+def work(call: AtenCall) -> Arithmetic | None:
     """What a call computes; None for an operation that is in no table."""
     name = call.name.removesuffix("_") if not call.name.startswith("_") else call.name
     if name in MOVES or name.startswith("sym_"):
-        return Work(0)
+        return Arithmetic(0)
     if name in RULES:
         return RULES[name](call)
     if name not in KNOWN:
         return None
     if not call.is_float or _changes_nothing(name, call):
-        return Work(0)
+        return Arithmetic(0)
     out = product(call.outputs[0])
     if name in POINTWISE:
         scaled = call.kwargs.get("alpha", 1) != 1
-        return Work(multiply(out, 2) if scaled else out)
+        return Arithmetic(multiply(out, 2) if scaled else out)
     if name in WEIGHTED:
-        return Work(multiply(out, WEIGHTED[name]))
+        return Arithmetic(multiply(out, WEIGHTED[name]))
     if name in BY_FORMULA:
-        return Work(substitute(_per_element(BY_FORMULA[name]), {"n": out}))
+        return Arithmetic(substitute(_per_element(BY_FORMULA[name]), {"n": out}))
     if name in ACCUMULATIONS:
-        return Work(product(call.inputs[-1]))
+        return Arithmetic(product(call.inputs[-1]))
     read = product(call.inputs[0])
     if name in REDUCTIONS:
         elementwise = len(call.inputs) > 1 and name in ("max", "min")  # max(a, b) is a selection
-        return Work(0 if elementwise else read)
+        return Arithmetic(0 if elementwise else read)
     per_read, per_result = REDUCTIONS_WITH_EPILOGUE[name]
-    return Work(add(multiply(read, per_read), multiply(out, per_result)))
+    return Arithmetic(add(multiply(read, per_read), multiply(out, per_result)))
 
 
-def _changes_nothing(name: str, call: Call) -> bool:
+def _changes_nothing(name: str, call: AtenCall) -> bool:
     """x*1, x/1, x + 0, x**1: written for configurations in which the constant is another."""
     neutral = {"mul": 1, "div": 1, "add": 0, "sub": 0, "pow": 1}
     return (
@@ -136,92 +136,92 @@ def _per_element(formula: str) -> Value:
 # ------------------------------------------------------------------------------------------------ matrix multiplies
 
 
-def _matmul(call: Call) -> Work:
+def _matmul(call: AtenCall) -> Arithmetic:
     """(…, m, k) x (…, k, n): 2*k for each element of the result."""
     flops = multiply(2, product(call.outputs[0]), call.inputs[0][-1])
-    return Work(flops, flops)
+    return Arithmetic(flops, flops)
 
 
-def _vectors(call: Call) -> Work:
+def _vectors(call: AtenCall) -> Arithmetic:
     flops = multiply(2, product(call.inputs[0]))
-    return Work(flops, flops)
+    return Arithmetic(flops, flops)
 
 
-def _added_matmul(call: Call) -> Work:
+def _added_matmul(call: AtenCall) -> Arithmetic:
     """beta*c + alpha*(a b): the product, the addition and what scaling there is."""
     out = product(call.outputs[0])
     flops = multiply(2, out, call.inputs[1][-1])
     alpha, beta = (call.kwargs.get(key, 1) for key in ("alpha", "beta"))
     extra = 0 if beta == 0 else (1 if beta == 1 else 2)
-    return Work(add(flops, multiply(out, extra + (alpha != 1))), flops)
+    return Arithmetic(add(flops, multiply(out, extra + (alpha != 1))), flops)
 
 
-def _convolution(call: Call) -> Work:
+def _convolution(call: AtenCall) -> Arithmetic:
     """2 * (channels of a group * kernel) for each element of the result, transposed: of the input."""
     weight, bias, transposed = call.args[1], call.args[2], call.args[6]
     out = product(call.outputs[0])
     base = product(call.inputs[0]) if transposed else out
     flops = multiply(2, base, *weight[1:])
-    return Work(add(flops, out) if bias is not None else flops, flops)
+    return Arithmetic(add(flops, out) if bias is not None else flops, flops)
 
 
 # ---------------------------------------------------------------------------------------------- softmax, norms, others
 
 
-def _softmax(call: Call) -> Work:
-    return Work(multiply(5, product(call.outputs[0])) if call.is_float else 0)
+def _softmax(call: AtenCall) -> Arithmetic:
+    return Arithmetic(multiply(5, product(call.outputs[0])) if call.is_float else 0)
 
 
-def _log_softmax(call: Call) -> Work:
+def _log_softmax(call: AtenCall) -> Arithmetic:
     shape = call.outputs[0]
     dim = call.args[1]
     rows = product(s for i, s in enumerate(shape) if i != dim % len(shape))
-    return Work(add(multiply(5, product(shape)), rows))
+    return Arithmetic(add(multiply(5, product(shape)), rows))
 
 
-def _nll_loss(call: Call) -> Work:
+def _nll_loss(call: AtenCall) -> Arithmetic:
     """A negation per row; a mean or a sum is a reduction over the rows. Class weights: a product and a sum more."""
     rows, reduction = product(call.inputs[1]), call.args[3]
     weighted = 0 if call.args[2] is None else 1 + (reduction == 1)
-    return Work(multiply(rows, (1 if reduction == 0 else 2) + weighted))
+    return Arithmetic(multiply(rows, (1 if reduction == 0 else 2) + weighted))
 
 
-def _gelu(call: Call) -> Work:
+def _gelu(call: AtenCall) -> Arithmetic:
     tanh = call.kwargs.get("approximate", "none") == "tanh"
-    return Work(substitute(_per_element("gelu_tanh" if tanh else "gelu"), {"n": product(call.outputs[0])}))
+    return Arithmetic(substitute(_per_element("gelu_tanh" if tanh else "gelu"), {"n": product(call.outputs[0])}))
 
 
-def _glu(call: Call) -> Work:
-    return Work(substitute(_per_element("glu"), {"n": product(call.outputs[0])}))
+def _glu(call: AtenCall) -> Arithmetic:
+    return Arithmetic(substitute(_per_element("glu"), {"n": product(call.outputs[0])}))
 
 
-def _layer_norm(call: Call) -> Work:
+def _layer_norm(call: AtenCall) -> Arithmetic:
     """Mean, subtract, square, mean, scale per element; eps and rsqrt per row; weight and bias."""
     shape, normalized = call.outputs[0], call.args[1]
     affine = sum(a is not None for a in call.args[2:4])
     rows = product(shape[: len(shape) - len(normalized)])
-    return Work(add(multiply(5 + affine, product(shape)), multiply(2, rows)))
+    return Arithmetic(add(multiply(5 + affine, product(shape)), multiply(2, rows)))
 
 
-def _rms_norm(call: Call) -> Work:
+def _rms_norm(call: AtenCall) -> Arithmetic:
     shape, normalized = call.outputs[0], call.args[1]
     affine = int(call.args[2] is not None)
     rows = product(shape[: len(shape) - len(normalized)])
-    return Work(add(multiply(3 + affine, product(shape)), multiply(2, rows)))
+    return Arithmetic(add(multiply(3 + affine, product(shape)), multiply(2, rows)))
 
 
-def _weight_norm(call: Call) -> Work:
+def _weight_norm(call: AtenCall) -> Arithmetic:
     """g*v/|v|: a norm and a product per element; a root and a quotient for each norm."""
-    return Work(add(multiply(3, product(call.inputs[0])), multiply(2, product(call.inputs[1]))))
+    return Arithmetic(add(multiply(3, product(call.inputs[0])), multiply(2, product(call.inputs[1]))))
 
 
-def _group_norm(call: Call) -> Work:
+def _group_norm(call: AtenCall) -> Arithmetic:
     batch, groups = call.args[3], call.args[6]
     affine = sum(a is not None for a in call.args[1:3])
-    return Work(add(multiply(5 + affine, product(call.outputs[0])), multiply(2, batch, groups)))
+    return Arithmetic(add(multiply(5 + affine, product(call.outputs[0])), multiply(2, batch, groups)))
 
 
-def _batch_norm(call: Call) -> Work:
+def _batch_norm(call: AtenCall) -> Arithmetic:
     """With running statistics: subtract and scale per element, eps and rsqrt per channel; weight and bias. In training
     the mean and the variance of each channel before that, as of a layer norm, and a running average of either, 3 each,
     of a variance that is scaled once more."""
@@ -229,53 +229,53 @@ def _batch_norm(call: Call) -> Work:
     by_batch = "no_training" not in call.name and call.args[-3] is True
     tracked = by_batch and len(call.args) == 8 and call.args[3] is not None
     each, channel = (5, 2 + 7 * tracked) if by_batch else (2, 2)
-    return Work(add(multiply(each + affine, product(call.outputs[0])), multiply(channel, call.outputs[0][1])))
+    return Arithmetic(add(multiply(each + affine, product(call.outputs[0])), multiply(channel, call.outputs[0][1])))
 
 
-def _pooling(call: Call) -> Work:
+def _pooling(call: AtenCall) -> Arithmetic:
     """A reduction over the window for each element of the result."""
     window = product(call.args[1]) if len(call.args[1]) > 1 or len(call.outputs[0]) < 4 else multiply(*call.args[1] * 2)
-    return Work(multiply(product(call.outputs[0]), window))
+    return Arithmetic(multiply(product(call.outputs[0]), window))
 
 
-def _adaptive_pooling(call: Call) -> Work:
-    return Work(product(call.inputs[0]))
+def _adaptive_pooling(call: AtenCall) -> Arithmetic:
+    return Arithmetic(product(call.inputs[0]))
 
 
-def _bilinear(call: Call) -> Work:
-    return Work(multiply(9, product(call.outputs[0])))
+def _bilinear(call: AtenCall) -> Arithmetic:
+    return Arithmetic(multiply(9, product(call.outputs[0])))
 
 
-def _cubic(call: Call) -> Work:
+def _cubic(call: AtenCall) -> Arithmetic:
     """Of 4 x 4 neighbours: five interpolations of four products and three sums."""
-    return Work(multiply(35, product(call.outputs[0])))
+    return Arithmetic(multiply(35, product(call.outputs[0])))
 
 
-def _linear(call: Call) -> Work:
+def _linear(call: AtenCall) -> Arithmetic:
     """Two products and a sum in one dimension, and in each further one of twice as many."""
     dims = len(call.outputs[0]) - 2
-    return Work(multiply(3 * (2**dims - 1), product(call.outputs[0])))
+    return Arithmetic(multiply(3 * (2**dims - 1), product(call.outputs[0])))
 
 
-def _sampled(call: Call) -> Work:
+def _sampled(call: AtenCall) -> Arithmetic:
     """Interpolation at given points: as a larger image, and where each of two coordinates lies, 3 or 4 operations."""
     each = {0: 9, 1: 0, 2: 35}[call.args[2]]
     corners = 3 if call.args[4] else 4
-    return Work(add(multiply(each, product(call.outputs[0])), multiply(corners, product(call.inputs[1]))))
+    return Arithmetic(add(multiply(each, product(call.outputs[0])), multiply(corners, product(call.inputs[1]))))
 
 
-def _triangular(call: Call) -> Work:
+def _triangular(call: AtenCall) -> Arithmetic:
     """Substitution: m^2 multiply-adds for each right-hand side."""
     a = call.inputs[0]
-    return Work(multiply(product(call.outputs[0]), a[-1]))
+    return Arithmetic(multiply(product(call.outputs[0]), a[-1]))
 
 
-def _transform(call: Call) -> Work:
+def _transform(call: AtenCall) -> Arithmetic:
     """A fast Fourier transform of n points: 5*n*log2(n) for the complex one, by custom."""
-    return Work(multiply(5, product(call.outputs[0]), _log2(call)))
+    return Arithmetic(multiply(5, product(call.outputs[0]), _log2(call)))
 
 
-def _trilinear(call: Call) -> Work:
+def _trilinear(call: AtenCall) -> Arithmetic:
     """Three tensors of the same dimensions, multiplied, and summed over some, as nn.Bilinear's x*W*y: the product of
     the first two, summed over what the third does not have, and the product of that with the third."""
     shapes = [list(shape) for shape in call.inputs[:3]]
@@ -288,26 +288,26 @@ def _trilinear(call: Call) -> Work:
     left = [1 if place in first else size for place, size in enumerate(both)]
     whole = [b if a == 1 else a for a, b in zip(left, shapes[2], strict=True)]
     products = [(multiply(1 + bool(d), product(sizes)), d) for d, sizes in ((first, both), (second, whole))]
-    return Work(add(*(n for n, _ in products)), add(*(n for n, summed in products if summed)))
+    return Arithmetic(add(*(n for n, _ in products)), add(*(n for n, summed in products if summed)))
 
 
-def _bags(call: Call) -> Work:
+def _bags(call: AtenCall) -> Arithmetic:
     """Rows of a table, added up in bags: an operation for each element that is read, and one more where rows have
     weights; a mean divides each sum."""
     mode, weights = call.args[4] if len(call.args) > 4 else 0, call.args[6] if len(call.args) > 6 else None
     read = multiply(product(call.inputs[1]), call.inputs[0][-1])
     flops = multiply(read, 1 + (weights is not None))
-    return Work(add(flops, product(call.outputs[0])) if mode == 1 else flops)
+    return Arithmetic(add(flops, product(call.outputs[0])) if mode == 1 else flops)
 
 
-def _log2(call: Call) -> Value:
+def _log2(call: AtenCall) -> Value:
     from symflops.function import logarithm2
 
     return logarithm2(product(call.inputs[0][d] for d in call.args[1]))
 
 
 SOLVED = _names("linalg_solve_triangular triangular_solve")
-RULES: dict[str, Callable[[Call], Work]] = {
+RULES: dict[str, Callable[[AtenCall], Arithmetic]] = {
     "mm": _matmul, "bmm": _matmul, "mv": _vectors, "dot": _vectors, "vdot": _vectors,
     "addmm": _added_matmul, "baddbmm": _added_matmul, "addmv": _added_matmul, "convolution": _convolution,
     "_softmax": _softmax, "_safe_softmax": _softmax, "_log_softmax": _log_softmax, "gelu": _gelu, "glu": _glu,

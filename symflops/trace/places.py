@@ -23,13 +23,13 @@ class _UsedError(Exception):
     """A constructor looked at a place."""
 
 
-class Place:
+class OpaquePlace:
     """An integer that nobody may look at."""
 
     used = False
 
 
-def _refuse(self: Place, *_: Any) -> Any:
+def _refuse(self: OpaquePlace, *_: Any) -> Any:
     self.used = True
     raise _UsedError
 
@@ -39,7 +39,7 @@ for _operation in {*vars(int), "__copy__", "__deepcopy__", "__format__", "__redu
     "__new__", "__getattribute__", "__doc__", "__getnewargs__",
 }:  # fmt: skip
     if _operation.startswith("__"):
-        setattr(Place, _operation, _refuse)
+        setattr(OpaquePlace, _operation, _refuse)
 
 
 @contextmanager
@@ -89,7 +89,7 @@ class _Constructor:
 
     def _never_looks(self, module: nn.Module, places: list[int], positional: int) -> bool:
         """Construct with places that nobody may look at; if somebody does, as if it had never been tried."""
-        put: list[Any] = [Place() if i in places else a for i, a in enumerate(self.arguments)]
+        put: list[Any] = [OpaquePlace() if i in places else a for i, a in enumerate(self.arguments)]
         named = dict(zip(put[positional], put[positional + 1 :], strict=True))
         so_far = {kind: len(modules) for kind, modules in self.made.items()}
         try:

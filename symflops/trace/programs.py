@@ -59,5 +59,5 @@ def _item(event: Event) -> Item:
     return Step(event.name, _views(event.reads), _views(event.writes), event.function, event.formula, arguments)
 
 
-def _views(of: Iterable[record.View]) -> tuple[View, ...]:
+def _views(of: Iterable[record.Slice]) -> tuple[View, ...]:
     return tuple(View(view.storage, view.elements) for view in of)

@@ -13,10 +13,10 @@ from symflops.algebra import free_symbols
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add
 from symflops.trace.internals import tree_flatten
-from symflops.trace.operation import Call, Work
+from symflops.trace.operation import Arithmetic, AtenCall
 
 
-class View(NamedTuple):
+class Slice(NamedTuple):
     """A part of some memory: which, how many of its elements, and where it lies."""
 
     storage: int
@@ -50,9 +50,9 @@ class Operation:
     """One operation: what it computes, reads and writes, and the function of the model's source that it stands in."""
 
     name: str
-    work: Work
-    reads: list[View]
-    writes: list[View]
+    work: Arithmetic
+    reads: list[Slice]
+    writes: list[Slice]
     function: str
     call: int  # which call of it; 0 in a module's own forward
     owner: Execution
@@ -61,11 +61,11 @@ class Operation:
     same_shape: bool = False
     is_constant: bool = False  # computed from sizes alone: positions, masks, tables that are made once
     gathered: dict[int, Value] = field(default_factory=dict)  # storages of which only some elements are read
-    aten: Call | None = None  # what PyTorch was asked; None for what was caught above its operations
+    aten: AtenCall | None = None  # what PyTorch was asked; None for what was caught above its operations
 
 
 @dataclass(eq=False)
-class Step:
+class AutogradStep:
     """One call of an operation as autograd sees it: views are steps, too, and tensors have serial numbers, new ones
     where they are written into."""
 
@@ -91,8 +91,8 @@ class Execution:
     module: torch.nn.Module
     path: str
     parts: list[Operation | Execution] = field(default_factory=list)
-    inputs: list[View] = field(default_factory=list)
-    outputs: list[View] = field(default_factory=list)
+    inputs: list[Slice] = field(default_factory=list)
+    outputs: list[Slice] = field(default_factory=list)
     output_tensors: list[int] = field(default_factory=list)  # serial numbers, where steps are written down
     input_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     output_shapes: list[tuple[Value, ...]] = field(default_factory=list)
@@ -119,7 +119,7 @@ def every_operation(execution: Execution) -> Iterator[Operation]:
             yield from every_operation(part)
 
 
-def covered(views: list[View], whole: Value) -> Value:
+def covered(views: list[Slice], whole: Value) -> Value:
     """How many elements of some memory these views touch: each distinct part once, never more than there are."""
     distinct = {v.place: v.elements for v in views}
     total = add(0, *distinct.values())

@@ -21,10 +21,10 @@ from symflops.trace.internals import Sizes, TorchDispatchMode, device, tree_map_
 from symflops.trace.lifetimes import Lifetimes
 from symflops.trace.limits import Limits
 from symflops.trace.masks import Masks
-from symflops.trace.operation import SIZED, Call, Work, work
+from symflops.trace.operation import SIZED, Arithmetic, AtenCall, work
 from symflops.trace.origin import source_function
 from symflops.trace.quantity import Quantities, product
-from symflops.trace.record import Execution, Operation, Storage, View, base_elements, covered, is_empty, tensors_of
+from symflops.trace.record import Execution, Operation, Slice, Storage, base_elements, covered, is_empty, tensors_of
 from symflops.trace.results import Results, gives_tensors
 from symflops.trace.serials import storage_key
 from symflops.trace.tape import Tape
@@ -111,7 +111,7 @@ class Recorder(TorchDispatchMode):
 
     def keep(self, tensors: Sequence[torch.Tensor]) -> None:
         """Say what the call that is recorded leaves for the next one."""
-        views: dict[int, list[View]] = {}
+        views: dict[int, list[Slice]] = {}
         for tensor in tensors:
             views.setdefault((view := self.view(tensor)).storage, []).append(view)
         for key, some in views.items():
@@ -124,7 +124,7 @@ class Recorder(TorchDispatchMode):
         """Whether a recorded operation read this memory."""
         return bool((found := self.storages.get(storage_key(tensor))) and found.readers)
 
-    def view(self, tensor: torch.Tensor) -> View:
+    def view(self, tensor: torch.Tensor) -> Slice:
         key = storage_key(tensor)
         if key in self.weights and key not in self.storages:
             self.note(self.weights[key], "weight")
@@ -133,7 +133,7 @@ class Recorder(TorchDispatchMode):
         pairs = [(s, t) for s, t in zip(tensor.shape, tensor.stride(), strict=True) if not is_zero(t)]
         sizes = [self.quantities.value(s) for s, _ in pairs]
         place = (*sizes, *(self.quantities.value(t) for _, t in pairs), self.quantities.value(tensor.storage_offset()))
-        return View(key, product(sizes), place)
+        return Slice(key, product(sizes), place)
 
     # ------------------------------------------------------------------------------------------------ operations
 
@@ -208,10 +208,10 @@ class Recorder(TorchDispatchMode):
                 storage.largest = self.known.largest(name, args, kwargs) if is_whole else None
             self.masks.follow(name, args, inputs, outputs)
             if reads:
-                self.record(name, Work(0), reads, [self.view(t) for t in outputs]).is_constant = True
+                self.record(name, Arithmetic(0), reads, [self.view(t) for t in outputs]).is_constant = True
             return
         shapes = [self.quantities.shape(t.shape) for t in inputs]
-        call = Call(
+        call = AtenCall(
             name,
             tree_map_only(torch.Tensor, lambda t: self.quantities.shape(t.shape), self._valued(args)),
             tree_map_only(torch.Tensor, lambda t: self.quantities.shape(t.shape), self._valued(kwargs)),
@@ -219,15 +219,15 @@ class Recorder(TorchDispatchMode):
             [self.quantities.shape(t.shape) for t in outputs],
             outputs[0].dtype.is_floating_point or outputs[0].dtype.is_complex,
         )
-        found = work(call) if self.step is None else Work(0)
+        found = work(call) if self.step is None else Arithmetic(0)
         if found is None:
             found = self.unknown_work(name)
         if outputs[0].dtype.is_complex and name == "mul":
-            found = Work(multiply(found.flops, 6))
+            found = Arithmetic(multiply(found.flops, 6))
         if self.masks.costs_nothing(name, inputs) or self.known.adds_zeros(name, inputs):
-            found = Work(0)
+            found = Arithmetic(0)
         if self.masks.is_added_to_product(name, inputs):
-            found = Work(add(found.flops, negate(product(call.outputs[0]))), found.matmul_flops)
+            found = Arithmetic(add(found.flops, negate(product(call.outputs[0]))), found.matmul_flops)
         for tensor in outputs:
             key = storage_key(tensor)
             if key not in self.storages or self.storages[key].role == "constant":
@@ -277,7 +277,7 @@ class Recorder(TorchDispatchMode):
             return
         self.frame = None
 
-    def record(self, name: str, found: Work, reads: list[View], writes: list[View]) -> Operation:
+    def record(self, name: str, found: Arithmetic, reads: list[Slice], writes: list[Slice]) -> Operation:
         function, frame = source_function(self.stack[-1].module)
         if frame is not self.frame:
             self.frame, self.calls = frame, self.calls + 1
@@ -305,16 +305,16 @@ class Recorder(TorchDispatchMode):
         for tensor in writes:
             if storage_key(tensor) not in self.storages:
                 self.note(tensor, "temporary")
-        operation = self.record(label, Work(0), [self.view(t) for t in reads], [self.view(t) for t in writes])
+        operation = self.record(label, Arithmetic(0), [self.view(t) for t in reads], [self.view(t) for t in writes])
         operation.formula, operation.args = formula, args
 
-    def unknown_work(self, name: str) -> Work:
+    def unknown_work(self, name: str) -> Arithmetic:
         if not self.allow_unknown:
             raise SymflopsError(f"no cost is known for the operation {name!r}; --allow-unknown keeps it as a symbol")
         label = f"unknown_{name.strip('_')}"
         if label not in self.unknown:
             self.unknown.append(label)
-        return Work(symbol(label))
+        return Arithmetic(symbol(label))
 
     @contextmanager
     def pause(self) -> Iterator[bool]:

@@ -26,7 +26,7 @@ from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
 from symflops.trace.settings import Settings
-from symflops.trace.turns import At, Kind, Turn, layers_of, tree_of
+from symflops.trace.turns import At, RepeatedLayer, Turn, layers_of, tree_of
 from symflops.trace.work import Work
 
 
@@ -69,7 +69,7 @@ class _Inside:
     shared: tuple[int, ...] = ()
 
 
-Ran = dict[Kind, int]  # how often each was run before
+Ran = dict[RepeatedLayer, int]  # how often each was run before
 
 
 @dataclass
@@ -79,10 +79,10 @@ class _Moments:
     held: Value = 0
     ran: Ran = field(default_factory=dict)
     most: list[tuple[str, Value, Ran]] = field(default_factory=list)
-    before: dict[Kind, list[tuple[Value, Ran]]] = field(default_factory=dict)
+    before: dict[RepeatedLayer, list[tuple[Value, Ran]]] = field(default_factory=dict)
     made: set[int] = field(default_factory=set)
     freed: set[int] = field(default_factory=set)  # of what was there before
-    tails: dict[Kind, list[Value]] = field(default_factory=dict)  # between a run of a layer and the next one
+    tails: dict[RepeatedLayer, list[Value]] = field(default_factory=dict)  # between a run of a layer and the next one
 
 
 class _Step:
@@ -93,7 +93,7 @@ class _Step:
         if any(again.is_rerun for some in self.layers.values() for again in some):
             raise SymflopsError("layers run more than once, and what each of their runs holds is not known")
         self.every = {e for first, some in self.layers.items() for e in (first, *some)}
-        self.inside: dict[Kind, _Inside] = {}
+        self.inside: dict[RepeatedLayer, _Inside] = {}
 
     def found(self) -> list[Peak]:
         tree = tree_of(self.step.events, self.recorder.root, self.every)
@@ -128,7 +128,7 @@ class _Step:
             self.inside[turn.kind] = _Inside(most, net, frozenset(moments.freed), shared)
         return self.inside[turn.kind]
 
-    def _walk(self, turn: Turn, tails: Mapping[Kind, Value] = MappingProxyType({})) -> _Moments:
+    def _walk(self, turn: Turn, tails: Mapping[RepeatedLayer, Value] = MappingProxyType({})) -> _Moments:
         """`tails` of kinds of runs are what follows each of them and is counted with them."""
         moments = _Moments()
         skipped: set[int] = set()  # what the run of a layer has freed, wherever its stand-in does
@@ -203,17 +203,17 @@ class _Step:
 
     # -------------------------------------------------------------------------------------------------- all of them
 
-    def _tails_of(self, moments: _Moments) -> dict[Kind, Value]:
+    def _tails_of(self, moments: _Moments) -> dict[RepeatedLayer, Value]:
         """What is made or freed after each run of a layer, before the next one, is counted with the run: a variable of
         the model lets go then of what went into it. The first or the last run may differ.
 
         Raises SymflopsError where forward and backward together would leave anything but gradients of weights.
         """
-        found: dict[Kind, Value] = {}
+        found: dict[RepeatedLayer, Value] = {}
         for kind in moments.ran:
             if kind.is_backward:
                 continue
-            back = Kind(kind.first, True)
+            back = RepeatedLayer(kind.first, True)
             keys = (storage_key(weight) for weight in kind.first.module.parameters())
             gradients = (self._bytes(self.step.gradients[key]) for key in keys if key in self.step.gradients)
             left = self.inside[kind].net
@@ -228,7 +228,7 @@ class _Step:
                     raise SymflopsError(f"what {kind.first.path} holds does not add up")
         return found
 
-    def _so_far(self, kind: Kind, ran: int) -> Value:
+    def _so_far(self, kind: RepeatedLayer, ran: int) -> Value:
         """How many of a kind's runs there were. The first ones are counted from the first, the last ones from the last,
         so that it holds at other depths."""
         remaining = 1 + len(self.layers[kind.first]) - ran
@@ -258,7 +258,7 @@ def _freed_by(turn: Turn, within: Turn) -> set[int]:
     return found
 
 
-def _extremes(kind: Kind, before: list[tuple[Value, Ran]]) -> list[tuple[Value, Ran]]:
+def _extremes(kind: RepeatedLayer, before: list[tuple[Value, Ran]]) -> list[tuple[Value, Ran]]:
     """Of runs between which nothing changes but their number, so that what is held grows or shrinks with that, the
     first and the last."""
     alike: dict[Any, list[tuple[Value, Ran]]] = {}

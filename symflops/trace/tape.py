@@ -10,14 +10,14 @@ from unittest.mock import patch
 
 import torch
 
-from symflops.trace.record import Operation, Step, tensors_of
+from symflops.trace.record import AutogradStep, Operation, tensors_of
 
 
 class Tape:
     """All steps of one call of a model, in order."""
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[AutogradStep] = []
         self.returned: list[torch.Tensor] = []  # by the model
         self._serials: dict[int, int] = {}  # by identity
         self._alive: list[torch.Tensor] = []  # so that the identity is not given to another one
@@ -36,12 +36,12 @@ class Tape:
 
     def step(
         self, name: str, function: Any, args: Any, kwargs: Any, result: Any, operation: Operation | None = None
-    ) -> Step:
+    ) -> AutogradStep:
         """Write down a call of an operation of PyTorch's, or of what was caught above them, which has no `function`."""
         tensors, results = tensors_of((args, kwargs)), tensors_of(result)
         reads = [self.serial(t) for t in tensors]
         writes = [self.serial(t, anew=True) for t in results]
-        step = Step(name, function, args, kwargs, tensors, results, reads, writes, torch.is_grad_enabled())
+        step = AutogradStep(name, function, args, kwargs, tensors, results, reads, writes, torch.is_grad_enabled())
         step.is_in_place = isinstance(function, torch._ops.OpOverload) and function._schema.is_mutable
         step.operation = operation
         if self._within == 0:

@@ -10,10 +10,10 @@ from symflops.program.block import Freed, Made
 from symflops.trace.lifetimes import Enter, EnterBackward, Event, Leave, LeaveBackward, Turned
 from symflops.trace.record import Execution
 
-__all__ = ["At", "Item", "Kind", "Turn", "layers_of", "tree_of"]
+__all__ = ["At", "Item", "RepeatedLayer", "Turn", "layers_of", "tree_of"]
 
 
-class Kind(NamedTuple):
+class RepeatedLayer(NamedTuple):
     """What is repeated: the layer that was run in place of its equals, forward or backward."""
 
     first: Execution
@@ -37,8 +37,8 @@ class Turn:
     gradients: set[int] = field(default_factory=set)  # the memory of those that it is given
 
     @property
-    def kind(self) -> Kind:
-        return Kind(self.execution.repeated or self.execution, self.is_backward)
+    def kind(self) -> RepeatedLayer:
+        return RepeatedLayer(self.execution.repeated or self.execution, self.is_backward)
 
     @property
     def is_first(self) -> bool:

@@ -20,7 +20,7 @@ from symflops.inputs import DECODER_IDS, Input, read_inputs, symbols_of
 from symflops.trace.architecture import Architecture, sizes_by_name
 from symflops.trace.configs import Named
 from symflops.trace.feeds import run_hints
-from symflops.trace.kinds import KINDS, Form, Kind, forms
+from symflops.trace.kinds import KINDS, Form, InputKind, forms
 from symflops.trace.refusal import missing, refused
 from symflops.trace.run import Run, build, call
 from symflops.trace.settings import Settings
@@ -118,7 +118,7 @@ class _Search:
         for chosen in product(*found) if found else ():
             yield {name: text for form in chosen for name, text in form.items()} | self._decoder()
 
-    def _forms(self, kind: Kind) -> Iterator[Form]:
+    def _forms(self, kind: InputKind) -> Iterator[Form]:
         for form in forms(kind, self.named.config):
             if form.keys() <= self.accepted.keys():
                 yield {name: self._side(text) for name, text in form.items()} if self.is_pair else form

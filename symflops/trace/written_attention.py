@@ -27,9 +27,9 @@ from symflops.trace.attention_search import (
     plain_name,
 )
 from symflops.trace.masks import Mask
-from symflops.trace.operation import Work
+from symflops.trace.operation import Arithmetic
 from symflops.trace.quantity import product
-from symflops.trace.record import Execution, Operation, View, every_operation
+from symflops.trace.record import Execution, Operation, Slice, every_operation
 from symflops.trace.recorder import Recorder
 
 
@@ -94,7 +94,7 @@ def _switch(written: WrittenAttention, args: dict[str, Value]) -> None:
     widths = {written.scores[0]: written.widths[0], written.weights[-1]: written.widths[1]}
     for o in written.operations:
         matmul = multiply(2, pairs, widths.get(o, 0))
-        o.work = Work(add(matmul, multiply(pairs, written.per_pair[o])), matmul)
+        o.work = Arithmetic(add(matmul, multiply(pairs, written.per_pair[o])), matmul)
 
 
 # --------------------------------------------------------------------------------------------------------- one step
@@ -122,7 +122,7 @@ class _Fused:
         others = [(v, o) for o in written.operations for v in o.reads if v.storage not in made | ours]
         self.others = [v for v, o in others if not self._is_mask_alone(v, o)]
 
-    def _read_from(self, view: View, user: Operation) -> View:
+    def _read_from(self, view: Slice, user: Operation) -> Slice:
         """What a kernel reads instead of a copy that is made for the product alone, such as keys repeated for heads."""
         storage = self.storages[view.storage]
         if storage.role == "temporary" and len(storage.writers) == 1 and set(storage.readers) == {user}:
@@ -132,7 +132,7 @@ class _Fused:
                 return self._read_from(maker.reads[0], maker)
         return view
 
-    def _is_mask_alone(self, view: View, user: Operation) -> bool:
+    def _is_mask_alone(self, view: Slice, user: Operation) -> bool:
         """Whether something is made from constants for this attention alone; a kernel knows what its mask hides."""
         storage = self.storages[view.storage]
         if storage.role != "temporary":
@@ -188,7 +188,7 @@ class _Fused:
             args["pair_ops"] = others
         last = written.weights[-1]
         reads = [self.queries, self.keys, self.values, *self.others]
-        step = Operation("attention", Work(0), reads, last.writes, last.function, last.call, last.owner)
+        step = Operation("attention", Arithmetic(0), reads, last.writes, last.function, last.call, last.owner)
         step.formula, step.args = "sdpa", args
         last.owner.parts.insert(last.owner.parts.index(last), step)
         for o in self.gone:
@@ -210,7 +210,7 @@ def _is_scale(o: Operation) -> bool:
     return plain_name(o) in ("mul", "div") and len(aten(o).inputs) == 1 and o.work.flops != 0
 
 
-def _without(view: View, *dimensions: Value) -> Value | None:
+def _without(view: Slice, *dimensions: Value) -> Value | None:
     """The product of a view's dimensions but for these; None where one of these is none of them."""
     sizes = list(view.place[: len(view.place) // 2])
     for one in dimensions:

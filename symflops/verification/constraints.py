@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from symflops.algebra import free_symbols, from_tree, substitute
-from symflops.assumption import Comparison, assumption
+from symflops.assumption import Relation, assumption
 from symflops.errors import NoValueError, SymflopsError
 from symflops.polynomial import Number, Value, add, flat, is_integer, is_nonnegative, multiply, negate, symbol, terms_of
 from symflops.tree import Tree
@@ -24,7 +24,7 @@ from symflops.vocabulary.symbols import CAUSAL, RUN, is_whole
 
 
 @dataclass(frozen=True)
-class Constraint(Comparison):
+class Constraint(Relation):
     """A comparison of two formulas, at points whose numbers need not be exact."""
 
     def holds(self, point: Mapping[str, Number]) -> bool | None:
@@ -124,7 +124,7 @@ def constraints(texts: Iterable[str], equations: Mapping[str, Value], used: set[
     them is whether they can hold. Raises SymflopsError for a text that is no comparison.
     """
     said = map(assumption, dict.fromkeys(texts))
-    found = [Constraint(c.text, c.left, c.sign, c.right) for c in said if isinstance(c, Comparison)]
+    found = [Constraint(c.text, c.left, c.sign, c.right) for c in said if isinstance(c, Relation)]
     found += [Constraint(f"{n} == {v!r}", n, "==", flat(v)) for n, v in equations.items()]
     kept: list[Constraint] = []
     reach = set(used)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from symflops.algebra import free_symbols, from_text, substitute
-from symflops.assumption import Comparison, assumption, comparison
+from symflops.assumption import Relation, assumption, comparison
 from symflops.errors import NoValueError, SymflopsError, nearest
 from symflops.meaning import AMOUNTS, LETTER, Known, is_known, reading, readings, renames, with_quantity
 from symflops.numeric import RUN_SYMBOLS
@@ -71,7 +71,7 @@ class _Matching:
         self.side, self.other, self.asked, self.flip = side, other, asked, flip
         self.rename = {name: "_".join(text.split()) for name, text in asked.rename.items()}
         self.renames = renames(asked.rename)
-        self.conditions = [c for c in asked.conditions if isinstance(assumption(c), Comparison)]
+        self.conditions = [c for c in asked.conditions if isinstance(assumption(c), Relation)]
 
     def matched(self) -> Matched:
         side, other = self.side, self.other
@@ -257,7 +257,7 @@ def _names_of(condition: str) -> list[str]:
 def _in_names(text: str, rename: Mapping[str, Tree], new: Mapping[str, Tree]) -> str:
     """A condition in the names of the other side."""
     one = assumption(text) if rename or new else None
-    if not isinstance(one, Comparison) or not one.names & (rename.keys() | new.keys()):
+    if not isinstance(one, Relation) or not one.names & (rename.keys() | new.keys()):
         return text
     return f" {one.sign} ".join(write(replaced(replaced(side, rename), new)) for side in (one.left, one.right))
 
