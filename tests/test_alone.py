@@ -6,6 +6,7 @@ from typing import Any
 
 import agent_layers
 import pytest
+import torch
 from torch import nn
 
 from symflops.agent.gate import reference_of
@@ -101,14 +102,23 @@ def test_the_call_is_found(cls: type[nn.Module], call: str) -> None:
     assert found.call.endswith(call)
 
 
+class Airy(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width, width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.special.airy_ai(nn.functional.linear(x, self.weight))
+
+
 def test_an_operation_that_no_table_knows_is_counted_by_torch() -> None:
-    found = alone(nn.Bilinear)
+    found = alone(Airy)  # of which torch counts the product alone
     assert found is not None
     for record in found.records:
-        sizes = record.numbers
-        weights = sizes["out_features"] * (sizes["in1_features"] * sizes["in2_features"] + 1)
-        assert record.metrics == ("parameters",)
+        weights = record.numbers["width"] ** 2
+        assert record.metrics == ("matmul_flops", "parameters")
         assert values(record)["parameters"] == weights
+        assert values(record)["matmul_flops"] in [2 * rows * weights for rows in range(1, 100)]
 
 
 @pytest.mark.parametrize("cls", [agent_layers.Configured, nn.LSTM, nn.Module])

@@ -143,7 +143,12 @@ def test_a_source_that_needs_the_batch_is_counted_at_it_and_says_so() -> None:
     ("args", "kwargs", "said"),
     [
         ((), {}, "forward of Linear: missing a required argument: 'input'"),
-        (([torch.zeros(3)],), {}, "argument input of Linear is a list; a tensor or a number is taken"),
+        (
+            ([torch.zeros(3)],),
+            {},
+            "Linear: the model's own source fails with these sizes: TypeError: linear(): argument 'input' (position 1) "
+            "must be Tensor, not list",
+        ),
         ((torch.zeros(3, 8), 7), {}, "forward of Linear: too many positional arguments"),
     ],
 )

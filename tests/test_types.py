@@ -219,10 +219,11 @@ def test_a_task_chooses_the_class() -> None:
     assert model.total().parameters == parameters(built(transformers.BertForSequenceClassification, config))
 
 
-def test_every_class_of_torch_nn_is_derived_or_told_of_in_one_line() -> None:
+@pytest.mark.parametrize("part", range(4))
+def test_every_class_of_torch_nn_is_derived_or_told_of_in_one_line(part: int) -> None:
     names = [n for n in dir(torch.nn) if isinstance(c := getattr(torch.nn, n), type) and issubclass(c, torch.nn.Module)]
     told: dict[str, str] = {}
-    for name in names:
+    for name in names[part::4]:
         try:
             symflops.derive(getattr(torch.nn, name))
         except SymflopsError as error:
