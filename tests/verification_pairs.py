@@ -242,6 +242,30 @@ def judged(pair: Pair, verdict: symflops.Verdict) -> str:
     return ""
 
 
+def _own_symbols(pair: Pair) -> list[set[str]]:
+    """The symbols of the formulas: as they are written, and with what equations of the conditions give for some."""
+    written = {n for n in pair.names if n in re.findall("[a-z_]+", f"{pair.a} {pair.b}")}
+    given = set(written)
+    for condition in pair.conditions:
+        for name, text in itertools.permutations(condition.split(" == ")) if condition.count(" == ") == 1 else ():
+            if name in given:
+                given = given - {name} | {n for n in pair.names if n in re.findall("[a-z_]+", text)}
+    return [written, given]
+
+
+def _smaller(pair: Pair, point: Point, own: set[str]) -> Point | None:
+    """Another point of whole numbers at which the formulas differ, where these symbols have a smaller sum."""
+    total = sum(point[n] for n in own if n in point)
+    for other in pair.points():
+        if other.get(BYTES) == 0:  # of an element, which has some
+            continue
+        if sum(other[n] for n in own if n in point) < total and all(v.denominator == 1 for v in other.values()):
+            x, y = brute(pair.a, other), brute(pair.b, other)
+            if x is not None and y is not None and x != y:
+                return other
+    return None
+
+
 def _judged_different(pair: Pair, verdict: symflops.Verdict) -> str:
     assert verdict.counterexample is not None
     if not any(True for _ in pair.points(8)):  # none of these conditions needs more
@@ -255,15 +279,9 @@ def _judged_different(pair: Pair, verdict: symflops.Verdict) -> str:
     if (x, y) != (verdict.candidate_value, verdict.reference_value):
         return f"has other values at {point}: {x} and {y}"
     if verdict.smallest:
-        own = [n for n in pair.names if n in point]  # those of conditions among them
-        total = sum(point[n] for n in own)
-        for other in pair.points():
-            if other.get(BYTES) == 0:  # of an element, which has some
-                continue
-            if sum(other[n] for n in own) < total and all(v.denominator == 1 for v in other.values()):
-                x, y = brute(pair.a, other), brute(pair.b, other)
-                if x is not None and y is not None and x != y:
-                    return f"is not the smallest: {other}"
+        smaller = [_smaller(pair, point, own) for own in _own_symbols(pair)]
+        if all(smaller):
+            return f"is not the smallest: {smaller[0]}"
     return ""
 
 
