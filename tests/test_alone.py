@@ -118,7 +118,7 @@ def test_an_operation_that_no_table_knows_is_counted_by_torch() -> None:
         weights = record.numbers["width"] ** 2
         assert record.metrics == ("matmul_flops", "parameters")
         assert values(record)["parameters"] == weights
-        assert values(record)["matmul_flops"] in [2 * rows * weights for rows in range(1, 100)]
+        assert values(record)["matmul_flops"] % (2 * weights) == 0  # of as many rows as there are
 
 
 @pytest.mark.parametrize("cls", [agent_layers.Configured, nn.LSTM, nn.Module])

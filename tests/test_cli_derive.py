@@ -179,7 +179,8 @@ def test_the_layer_that_is_recorded_is_shown_on_a_terminal(monkeypatch: pytest.M
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(sys, "stderr", Terminal())
     symflops.derive(MIXTRAL)
-    assert re.search(r"deriving mixtral: run \d+: model\.layers\.0", sys.stderr.getvalue())
+    # Which layers are shown depends on how fast the machine is.
+    assert re.search(r"deriving mixtral: run \d+: (model\.[\w.]+|lm_head)\b", sys.stderr.getvalue())
 
 
 # ------------------------------------------------------------------------------------------------------------- refusals
