@@ -27,6 +27,7 @@ RELEASES: list[tuple[dict[str, Any], int, str]] = [
 ]
 
 
+@pytest.mark.usefixtures("atlas")
 @pytest.mark.parametrize(("data", "parameters", "kind"), RELEASES)
 def test_a_release_is_read_as_what_it_is(data: dict[str, Any], parameters: int, kind: str, tmp_path: Path) -> None:
     path = tmp_path / "params.json"
