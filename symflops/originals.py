@@ -26,6 +26,7 @@ _COMMON = {
     "n_kv_heads": "num_key_value_heads", "vocab_size": "vocab_size", "norm_eps": "rms_norm_eps",
     "rope_theta": "rope_theta",
 }  # fmt: skip
+_OWN_TYPE = "transformer"  # what Mistral's files call it, which is no type of transformers
 _RUN = ("max_batch_size", "max_seq_len", "model_type", "model_parallel_size")
 RELEASES = (
     Release(
@@ -49,10 +50,8 @@ def release_of(data: Mapping[str, Any]) -> Release | None:
     >>> release_of({"dim": 4096, "n_layers": 32, "hidden_dim": 14336}).kind, release_of({"model_type": "llama"})
     ('mistral', None)
     """
-    if "model_type" in data and "dim" not in data:
-        return None
-    if "layers" in data or "architectures" in data:
-        return None
+    if data.get("model_type", _OWN_TYPE) != _OWN_TYPE or "layers" in data or "architectures" in data:
+        return None  # DistilBERT's config has all fields of Mistral's
     return next((one for one in RELEASES if all(key in data for key in one.told_by)), None)
 
 

@@ -16,8 +16,12 @@ class log2(sympy.Function):  # type: ignore[misc]  # SymPy has no stubs; functio
 
     nargs = 1
 
+    def __new__(cls, x: Any, **options: Any) -> sympy.Expr:
+        """Of an expression or a number. SymPy would evaluate a text; here that is a SympifyError."""
+        return super().__new__(cls, sympy.sympify(x, strict=True), **options)
+
     @classmethod
-    def eval(cls, x: sympy.Expr) -> sympy.Expr | None:  # SymPy's own hook: x is an expression, never text
+    def eval(cls, x: sympy.Expr) -> sympy.Expr | None:  # SymPy's own hook, after __new__: no text gets here
         if x.is_Rational and x.is_positive:
             value = function.logarithm2(exact(Fraction(int(x.p), int(x.q))))
             return None if isinstance(value, polynomial.Polynomial) else sympy.Integer(value)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+import sympy
+
+from symflops.algebra import free_symbols
 
 pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
 
 from symflops.trace import combine  # noqa: E402 - needs torch
 from symflops.trace.cases import _broken, _chosen  # noqa: E402 - as above
+from symflops.trace.conditions import asked_of  # noqa: E402 - as above
+from symflops.trace.guards import Guard  # noqa: E402 - as above
+from symflops.trace.quantity import Quantities  # noqa: E402 - as above
 
 ONE = "seq_len != 1"
 CLOSES = "floor((seq_len + past_len)/4) > floor(past_len/4)"
@@ -57,3 +65,15 @@ def test_bytes_of_pieces_that_are_not_there_are_none() -> None:
         assert combine.substitute(combine.as_value(mended["read_bytes"]), {"seq_len": length}) == expected
     assert mended["write_bytes"] == "seq_len"
     assert combine.at_least_0(layers, [{"seq_len": 4}]) == layers
+
+
+def test_what_a_source_compares_is_no_size_of_anything() -> None:
+    """A quotient of sizes in a condition would be taken for a size, and the one have to divide the other."""
+    length, width, rank = symbols = sympy.symbols("s0 s1 s2", positive=True, integer=True)
+    names = dict(zip(symbols, ("seq_len", "hidden_size", "rank"), strict=True))
+    quantities = Quantities(names, {})
+    asked = [Guard(sympy.Ne(length, 1), True, True, True), Guard(sympy.Gt(width / rank, 4), True, True, True)]
+    build = SimpleNamespace(hints={"seq_len": 677})
+    run = SimpleNamespace(sizes=SimpleNamespace(names=names), quantities=quantities, asked=asked, build=build)
+    assert asked_of(run, {"seq_len", "past_len"}) == ["seq_len != 1"]
+    assert not any(free_symbols(value) & {"hidden_size", "rank"} for value in quantities.seen.values())

@@ -11,6 +11,7 @@ import pytest
 
 from symflops import load
 from symflops.errors import SymflopsError
+from symflops.originals import release_of
 
 MISTRAL = {
     "dim": 4096, "n_layers": 32, "head_dim": 128, "hidden_dim": 14336, "n_heads": 32, "n_kv_heads": 8,
@@ -35,6 +36,13 @@ def test_a_release_is_read_as_what_it_is(data: dict[str, Any], parameters: int, 
     for model in (load(path), load(data)):
         assert model.total().parameters == parameters
         assert any(f"an original release, read as one of the type {kind}" in note for note in model.notes)
+
+
+def test_a_type_of_transformers_with_the_same_fields_is_that_type() -> None:
+    """DistilBERT's config has all that Mistral's has, and may say no architectures; Mistral's may say a type, too."""
+    distilbert = {"dim": 768, "hidden_dim": 3072, "n_layers": 6, "n_heads": 12, "vocab_size": 30522}
+    assert release_of({"model_type": "distilbert", **distilbert}) is None
+    assert release_of(MISTRAL | {"model_type": "transformer"}) is not None
 
 
 @pytest.mark.torch

@@ -6,6 +6,7 @@ import ast
 import operator
 import random
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import symflops
 from symflops import numeric
 from symflops.errors import SymflopsError
 from symflops.expr import from_sympy
+from symflops.sympy_function import log2
 
 _OPERATIONS: dict[type, Any] = {
     ast.Add: operator.add,
@@ -172,3 +174,12 @@ def test_roots_that_the_language_has_not_are_refused() -> None:
             symflops.parse(text)
     assert symflops.parse("16**(1/4)") == 2
     assert Fraction(1, 2) == symflops.parse("16**(-1/4)")
+
+
+def test_no_text_is_evaluated_as_an_argument_of_a_function(tmp_path: Path) -> None:
+    """SymPy reads a text that it is given for an expression with Python's own eval."""
+    made = tmp_path / "made"
+    with pytest.raises(sympy.SympifyError):
+        log2(f"open({str(made)!r}, 'w')")
+    assert not made.exists()
+    assert log2(sympy.Integer(8)) == log2(8) == 3

@@ -8,13 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from symflops import storage
 from symflops.algebra import substitute
+from symflops.analysis.parts import quantity
 from symflops.cli import components
 from symflops.cli.quantities import aligned, engineering, exact_number
 from symflops.cost import Cost
 from symflops.errors import SymflopsError
 from symflops.model import Model
+from symflops.storage import amount
 from symflops.vocabulary.metrics import METRICS, UNITS
 
 # Each is asked of the model as a whole. In a Cost it stands for a metric of its unit, and is evaluated as that one is.
@@ -35,16 +36,13 @@ def are_asked(names: Collection[str]) -> bool:
 
 def held(model: Model, names: Sequence[str], symbolic: bool) -> Cost:
     """These amounts of a model as a Cost."""
-    found = dict.fromkeys(METRICS, 0) | {_STANDS_FOR[name]: _amount(model, name) for name in names}
+    found = dict.fromkeys(METRICS, 0) | {
+        _STANDS_FOR[name]: amount(model, name) if name == "active_parameters" else quantity(model, name)
+        for name in names
+    }
     if not symbolic:
         found = {metric: substitute(value, model.symbols) for metric, value in found.items()}
     return replace(model.total(symbolic=symbolic), by_metric=found)
-
-
-def _amount(model: Model, name: str) -> Any:
-    if name == "active_parameters":
-        return storage.active_parameters(model)
-    return storage.weights(model) if name == "weights" else storage.cache(model)
 
 
 def metrics(names: Sequence[str]) -> tuple[str, ...]:

@@ -80,7 +80,9 @@ def _is_kept(guard: Guard) -> bool:
 
 def asked_of(run: Run, names: set[str]) -> list[str]:
     """What the run depends on of these symbols alone, each condition by itself, whatever the others imply."""
-    texts = [_text(run, guard) for guard in run.asked if _is_kept(guard)]
+    # Others are not read: a quotient of sizes in one would count as the size of something, which has to be whole.
+    about = {symbol for symbol, name in run.sizes.names.items() if name in names}
+    texts = [_text(run, guard) for guard in run.asked if _is_kept(guard) and guard.condition.free_symbols <= about]
     return [text for text in dict.fromkeys(texts) if text and {*comparison(text).names} <= names]
 
 

@@ -93,7 +93,7 @@ class Sizes:
 
     def number(self, size: Any) -> int:
         """A size where every symbol is its hint."""
-        return int(decide(sympy.sympify(expression(size)), self.hints))
+        return int(decide(sympy.sympify(expression(size), strict=True), self.hints))
 
     @contextmanager
     def active(self) -> Iterator[None]:
