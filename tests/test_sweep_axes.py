@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from symflops.cost import METRICS
 
 
 def test_symbols_of_the_call_are_axes_by_set_as_well(say: Any) -> None:
@@ -19,6 +22,19 @@ def test_symbols_of_the_call_are_axes_by_set_as_well(say: Any) -> None:
         given = [f"--set={name}={n}" for name, n in zip(axes, point, strict=True)]
         one = json.loads(say("total", "gpt2", "-B", "1", *given, "--format", "json"))["metrics"]
         assert {name: columns[name][row] for name in one} == one
+
+
+def test_symbols_of_a_model_s_own_inputs_are_axes(say: Any, tmp_path: Path) -> None:
+    layers = {"a": {"cost": dict.fromkeys(METRICS, "0") | {"flops": "n*(k + width)"}}}
+    symbols = {"width": 8, "n": None, "k": None}
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps({"name": "own", "symbols": symbols, "inputs": {"x": "float[n, k]"}, "layers": layers}))
+    lines = say("sweep", str(path), "--set", "n=2,5", "--set", "k=1:2", "--metric", "flops").splitlines()
+    # no batch and no length, on which nothing depends
+    assert [line.split() for line in lines[:-1]] == [["n", "k", "flops"], *(
+        [str(n), str(k), str(n * (k + 8))] for n in (2, 5) for k in (1, 2)
+    )]  # fmt: skip
+    assert lines[-1] == "dtype: int64"
 
 
 def test_one_value_by_set_is_a_point(say: Any) -> None:

@@ -82,27 +82,30 @@ def sweep(
     axes = {name: points(text, option) for name, (option, text) in typed.items() if text is not None}
     said: dict[str, list[Any]] = {name: [given.pop(name)] for name in typed if name in given}
     sizes: dict[str, list[int]] = {}
+    used = named.total().free_symbols
     for name, text in listed.items():
-        if name in named.run and (name in given or name in said):
+        of_call = name in named.run or (name in used and name not in named.symbols)  # or of an input of the model's own
+        if of_call and (name in given or name in said):
             raise SymflopsError(f"--set {name}={text[:60]}: {name} is given twice")
-        of_call = name in named.run
         (said if of_call else sizes)[name] = (_numbers if of_call else points)(text, f"--set {name}")
     for name in said:
         if name in axes:
             raise SymflopsError(f"--set {name}, and {typed[name][0]}: {name} is given twice")
     axes |= said
+    asked = axes.keys() | sizes.keys()
     is_default = "seq_len" not in axes
-    axes = {"batch_size": [1], "seq_len": points(_LENGTHS, "-S"), "past_len": [0]} | axes
+    axes = {"batch_size": [1], "seq_len": points(_LENGTHS, "-S") if "seq_len" in used else [1], "past_len": [0]} | axes
     if is_default:
         axes["seq_len"] = _allowed(named, axes, given, chart)
     point.fed(named, max(axes["seq_len"]), max(axes["past_len"]))
-    if not is_default and "seq_len" not in named.total().free_symbols:
+    if not is_default and "seq_len" not in used:
         point.unexpected.append((named, lengths.unused(named)))
     try:
         swept = _designs(model, named, point, sizes, axes | given) if sizes else named.total().sweep(**axes, **given)
     except SymflopsError as error:
         raise error if error.where else error.within(named.name) from None
-    names = [name for name, axis in (sizes | axes).items() if name in swept and (name != "past_len" or axis != [0])]
+    shown = [n for n, axis in (sizes | axes).items() if n in asked or (n in used and axis != [0])]
+    names = [name for name in shown if name in swept and (name != "past_len" or axes[name] != [0])]
     for name in metric or ():
         if name not in METRICS:
             raise SymflopsError(f"unknown metric {name!r}{nearest(name, METRICS)}")
@@ -116,7 +119,9 @@ def sweep(
         metrics = metric or METRICS
         first = {name: axis[0] for name, axis in axes.items()}
         convention = Convention.of(named, named.total(), first | given, metrics, point.changed)
-        here = {name: value for name, value in convention.at.items() if name not in names}
+        here = {
+            name: value for name, value in convention.at.items() if name not in names and name in used | given.keys()
+        }
         causal = None if "causal" in names else convention.causal
         convention = replace(convention, at=here, causal=causal)
         point.say(_PRINTERS[output](swept, [*names, *metrics], convention), output is Format.json)

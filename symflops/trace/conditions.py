@@ -80,9 +80,7 @@ def _is_kept(guard: Guard) -> bool:
 
 def asked_of(run: Run, names: set[str]) -> list[str]:
     """What the run depends on of these symbols alone, each condition by itself, whatever the others imply."""
-    # Others are not read: a quotient of sizes in one would count as the size of something, which has to be whole.
-    about = {symbol for symbol, name in run.sizes.names.items() if name in names}
-    texts = [_text(run, guard) for guard in run.asked if _is_kept(guard) and guard.condition.free_symbols <= about]
+    texts = [_text(run, guard) for guard in run.asked if _is_kept(guard)]
     return [text for text in dict.fromkeys(texts) if text and {*comparison(text).names} <= names]
 
 
@@ -224,7 +222,7 @@ def _sides(run: Run, guard: Guard) -> tuple[Value, str]:
     """What a guard compares, as a difference, and how; no sign where it is no comparison of sizes."""
     signs = next((s for kind, s in _SIGNS.items() if isinstance(guard.condition, kind)), ("", ""))
     try:
-        left, right = (run.quantities.read(side) for side in guard.condition.args) if signs[0] else (0, 0)
+        left, right = (run.quantities.compared(side) for side in guard.condition.args) if signs[0] else (0, 0)
     except SymflopsError:
         return 0, ""
     return _simplest(add(left, negate(right))), signs[not guard.outcome]
@@ -256,7 +254,7 @@ def _text(run: Run, guard: Guard) -> str:
 
 def _is_number(run: Run, guard: Guard) -> bool:
     """Whether a size is compared with a number."""
-    return any(isinstance(run.quantities.read(side), int) for side in guard.condition.args)
+    return any(isinstance(run.quantities.compared(side), int) for side in guard.condition.args)
 
 
 def _always(gap: Value) -> bool:

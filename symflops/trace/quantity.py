@@ -53,7 +53,8 @@ class Quantities:
     def __init__(self, names: Mapping[sympy.Symbol, str], values: dict[str, Value]) -> None:
         self.names = names
         self.values = values
-        self.seen: dict[Any, Value] = {}
+        self.seen: dict[Any, Value] = {}  # what sizes are
+        self.sides: dict[Any, Value] = {}  # and what is compared
         self.own: dict[Any, Value] = {}
         self.dimensions: dict[Any, None] = {}  # torch's expressions for sizes of tensors, each once
 
@@ -71,8 +72,14 @@ class Quantities:
         (floor(n*x/n) is x), and only then in what these stand for.
         """
         if e not in self.seen:
-            self.seen[e] = algebra.substitute(self._in_own_symbols(e), self.values)
+            self.seen[e] = self.compared(e)
         return self.seen[e]
+
+    def compared(self, e: Any) -> Value:
+        """The same of what is compared with something: it is no size that anything has, and need not be whole."""
+        if e not in self.sides:
+            self.sides[e] = algebra.substitute(self._in_own_symbols(e), self.values)
+        return self.sides[e]
 
     def _in_own_symbols(self, e: Any) -> Value:
         if e not in self.own:

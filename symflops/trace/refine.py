@@ -75,7 +75,7 @@ class Knowledge:
             return True
         if isinstance(condition, sympy.Eq | sympy.Ne) and differs:
             try:
-                left, right = (run.quantities.read(side) for side in condition.args)
+                left, right = (run.quantities.compared(side) for side in condition.args)
             except SymflopsError:
                 left = right = 0
             if left != right and (left, right) not in self.equal:
@@ -195,7 +195,7 @@ def length_limit(run: Run) -> Value:
     for guard in _other_for_one(run):
         if guard.fixes:
             continue
-        left, right = (run.quantities.read(side) for side in guard.condition.args)
+        left, right = (run.quantities.compared(side) for side in guard.condition.args)
         limit = right if left == symbol("seq_len") else left if right == symbol("seq_len") else 1
         if len(free_symbols(limit)) < 2 and not free_symbols(limit) & run.build.hints.keys():
             found.add(limit)
