@@ -279,14 +279,11 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
     if takes_images(model):
         size = getattr(config, "image_size", None)
         if size is None:
-            why = "the config does not say how large an image is: it has no image_size; --input 'pixel_values: "
-            raise SymflopsError(f"{why}float[batch_size, 3, 32*h, 32*w]' does")
+            why = "the config does not say how large an image is: it has no image_size"
+            raise SymflopsError(f"{why}; --input 'pixel_values: float[batch_size, 3, 32*h, 32*w]' does")
         height, width = size if isinstance(size, list | tuple) else (size, size)
-        return {
-            "pixel_values": recorder.note(
-                torch.empty((symbols["batch_size"], config.num_channels, height, width)), "input"
-            )
-        }
+        image = torch.empty((symbols["batch_size"], config.num_channels, height, width))
+        return {"pixel_values": recorder.note(image, "input")}
     ids = torch.empty((symbols["batch_size"] * settings.streams, symbols["seq_len"]), dtype=torch.long)
     inputs: dict[str, Any] = {"input_ids": recorder.note(ids, "input")}
     argument = carried.cache_argument(type(model))
