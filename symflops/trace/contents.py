@@ -16,7 +16,8 @@ from typing import Any
 import numpy
 import torch
 
-from symflops.trace.internals import FakeTensor, TorchDispatchMode, no_dispatch, tree_flatten, tree_map_only
+from symflops.trace.internals import FakeTensor, TorchDispatchMode, no_dispatch
+from symflops.trace.leaves import flat, mapped, tensors
 from symflops.trace.serials import storage_key
 
 MOST = 65_536  # elements of a tensor whose contents are followed
@@ -75,7 +76,7 @@ class Contents:
             return args[0].new_empty((sum(times.flat),)) if isinstance(times, numpy.ndarray) else None
         if computed is None:
             return None
-        like = next(leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor))
+        like = tensors(args, kwargs)[0]
         kinds = [c.dtype if isinstance(c, torch.Tensor) else like.dtype for c in computed]
         made = [like.new_empty(tuple(c.shape), dtype=kind) for c, kind in zip(computed, kinds, strict=True)]
         for tensor, content in zip(made, computed, strict=True):
@@ -90,10 +91,10 @@ class Contents:
         if any(isinstance(arg, FakeTensor) and id(arg) not in self.entries for arg in args):
             return
         name = function._schema.name.partition("::")[2]
-        outputs = [leaf for leaf in tree_flatten(result)[0] if isinstance(leaf, torch.Tensor)]
+        outputs = tensors(result)
         if not outputs or not self._are_known(args, kwargs) or not all(map(is_small, outputs)):
             return
-        is_made = not any(isinstance(leaf, torch.Tensor) for leaf in tree_flatten((args, kwargs))[0])
+        is_made = not tensors(args, kwargs)
         if (is_made and name not in _MADE) or any(word in name for word in _CHANCE):
             return
         computed = self._computed(function, name, args, kwargs)
@@ -103,19 +104,17 @@ class Contents:
                     self.state(tensor, content)
 
     def _written(self, args: Any) -> None:
-        for leaf in tree_flatten(args)[0][:1]:
+        for leaf in flat(args)[:1]:
             if isinstance(leaf, FakeTensor):
                 key = storage_key(leaf)
                 self.writes[key] = self.writes.get(key, 0) + 1
 
     def _are_known(self, args: Any, kwargs: Any) -> bool:
-        return all(
-            self.of(leaf) is not None for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)
-        )
+        return all(self.of(tensor) is not None for tensor in tensors(args, kwargs))
 
     def _computed(self, function: Any, name: str, args: Any, kwargs: Any) -> list[Any] | None:
-        args, kwargs = tree_map_only(torch.Tensor, self.of, (args, kwargs))
-        leaves = tree_flatten((args, kwargs))[0]
+        args, kwargs = mapped(torch.Tensor, self.of, (args, kwargs))
+        leaves = flat((args, kwargs))
         if any(isinstance(leaf, (*_SIZES, numpy.ndarray)) for leaf in leaves):
             return _on_arrays(name, args, kwargs)
         named = {k: v for k, v in kwargs.items() if k not in ("pin_memory", "layout")}
@@ -125,7 +124,7 @@ class Contents:
                 found = function(*args, **kwargs)
             except (RuntimeError, TypeError, IndexError):  # of another number format, or what no real tensor allows
                 return None
-        return [leaf for leaf in tree_flatten(found)[0] if isinstance(leaf, torch.Tensor)]
+        return tensors(found)
 
 
 class Following(TorchDispatchMode):
@@ -171,7 +170,7 @@ def _on_arrays(name: str, args: Sequence[Any], kwargs: Any) -> list[Any] | None:
     rule = _RULES.get(name)
     if rule is None:
         return None
-    plain = tree_map_only(torch.Tensor, _array, list(args))
+    plain = mapped(torch.Tensor, _array, list(args))
     found = rule(*plain, **{k: v for k, v in kwargs.items() if k in ("rounding_mode",)})
     several = [] if found is None else list(found) if isinstance(found, list) else [found]
     arrays = [one if isinstance(one, numpy.ndarray) else numpy.array(one, dtype=object) for one in several]

@@ -104,13 +104,13 @@ def _either_way(work: Work, settings: Settings, is_tried: bool) -> Record:
             records = dict(zip(lengths, (other.layers for other in tried), strict=True))
             if lengths and combine.agrees(usual.layers, records):
                 free.add(text)
+        short = {"short sequences": replace(settings, hints=SHORT)}
         for text, otherwise, followed in decided_by_sizes(record.run):
-            short = {"short sequences": replace(settings, hints=SHORT)}
             try:
                 usual, other = records_in_agreement(work, partial(record_of, work), calls | short, made)
-            except SymflopsError as error:  # as above
+            except SymflopsError as error:  # as above, and so it is for whatever else is decided
                 progress.tell(error.message)
-                continue
+                break
             ours, theirs = (set(conditions(r.run, r.shape, ())) for r in (usual, other))
             if theirs <= ours | {otherwise} and combine.equal(usual.layers, other.layers):
                 free |= {text, *followed}

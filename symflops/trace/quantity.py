@@ -11,7 +11,7 @@ import sympy
 from symflops import algebra, function, polynomial
 from symflops.errors import SymflopsError
 from symflops.polynomial import Call, Value
-from symflops.trace.internals import expression
+from symflops.trace.internals import expression, size_key
 from symflops.tree import exact
 
 
@@ -112,6 +112,30 @@ class Quantities:
     def shape(self, sizes: Any) -> tuple[Value, ...]:
         self.dimensions |= dict.fromkeys(e for e in map(expression, sizes) if type(e) is not int)
         return tuple(self.value(s) for s in sizes)
+
+
+class Layouts:
+    """Where tensors lie in their memory; sizes that the same run has met before are not read again."""
+
+    def __init__(self, quantities: Quantities) -> None:
+        self.quantities = quantities
+        self._known: dict[tuple[Any, ...], tuple[Value, tuple[Value, ...]]] = {}
+
+    def of(self, tensor: Any) -> tuple[Value, tuple[Value, ...]]:
+        """How many elements a tensor has in memory, and its sizes, strides and offset, less what `expand` repeats."""
+        shape, strides, offset = tensor.shape, tensor.stride(), tensor.storage_offset()
+        key = tuple(map(size_key, (*shape, *strides, offset)))
+        if key not in self._known:
+            value = self.quantities.value
+            pairs = [(size, stride) for size, stride in zip(shape, strides, strict=True) if not is_zero(stride)]
+            sizes = [value(size) for size, _ in pairs]
+            self._known[key] = product(sizes), (*sizes, *(value(stride) for _, stride in pairs), value(offset))
+        return self._known[key]
+
+
+def is_zero(stride: Any) -> bool:
+    """Whether elements along a dimension are one element of the memory, as `expand` makes them."""
+    return type(stride) is int and stride == 0
 
 
 def product(values: Any) -> Value:

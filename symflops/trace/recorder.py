@@ -17,18 +17,19 @@ import torch
 from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, multiply, negate, symbol
-from symflops.trace.internals import Sizes, TorchDispatchMode, device, tree_map_only
+from symflops.trace.internals import Sizes, TorchDispatchMode, device
+from symflops.trace.leaves import mapped, tensors
 from symflops.trace.lifetimes import Lifetimes
 from symflops.trace.limits import Limits
 from symflops.trace.masks import Masks
 from symflops.trace.operation import SIZED, Arithmetic, AtenCall, work
 from symflops.trace.origin import source_function
-from symflops.trace.quantity import Quantities, product
-from symflops.trace.record import Execution, Operation, Slice, Storage, base_elements, covered, is_empty, tensors_of
+from symflops.trace.quantity import Layouts, Quantities, is_zero, product
+from symflops.trace.record import Execution, Operation, Slice, Storage, base_elements, covered, is_empty
 from symflops.trace.results import Results, gives_tensors
 from symflops.trace.serials import storage_key
 from symflops.trace.tape import Tape
-from symflops.trace.values import Values, is_zero
+from symflops.trace.values import Values
 from symflops.trace.watching import executed
 from symflops.trace.whole_step import WholeStep
 
@@ -63,6 +64,7 @@ class Recorder(TorchDispatchMode):
         self.silent = False  # in a call before the one that is recorded
         self.parts_once = True  # parts of layers that equal one another are run once, as layers are
         self.storages: dict[int, Storage] = {}
+        self.layouts = Layouts(quantities)
         self.kept: dict[int, Value] = {}  # elements left for the next call, but for keys and values
         self.known = Values(self.storages, sizes, quantities)
         self.masks = Masks(self.storages, quantities)
@@ -130,14 +132,13 @@ class Recorder(TorchDispatchMode):
             self.note(self.weights[key], "weight")
         if key not in self.storages:
             self.note(tensor, "constant")
-        pairs = [(s, t) for s, t in zip(tensor.shape, tensor.stride(), strict=True) if not is_zero(t)]
-        sizes = [self.quantities.value(s) for s, _ in pairs]
-        place = (*sizes, *(self.quantities.value(t) for _, t in pairs), self.quantities.value(tensor.storage_offset()))
-        return Slice(key, product(sizes), place)
+        return Slice(key, *self.layouts.of(tensor))
 
     # ------------------------------------------------------------------------------------------------ operations
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is torch.ops.prim.device.default:  # before each operation
+            return device(args[0])
         deadline.check()
         self.let_go()
         kwargs = kwargs or {}
@@ -145,7 +146,7 @@ class Recorder(TorchDispatchMode):
             return self._of_backward(function, args, kwargs)
         name = function._schema.name.partition("::")[2]
         if (answered := self.known.contents.answer(function, args, kwargs)) is not None:
-            return tree_map_only(torch.Tensor, lambda t: self.note(t, "constant"), answered)
+            return mapped(torch.Tensor, lambda t: self.note(t, "constant"), answered)
         if name == "nonzero" and not self.paused:
             return self.places(args[0])
         if name == "_local_scalar_dense" and (item := self.known.item(args[0])) is not None:
@@ -154,7 +155,7 @@ class Recorder(TorchDispatchMode):
             args = (args[0], self._places_of_masks(args[1]), *args[2:])
         args = self.known.last(*args) if name == "slice" and self.memory_grows else args
         if not gives_tensors(function):
-            return device(args[0]) if name == "device" else function(*args, **kwargs)
+            return function(*args, **kwargs)
         result = function(*args, **kwargs) if self.paused else self.results.of(function, args, kwargs)
         self.known.contents.follow(function, args, kwargs, result)
         if not self.paused:
@@ -171,16 +172,16 @@ class Recorder(TorchDispatchMode):
     def _of_backward(self, function: Any, args: Any, kwargs: Any) -> Any:
         """An operation of a backward that autograd runs: what memory it makes is all that is asked."""
         if not gives_tensors(function):
-            return device(args[0]) if function._schema.name == "prim::device" else function(*args, **kwargs)
+            return function(*args, **kwargs)
         result = self.results.of(function, args, kwargs)
         if not self.paused:
-            for tensor in tensors_of(result):
+            for tensor in tensors(result):
                 if storage_key(tensor) not in self.storages and not is_empty(tensor):
                     self.note(tensor, "temporary")
         return result
 
     def operation(self, function: Any, args: Any, kwargs: Any, result: Any) -> None:
-        inputs, outputs = tensors_of((args, kwargs)), tensors_of(result)
+        inputs, outputs = tensors(args, kwargs), tensors(result)
         if not outputs or all(is_empty(t) for t in outputs):
             return
         schema = function._schema
@@ -213,8 +214,7 @@ class Recorder(TorchDispatchMode):
         shapes = [self.quantities.shape(t.shape) for t in inputs]
         call = AtenCall(
             name,
-            tree_map_only(torch.Tensor, lambda t: self.quantities.shape(t.shape), self._valued(args)),
-            tree_map_only(torch.Tensor, lambda t: self.quantities.shape(t.shape), self._valued(kwargs)),
+            *(mapped((torch.Tensor, torch.SymInt), self._sized, given) for given in (args, kwargs)),
             shapes,
             [self.quantities.shape(t.shape) for t in outputs],
             outputs[0].dtype.is_floating_point or outputs[0].dtype.is_complex,
@@ -263,8 +263,8 @@ class Recorder(TorchDispatchMode):
                 result.append(index)
         return result
 
-    def _valued(self, tree: Any) -> Any:
-        return tree_map_only(torch.SymInt, self.quantities.value, tree)
+    def _sized(self, leaf: Any) -> Any:
+        return self.quantities.shape(leaf.shape) if isinstance(leaf, torch.Tensor) else self.quantities.value(leaf)
 
     def let_go(self) -> None:
         """Forget the last function when it has returned, since its variables would hold memory. Python tells whether it

@@ -22,9 +22,8 @@ from symflops.trace.internals import (
     fake_view,
     has_known_value,
     size_key,
-    tree_flatten,
-    tree_unflatten,
 )
+from symflops.trace.leaves import flat
 from symflops.trace.serials import storage_key
 
 _PLAIN = (int, float, bool, str, complex, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format)
@@ -49,7 +48,7 @@ class Result:
     """What an operation gives for some sizes; `outputs` are None where it has to be asked each time."""
 
     outputs: tuple[Output, ...] | None
-    structure: Any
+    several: type[list[Any]] | type[tuple[Any, ...]] | None  # what holds them; None: it gives one tensor
     guards: tuple[Any, ...]
 
 
@@ -63,8 +62,8 @@ class Results:
 
     def of(self, function: Any, args: Any, kwargs: Any) -> Any:
         """The operation's result, with what torch asks on the way."""
-        leaves, structure = tree_flatten((args, kwargs))
-        key = key_of(function, leaves, structure)
+        leaves = flat((args, kwargs))
+        key = key_of(function, args, kwargs)
         if key is None:
             return function(*args, **kwargs)
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
@@ -73,13 +72,14 @@ class Results:
             before = len(self.guards)
             result = function(*args, **kwargs)
             guards = tuple(self.guards[before:])
-            unchanged = not function._schema.is_mutable or key_of(function, leaves, structure) == key
+            unchanged = not function._schema.is_mutable or key_of(function, args, kwargs) == key
             self.known[key] = _described(tensors, result, guards) if unchanged else Result(None, None, ())
             return result
         if found.outputs is None:
             return function(*args, **kwargs)
         self.guards += found.guards
-        return tree_unflatten([self._made(output, tensors) for output in found.outputs], found.structure)
+        made = [self._made(output, tensors) for output in found.outputs]
+        return made[0] if found.several is None else found.several(made)
 
     def _made(self, output: Output, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
         if output.argument is None:
@@ -94,32 +94,40 @@ def gives_tensors(function: Any) -> bool:
     return all("Tensor" in str(given.type) for given in function._schema.returns)
 
 
-def key_of(function: Any, leaves: Sequence[Any], structure: Any) -> Key | None:
+def key_of(function: Any, args: Any, kwargs: Any) -> Key | None:
     """What a result's sizes depend on; None where that is more than sizes."""
-    key: list[Any] = [function, structure]
+    key: list[Any] = [function, *kwargs]
     places: dict[int, int] = {}
-    for leaf in leaves:
-        if isinstance(leaf, torch.Tensor):
-            if not isinstance(leaf, FakeTensor) or has_known_value(leaf):
-                return None
-            place = places.setdefault(storage_key(leaf), len(places))  # which arguments share their memory
-            sizes = tuple(map(size_key, (*leaf.shape, *leaf.stride(), leaf.storage_offset())))
-            key.append((place, leaf.dtype, device(leaf), sizes))
-        elif isinstance(leaf, torch.SymInt | torch.SymFloat | torch.SymBool):
-            key.append((type(leaf), size_key(leaf)))
-        elif isinstance(leaf, _PLAIN):
-            key.append((type(leaf), leaf))
-        else:
-            return None
-    return tuple(key)
+    return tuple(key) if all(_are_told(leaf, key, places) for leaf in (*args, *kwargs.values())) else None
+
+
+def _are_told(leaf: Any, key: list[Any], places: dict[int, int]) -> bool:
+    """Whether an argument is described by its sizes and plain values, which are added to the key. `places` numbers the
+    memory of tensors, which tells what arguments share theirs."""
+    if isinstance(leaf, torch.Tensor):
+        if not isinstance(leaf, FakeTensor) or has_known_value(leaf):
+            return False
+        place = places.setdefault(storage_key(leaf), len(places))
+        sizes = tuple(map(size_key, (*leaf.shape, *leaf.stride(), leaf.storage_offset())))
+        key.append((place, leaf.dtype, device(leaf), sizes))
+    elif isinstance(leaf, torch.SymInt | torch.SymFloat | torch.SymBool):
+        key.append((type(leaf), size_key(leaf)))
+    elif isinstance(leaf, _PLAIN):
+        key.append((type(leaf), leaf))
+    elif isinstance(leaf, list | tuple):
+        key.append((list, len(leaf)))
+        return all(_are_told(part, key, places) for part in leaf)
+    else:
+        return False
+    return True
 
 
 def _described(tensors: Sequence[torch.Tensor], result: Any, guards: tuple[Any, ...]) -> Result:
-    leaves, structure = tree_flatten(result)
+    several = list if isinstance(result, list) else tuple if isinstance(result, tuple) else None
     memory = {storage_key(tensor): i for i, tensor in reversed(list(enumerate(tensors)))}
     outputs: list[Output] = []
     made: set[int] = set()
-    for leaf in leaves:
+    for leaf in (result,) if several is None else result:
         if not isinstance(leaf, FakeTensor) or has_known_value(leaf):
             return Result(None, None, ())
         argument = memory.get(storage_key(leaf))
@@ -138,4 +146,4 @@ def _described(tensors: Sequence[torch.Tensor], result: Any, guards: tuple[Any, 
             return Result(None, None, ())
         place = argument if itself is None else itself
         outputs.append(Output(leaf.shape, told, offset, leaf.dtype, device(leaf), place, itself is not None))
-    return Result(tuple(outputs), structure, guards)
+    return Result(tuple(outputs), several, guards)

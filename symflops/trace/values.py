@@ -20,7 +20,7 @@ from symflops.function import minimum
 from symflops.polynomial import Value, add, divide, multiply, negate
 from symflops.trace.contents import Contents
 from symflops.trace.internals import Sizes
-from symflops.trace.quantity import Quantities
+from symflops.trace.quantity import Quantities, is_zero
 from symflops.trace.record import Storage
 from symflops.trace.serials import storage_key
 
@@ -200,11 +200,6 @@ class Values:
                     if name == "cumsum" or (storage_key(tensor) in self.ranks and name in _SHIFTS):
                         self.ranks.add(storage_key(outputs[0]))
             self.has_capacity |= name in ("lt", "le") and storage_key(inputs[0]) in self.ranks
-
-
-def is_zero(stride: Any) -> bool:
-    """Whether elements along a dimension are one element of the memory, as `expand` makes them."""
-    return type(stride) is int and stride == 0
 
 
 def _kind(dtype: torch.dtype) -> type:
