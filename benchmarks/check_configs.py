@@ -4,6 +4,9 @@ FOLDER has a folder for each config: its config.json, and expected.json with wha
 model that transformers builds from it: `parameters`, `matmul_flops` of one sequence of `S` tokens, `decode_2_1_700` of
 a token of 2 sequences after 700. What could not be counted stands there as a text, or all of it as a `note`.
 
+What no number is stated of is counted here (`types_count.py`), on tensors of the shapes that the derived model says it
+is fed: parameters, and matmul FLOPs of two batches and sizes of inputs.
+
 With `--atlas`, nothing is derived: what the atlas answers is compared. With `--bind`, the closed form of each config
 that was derived is bound to every other config of its type, and what it gives is compared with what was counted of that
 one.
@@ -39,9 +42,9 @@ ROOT = Path(__file__).parent
 RESULTS = ROOT / "configs.jsonl"
 MODELS = ROOT / "derived"
 
-POINTS = {
-    "matmul_flops": lambda expected: {"batch_size": 1, "seq_len": expected["S"]},
-    "decode_2_1_700": lambda _: {"batch_size": 2, "seq_len": 1, "past_len": 700},
+POINTS: dict[str, Callable[[Model, Mapping[str, Any]], dict[str, int]]] = {
+    "matmul_flops": lambda model, expected: {"batch_size": 1, **dict.fromkeys(_lengths(model), expected["S"])},
+    "decode_2_1_700": lambda *_: {"batch_size": 2, "seq_len": 1, "past_len": 700},
 }
 """What is asked for the number of matmul FLOPs of each key."""
 
@@ -64,12 +67,20 @@ def compare(model: Model, expected: Mapping[str, Any]) -> Row:
     for column, point in POINTS.items():
         counted = expected.get(column)
         try:
-            found = model.total().at(**point(expected), **text).matmul_flops if "S" in expected else None
+            found = model.total().at(**point(model, expected), **text).matmul_flops if "S" in expected else None
         except SymflopsError as error:
             cells[column] = f"refused: {error}" if type(counted) is int else f"not counted; {error}"
             continue
         cells[column] = _cell(found, counted)
     return cells
+
+
+def _lengths(model: Model) -> set[str]:
+    """The lengths of a prompt: of an encoder and a decoder both, as a decoder that is fed nothing takes the encoder's
+    tokens."""
+    if model.length == LENGTH:
+        return {LENGTH}
+    return {name for one in model.inputs for name in one.symbols if name != "batch_size"}
 
 
 def _cell(found: int | None, counted: Any) -> str:
@@ -94,7 +105,25 @@ def derived(folder: Path, limit: float) -> Row:
     (MODELS / f"{folder.name}.json").write_text(model.dumps(), "utf-8")
     found, counted = model.class_name.rpartition(".")[2], expected.get("class", "")
     classes = {"class": f"{found}, counted {counted}"} if counted not in ("", found) else {}
-    return {"seconds": _since(started), "notes": list(model.notes), **classes, **compare(model, expected)}
+    seconds, cells = _since(started), counted_here(model, folder) if "note" in expected else compare(model, expected)
+    return {"seconds": seconds, "notes": list(model.notes), **classes, **cells}
+
+
+def counted_here(model: Model, folder: Path) -> Row:
+    """The cells of a config that no number is stated of, compared with counts of what the derived model is fed."""
+    import types_count  # which imports torch
+    from types_coverage import miscounted
+
+    from symflops.trace.configs import find
+
+    named = find(folder)
+    real = types_count.built(named.model_class, named.config)
+    cells = {"parameters": _cell(int(model.total().parameters), types_count.parameters(real))}
+    said = miscounted(model, real, named.model_class, named.config)
+    uncounted = f"not counted; {said.partition(': ')[2]}"
+    other = uncounted if said.startswith("no independent count") else said
+    cells["matmul_flops"] = other if "matmul_flops" in said or other == uncounted else "equal"
+    return cells | {"decode_2_1_700": "not counted"}
 
 
 def from_atlas(folder: Path) -> Row:

@@ -8,6 +8,7 @@ import time
 
 import check_configs
 import pytest
+import types_count
 
 import symflops
 from symflops.model import load
@@ -65,6 +66,38 @@ def test_a_refusal_and_what_nobody_counted(folder):
     assert check_configs.verdict(row) == "refused, and not counted"
     row = check_configs.derived(folder("b", unknown, EXPECTED), 60)
     assert check_configs.verdict(row) == "refused"
+
+
+PAIR = {
+    "model_type": "bart", "architectures": ["BartModel"], "vocab_size": 32, "d_model": 8, "encoder_layers": 1,
+    "decoder_layers": 1, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2, "max_position_embeddings": 40,
+}  # fmt: skip
+
+
+@pytest.mark.torch
+def test_a_decoder_that_is_fed_nothing_takes_the_tokens_of_the_encoder(folder):
+    # By hand, of 5 tokens: attention has 4 matrices of 8 x 8 and two products of 5 x 5 x 8, once in the encoder and
+    # twice in the decoder; each has an MLP of 2 matrices of 8 x 16.
+    flops = 2 * 5 * (3 * 4 * 8 * 8 + 2 * 2 * 8 * 16) + 3 * 2 * 2 * 5 * 5 * 8
+    expected = {"S": 5, "matmul_flops": flops, "decode_2_1_700": "RuntimeError"}
+    row = check_configs.derived(folder("a", PAIR, expected), 60)
+    assert (row["matmul_flops"], row["decode_2_1_700"][:11]) == ("equal", "not counted")
+    assert check_configs.verdict(row) == "equal"
+
+
+@pytest.mark.torch
+def test_what_no_number_is_stated_of_is_counted(folder, monkeypatch):
+    resnet = {
+        "model_type": "resnet", "architectures": ["ResNetModel"], "num_channels": 3, "embedding_size": 8,
+        "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic",
+    }  # fmt: skip
+    row = check_configs.derived(folder("a", resnet, {"note": "fails without images"}), 60)
+    assert [row[column] for column in check_configs.COLUMNS] == ["equal", "equal", "not counted"]
+    monkeypatch.setattr(types_count, "matmul_flops", lambda *_: 7)
+    row = check_configs.derived(folder("b", resnet, {"note": "fails without images"}), 60)
+    assert ", counted 7" in row["matmul_flops"]
+    assert check_configs.verdict(row) == "different"
 
 
 def test_a_point_that_is_refused_though_it_was_counted():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from symflops.trace.internals import Sizes, size_key
-from symflops.trace.results import Results
+from symflops.trace.results import Results, key_of
 from symflops.trace.serials import storage_key
 
 pytestmark = pytest.mark.torch
@@ -112,3 +112,19 @@ def test_a_symbol_of_the_same_hint_is_the_same_in_every_call():
     assert again[0] is again[1]
     assert sizes.names[again[2].node.expr] == "seq_len"
     assert again[2].node.expr != again[0].node.expr
+
+
+def test_arguments_put_together_otherwise_are_other_arguments(sizes):
+    n = sizes.run_symbol("n", 11)
+    x, y = torch.empty((7, n)), torch.empty((3, n))
+    keys = [
+        key_of(aten.cat.default, args, kwargs)
+        for args, kwargs in (
+            (([x, y],), {}), (([x], y), {}), (([[x], y],), {}), (([x, y], 0), {}), (([x, y], 1), {}),
+            (([x, y],), {"dim": 1}), (([x, y],), {"out": 1}), (([x, x],), {}), (([x, x.clone()],), {}),
+            (([x, None, y],), {}), (([x, y, None],), {}), (([x, y], True), {}), (([x, y], n), {}),
+        )
+    ]  # fmt: skip
+    assert len(set(keys)) == len(keys)
+    assert None not in keys
+    assert key_of(aten.cat.default, ([x, object()],), {}) is None
