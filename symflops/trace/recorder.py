@@ -212,13 +212,10 @@ class Recorder(TorchDispatchMode):
                 self.record(name, Arithmetic(0), reads, [self.view(t) for t in outputs]).is_constant = True
             return
         shapes = [self.quantities.shape(t.shape) for t in inputs]
-        call = AtenCall(
-            name,
-            *(mapped((torch.Tensor, torch.SymInt), self._sized, given) for given in (args, kwargs)),
-            shapes,
-            [self.quantities.shape(t.shape) for t in outputs],
-            outputs[0].dtype.is_floating_point or outputs[0].dtype.is_complex,
-        )
+        sized, named = (mapped((torch.Tensor, torch.SymInt), self._sized, given) for given in (args, kwargs))
+        made = [self.quantities.shape(t.shape) for t in outputs]
+        is_float = outputs[0].dtype.is_floating_point or outputs[0].dtype.is_complex
+        call = AtenCall(name, sized, named, shapes, made, is_float)
         found = work(call) if self.step is None else Arithmetic(0)
         if found is None:
             found = self.unknown_work(name)
