@@ -181,6 +181,12 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
     },
     "laguna": {"layer_types": (_FULL_AND_SLIDING[:3], _FULL_AND_SLIDING)},
     "llama4_text": {"moe_layers": ([1], [0, 2])},
+    "llama4_vision_model": {  # four neighbouring places side by side, then a projector whose second half is square
+        "intermediate_size": (4 * HIDDEN[0], 4 * HIDDEN[1]),
+        "projector_input_dim": (40, 56),
+        "projector_output_dim": (40, 56),
+        "vision_output_dim": (40, 56),
+    },
     "mamba": {"expand": (2, 3)},
     "mamba2": {"num_heads": (12, 8), "head_dim": (8, 16)},  # expand · hidden_size together
     "mellum": {"layer_types": (_FULL_AND_SLIDING[:3], _FULL_AND_SLIDING)},
@@ -224,6 +230,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "num_heads": (4, 8),
         "ffn_round_up_to_multiple_of": (8, 12),
     },
+    "vipllava": {"vision_feature_layers": ([-2, -3, -4, -5, 2], [-2, -3, -5, -6, 3])},  # five of fewer layers
     "xlnet": {"d_head": (8, 16)},
     "zamba": {
         "num_hidden_layers": (4, 5),

@@ -117,8 +117,10 @@ def matmul_flops(model: PreTrainedModel, given: Mapping[str, Any]) -> int:
 
 
 def _batch_norm(o: Operation) -> tuple[int, int]:
-    """Of running statistics: subtract, divide by a root, scale, shift; the root per channel."""
-    return (2 + sum(t is not None for t in o.args[1:3])) * o.result.numel() + 2 * o.args[0].shape[1], 0
+    """Of running statistics: subtract, divide by a root, scale, shift; the root per channel. Of those of the tensor
+    itself, as BiT standardises its weights, mean, difference, square and its mean before that."""
+    each = 5 if o.args[5] is True and o.args[3] is None else 2
+    return (each + sum(t is not None for t in o.args[1:3])) * o.result.numel() + 2 * o.args[0].shape[1], 0
 
 
 def _weight_norm(o: Operation) -> tuple[int, int]:
@@ -169,7 +171,7 @@ RULES: dict[str, Any] = {
 class _Counter(Counter):
     """The counter of operations with the rules for what sees and hears."""
 
-    def _work(self, name: str, o: Operation) -> tuple[int, int]:
+    def _work(self, name: str, o: Operation) -> tuple[float, int]:
         if name not in RULES:
             return super()._work(name, o)
         o.name = name  # type: ignore[attr-defined]  # for the rules that several names share
@@ -185,7 +187,7 @@ def all_flops(model: PreTrainedModel, given: Mapping[str, Any], known: set[str])
         with counter:
             model(**given)
     assert all(_address(t) in counter.data for t in data)
-    return counter.flops, counter.matmul_flops
+    return round(counter.flops), counter.matmul_flops
 
 
 def _counting(fake: Any, checked: bool = False) -> ExitStack:

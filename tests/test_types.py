@@ -139,6 +139,22 @@ def test_a_mask_of_which_nothing_is_known_is_refused() -> None:
         symflops.derive(Chosen(), inputs=["x: float[n, 12]"])
 
 
+class Pieces(torch.nn.Module):
+    """Looks back within pieces of 128, which its source goes through in a loop."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pieces = [x[:, start : start + 128] for start in range(0, x.shape[1], 128)]
+        return torch.cat([piece @ piece.transpose(1, 2) @ piece for piece in pieces], dim=1)
+
+
+@pytest.mark.parametrize("length", [5, 128, 129, 300, 384])
+def test_a_loop_over_pieces_holds_where_there_are_several(length: int) -> None:
+    """2*n*n*8 for each of two products in each piece of n."""
+    cost = symflops.derive(Pieces(), inputs=["x: float[batch_size, s, 8]"]).total()
+    whole, left = divmod(length, 128)
+    assert cost.at(batch_size=3, s=length).matmul_flops == 3 * 4 * 8 * (whole * 128**2 + left**2)
+
+
 class Rows(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ from symflops.trace.serials import storage_key
 
 MOST = 65_536  # elements of a tensor whose contents are followed
 _MADE = {
-    "arange", "eye", "full", "lift_fresh", "lift_fresh_copy", "linspace", "logspace", "ones", "scalar_tensor",
+    "arange", "div", "eye", "full", "lift_fresh", "lift_fresh_copy", "linspace", "logspace", "ones", "scalar_tensor",
     "tril_indices", "triu_indices", "zeros",
 }  # fmt: skip
 _CHANCE = ("rand", "bernoulli", "multinomial", "dropout", "empty", "normal", "uniform", "exponential")

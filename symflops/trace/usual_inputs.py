@@ -8,7 +8,6 @@ its end. What that call asks for besides is given, where there is a kind for it.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
@@ -21,7 +20,7 @@ from symflops.trace.architecture import Architecture, sizes_by_name
 from symflops.trace.configs import Named
 from symflops.trace.feeds import run_hints
 from symflops.trace.kinds import KINDS, Form, InputKind, forms
-from symflops.trace.refusal import missing, refused
+from symflops.trace.refusal import missing, refused, words_of
 from symflops.trace.run import Run, build, call
 from symflops.trace.settings import Settings
 
@@ -109,7 +108,7 @@ class _Search:
     def _wanted(self, run: Run) -> list[str]:
         """The arguments that the source names in what it says, or that it had none of where it failed."""
         assert run.error is not None
-        named = [name for name in re.findall(r"\w+", str(run.error)) if name in self.accepted]
+        named = [name for name in self.accepted if name in words_of(run.error)]
         return list(dict.fromkeys([*missing(run, run.error), *named]))
 
     def _combinations(self, arguments: list[str]) -> Iterator[dict[str, str]]:
