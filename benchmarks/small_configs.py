@@ -180,6 +180,9 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "block_multiple_of": (8, 12),
     },
     "laguna": {"layer_types": (_FULL_AND_SLIDING[:3], _FULL_AND_SLIDING)},
+    **{  # four coordinates and two sizes side by side are as wide as a token
+        name: {"coordinate_size": (8, 10), "shape_size": (8, 12)} for name in ("layoutlmv2", "layoutlmv3")
+    },
     "llama4_text": {"moe_layers": ([1], [0, 2])},
     "llama4_vision_model": {  # four neighbouring places side by side, then a projector whose second half is square
         "intermediate_size": (4 * HIDDEN[0], 4 * HIDDEN[1]),

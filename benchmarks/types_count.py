@@ -111,7 +111,8 @@ def with_places(model: PreTrainedModel, given: dict[str, torch.Tensor]) -> dict[
 def matmul_flops(model: PreTrainedModel, given: Mapping[str, Any]) -> int:
     """Matmul FLOPs of a call, as PyTorch counts them."""
     fake = getattr(next(model.parameters()), "fake_mode", None)
-    with _counting(fake), _RefuseUncounted(), FlopCounterMode(display=False) as counter:
+    more = {torch.ops.aten._euclidean_dist: _of_distances}  # a product of matrices that PyTorch's counter passes over
+    with _counting(fake), _RefuseUncounted(), FlopCounterMode(display=False, custom_mapping=more) as counter:
         model(**given)
     return int(counter.get_total_flops())
 
@@ -135,6 +136,22 @@ def _pool(o: Operation) -> tuple[int, int]:
     return o.result.numel() * math.prod(window if len(window) == dims else list(window) * dims), 0
 
 
+def _distances(o: Operation) -> tuple[int, int]:
+    """Of pairs of rows: -2*x beside |x|^2 and 1, times y beside 1 and |y|^2, and a root."""
+    x, y = o.args[:2]
+    matmul = _of_distances(x.shape, y.shape, out_shape=o.result.shape)
+    return matmul + o.result.numel() + 3 * x.numel() + 2 * y.numel(), matmul
+
+
+def _of_distances(x: Any, y: Any, out_shape: Any = None, **_: Any) -> int:
+    return 2 * math.prod(out_shape) * (x[-1] + 2)
+
+
+def _few_distances(o: Operation) -> tuple[int, int]:
+    assert o.args[2] == 2.0
+    return o.result.numel() * (3 * o.args[0].shape[-1] + 1), 0
+
+
 def _per_read(o: Operation) -> tuple[int, int]:
     return o.args[0].numel(), 0
 
@@ -155,6 +172,7 @@ RULES: dict[str, Any] = {
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), _pool),
     **dict.fromkeys(("max_pool2d_with_indices", "max_pool3d_with_indices"), _pool),
     **dict.fromkeys(("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_max_pool2d"), _per_read),
+    "_euclidean_dist": _distances, "_cdist_forward": _few_distances, "col2im": _per_read,
     # Of one dimension: two products and a sum, or of four neighbours four products and three sums.
     "upsample_linear1d": _per_result(3), "upsample_bilinear2d": _per_result(9), "upsample_trilinear3d": _per_result(21),
     "_upsample_bilinear2d_aa": _per_result(9), "_upsample_bicubic2d_aa": _per_result(35),  # as when they enlarge

@@ -346,7 +346,10 @@ def main() -> None:
         end = time.monotonic() + options.seconds
         found = cases(options.all or any("/" in t for t in options.types))
         order = random.Random(0)  # what is asked for by name, then any: a part of the rows tells of the whole
-        for model_type, task in sorted(found, key=lambda case: (case[0] not in BY_NAME, order.random())):
+        places = {name: place for place, name in enumerate(options.types)}  # what is asked for, in that order
+        for model_type, task in sorted(
+            found, key=lambda case: (places.get(case[0], 0), case[0] not in BY_NAME, order.random())
+        ):
             wanted = not options.types or model_type in options.types or f"{model_type}/{task}" in options.types
             old = known.get((model_type, task))
             if not wanted or (old is not None and (old["equal"] or not options.again) and not options.types):

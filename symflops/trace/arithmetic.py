@@ -2,8 +2,8 @@
 
 `int(hidden_size / num_attention_heads)` and `math.sqrt(head_dim)` want a number from a symbol, and torch would then
 replace the symbol by its hint for good. In the modules of transformers' models, and of a user's own, the names `int`,
-`float`, `max`, `min`, `len`, `range`, `math` and `np` stand for what is defined here while a model is traced, and for Python's own
-again afterwards.
+`float`, `max`, `min`, `len`, `range`, `math` and `np` stand for what is defined here while a model is traced, and for
+Python's own again afterwards.
 """
 
 from __future__ import annotations

@@ -264,6 +264,27 @@ def _sampled(call: AtenCall) -> Arithmetic:
     return Arithmetic(add(multiply(each, product(call.outputs[0])), multiply(corners, product(call.inputs[1]))))
 
 
+def _distances(call: AtenCall) -> Arithmetic:
+    """Euclidean distances of pairs of rows of width d, as PyTorch computes those of many: one product of rows that are
+    two wider for the norms, whose squares and sums are before it, and a root for each pair."""
+    pairs, (left, right) = product(call.outputs[0]), call.inputs[:2]
+    matmul = multiply(2, pairs, add(left[-1], 2))
+    return Arithmetic(add(matmul, pairs, multiply(3, product(left)), multiply(2, product(right))), matmul)
+
+
+def _few_distances(call: AtenCall) -> Arithmetic:
+    """Those of few rows, pair by pair: a difference, its power, where that is not 1 or 2 of its absolute value, and a
+    sum for each of d, and a root."""
+    each, root = {1.0: (3, 0), 2.0: (3, 1)}.get(float(call.args[2]), (4, 1))
+    width = call.inputs[0][-1]
+    return Arithmetic(multiply(product(call.outputs[0]), add(multiply(each, width), root)))
+
+
+def _folded(call: AtenCall) -> Arithmetic:
+    """Windows that are put beside one another: one addition for each of their elements."""
+    return Arithmetic(product(call.inputs[0]))
+
+
 def _triangular(call: AtenCall) -> Arithmetic:
     """Substitution: m^2 multiply-adds for each right-hand side."""
     a = call.inputs[0]
@@ -311,6 +332,7 @@ RULES: dict[str, Callable[[AtenCall], Arithmetic]] = {
     "mm": _matmul, "bmm": _matmul, "mv": _vectors, "dot": _vectors, "vdot": _vectors,
     "addmm": _added_matmul, "baddbmm": _added_matmul, "addmv": _added_matmul, "convolution": _convolution,
     "_softmax": _softmax, "_safe_softmax": _softmax, "_log_softmax": _log_softmax, "gelu": _gelu, "glu": _glu,
+    "_euclidean_dist": _distances, "_cdist_forward": _few_distances, "col2im": _folded,
     "nll_loss_forward": _nll_loss, "nll_loss2d_forward": _nll_loss,
     "native_layer_norm": _layer_norm, "_fused_rms_norm": _rms_norm, "native_group_norm": _group_norm,
     "_weight_norm_interface": _weight_norm,

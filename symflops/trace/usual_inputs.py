@@ -27,7 +27,7 @@ from symflops.trace.settings import Settings
 MAX_INPUTS = 7
 MAX_CALLS = 60  # at plain numbers, to find the forms that a model takes
 # Each of these is fed where the forward takes it.
-_MAIN = ("input_ids", "pixel_values", "input_features", "input_values", "visual_embeds")
+_MAIN = ("input_ids", "pixel_values", "input_features", "input_values", "visual_embeds", "visual_feats")
 _LENGTHS = {"seq_len": 29, "source_len": 31, "target_len": 23, "num_frames": 412, "num_samples": 16411}  # of a call
 _BY_ARGUMENT = {kind.argument: kind for kind in KINDS}
 
