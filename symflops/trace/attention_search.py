@@ -52,6 +52,7 @@ class WrittenAttention:
     def pairs(self) -> Value:
         return multiply(self.matrices, *self.lengths)
 
+
 _LARGE = 100_003  # a length at which there are pairs, also where hundreds of samples of a waveform are one frame
 
 
