@@ -165,6 +165,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
     "helium": {"head_dim": (8, 16)},  # the output projection is square
     "hrm_text": {"H_cycles": (2, 3), "L_cycles": (3, 2)},
     "inkling_text": {"mlp_layer_types": (["dense", "sparse", "sparse"], ["dense", "sparse", "sparse", "sparse"])},
+    **{name: {"projection_dim": HIDDEN} for name in ("janus_vision_model",)},  # of its result among the text's
     "jamba": {  # attention and Mamba, each with and without experts
         "num_hidden_layers": (4, 5),
         "attn_layer_period": (3, 4),

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from small_configs import _RULES, HIDDEN, _sensible, _shrink, default_config, made_anew, stated
+from small_configs import _OVERRIDES, _RULES, HIDDEN, _sensible, _shrink, default_config, made_anew, stated
 from transformers import PreTrainedConfig
 
 SEEN: dict[str, tuple[Any, Any]] = {
@@ -69,6 +69,7 @@ def _changed(config: PreTrainedConfig, variant: int, rules: dict[str, tuple[Any,
     if not rules:
         return copy.deepcopy(config)
     fields = stated(config)
+    rules = {name: pair for name, pair in rules.items() if name not in _OVERRIDES.get(config.model_type, {})}
     values: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     for name, value in fields.items():
         if value is None and _IS_PLACE.fullmatch(name):

@@ -200,7 +200,7 @@ def all_flops(model: PreTrainedModel, given: Mapping[str, Any], known: set[str])
     """All FLOPs of a call on real tensors and those of matrix products, operation by operation; what is computed from
     the `known` inputs, from whose values no other tensor follows than from sizes, costs nothing."""
     data = [tensor for name, tensor in given.items() if name not in known]
-    with _counting(None):
+    with _counting(None, fused=True):
         counter = _Counter([*model.parameters(), *model.buffers(), *data])
         with counter:
             model(**given)
@@ -208,13 +208,16 @@ def all_flops(model: PreTrainedModel, given: Mapping[str, Any], known: set[str])
     return round(counter.flops), counter.matmul_flops
 
 
-def _counting(fake: Any, checked: bool = False) -> ExitStack:
+def _counting(fake: Any, checked: bool = False, fused: bool = False) -> ExitStack:
+    """What holds while a call is counted. PyTorch's counter sees attention that a source calls by name as products of
+    matrices alone; the count by operations has a rule for the `fused` one, whose scale is a product for each score."""
     stack = ExitStack()
     stack.enter_context(torch.no_grad())
     stack.enter_context(patch.dict("os.environ", {"TRANSFORMERS_DISABLE_TORCH_CHECK": "0" if checked else "1"}))
     # What a method keeps of an earlier call by its arguments may be a fake tensor.
     stack.enter_context(patch.object(pytorch_utils, "is_torchdynamo_compiling", lambda: True))
-    stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+    if not fused:
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
     stack.enter_context(_without_onednn())
     if fake is not None:
         stack.enter_context(fake)
