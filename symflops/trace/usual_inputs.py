@@ -32,13 +32,13 @@ _LENGTHS = {"seq_len": 29, "source_len": 31, "target_len": 23, "num_frames": 412
 _BY_ARGUMENT = {kind.argument: kind for kind in KINDS}
 
 
-def usual_inputs(named: Named) -> tuple[Input, ...]:
+def usual_inputs(named: Named, ids_suffice: bool = True) -> tuple[Input, ...]:
     """The inputs that a model takes, of the usual kinds; () where token ids alone are fed or pixels of one size, and
-    where none of the usual ones fits."""
+    where none of the usual ones fits. Where ids turned out not to suffice, these and what a call with them asks for."""
     accepted = _accepted(named.model_class)
     is_pair = getattr(named.config, "is_encoder_decoder", None) is True and DECODER_IDS in accepted
-    first = _first(named, accepted, is_pair)
-    if not first or (first == ["input_ids"] and not is_pair):
+    first = _first(named, accepted, is_pair) if ids_suffice else [name for name in _MAIN[:1] if name in accepted]
+    if not first or (first == ["input_ids"] and not is_pair and ids_suffice):
         return ()
     search = _Search(named, accepted, is_pair)
     found = search.inputs(first)
