@@ -14,7 +14,7 @@ from fractions import Fraction
 from symflops.algebra import free_symbols
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add, multiply, negate
-from symflops.trace.operation import AtenCall
+from symflops.trace.aten import AtenCall
 from symflops.trace.quantity import product
 from symflops.trace.record import Operation, Slice, Storage
 from symflops.tree import exact

@@ -34,7 +34,7 @@ def lengths(chunk: int, degree: int, first: int = 12) -> list[int]:
     then is a chunk or nothing, and one token more whether that costs what the others do.
     """
     if not chunk:
-        return [*range(first, first + degree + 1), 2 * first + 7, 4 * first + 5]
+        return [*range(first, first + degree + 1), first + 7, 2 * first + 7]
     usual = (chunk - 5, chunk - chunk // 2 - 1, chunk - 1, 2, *range(3, chunk), 1)  # what is 1 may run otherwise
     left = list(dict.fromkeys(r for r in usual if 0 < r < chunk))
     left = [r for r in left if r > 1 or len(left) < degree + 2][: degree + 2]

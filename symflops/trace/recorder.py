@@ -17,11 +17,12 @@ import torch
 from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, multiply, negate, symbol
+from symflops.trace.aten import Arithmetic, AtenCall
 from symflops.trace.internals import Sizes, TorchDispatchMode, device, tree_map_only
 from symflops.trace.lifetimes import Lifetimes
 from symflops.trace.limits import Limits
 from symflops.trace.masks import Masks
-from symflops.trace.operation import SIZED, Arithmetic, AtenCall, work
+from symflops.trace.operation import SIZED, work
 from symflops.trace.origin import source_function
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import Execution, Operation, Slice, Storage, base_elements, covered, is_empty, tensors_of
