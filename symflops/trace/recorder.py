@@ -1,8 +1,7 @@
 """The model's own forward is run once on fake tensors, and what it does is written down here.
 
-The record is a tree: an `Execution` for every call of a module, and in it, in order, the executions of its sub-modules
-and the `Operation`s that it computes itself. Which memory each operation reads and writes is kept, so that bytes can be
-counted afterwards for any grouping of operations.
+The record is a tree: an `Execution` for every call of a module, and in it, in order, those of its sub-modules and the
+`Operation`s that it computes itself. Which memory each reads and writes is kept, to count bytes for any grouping.
 """
 
 from __future__ import annotations
