@@ -227,6 +227,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "axial_pos_shape": ((26, 32), (28, 32)),
         "axial_pos_embds_dim": ((20, 28), (24, 40)),
     },
+    **{name: {"window_size": (4, 2)} for name in ("sam_vision_model", "sam_hq_vision_model")},  # of four patches a side
     "stablelm": {"hidden_size": (96, 128)},  # as gpt_neox
     "xlstm": {  # its cache rounds the width of queries, half of this, up to a multiple of 64, and the model does not
         "hidden_size": (128, 256),

@@ -10,6 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from types_count import built, parameters
 
 import symflops
+from symflops.polynomial import multiply, symbol
+from symflops.trace.architecture import architecture
 from symflops.trace.internals import Sizes
 from symflops.trace.patches import sizes_validated
 from symflops.trace.refusal import words_of
@@ -50,3 +52,11 @@ def test_a_config_that_a_source_makes_on_the_way_takes_symbols() -> None:
 
 def test_an_argument_that_begins_a_sentence_is_found() -> None:
     assert "bbox" in words_of(ValueError("Bbox is required for horizontal relative position bias"))
+
+
+@pytest.mark.parametrize(("image_size", "is_so"), [(72, True), (48, False)])
+def test_a_field_is_what_others_say_only_where_the_config_has_such_numbers(image_size: int, is_so: bool) -> None:
+    """Patches of 12 that fill a window of 6, or are fewer and padded, of SAM 3: these were taken for wider."""
+    config = transformers.PreTrainedConfig(image_size=image_size, patch_size=12, window_size=6)
+    shape = architecture(config, set(), set())
+    assert shape.solve(symbol("image_size"), multiply(symbol("patch_size"), symbol("window_size"))) is is_so
