@@ -165,6 +165,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
     "helium": {"head_dim": (8, 16)},  # the output projection is square
     "hrm_text": {"H_cycles": (2, 3), "L_cycles": (3, 2)},
     "inkling_text": {"mlp_layer_types": (["dense", "sparse", "sparse"], ["dense", "sparse", "sparse", "sparse"])},
+    **{name: {"projection_dim": HIDDEN} for name in ("janus_vision_model",)},  # of its result among the text's
     "jamba": {  # attention and Mamba, each with and without experts
         "num_hidden_layers": (4, 5),
         "attn_layer_period": (3, 4),
@@ -180,7 +181,16 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "block_multiple_of": (8, 12),
     },
     "laguna": {"layer_types": (_FULL_AND_SLIDING[:3], _FULL_AND_SLIDING)},
+    **{  # four coordinates and two sizes side by side are as wide as a token
+        name: {"coordinate_size": (8, 10), "shape_size": (8, 12)} for name in ("layoutlmv2", "layoutlmv3")
+    },
     "llama4_text": {"moe_layers": ([1], [0, 2])},
+    "llama4_vision_model": {  # four neighbouring places side by side, then a projector whose second half is square
+        "intermediate_size": (4 * HIDDEN[0], 4 * HIDDEN[1]),
+        "projector_input_dim": (40, 56),
+        "projector_output_dim": (40, 56),
+        "vision_output_dim": (40, 56),
+    },
     "mamba": {"expand": (2, 3)},
     "mamba2": {"num_heads": (12, 8), "head_dim": (8, 16)},  # expand · hidden_size together
     "mellum": {"layer_types": (_FULL_AND_SLIDING[:3], _FULL_AND_SLIDING)},
@@ -217,6 +227,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "axial_pos_shape": ((26, 32), (28, 32)),
         "axial_pos_embds_dim": ((20, 28), (24, 40)),
     },
+    **{name: {"window_size": (4, 2)} for name in ("sam_vision_model", "sam_hq_vision_model")},  # of four patches a side
     "stablelm": {"hidden_size": (96, 128)},  # as gpt_neox
     "xlstm": {  # its cache rounds the width of queries, half of this, up to a multiple of 64, and the model does not
         "hidden_size": (128, 256),
@@ -224,6 +235,7 @@ _OVERRIDES: dict[str, dict[str, Pair]] = {
         "num_heads": (4, 8),
         "ffn_round_up_to_multiple_of": (8, 12),
     },
+    "vipllava": {"vision_feature_layers": ([-2, -3, -4, -5, 2], [-2, -3, -5, -6, 3])},  # five of fewer layers
     "xlnet": {"d_head": (8, 16)},
     "zamba": {
         "num_hidden_layers": (4, 5),

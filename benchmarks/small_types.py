@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from small_configs import _RULES, HIDDEN, _sensible, _shrink, default_config, made_anew, stated
+from small_configs import _OVERRIDES, _RULES, HIDDEN, _sensible, _shrink, default_config, made_anew, stated
 from transformers import PreTrainedConfig
 
 SEEN: dict[str, tuple[Any, Any]] = {
@@ -28,8 +28,11 @@ SEEN: dict[str, tuple[Any, Any]] = {
     **dict.fromkeys(("num_queries",), (7, 9)),
     **dict.fromkeys(("mm_tokens_per_image",), (4, 4)),
     **dict.fromkeys(("num_mel_bins",), (16, 24)),
+    **dict.fromkeys(("num_filters", "n_filters"), (4, 6)),
     **dict.fromkeys(("qformer_hidden_size",), (48, 64)),
 }
+_NEEDED = {"prediction_length": (6, 9), "num_time_features": (2, 3), "vocab_size": _RULES["vocab_size"]}
+"""What users have to state, since its default is none: of time series, and how many words ESM knows."""
 _FEW = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_layers", "n_layers", "n_layer", "depth")
 _IS_PLACE = re.compile(r"(image|audio|video)_token_(id|index)")
 LEVELS = ("sizes", "sizes alike", "text sizes", "layers and vocabulary", "layers", "as it is")
@@ -67,12 +70,17 @@ def _changed(config: PreTrainedConfig, variant: int, rules: dict[str, tuple[Any,
     if not rules:
         return copy.deepcopy(config)
     fields = stated(config)
+    tied = _OVERRIDES.get(config.model_type, {})  # to other fields, and changed with these
     values: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     for name, value in fields.items():
         if value is None and _IS_PLACE.fullmatch(name):
             values[name] = 7  # a token
+        if name in _NEEDED and not value:
+            values[name] = _NEEDED[name][variant]
         if isinstance(value, PreTrainedConfig) and "architecture" not in vars(value):  # which names the sizes of timm's
             values[name] = _changed(value, variant, rules)
+        elif name in tied:
+            continue
         elif name in rules and type(value) is int and value > 0 and not (name == "window_size" and value > 60):
             values[name] = min(rules[name][variant], value)
         elif name in rules and isinstance(value, list | tuple) and all(type(v) is int for v in value):

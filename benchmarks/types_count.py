@@ -111,14 +111,17 @@ def with_places(model: PreTrainedModel, given: dict[str, torch.Tensor]) -> dict[
 def matmul_flops(model: PreTrainedModel, given: Mapping[str, Any]) -> int:
     """Matmul FLOPs of a call, as PyTorch counts them."""
     fake = getattr(next(model.parameters()), "fake_mode", None)
-    with _counting(fake), _RefuseUncounted(), FlopCounterMode(display=False) as counter:
+    more = {torch.ops.aten._euclidean_dist: _of_distances}  # a product of matrices that PyTorch's counter passes over
+    with _counting(fake), _RefuseUncounted(), FlopCounterMode(display=False, custom_mapping=more) as counter:
         model(**given)
     return int(counter.get_total_flops())
 
 
 def _batch_norm(o: Operation) -> tuple[int, int]:
-    """Of running statistics: subtract, divide by a root, scale, shift; the root per channel."""
-    return (2 + sum(t is not None for t in o.args[1:3])) * o.result.numel() + 2 * o.args[0].shape[1], 0
+    """Of running statistics: subtract, divide by a root, scale, shift; the root per channel. Of those of the tensor
+    itself, as BiT standardises its weights, mean, difference, square and its mean before that."""
+    each = 5 if o.args[5] is True and o.args[3] is None else 2
+    return (each + sum(t is not None for t in o.args[1:3])) * o.result.numel() + 2 * o.args[0].shape[1], 0
 
 
 def _weight_norm(o: Operation) -> tuple[int, int]:
@@ -131,6 +134,22 @@ def _pool(o: Operation) -> tuple[int, int]:
     """A reduction over a window for each element of the result."""
     window, dims = o.args[1], 1 if "1d" in o.name else 3 if "3d" in o.name else 2
     return o.result.numel() * math.prod(window if len(window) == dims else list(window) * dims), 0
+
+
+def _distances(o: Operation) -> tuple[int, int]:
+    """Of pairs of rows: -2*x beside |x|^2 and 1, times y beside 1 and |y|^2, and a root."""
+    x, y = o.args[:2]
+    matmul = _of_distances(x.shape, y.shape, out_shape=o.result.shape)
+    return matmul + o.result.numel() + 3 * x.numel() + 2 * y.numel(), matmul
+
+
+def _of_distances(x: Any, y: Any, out_shape: Any = None, **_: Any) -> int:
+    return 2 * math.prod(out_shape) * (x[-1] + 2)
+
+
+def _few_distances(o: Operation) -> tuple[int, int]:
+    assert o.args[2] == 2.0
+    return o.result.numel() * (3 * o.args[0].shape[-1] + 1), 0
 
 
 def _per_read(o: Operation) -> tuple[int, int]:
@@ -153,6 +172,7 @@ RULES: dict[str, Any] = {
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), _pool),
     **dict.fromkeys(("max_pool2d_with_indices", "max_pool3d_with_indices"), _pool),
     **dict.fromkeys(("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_max_pool2d"), _per_read),
+    "_euclidean_dist": _distances, "_cdist_forward": _few_distances, "col2im": _per_read,
     # Of one dimension: two products and a sum, or of four neighbours four products and three sums.
     "upsample_linear1d": _per_result(3), "upsample_bilinear2d": _per_result(9), "upsample_trilinear3d": _per_result(21),
     "_upsample_bilinear2d_aa": _per_result(9), "_upsample_bicubic2d_aa": _per_result(35),  # as when they enlarge
@@ -169,7 +189,7 @@ RULES: dict[str, Any] = {
 class _Counter(Counter):
     """The counter of operations with the rules for what sees and hears."""
 
-    def _work(self, name: str, o: Operation) -> tuple[int, int]:
+    def _work(self, name: str, o: Operation) -> tuple[float, int]:
         if name not in RULES:
             return super()._work(name, o)
         o.name = name  # type: ignore[attr-defined]  # for the rules that several names share
@@ -180,21 +200,24 @@ def all_flops(model: PreTrainedModel, given: Mapping[str, Any], known: set[str])
     """All FLOPs of a call on real tensors and those of matrix products, operation by operation; what is computed from
     the `known` inputs, from whose values no other tensor follows than from sizes, costs nothing."""
     data = [tensor for name, tensor in given.items() if name not in known]
-    with _counting(None):
+    with _counting(None, fused=True):
         counter = _Counter([*model.parameters(), *model.buffers(), *data])
         with counter:
             model(**given)
     assert all(_address(t) in counter.data for t in data)
-    return counter.flops, counter.matmul_flops
+    return round(counter.flops), counter.matmul_flops
 
 
-def _counting(fake: Any, checked: bool = False) -> ExitStack:
+def _counting(fake: Any, checked: bool = False, fused: bool = False) -> ExitStack:
+    """What holds while a call is counted. PyTorch's counter sees attention that a source calls by name as products of
+    matrices alone; the count by operations has a rule for the `fused` one, whose scale is a product for each score."""
     stack = ExitStack()
     stack.enter_context(torch.no_grad())
     stack.enter_context(patch.dict("os.environ", {"TRANSFORMERS_DISABLE_TORCH_CHECK": "0" if checked else "1"}))
     # What a method keeps of an earlier call by its arguments may be a fake tensor.
     stack.enter_context(patch.object(pytorch_utils, "is_torchdynamo_compiling", lambda: True))
-    stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+    if not fused:
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
     stack.enter_context(_without_onednn())
     if fake is not None:
         stack.enter_context(fake)

@@ -57,6 +57,9 @@ POINTS: tuple[dict[str, int], ...] = (
 )  # fmt: skip
 ROOMY: dict[str, int] = {"h": 7, "w": 9, "num_frames": 1001, "num_samples": 40001, "seq_len": 61}
 """Larger values, where a closed form holds from some size on."""
+SHIFTS = (80, 160, 320, 7)
+"""What is added to these, where it holds for some remainders of a length alone, and a source does something else at
+others, such as padding an odd number of frames."""
 
 
 def cases(every: bool) -> Iterator[tuple[str, str]]:
@@ -77,7 +80,7 @@ def cases(every: bool) -> Iterator[tuple[str, str]]:
             yield model_type, task
 
 
-def examined(model_type: str, task: str) -> dict[str, Any]:
+def examined(model_type: str, task: str, limit: int = LIMIT) -> dict[str, Any]:
     """One type and task at both configs."""
     import torch
     from small_types import small
@@ -92,7 +95,7 @@ def examined(model_type: str, task: str) -> dict[str, Any]:
         for level, config in small(model_type, variant):
             model_class = tasks.class_for(config, task)
             row["class"] = model_class.__name__
-            last = {"level": level, **_at(config, model_class)}
+            last = {"level": level, **_at(config, model_class, limit)}
             if last.pop("is_model", False):
                 break
         row["configs"].append(last)
@@ -105,7 +108,7 @@ def examined(model_type: str, task: str) -> dict[str, Any]:
 _OF_THE_CONFIG = ("own source fails", "has to be stated", "have to be stated", "does not say how large an image is")
 
 
-def _at(config: Any, model_class: Any) -> dict[str, Any]:
+def _at(config: Any, model_class: Any, limit: int) -> dict[str, Any]:
     """What a config gives; `is_model` unless a smaller change of the type may do better."""
     from operation_count import UnknownOperationError
     from types_count import built, parameters
@@ -122,7 +125,7 @@ def _at(config: Any, model_class: Any) -> dict[str, Any]:
     config.architectures = [model_class.__name__]
     begun = time.process_time()
     try:
-        model = derive(config, timeout=LIMIT)
+        model = derive(config, timeout=limit)
     except SymflopsError as error:
         said = error.message
         source = any(words in said for words in _OF_THE_CONFIG)
@@ -168,9 +171,11 @@ def miscounted(model: Any, real: Any, model_class: Any, config: Any) -> str:
     for point in POINTS:
         inputs = _inputs(model, config)
         names = {name for one in inputs for name in one.symbols}
+        sizes = _sizes(config)  # of which one may have the name of a length, as a video's number of frames
+        point = {name: value for name, value in point.items() if name not in sizes}
         values = {**{n: v for n, v in model.symbols.items() if v is not None}, **point}
-        for attempt in ({}, ROOMY):
-            values |= {n: v + point["batch_size"] for n, v in attempt.items()}
+        for attempt in ({}, ROOMY, *({name: value + more for name, value in ROOMY.items()} for more in SHIFTS)):
+            values |= {n: v + point["batch_size"] for n, v in attempt.items() if n in point}
             chosen = {n: values[n] for n in names if n in values}
             asked = {n: v for n, v in values.items() if n in POINTS[0] and n in model.total().free_symbols}
             try:
@@ -181,7 +186,7 @@ def miscounted(model: Any, real: Any, model_class: Any, config: Any) -> str:
         else:
             return f"the points are ruled out: {refused}"
         cost = model.total().at(**asked)
-        given = feeds(inputs, {**_sizes(config), **values, **chosen})
+        given = feeds(inputs, {**sizes, **values, **chosen})
         where = ", ".join(f"{n}={v}" for n, v in sorted(asked.items()))
         if values_real is not None:
             given = with_places(values_real, given) if needs_places else given
@@ -232,21 +237,21 @@ def _line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[:200]}"
 
 
-def apart(model_type: str, task: str) -> dict[str, Any]:
-    """The row of a type, made in a process of its own."""
+def apart(model_type: str, task: str, limit: int = LIMIT) -> dict[str, Any]:
+    """The row of a type, made in a process of its own, with so many seconds of processor time for each derivation."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (4 * LIMIT, 4 * LIMIT))
+        resource.setrlimit(resource.RLIMIT_CPU, (4 * limit, 4 * limit))
         try:
-            row = examined(model_type, task)
+            row = examined(model_type, task, limit)
         except BaseException as error:  # whatever it is, it costs this row alone
             row = {"equal": False, "why": f"examined: {_line(error)}"}
         os.write(writing, json.dumps(row).encode()[: 2**20])
         os._exit(0)
     os.close(writing)
-    said, end = b"", time.monotonic() + 20 * LIMIT
+    said, end = b"", time.monotonic() + 20 * limit
     while time.monotonic() < end:
         if select.select([reading], [], [], 1)[0]:
             if not (more := os.read(reading, 2**16)):
@@ -327,6 +332,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="every task of each type")
     parser.add_argument("--again", action="store_true", help="also those that were not equal")
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--limit", type=int, default=LIMIT, help="seconds of processor time of a derivation")
     parser.add_argument("--page", type=Path)
     parser.add_argument("--rows", type=Path, default=ROWS)
     options = parser.parse_args()
@@ -343,14 +349,17 @@ def main() -> None:
         end = time.monotonic() + options.seconds
         found = cases(options.all or any("/" in t for t in options.types))
         order = random.Random(0)  # what is asked for by name, then any: a part of the rows tells of the whole
-        for model_type, task in sorted(found, key=lambda case: (case[0] not in BY_NAME, order.random())):
+        places = {name: place for place, name in enumerate(options.types)}  # what is asked for, in that order
+        for model_type, task in sorted(
+            found, key=lambda case: (places.get(case[0], 0), case[0] not in BY_NAME, order.random())
+        ):
             wanted = not options.types or model_type in options.types or f"{model_type}/{task}" in options.types
             old = known.get((model_type, task))
             if not wanted or (old is not None and (old["equal"] or not options.again) and not options.types):
                 continue
             if time.monotonic() > end:
                 break
-            row = {"type": model_type, "task": task, **apart(model_type, task)}
+            row = {"type": model_type, "task": task, **apart(model_type, task, options.limit)}
             known[model_type, task] = row
             print(model_type, task, "equal" if row["equal"] else reason(row)[:300], flush=True)
             options.rows.write_text("".join(json.dumps(r) + "\n" for r in known.values()))

@@ -44,6 +44,15 @@ def test_blocks_are_found_at_their_degree_and_nothing_wrong_at_another(
         assert found[0] == degree
 
 
+@pytest.mark.parametrize("stride", [2, 3, 4, 5, 7, 8, 16])
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_a_quotient_that_is_the_same_at_neighbouring_lengths_is_seen(stride: int, degree: int) -> None:
+    """12, 13, 14 and 15 have 3 quarters each, as CANINE has molecules of characters."""
+    points = lengths(0, degree)
+    with pytest.raises(NoPolynomialError):
+        interpolate(points, [5 * p + 7 * (p // stride) for p in points], 0, degree)
+
+
 @pytest.mark.parametrize("degree", [1, 2, 3])
 def test_each_length_is_recorded_once(degree: int) -> None:
     for chunk in (0, *range(2, 130)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
+from symflops.trace.aten import Arithmetic
 from symflops.trace.internals import Sizes
-from symflops.trace.operation import Arithmetic
 from symflops.trace.quantity import Quantities
 from symflops.trace.record import Execution, Operation
 from symflops.trace.recorder import Recorder

@@ -52,6 +52,11 @@ CASES = [
      "grid_thw: int64[1, 3] = [1, 2*h, 2*w]"]),
     ("llava_onevision", "image-text-to-text", [IDS, "pixel_values: float[1, 3, num_channels, image_size, image_size]",
      "image_sizes: int64[1, 2] = [image_size, image_size]"]),
+    ("aimv2_vision_model", "base", []),  # attention whose query is a weight
+    ("wavlm", "ctc", ["input_values: float[batch_size, num_samples]"]),
+    ("dpt", "semantic-segmentation", []),  # a layer of its neck is no layer but a place that nothing is done at
+    ("lxmert", "base", [IDS, "visual_feats: float[batch_size, num_regions, visual_feat_dim]",
+     "visual_pos: float[batch_size, num_regions, visual_pos_dim]"]),
     ("timesfm", "time-series-prediction", ["past_values: float[batch_size, context_length]"]),
 ]  # fmt: skip
 
@@ -137,6 +142,71 @@ def test_a_mask_of_which_nothing_is_known_is_refused() -> None:
 
     with pytest.raises(SymflopsError, match="depends on the values of a tensor"):
         symflops.derive(Chosen(), inputs=["x: float[n, 12]"])
+
+
+class Pieces(torch.nn.Module):
+    """Looks back within pieces of 128, which its source goes through in a loop."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pieces = [x[:, start : start + 128] for start in range(0, x.shape[1], 128)]
+        return torch.cat([piece @ piece.transpose(1, 2) @ piece for piece in pieces], dim=1)
+
+
+@pytest.mark.parametrize("length", [5, 128, 129, 300, 384])
+def test_a_loop_over_pieces_holds_where_there_are_several(length: int) -> None:
+    """2*n*n*8 for each of two products in each piece of n."""
+    cost = symflops.derive(Pieces(), inputs=["x: float[batch_size, s, 8]"]).total()
+    whole, left = divmod(length, 128)
+    assert cost.at(batch_size=3, s=length).matmul_flops == 3 * 4 * 8 * (whole * 128**2 + left**2)
+
+
+class Distances(torch.nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.cdist(x, y)
+
+
+@pytest.mark.parametrize("rows", ["40", "n"])
+def test_distances_of_rows(rows: str) -> None:
+    """Of many rows the product of [-2*x, |x|^2, 1] and [y, 1, |y|^2] of width 8 + 2, and a root of each pair."""
+    inputs = [f"x: float[2, {rows}, 8]", f"y: float[2, {rows}, 8]"]
+    cost = symflops.derive(Distances(), inputs=inputs).total().at(**({"n": 40} if rows == "n" else {}))
+    assert cost.matmul_flops == 2 * 2 * 40 * 40 * 10
+    assert cost.flops == cost.matmul_flops + 2 * 40 * 40 + 2 * 40 * (8 + 2 * 8) + 2 * 40 * 2 * 8
+
+
+def test_distances_of_few_rows() -> None:
+    """A difference, a square and a sum for each of 8, and a root of each of 2*3*4 pairs."""
+    cost = symflops.derive(Distances(), inputs=["x: float[2, 3, 8]", "y: float[2, 4, 8]"]).total().at()
+    assert (cost.flops, cost.matmul_flops) == (2 * 3 * 4 * (3 * 8 + 1), 0)
+
+
+def test_windows_that_are_put_beside_one_another_are_added() -> None:
+    """As `nn.Fold` does: 4 * 3*3 numbers at each of 6*6 places of an image of 8 by 8 are added into it."""
+    cost = symflops.derive(torch.nn.Fold(8, 3), inputs=["input: float[n, 36, 36]"]).total()
+    assert cost.at(n=5).flops == 5 * 36 * 36
+
+
+class Framed(torch.nn.Module):
+    """Pads to whole frames of 4, with numbers that are in tensors, as EnCodec and Mimi do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stride = torch.nn.Buffer(torch.tensor(4, dtype=torch.int64), persistent=False)
+        self.conv = torch.nn.Conv1d(1, 8, 6, stride=4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        length = x.shape[-1]
+        frames = torch.ceil((length - 6 + 2) / self.stride + 1).to(torch.int64) - 1
+        more = frames * self.stride + 6 - 2 - length
+        return self.conv(torch.nn.functional.pad(x, (2, more)))  # type: ignore[no-any-return]  # a module is called
+
+
+@pytest.mark.parametrize("length", [401, 402, 403, 404])
+def test_a_quotient_in_a_tensor_that_is_rounded_is_a_size(length: int) -> None:
+    """As many frames of 6 numbers as 4 samples go into the length, the last one padded, of 8 channels."""
+    cost = symflops.derive(Framed, inputs=["x: float[batch_size, 1, num_samples]"]).total()
+    frames = len(range(0, length, 4))
+    assert cost.at(batch_size=3, num_samples=length).matmul_flops == 3 * 2 * frames * 6 * 8
 
 
 class Rows(torch.nn.Module):

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from symflops.algebra import free_symbols, substitute
-from symflops.numeric import RUN_SYMBOLS
+from symflops.numeric import RUN_SYMBOLS, evaluate
 from symflops.polynomial import Polynomial, Value, add, divide, multiply, negate, symbol, terms_of, value_of
 from symflops.trace.overrides import is_heterogeneous, overrides, statement
 from symflops.tree import NAME
@@ -113,7 +113,7 @@ class Architecture:
                 and all(f.name not in (*o.divisors, *_names(o.solved)) for o in self.fields)
             ):
                 found = _solution(f.name, left, right)
-                if found is not None and f.name not in free_symbols(found):
+                if found is not None and f.name not in free_symbols(found) and self._is_so(f, found):
                     f.solved = found
                     if _is_whole(self.factors(f)):
                         f.divisors, f.power = (), 1
@@ -121,6 +121,11 @@ class Architecture:
                         return True
                     f.solved = None
         return False
+
+    def _is_so(self, f: Field, found: Value) -> bool:
+        """Whether the config's own numbers say that a field is what was found of it."""
+        numbers = self.numbers
+        return free_symbols(found) <= numbers.keys() and evaluate(found, numbers) == f.number
 
 
 def _names(value: Value | None) -> set[str]:

@@ -2,8 +2,8 @@
 
 `int(hidden_size / num_attention_heads)` and `math.sqrt(head_dim)` want a number from a symbol, and torch would then
 replace the symbol by its hint for good. In the modules of transformers' models, and of a user's own, the names `int`,
-`float`, `max`, `min`, `math` and `np` stand for what is defined here while a model is traced, and for Python's own
-again afterwards.
+`float`, `max`, `min`, `len`, `range`, `math` and `np` stand for what is defined here while a model is traced, and for
+Python's own again afterwards.
 """
 
 from __future__ import annotations
@@ -171,6 +171,17 @@ _BY_FUNCTION = {id(getattr(math, name)): getattr(MATH, name) for name in (*_ESTI
 _BY_FUNCTION |= {id(torch_int): Integer, id(torch_float): Real}  # which are `int` and `float` where nothing is exported
 
 
+def _range(*bounds: Any) -> Any:
+    """`range`, which asks for the numbers of its bounds: where its step is more than 1, here for how many steps there
+    are, so that what fixes a length says in pieces of which length its source takes it."""
+    if len(bounds) < 3 or type(bounds[2]) is not int or bounds[2] < 2:
+        return range(*bounds)
+    start, stop, step = bounds
+    if not isinstance(stop - start, torch.SymInt):
+        return range(*bounds)
+    return [start + step * i for i in range((stop - start + step - 1) // step)]
+
+
 def _length(thing: Any) -> Any:
     """`len`, which Python makes a number of: of a tensor it is its first size."""
     return thing.shape[0] if isinstance(thing, torch.Tensor) and thing.dim() > 0 else len(thing)
@@ -188,7 +199,7 @@ def lent(lengths: Set[sympy.Symbol], packages: Collection[str] = ()) -> Iterator
         for name, module in sys.modules.copy().items():  # which a line of progress may add to meanwhile
             is_of_transformers = name.startswith(_MODULES) and "configuration" not in name
             if (is_of_transformers or name.partition(".")[0] in packages) and module is not None:
-                names: dict[str, Any] = {"int": Integer, "float": Real, "len": _length, **extremes}
+                names: dict[str, Any] = {"int": Integer, "float": Real, "len": _length, "range": _range, **extremes}
                 own = vars(module).copy().items()
                 names |= {n: _BY_FUNCTION[id(thing)] for n, thing in own if id(thing) in _BY_FUNCTION}
                 if vars(module).get("math") is math:

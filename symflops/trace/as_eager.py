@@ -15,7 +15,7 @@ from unittest.mock import patch
 import torch
 
 from symflops.trace import attention, cache, experts
-from symflops.trace.operation import Arithmetic
+from symflops.trace.aten import Arithmetic
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
 from symflops.trace.settings import Settings

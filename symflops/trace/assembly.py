@@ -26,6 +26,7 @@ from symflops.trace.layer_data import (
     Runs,
     copied,
     cost_data,
+    formula_data,
     full_name,
     merge_steps,
     parameters_only,
@@ -256,9 +257,9 @@ class Assembly:
         if all(o.is_constant for o in operations):
             return {}
         if first.formula:
+            owned = self.costs(execution, operations)["parameters"]
             self.own(operations, path)
-            args = {n: text(v) for n, v in first.args.items()}
-            return {"formula": first.formula, "args": args} | self.tables(operations)
+            return formula_data(first.formula, first.args, owned, self.tables(operations))
         costs = self.costs(execution, operations)
         self.own(operations, path)
         tables = self.tables(operations)

@@ -22,9 +22,9 @@ from symflops.errors import SymflopsError
 from symflops.formula import load_formula
 from symflops.function import divide_floor, minimum, modulo
 from symflops.polynomial import Value, add, divide, multiply, negate, symbol
+from symflops.trace.aten import Arithmetic
 from symflops.trace.autograd import Gradient
 from symflops.trace.masks import Mask
-from symflops.trace.operation import Arithmetic
 from symflops.trace.recorder import Recorder
 
 NAME = "symflops"

@@ -14,7 +14,7 @@ from fractions import Fraction
 from symflops.algebra import free_symbols
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add, multiply, negate
-from symflops.trace.operation import AtenCall
+from symflops.trace.aten import AtenCall
 from symflops.trace.quantity import product
 from symflops.trace.record import Operation, Slice, Storage
 from symflops.tree import exact
@@ -51,6 +51,9 @@ class WrittenAttention:
     @property
     def pairs(self) -> Value:
         return multiply(self.matrices, *self.lengths)
+
+
+_LARGE = 100_003  # a length at which there are pairs, also where hundreds of samples of a waveform are one frame
 
 
 class AttentionSearch:
@@ -133,8 +136,9 @@ class AttentionSearch:
             elif o is written.weights[-1] or (not is_product and o.work.matmul_flops != 0):
                 return False
             else:
-                point = dict.fromkeys(free_symbols(others) | free_symbols(written.pairs), 97)
-                each = exact(Fraction(evaluate(others, point)) / Fraction(evaluate(written.pairs, point)))
+                point = dict.fromkeys(free_symbols(others) | free_symbols(written.pairs), _LARGE)
+                pairs = Fraction(evaluate(written.pairs, point))
+                each = exact(Fraction(evaluate(others, point)) / pairs) if pairs else 0
                 if multiply(each, written.pairs) != others:
                     return False
             written.per_pair[o] = each

@@ -13,9 +13,9 @@ import torch
 
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, multiply
+from symflops.trace.aten import Arithmetic, AtenCall
 from symflops.trace.derivatives import derivative
 from symflops.trace.internals import TorchDispatchMode, like, tree_flatten, tree_map_only, tree_unflatten
-from symflops.trace.operation import Arithmetic, AtenCall
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.record import AutogradStep, tensors_of
 from symflops.trace.results import key_of

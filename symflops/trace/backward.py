@@ -14,9 +14,9 @@ import torch
 from symflops.errors import SymflopsError
 from symflops.gradients import PASSED_ON, SAVED
 from symflops.polynomial import Value, add, multiply
+from symflops.trace.aten import Arithmetic
 from symflops.trace.autograd import NOTHING, Autograd, Gradient, sum_of
 from symflops.trace.kept import Kept, first_of
-from symflops.trace.operation import Arithmetic
 from symflops.trace.quantity import product
 from symflops.trace.record import AutogradStep, Execution, Operation, every_operation
 from symflops.trace.recorder import Recorder

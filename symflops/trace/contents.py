@@ -8,6 +8,7 @@ place, drawn at random, large, or read from weights is unknown.
 
 from __future__ import annotations
 
+import math
 import operator
 import weakref
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from symflops.trace.serials import storage_key
 
 MOST = 65_536  # elements of a tensor whose contents are followed
 _MADE = {
-    "arange", "eye", "full", "lift_fresh", "lift_fresh_copy", "linspace", "logspace", "ones", "scalar_tensor",
+    "arange", "div", "eye", "full", "lift_fresh", "lift_fresh_copy", "linspace", "logspace", "ones", "scalar_tensor",
     "tril_indices", "triu_indices", "zeros",
 }  # fmt: skip
 _CHANCE = ("rand", "bernoulli", "multinomial", "dropout", "empty", "normal", "uniform", "exponential")
@@ -61,6 +62,8 @@ class Contents:
             return None
         with no_dispatch():
             found = content.item()
+        if isinstance(found, torch.SymFloat):  # it may be rounded to a size, and decides nothing by itself
+            return None
         return found.item() if isinstance(found, numpy.generic) else found
 
     def answer(self, function: Any, args: Any, kwargs: Any) -> Any:
@@ -100,7 +103,7 @@ class Contents:
         computed = self._computed(function, name, args, kwargs)
         if computed is not None and len(computed) == len(outputs):
             for tensor, content in zip(outputs, computed, strict=True):
-                if tuple(content.shape) == tuple(tensor.shape):
+                if tuple(content.shape) == tuple(tensor.shape) and _is_of(tensor.dtype, content):
                     self.state(tensor, content)
 
     def _written(self, args: Any) -> None:
@@ -173,9 +176,14 @@ def _on_arrays(name: str, args: Sequence[Any], kwargs: Any) -> list[Any] | None:
     plain = mapped(torch.Tensor, _array, list(args))
     found = rule(*plain, **{k: v for k, v in kwargs.items() if k in ("rounding_mode",)})
     several = [] if found is None else list(found) if isinstance(found, list) else [found]
-    arrays = [one if isinstance(one, numpy.ndarray) else numpy.array(one, dtype=object) for one in several]
-    is_whole = not any(isinstance(number, torch.SymFloat) for one in arrays for number in one.flat)
-    return arrays if arrays and is_whole else None  # roots and quotients of sizes are no contents that decide anything
+    return [one if isinstance(one, numpy.ndarray) else numpy.array(one, dtype=object) for one in several] or None
+
+
+def _is_of(dtype: torch.dtype, content: Any) -> bool:
+    """Whether the numbers may be in a tensor of this type: quotients of sizes only where nothing rounds them."""
+    if dtype.is_floating_point or not isinstance(content, numpy.ndarray):
+        return True
+    return not any(isinstance(number, float | torch.SymFloat) for number in content.flat)
 
 
 def _array(content: Any) -> Any:
@@ -210,7 +218,7 @@ def _boxed(value: Any) -> Any:
 
 
 def _quotient(a: Any, b: Any, rounding_mode: str | None = None) -> Any:
-    return _each(operator.floordiv)(a, b) if rounding_mode in ("floor", "trunc") else None
+    return _each(operator.floordiv if rounding_mode in ("floor", "trunc") else operator.truediv)(a, b)
 
 
 def _reduced(combine: Callable[[Any, Any], Any]) -> Callable[..., Any]:
@@ -289,6 +297,9 @@ _RULES: dict[str, Callable[..., Any]] = {
     "add": _each(operator.add), "sub": _each(operator.sub), "mul": _each(operator.mul),
     "rsub": _each(lambda a, b: b - a), "neg": lambda a: numpy.frompyfunc(operator.neg, 1, 1)(a),
     "floor_divide": _each(operator.floordiv), "remainder": _each(operator.mod), "div": _quotient,
+    "ceil": lambda a: numpy.frompyfunc(math.ceil, 1, 1)(a), "floor": lambda a: numpy.frompyfunc(math.floor, 1, 1)(a),
+    "eq": _each(operator.eq), "ne": _each(operator.ne), "lt": _each(operator.lt), "le": _each(operator.le),
+    "gt": _each(operator.gt), "ge": _each(operator.ge),
     "sum": _reduced(operator.add), "prod": _reduced(operator.mul), "cumsum": _accumulated,
     "max": lambda a: _reduced(torch.sym_max)(a), "min": lambda a: _reduced(torch.sym_min)(a),
     "amax": _reduced(torch.sym_max), "amin": _reduced(torch.sym_min),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symflops.polynomial import Value, add, multiply
-from symflops.trace.operation import Arithmetic, AtenCall, work
+from symflops.trace.aten import Arithmetic, AtenCall
+from symflops.trace.operation import work
 from symflops.trace.quantity import product
 
 # Per element of the result.

@@ -111,6 +111,8 @@ def derive(
                 try:
                     return _with_inputs(named, numbers, settings, usual, peak)
                 except SymflopsError as error:
+                    if usual and not named.inputs and len(more := usual_inputs(named, ids_suffice=False)) > 1:
+                        return _with_inputs(named._replace(inputs=more), numbers, settings, usual, peak)
                     if not usual or not goes_on_with_ids(named.model_class, named.inputs):
                         raise
                     return _with_text_alone(named, error, numbers, settings, peak)

@@ -15,9 +15,9 @@ from transformers.integrations.moe import ExpertsInterface, _default_apply_gate
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, divide, multiply, negate, power, symbol
 from symflops.trace.architecture import parts
+from symflops.trace.aten import Arithmetic
 from symflops.trace.autograd import Gradient, sum_of
 from symflops.trace.internals import lists_left_tensors
-from symflops.trace.operation import Arithmetic
 from symflops.trace.quantity import product
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key

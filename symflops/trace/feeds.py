@@ -23,6 +23,7 @@ from symflops.trace.serials import storage_key
 # Primes that no size is equal to by accident; of a dimension that is a multiple of 8 or more, small ones.
 _LENGTHS = (211, 223, 227, 229, 233, 239, 241, 251)
 _SAMPLES = (16411, 16417, 16421, 16427)  # of a waveform, a row of numbers: what hears it is made for thousands
+SAMPLES = "num_samples"  # as what is fed without being told has it, also where it has channels
 _FACTORS = (7, 11, 13, 17, 19, 23, 29, 31)
 
 
@@ -31,7 +32,7 @@ def run_hints(inputs: Sequence[Input], sizes: Collection[str]) -> dict[str, int]
     own = [name for name in symbols_of(inputs) if name not in RUN_HINTS and name not in sizes]
     factors = [name for name in own if _least_factor(name, inputs) >= 8 or _is_side(name, own, inputs)]
     rows = {n for one in inputs if one.dtype == "float" and len(one.shape) == 2 for n in free_symbols(one.shape[1])}
-    samples = [name for name in own if name not in factors and name in rows]
+    samples = [name for name in own if name not in factors and (name in rows or name == SAMPLES)]
     lengths = [name for name in own if name not in (*factors, *samples)]
     found = dict(RUN_HINTS)
     for names, hints in ((factors, _FACTORS), (samples, _SAMPLES), (lengths, _LENGTHS)):

@@ -26,14 +26,15 @@ class NoPolynomialError(SymflopsError):
 
 
 def lengths(chunk: int, degree: int, first: int = 12) -> list[int]:
-    """Lengths at which to record: as many as the monomials of that degree, and some that check.
+    """Lengths at which to record: as many as the monomials of that degree, and some that check. These lie further off,
+    where a quotient of the length that was the same at all of the others is another one.
 
     With a chunk, a cost may be anything in what is left of the last one, so there are more remainders than a polynomial
     of that degree has coefficients in one of its two variables; a whole number of chunks tells whether what is left
     then is a chunk or nothing, and one token more whether that costs what the others do.
     """
     if not chunk:
-        return list(range(first, first + degree + 3))
+        return [*range(first, first + degree + 1), first + 7, 2 * first + 7]
     usual = (chunk - 5, chunk - chunk // 2 - 1, chunk - 1, 2, *range(3, chunk), 1)  # what is 1 may run otherwise
     left = list(dict.fromkeys(r for r in usual if 0 < r < chunk))
     left = [r for r in left if r > 1 or len(left) < degree + 2][: degree + 2]

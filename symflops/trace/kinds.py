@@ -46,6 +46,7 @@ _RATIO = {"aspect_ratio_ids": "int64[batch_size, 1]", "aspect_ratio_mask": "int6
 _HEARD_ALL = "int64[batch_size, num_frames] = 1"
 _SIZE = "int64[1, 2] = [{image_height}, {image_width}]"
 _DOUBLE = "int64[1, 2] = [2*{image_height}, 2*{image_width}]"
+_STEPS = "{context_length} + {longest_lag}"
 
 KINDS = (
     InputKind("input_ids", ("text",), ({"input_ids": "int64[batch_size, seq_len]"},)),
@@ -90,6 +91,8 @@ KINDS = (
          "input_features_mask": "bool[batch_size, num_frames] = 1"},
         {"input_features": "float[batch_size, {num_mel_bins}, num_frames]", "input_features_mask": _HEARD_ALL},
         {"input_features": "float[batch_size, {num_mel_bins}, num_frames]", "feature_attention_mask": _HEARD_ALL},
+        {"input_features": "float[batch_size, {num_mel_bins}, 2*{max_source_positions}]",
+         "feature_attention_mask": "int64[batch_size, 2*{max_source_positions}] = 1"},
         {"input_features": "float[batch_size, 1, {spec_size}*{freq_ratio}, {num_mel_bins}]",
          "is_longer": "bool[batch_size, 1]"},
         {"input_features": "float[batch_size, 1, {spec_size}*{freq_ratio}, {num_mel_bins}]"},
@@ -108,6 +111,10 @@ KINDS = (
         {"past_values": "float[batch_size, {context_length}]"},
         {"past_values": "float[batch_size, {context_length}, {num_input_channels}]"},
         {"past_values": "float[batch_size, num_steps]"},
+        {"past_values": f"float[batch_size, {_STEPS}]", "past_observed_mask": f"bool[batch_size, {_STEPS}]",
+         "past_time_features": f"float[batch_size, {_STEPS}, {{num_time_features}}]",
+         "future_values": "float[batch_size, {prediction_length}]",
+         "future_time_features": "float[batch_size, {prediction_length}, {num_time_features}]"},
     )),
     InputKind("bbox", ("text",), (
         {"bbox": "int64[batch_size, seq_len, 4]"},
@@ -146,6 +153,11 @@ KINDS = (
     InputKind("attention_mask", ("text",), ({"attention_mask": "int64[batch_size, seq_len] = 1"},)),
     InputKind("pixel_mask", _SEEN, ({"pixel_mask": "int64[batch_size, {image_height}, {image_width}] = 1"},)),
 )  # fmt: skip
+_ENTRIES = {
+    "image_height": ("image_size", 0), "image_width": ("image_size", -1), "longest_lag": ("lags_sequence", None),
+}  # fmt: skip
+"""Names of places that are entries of a list: which one, or the largest."""
+_SAME = {"image_size": ("image_size", "img_size", "input_size")}  # other names for it
 _PLACE = re.compile(r"\{([\w|]+)\}")
 
 
@@ -174,11 +186,12 @@ def _place(names: str, kind: InputKind, config: Any) -> str:
     for name in names.split("|"):
         if name.isdigit():
             return name
-        key, entry = {"image_height": ("image_size", 0), "image_width": ("image_size", -1)}.get(name, (name, 0))
+        key, entry = _ENTRIES.get(name, (name, 0))
         for _, part in ordered:
+            key = next((same for same in _SAME.get(key, ()) if same in vars(part)), key)
             value = vars(part).get(key)
             if isinstance(value, list | tuple) and value and all(type(n) is int for n in value):
-                return str(value[entry])
+                return str(max(value) if entry is None else value[entry])
             if type(value) is int and value > 0:
                 own = symbols.get((id(part), key), "")
                 return own or str(value)

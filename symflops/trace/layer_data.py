@@ -94,6 +94,15 @@ def cost_data(costs: Mapping[str, Value]) -> Data:
     return {"cost": {metric: text(v) for metric, v in costs.items() if v != 0 or metric in REQUIRED}}
 
 
+def formula_data(formula: str, args: Mapping[str, Value], owned: Value, tables: Data) -> Data:
+    """A call of a formula, or its costs where it read weights of which the formula knows none, as attention of a query
+    that is one."""
+    values = load_formula(formula).by_metric(args) if owned != 0 else {}
+    if values.get("parameters") == 0:
+        return cost_data({**values, "parameters": owned}) | tables
+    return {"formula": formula, "args": {name: text(value) for name, value in args.items()}} | tables
+
+
 def tables_data(costs: Mapping[str, Value]) -> Data:
     """A table of what a backward costs, of which `with_tables` states what is 0."""
     return {key: text(value) for key, value in costs.items() if value != 0}

@@ -182,7 +182,10 @@ def _are_experts(key: str, values: list[Any]) -> bool:
 
 
 def _differ(kinds: Kinds, said: list[tuple[Any, ...]]) -> bool:
-    """Whether never the same is said of layers of two kinds."""
+    """Whether never the same is said of layers of two kinds. Nothing is said of places of which some do nothing, so
+    that fewer layers cost anything than there are places."""
+    if any(i >= len(said) for one in kinds for i in one):
+        return False
     return all({said[i] for i in one}.isdisjoint(said[i] for i in other) for one, other in combinations(kinds, 2))
 
 

@@ -6,16 +6,15 @@ nothing is counted as 0 because it was forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
 
 from symflops.algebra import substitute
 from symflops.formula import load_formula
 from symflops.polynomial import Value, add, multiply, symbol
+from symflops.trace.aten import Arithmetic, AtenCall
+from symflops.trace.on_grids import ON_GRIDS
 from symflops.trace.quantity import product
-
-Shape = tuple[Value, ...]
 
 
 def _names(text: str) -> frozenset[str]:
@@ -68,24 +67,6 @@ BY_FORMULA = {
     "hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "softplus": "softplus", "prelu": "prelu",
     "_prelu_kernel": "prelu",
 }  # fmt: skip
-
-
-class Arithmetic(NamedTuple):
-    """FLOPs of one operation, and the part of them done by matrix multiplies and convolutions."""
-
-    flops: Value
-    matmul_flops: Value = 0
-
-
-class AtenCall(NamedTuple):
-    """An ATen call as the rules see it: its arguments with tensors replaced by their shapes."""
-
-    name: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    inputs: Sequence[Shape]
-    outputs: Sequence[Shape]
-    is_float: bool
 
 
 def work(call: AtenCall) -> Arithmetic | None:
@@ -232,36 +213,20 @@ def _batch_norm(call: AtenCall) -> Arithmetic:
     return Arithmetic(add(multiply(each + affine, product(call.outputs[0])), multiply(channel, call.outputs[0][1])))
 
 
-def _pooling(call: AtenCall) -> Arithmetic:
-    """A reduction over the window for each element of the result."""
-    window = product(call.args[1]) if len(call.args[1]) > 1 or len(call.outputs[0]) < 4 else multiply(*call.args[1] * 2)
-    return Arithmetic(multiply(product(call.outputs[0]), window))
+def _distances(call: AtenCall) -> Arithmetic:
+    """Euclidean distances of pairs of rows of width d, as PyTorch computes those of many: one product of rows that are
+    two wider for the norms, whose squares and sums are before it, and a root for each pair."""
+    pairs, (left, right) = product(call.outputs[0]), call.inputs[:2]
+    matmul = multiply(2, pairs, add(left[-1], 2))
+    return Arithmetic(add(matmul, pairs, multiply(3, product(left)), multiply(2, product(right))), matmul)
 
 
-def _adaptive_pooling(call: AtenCall) -> Arithmetic:
-    return Arithmetic(product(call.inputs[0]))
-
-
-def _bilinear(call: AtenCall) -> Arithmetic:
-    return Arithmetic(multiply(9, product(call.outputs[0])))
-
-
-def _cubic(call: AtenCall) -> Arithmetic:
-    """Of 4 x 4 neighbours: five interpolations of four products and three sums."""
-    return Arithmetic(multiply(35, product(call.outputs[0])))
-
-
-def _linear(call: AtenCall) -> Arithmetic:
-    """Two products and a sum in one dimension, and in each further one of twice as many."""
-    dims = len(call.outputs[0]) - 2
-    return Arithmetic(multiply(3 * (2**dims - 1), product(call.outputs[0])))
-
-
-def _sampled(call: AtenCall) -> Arithmetic:
-    """Interpolation at given points: as a larger image, and where each of two coordinates lies, 3 or 4 operations."""
-    each = {0: 9, 1: 0, 2: 35}[call.args[2]]
-    corners = 3 if call.args[4] else 4
-    return Arithmetic(add(multiply(each, product(call.outputs[0])), multiply(corners, product(call.inputs[1]))))
+def _few_distances(call: AtenCall) -> Arithmetic:
+    """Those of few rows, pair by pair: a difference, its power, where that is not 1 or 2 of its absolute value, and a
+    sum for each of d, and a root."""
+    each, root = {1.0: (3, 0), 2.0: (3, 1)}.get(float(call.args[2]), (4, 1))
+    width = call.inputs[0][-1]
+    return Arithmetic(multiply(product(call.outputs[0]), add(multiply(each, width), root)))
 
 
 def _triangular(call: AtenCall) -> Arithmetic:
@@ -311,20 +276,16 @@ RULES: dict[str, Callable[[AtenCall], Arithmetic]] = {
     "mm": _matmul, "bmm": _matmul, "mv": _vectors, "dot": _vectors, "vdot": _vectors,
     "addmm": _added_matmul, "baddbmm": _added_matmul, "addmv": _added_matmul, "convolution": _convolution,
     "_softmax": _softmax, "_safe_softmax": _softmax, "_log_softmax": _log_softmax, "gelu": _gelu, "glu": _glu,
+    "_euclidean_dist": _distances, "_cdist_forward": _few_distances,
     "nll_loss_forward": _nll_loss, "nll_loss2d_forward": _nll_loss,
     "native_layer_norm": _layer_norm, "_fused_rms_norm": _rms_norm, "native_group_norm": _group_norm,
     "_weight_norm_interface": _weight_norm,
     "_native_batch_norm_legit_no_training": _batch_norm, "native_batch_norm": _batch_norm,
     "_native_batch_norm_legit": _batch_norm,
-    "avg_pool1d": _pooling, "avg_pool2d": _pooling, "avg_pool3d": _pooling, "max_pool2d_with_indices": _pooling,
-    "max_pool1d": _pooling, "_adaptive_avg_pool2d": _adaptive_pooling, "upsample_bilinear2d": _bilinear,
-    "_upsample_bilinear2d_aa": _bilinear, "_upsample_bicubic2d_aa": _cubic,  # as without antialiasing
-    "upsample_bicubic2d": _cubic, "upsample_linear1d": _linear, "upsample_trilinear3d": _linear,
-    "grid_sampler_2d": _sampled, "adaptive_max_pool2d": _adaptive_pooling, "_adaptive_avg_pool3d": _adaptive_pooling,
-    "max_pool3d_with_indices": _pooling, "_trilinear": _trilinear, **dict.fromkeys(SOLVED, _triangular),
+    **ON_GRIDS, "_trilinear": _trilinear, **dict.fromkeys(SOLVED, _triangular),
     "_embedding_bag": _bags, "_embedding_bag_forward_only": _bags,
     "_fft_c2c": _transform, "_fft_r2c": _transform, "_fft_c2r": _transform,
 }  # fmt: skip
 KNOWN = POINTWISE | REDUCTIONS | set(WEIGHTED) | set(REDUCTIONS_WITH_EPILOGUE) | set(ACCUMULATIONS) | set(BY_FORMULA)
 # Matrix multiplies and convolutions read and write memory; chains of anything else run as one kernel.
-BARRIERS = _names("mm bmm mv dot vdot addmm baddbmm addmv convolution _trilinear") | SOLVED
+BARRIERS = _names("mm bmm mv dot vdot addmm baddbmm addmv convolution _trilinear _euclidean_dist") | SOLVED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import sys
@@ -10,9 +11,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import huggingface_hub.dataclasses
 import torch
 from torch import nn
-from transformers import masking_utils, pytorch_utils
+from transformers import PreTrainedConfig, masking_utils, pytorch_utils
 
 from symflops.trace.architecture import LABELS, parts
 from symflops.trace.internals import AnyConvolution, FakeTensor, no_look_at_masks, without_onednn
@@ -125,6 +127,19 @@ def nothing_cached() -> Iterator[None]:
 
 
 @contextmanager
+def sizes_validated() -> Iterator[None]:
+    """A config that a source makes on the way, for a part of the model, takes symbols wherever it takes numbers."""
+    validate = huggingface_hub.dataclasses.type_validator
+    kinds: dict[type, int | float] = {torch.SymInt: 1, torch.SymFloat: 1.0, torch.SymBool: True}
+
+    def type_validator(name: str, value: Any, expected: Any) -> None:
+        validate(name, kinds.get(type(value), value), expected)
+
+    with patch.object(huggingface_hub.dataclasses, "type_validator", type_validator):
+        yield
+
+
+@contextmanager
 def nothing_packed() -> Iterator[None]:
     """Each row of ids is one sequence: transformers looks at the values of positions for that, which fake tensors lack,
     and makes a mask of its own where it cannot."""
@@ -179,6 +194,8 @@ def reads_noted(
                 file = frame.f_code.co_filename
                 if (is_model(file) or is_shared(file)) and not _within(frame, computed):
                     reads.add((prefix, name))
+                    if name == "to_dict":  # for the config of a part, which is made of all that this one states
+                        reads.update((prefix, field) for field in _own_fields(own))
                     if rhythms is not None and means(name, "rhythm") and _holds_layers(variable(frame, "self")):
                         rhythms.add((prefix, name))
             if name == LABELS and name in vars(self):  # a symbol, in the place of what the class computes
@@ -199,6 +216,12 @@ def reads_noted(
     finally:
         for part, own in changed:
             part.__class__ = own
+
+
+def _own_fields(kind: type) -> Iterator[str]:
+    """The fields that a class of configs declares beside those of all configs."""
+    common = {field.name for field in dataclasses.fields(PreTrainedConfig)}
+    return (field.name for field in dataclasses.fields(kind) if field.name not in common)
 
 
 def _within(frame: Any, computed: Set[str]) -> bool:

@@ -12,8 +12,8 @@ import torch
 from symflops.algebra import free_symbols
 from symflops.numeric import evaluate
 from symflops.polynomial import Number, Value, add
+from symflops.trace.aten import Arithmetic, AtenCall
 from symflops.trace.internals import tree_flatten
-from symflops.trace.operation import Arithmetic, AtenCall
 
 
 class Slice(NamedTuple):

@@ -1,8 +1,7 @@
 """The model's own forward is run once on fake tensors, and what it does is written down here.
 
-The record is a tree: an `Execution` for every call of a module, and in it, in order, the executions of its sub-modules
-and the `Operation`s that it computes itself. Which memory each operation reads and writes is kept, so that bytes can be
-counted afterwards for any grouping of operations.
+The record is a tree: an `Execution` for every call of a module, and in it, in order, those of its sub-modules and the
+`Operation`s that it computes itself. Which memory each reads and writes is kept, to count bytes for any grouping.
 """
 
 from __future__ import annotations
@@ -17,12 +16,13 @@ import torch
 from symflops import deadline
 from symflops.errors import SymflopsError
 from symflops.polynomial import Value, add, multiply, negate, symbol
+from symflops.trace.aten import Arithmetic, AtenCall
 from symflops.trace.internals import Sizes, TorchDispatchMode, device
 from symflops.trace.leaves import mapped, tensors
 from symflops.trace.lifetimes import Lifetimes
 from symflops.trace.limits import Limits
 from symflops.trace.masks import Masks
-from symflops.trace.operation import SIZED, Arithmetic, AtenCall, work
+from symflops.trace.operation import SIZED, work
 from symflops.trace.origin import source_function
 from symflops.trace.quantity import Layouts, Quantities, is_zero, product
 from symflops.trace.record import Execution, Operation, Slice, Storage, base_elements, covered, is_empty

@@ -58,11 +58,17 @@ def missing(run: Run, error: Exception) -> list[str]:
     if run.build.model is None:
         return []
     accepted = [n for n in inspect.signature(run.build.model.forward).parameters if n != "kwargs"]
-    named = set(re.findall(r"\w+", str(error))) | _nothing_there(error)
+    named = words_of(error) | _nothing_there(error)
     if named & set(run.given):
         named = {f"{part}_{name}" for part in _parts(error) for name in named}
         return [name for name in accepted if name in named and name not in run.given]
     return [name for name in accepted if name in named]
+
+
+def words_of(error: Exception) -> set[str]:
+    """The words of an error, in which a name may begin a sentence: "Bbox is required"."""
+    found = re.findall(r"\w+", str(error))
+    return {*found, *(word[:1].lower() + word[1:] for word in found)}
 
 
 def _parts(error: Exception) -> set[str]:

@@ -53,6 +53,7 @@ from symflops.trace.patches import (
     number_format,
     reads_noted,
     real_dropout,
+    sizes_validated,
     weights_converted,
 )
 from symflops.trace.quantity import Quantities, product
@@ -220,7 +221,7 @@ def environment(
         stack.enter_context(number_format(built.dtype))
         stack.enter_context(torch.enable_grad() if training else torch.no_grad())
         stack.enter_context(arithmetic.lent(sizes.lengths, built.named.packages))
-        values = no_checks_of_values(), indices_formatted(), weights_converted()
+        values = no_checks_of_values(), indices_formatted(), weights_converted(), sizes_validated()
         for one in (no_fast_path(), nothing_cached(), *values, nothing_packed(), quiet()):
             stack.enter_context(one)
         stack.enter_context(patch.object(nn.functional, "dropout", real_dropout if training else no_dropout))

@@ -8,7 +8,6 @@ its end. What that call asks for besides is given, where there is a kind for it.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
@@ -21,25 +20,25 @@ from symflops.trace.architecture import Architecture, sizes_by_name
 from symflops.trace.configs import Named
 from symflops.trace.feeds import run_hints
 from symflops.trace.kinds import KINDS, Form, InputKind, forms
-from symflops.trace.refusal import missing, refused
+from symflops.trace.refusal import missing, refused, words_of
 from symflops.trace.run import Run, build, call
 from symflops.trace.settings import Settings
 
 MAX_INPUTS = 7
 MAX_CALLS = 60  # at plain numbers, to find the forms that a model takes
 # Each of these is fed where the forward takes it.
-_MAIN = ("input_ids", "pixel_values", "input_features", "input_values", "visual_embeds")
+_MAIN = ("input_ids", "pixel_values", "input_features", "input_values", "visual_embeds", "visual_feats")
 _LENGTHS = {"seq_len": 29, "source_len": 31, "target_len": 23, "num_frames": 412, "num_samples": 16411}  # of a call
 _BY_ARGUMENT = {kind.argument: kind for kind in KINDS}
 
 
-def usual_inputs(named: Named) -> tuple[Input, ...]:
+def usual_inputs(named: Named, ids_suffice: bool = True) -> tuple[Input, ...]:
     """The inputs that a model takes, of the usual kinds; () where token ids alone are fed or pixels of one size, and
-    where none of the usual ones fits."""
+    where none of the usual ones fits. Where ids turned out not to suffice, these and what a call with them asks for."""
     accepted = _accepted(named.model_class)
     is_pair = getattr(named.config, "is_encoder_decoder", None) is True and DECODER_IDS in accepted
-    first = _first(named, accepted, is_pair)
-    if not first or (first == ["input_ids"] and not is_pair):
+    first = _first(named, accepted, is_pair) if ids_suffice else [name for name in _MAIN[:1] if name in accepted]
+    if not first or (first == ["input_ids"] and not is_pair and ids_suffice):
         return ()
     search = _Search(named, accepted, is_pair)
     found = search.inputs(first)
@@ -109,7 +108,7 @@ class _Search:
     def _wanted(self, run: Run) -> list[str]:
         """The arguments that the source names in what it says, or that it had none of where it failed."""
         assert run.error is not None
-        named = [name for name in re.findall(r"\w+", str(run.error)) if name in self.accepted]
+        named = [name for name in self.accepted if name in words_of(run.error)]
         return list(dict.fromkeys([*missing(run, run.error), *named]))
 
     def _combinations(self, arguments: list[str]) -> Iterator[dict[str, str]]:

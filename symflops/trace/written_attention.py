@@ -15,6 +15,7 @@ import torch
 from symflops.algebra import free_symbols
 from symflops.formula import load_formula
 from symflops.polynomial import Value, add, divide, multiply, symbol, terms_of
+from symflops.trace.aten import Arithmetic
 from symflops.trace.attention import Shape, arguments, is_of_keys
 from symflops.trace.attention_search import (
     COPIES,
@@ -27,7 +28,6 @@ from symflops.trace.attention_search import (
     plain_name,
 )
 from symflops.trace.masks import Mask
-from symflops.trace.operation import Arithmetic
 from symflops.trace.quantity import product
 from symflops.trace.record import Execution, Operation, Slice, every_operation
 from symflops.trace.recorder import Recorder
