@@ -17,8 +17,11 @@ from symflops import derive, load, memory, training
 
 pytestmark = pytest.mark.torch
 BYTES = {"dtype_bytes": 2, "weight_bytes": 2, "cache_bytes": 2}
-# Grouped heads and a tied head with fused attention; dropout, and attention that is written out; two kinds of layers.
-CASES = [("llama", "fused"), ("gpt2", "eager"), ("gemma2", "eager")]
+# Grouped heads and a tied head with fused attention; dropout, and attention that is written out; two kinds of layers;
+# heads that are contiguous, so that the kernel's result is; a layer that gives probabilities that its backward reads;
+# lengths on either side of a window; constants of lists that a source indexes by.
+CASES = [("llama", "fused"), ("gpt2", "eager"), ("gemma2", "eager"), ("phi", "fused"), ("gptj", "eager"),
+         ("mistral", "fused"), ("falcon", "eager")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "attention"), CASES)

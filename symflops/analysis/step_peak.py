@@ -10,7 +10,7 @@ from symflops.errors import SymflopsError
 from symflops.function import maximum
 from symflops.model import Model
 from symflops.passes import optimizers
-from symflops.peak import AFTER, ALONE
+from symflops.peak import AFTER, ALONE, peak_at
 from symflops.plan import ALL
 from symflops.polynomial import Value, add, multiply
 from symflops.program.liveness import Peak
@@ -36,16 +36,16 @@ def peak_of_step(
         return kinds, layers, (f"{said} that recomputes nothing and trains all weights with one batch",)
     if optimizer.roots is None:
         return kinds, layers, (f"{said} of AdamW, Adam or SGD",)
-    one = derived[0]
     if point:
         try:
-            one.check(point)
+            derived = [peak_at(derived, point)]
         except SymflopsError as error:
             return kinds, layers, (f"{said} with other sizes: {error.message}",)
-    one = one.substitute(numbers)
-    after = [size for path, size in one.eager if path == AFTER]
-    alone = [size for path, size in one.eager if path == ALONE]
-    moments = [moment for moment in one.eager if moment.path not in (AFTER, ALONE)]
+    # In one closed form for all lengths, as on either side of a window, the fullest moment is that of any of them.
+    every = [moment for one in derived for moment in one.substitute(numbers).eager]
+    after = [size for path, size in every if path == AFTER]
+    alone = [size for path, size in every if path == ALONE]
+    moments = [moment for moment in every if moment.path not in (AFTER, ALONE)]
     roots: list[Value] = [0]
     if not plan.mixed:
         roots = [multiply(optimizer.roots, size) for size in ([kinds["gradients"]] if plan.foreach else alone)]
