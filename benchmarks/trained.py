@@ -55,7 +55,7 @@ class _Packed:
     alone, such as which experts take a token, is packed and dropped before the backward begins."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
-        self.tensor = tensor
+        self.tensor = tensor.detach()  # a result would hold the graph that holds it
 
 
 def count(run: Callable[[], torch.Tensor], weights: Any) -> Count:
