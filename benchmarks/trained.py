@@ -11,6 +11,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 from unittest.mock import patch
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -49,29 +50,37 @@ class Count(NamedTuple):
     saved: int
 
 
+class _Packed:
+    """What autograd keeps in place of a tensor, for as long as its graph is there: what a source computes for a choice
+    alone, such as which experts take a token, is packed and dropped before the backward begins."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor.detach()  # a result would hold the graph that holds it
+
+
 def count(run: Callable[[], torch.Tensor], weights: Any) -> Count:
     """What the call `run` keeps, and the backward of the sum of what it gives."""
     own = {t.untyped_storage().data_ptr() for t in weights}
     for weight in weights:
         weight.grad = None  # what is there would be added to
-    kept: dict[int, torch.Tensor] = {}
+    packed: WeakSet[_Packed] = WeakSet()
 
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.untyped_storage().data_ptr() not in own:
-            kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
+    def pack(tensor: torch.Tensor) -> _Packed:
+        packed.add(one := _Packed(tensor))
+        return one
 
     with (
         patch.object(nn.functional, "dropout", dropout),
-        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda one: one.tensor),
         FlopCounterMode(display=False) as forward,
     ):
         result = run()
+    kept = {(storage := one.tensor.untyped_storage()).data_ptr(): storage.nbytes() for one in packed}
+    saved = sum(size for address, size in kept.items() if address not in own)
     every = _Every()
     mapping = {torch.ops.aten.convolution_backward: convolution_backward}
     with FlopCounterMode(display=False, custom_mapping=mapping) as backward, every:
         result.backward(torch.ones_like(result))
-    saved = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     return Count(forward.get_total_flops(), backward.get_total_flops(), every.flops, saved)
 
 

@@ -15,7 +15,8 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,19 @@ def experts(module: Any, hidden_states: Any, top_k_index: Any, top_k_weights: An
     return y.to(hidden_states.dtype)
 
 
+@contextmanager
+def number_format(dtype: Any) -> Iterator[None]:
+    """Inside, tensors of no stated format have this one."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 def examined(name: str) -> dict[str, Any]:
     """One type's row: whether each column is equal, or why it is not known."""
     import torch
@@ -117,7 +131,9 @@ def examined(name: str) -> dict[str, Any]:
                 sums[key] = add(sums.get(key, 0), multiply(place.runs, value))
         real = copy.deepcopy(config)
         real._attn_implementation = "eager"
-        network = find(copy.deepcopy(config)).model_class(real).to(torch.bfloat16).train()
+        torch.manual_seed(variant)
+        with number_format(torch.bfloat16):  # what a source states to be in float32 stays so
+            network = find(copy.deepcopy(config)).model_class(real).train()
         for owner in {id(m.config): m.config for m in network.modules() if hasattr(m, "config")}.values():
             owner.__dict__["_experts_implementation_internal"] = "reference"
         weights = [*network.parameters(), *network.buffers()]

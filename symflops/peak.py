@@ -56,7 +56,7 @@ class PeakOfCalls:
 
     def holds(self, numbers: Mapping[str, Number]) -> bool:
         """Whether a call with these numbers is one of them."""
-        return all(comparison(text).is_true(numbers) for text in self.calls)
+        return self.is_of_step or all(comparison(text).is_true(numbers) for text in self.calls)
 
     def check(self, numbers: Mapping[str, Number]) -> None:
         """Raise SymflopsError where an assumption of its own does not hold."""

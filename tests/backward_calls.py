@@ -164,12 +164,37 @@ def experts(a: Args) -> Call:
     return Call(run, [x, shares], [gate_up, down], between)
 
 
+def eager_attention(a: Args) -> Call:
+    """Scores and probabilities by themselves; the queries of a group of heads are rows of one product."""
+    keys = a.q_len + min(a.kv_len - a.q_len, a.window - 1)
+    queries = a.num_heads // a.num_kv_heads * a.q_len
+    q = on(a.batch, a.num_heads, a.q_len, a.head_dim)
+    k, v = (on(a.batch, a.num_kv_heads, keys, width) for width in (a.head_dim, a.value_dim))
+    sinks = [on(a.num_heads)] if a.sinks else []
+    mask = on(a.q_len, keys)
+
+    def run() -> Tensor:
+        scores = q.view(a.batch, a.num_kv_heads, queries, a.head_dim) @ k.transpose(-1, -2)
+        scores = scores * 0.5 if a.scaled else scores
+        scores = torch.tanh(scores / 30) * 30 if a.pair_ops >= 3 else scores
+        scores = scores.view(a.batch, a.num_heads, a.q_len, keys)
+        scores = scores + mask if a.pair_ops % 3 else scores
+        if sinks:
+            column = sinks[0].view(1, -1, 1, 1).expand(a.batch, -1, a.q_len, 1)
+            scores = torch.cat([scores, column], dim=-1)
+        p = scores.softmax(-1)[..., :keys].view(a.batch, a.num_kv_heads, queries, keys)
+        return p @ v
+
+    between = 2 * a.batch * a.num_heads * a.q_len * keys  # of probabilities and of scores
+    return Call(run, [q, k, v], sinks, between)
+
+
 CALLS: Mapping[str, Callable[[Args], Call]] = {
     "linear": linear, "embedding": embedding, "layer_norm": layer_norm, "rms_norm": rms_norm,
     "group_norm": group_norm, "matmul": matmul, "glu": glu, "rotary": rotary, "add": add,
     "mul": lambda a: of_function(lambda x, y: x * y, on(a.n), on(a.n)),
     "softmax": rows(lambda x: x.softmax(-1)), "log_softmax": rows(lambda x: x.log_softmax(-1)),
-    "cross_entropy": cross_entropy, "router": router, "causal_conv1d": causal_conv1d,
+    "sdpa_eager": eager_attention, "cross_entropy": cross_entropy, "router": router, "causal_conv1d": causal_conv1d,
     **{f"conv{d}d": convolution(d, False) for d in (1, 2, 3)},
     **{f"conv_transpose{d}d": convolution(d, True) for d in (1, 2, 3)},
     "avg_pool1d": pool(nn.AvgPool1d, 1), "max_pool1d": pool(nn.MaxPool1d, 1),

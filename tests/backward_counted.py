@@ -8,16 +8,18 @@ gradient that comes in; it writes the gradients that are memory of their own. Op
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from counted import Counted, Row, dot, exp
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from trained import _Every as Every
 from trained import convolution_backward
 
+Rows = Sequence[Row]
 UNITS = {torch.bfloat16: "dtype_bytes", torch.float32: "4", torch.int64: "8", torch.bool: "1", torch.uint8: "1"}
 # Operations on each element of the largest tensor: derivatives.yaml and the kernels of ATen, by the rules of DESIGN.md.
 MORE = {
@@ -137,6 +139,71 @@ def flash(a: Mapping[str, Any], widths: Mapping[str, int], frozen: bool) -> dict
         "flops": batch * (heads * flops + added_up), "matmul_flops": batch * heads * matmul,
         "read_bytes": saved + batch * wide * out + sinks,
         "write_bytes": batch * (wide * q + wide_kv * kv) + (0 if frozen else sinks),
+        "intermediate_bytes": 0, "saved_bytes": saved,
+    }  # fmt: skip
+
+
+def selective_scan(
+    u: Rows, dt: Rows, a_log: Rows, b: Rows, c: Rows, d: Row, given: Rows, frozen: bool
+) -> tuple[list[Any], list[Any]]:
+    """The gradients of one sequence's u, dt, b and c, and of a_log and d, in numbers that count; arguments as those of
+    `counted.selective_scan`. Each sum starts from an accumulator, as the states before the first and after the last
+    position are there, too."""
+    a = [[-exp(x) for x in row] for row in a_log]
+    channels, states = range(len(a)), range(len(b[0]))
+
+    def zeros(rows: int, width: int) -> list[list[Counted]]:
+        return [[Counted(0.0)] * width for _ in range(rows)]
+
+    state, before, decays, inputs = zeros(len(a), len(b[0])), [], [], []
+    for u_t, dt_t, b_t in zip(u, dt, b, strict=True):  # computed again
+        before.append(state)
+        decays.append([[exp(dt_t[k] * a[k][j]) for j in states] for k in channels])
+        inputs.append([[dt_t[k] * b_t[j] for j in states] for k in channels])
+        state = [[decays[-1][k][j] * state[k][j] + inputs[-1][k][j] * u_t[k] for j in states] for k in channels]
+    after = [*before[1:], state]
+    of_u, of_dt, of_b, of_c = (zeros(len(u), len(row)) for row in (channels, channels, states, states))
+    of_a, of_d, later = zeros(len(a), len(b[0])), [Counted(0.0) for _ in channels], zeros(len(a), len(b[0]))
+    for t in reversed(range(len(u))):
+        for j in states:
+            of_c[t][j] = dot([after[t][k][j] for k in channels], given[t])
+        for k in channels:
+            of_u[t][k] += given[t][k] * d[k]
+            if not frozen:
+                of_d[k] += given[t][k] * u[t][k]
+            for j in states:
+                e = dot([given[t][k]], [c[t][j]]) + later[k][j]
+                later[k][j] = decays[t][k][j] * e
+                exponent = e * before[t][k][j] * decays[t][k][j]
+                of_dt[t][k] += exponent * a[k][j]
+                if not frozen:
+                    of_a[k][j] += exponent * dt[t][k]
+                of_u[t][k] += e * inputs[t][k][j]
+                product = e * u[t][k]
+                of_dt[t][k] += product * b[t][j]
+                of_b[t][j] += product * dt[t][k]
+    of_a_log = [] if frozen else [[of_a[k][j] * a[k][j] for j in states] for k in channels]
+    return [of_u, of_dt, of_b, of_c], [of_a_log, of_d]
+
+
+def scanned(a: Mapping[str, Any], widths: Mapping[str, int], frozen: bool) -> dict[str, int]:
+    """Mamba's scan: operations of the loop above for each sequence, its matrix products two for each state and each of
+    the two, and what is there once: the exponentials of A and their derivatives."""
+    batch, length, channels, states = (a[name] for name in ("batch", "length", "channels", "state_size"))
+
+    def some(rows: int, width: int) -> list[list[Counted]]:
+        return [[Counted(0.5)] * width for _ in range(rows)]
+
+    wide, narrow = some(length, channels), some(length, states)
+    Counted.operations = 0
+    selective_scan(wide, wide, some(channels, states), narrow, narrow, wide[0], wide, frozen)
+    once = channels * states * (2 if frozen else 3)
+    given = widths["dtype_bytes"] * batch * length
+    own = widths["weight_bytes"] * channels * (states + 1)
+    saved = given * 2 * (channels + states)
+    return {
+        "flops": batch * (Counted.operations - once) + once, "matmul_flops": batch * length * channels * states * 4,
+        "read_bytes": saved + given * channels + own, "write_bytes": saved + (0 if frozen else own),
         "intermediate_bytes": 0, "saved_bytes": saved,
     }  # fmt: skip
 

@@ -38,7 +38,8 @@ def point(name: str, random: Random) -> dict[str, Any]:
     if name == "sdpa":
         return {arg: value for arg, value in args.items() if arg not in ("pairs", "kv_read")}
     defaults = load_formula(name).defaults
-    return {arg: value for arg, value in args.items() if arg not in BY_DEFAULT or arg not in defaults}
+    by_default = BY_DEFAULT - ({"masked", "window"} if name == "sdpa_eager" else set())
+    return {arg: value for arg, value in args.items() if arg not in by_default or arg not in defaults}
 
 
 def _dependent(name: str, a: dict[str, Any], random: Random) -> dict[str, Any]:
@@ -46,10 +47,12 @@ def _dependent(name: str, a: dict[str, Any], random: Random) -> dict[str, Any]:
         a["groups"] = random.randint(1, 3)
         channels = {c: a["groups"] * random.randint(2, 4) for c in ("in_channels", "out_channels")}
         return channels | {"groups": a["groups"]}
-    if name == "sdpa":
+    if name in ("sdpa", "sdpa_eager"):
         heads, past = a["num_kv_heads"] * random.randint(2, 3), random.randint(0, 6)
         window = random.randint(2, a["q_len"] + past + 2)
-        return {"num_heads": heads, "kv_len": a["q_len"] + past, "window": window}
+        found = {"num_heads": heads, "kv_len": a["q_len"] + past, "window": window}
+        # Autograd works on all pairs, and on what the operations of each are: a bias, a soft cap, both.
+        return found if name == "sdpa" else found | {"pair_ops": random.choice((0, 1, 3, 4)), "masked": 0}
     if name == "moe_experts":
         return {"num_experts": 3, "top_k": 2, "N": 3 * random.randint(1, 3)}  # rows are shared out evenly
     if name == "embedding":

@@ -23,15 +23,17 @@ from symflops.trace.work import Work
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("peak")]
 BYTES = {"dtype_bytes": 2, "weight_bytes": 2, "cache_bytes": 2}
-# Grouped and single heads, windows, an attention that is written out, two kinds of layers, layers of one kind alone.
-CASES = [("llama", "fused"), ("gpt2", "eager"), ("cohere2", "fused"), ("gpt_neo", "eager"), ("qwen3", "eager")]
+# Grouped and single heads, windows, an attention that is written out, two kinds of layers, layers of one kind alone;
+# heads that partial rotary embeddings have made contiguous; a window's cache.
+CASES = [("llama", "fused"), ("gpt2", "eager"), ("cohere2", "fused"), ("gpt_neo", "eager"), ("qwen3", "eager"),
+         ("stablelm", "fused"), ("mistral", "fused")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "attention"), CASES)
 def test_a_peak_is_what_the_tracker_sees(kind: str, attention: str) -> None:
     config = small_config(kind, 1)
     model = derive(config, attention=attention, peak=True)
-    for batch, length, past in ((2, 33, 0), (2, 17, 9), (1, 1, 60)):
+    for batch, length, past in ((2, 33, 0), (2, 17, 9), (1, 1, 60), (3, 1, 9)):
         found = memory(model, batch_size=batch, seq_len=length, past_len=past, **BYTES)
         assert found.has_peak
         assert found.peak <= found.peak_eager

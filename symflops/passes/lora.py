@@ -59,7 +59,6 @@ def with_adapters(model: Model, rank: int, on: str, head: str) -> Model:
     return replace(
         model,
         root=replace(model.root, parts=parts),
-        peak=(),
         definitions={**model.definitions, RANK: rank},
         domain=model.domain & Domain.of([f"{RANK} >= 1"]),
         notes=(f"LoRA of rank {rank} on {len(chosen)} {many}: {names}", *model.notes),

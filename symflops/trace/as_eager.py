@@ -48,9 +48,7 @@ def own_attention(recorder: Recorder, name: str) -> Iterator[None]:
         tensors = [t for t in (query, key, value, attn_mask) if t is not None]
 
         def run() -> tuple[Any, list[Any]]:
-            # Kernels write heads side by side, so that nobody has to copy them into rows.
-            *batch, heads, length, _ = query.shape
-            result = query.new_empty((*batch, length, heads, value.shape[-1])).transpose(-3, -2)
+            result = _result(recorder, query, value.shape[-1])
             # Held meanwhile: the logarithm of each sum of the softmax, and a mask of booleans as one that is added.
             meanwhile = [query.new_empty(query.shape[:-1], dtype=torch.float32)]
             if attn_mask is not None and attn_mask.dtype == torch.bool:
@@ -75,12 +73,25 @@ def own_attention(recorder: Recorder, name: str) -> Iterator[None]:
         choose(attention.NAME)
 
 
+def _result(recorder: Recorder, query: torch.Tensor, width: Any) -> torch.Tensor:
+    """The result of PyTorch's kernels: it lies in memory as the query does, so that heads that come of rows side by
+    side are rows again, and where a source has made them contiguous it has to copy the result. A kernel for values of
+    another width than keys have writes heads side by side."""
+    size = recorder.quantities.value
+    if size(width) == size(query.shape[-1]):
+        return torch.empty_like(query)
+    *batch, heads, length, _ = query.shape
+    return query.new_empty((*batch, length, heads, width)).transpose(-3, -2)
+
+
 class Concatenated(cache.Recorded):
     """Keys and values of one layer as transformers' own cache has them: those that were there and the new ones are
     copied into new memory. A window keeps a part of that, and so all of its memory."""
 
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         before = (self.keys, self.values) if self.is_initialized else map(self._before, (key_states, value_states))
+        if self.is_sliding:  # it lets go of keys and values that were there when both of the new ones are
+            before = tuple(before)
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         self.keys, self.values = (

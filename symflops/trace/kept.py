@@ -91,17 +91,19 @@ class Kept:
         return next((o for o in keepers if self._is_in_layer(o)), keepers[0] if keepers else None)
 
     def _writer(self, key: int) -> Operation | None:
-        """The operation that wrote some memory. A constant that a layer makes for itself is counted with who keeps it
-        there, since what makes it is no step of the layer; one that the model makes is everybody's."""
+        """The operation that wrote some memory. A constant that a layer makes for itself, and places of true elements,
+        are counted with who keeps them there, since what makes them is no step of the layer; those that the model makes
+        are everybody's."""
         storage = self.recorder.storages[key]
         writer = storage.writers[0] if storage.writers else None
-        if storage.role != "constant":
+        if storage.role != "constant" and writer is not None:
             return writer
         keepers = self.keepers.get(key, ())
         if writer is not None:
             layers = [inside for inside in self.layers.values() if writer in inside]
             return next((o for inside in layers for o in keepers if o in inside), None)
-        return next((o for o in keepers if _is_within(o.owner, storage.maker)), None)
+        maker = storage.maker or storage.finder
+        return next((o for o in keepers if _is_within(o.owner, maker)), None)
 
     def _is_in_layer(self, operation: Operation) -> bool:
         return any(operation in inside for inside in self.layers.values())

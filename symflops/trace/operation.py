@@ -43,8 +43,8 @@ MOVES = _names("""
     upsample_nearest1d
     upsample_nearest2d upsample_nearest3d view view_as_complex view_as_real view_copy where zero zeros zeros_like
 """)
-# Made as large as another tensor, from none of its values.
-SIZED = _names("full_like new_full new_ones new_zeros ones_like zeros_like")
+# Made from no values of what they are given; `lift_fresh` gives that memory itself, which only fake tensors have twice.
+SIZED = _names("full_like lift_fresh new_full new_ones new_zeros ones_like zeros_like")
 # One operation per element of the result.
 POINTWISE = _names("""
     abs acos acosh add asin asinh atan atan2 atanh cos cosh cumprod div erf erfc erfinv exp exp2 expm1 float_power

@@ -54,7 +54,7 @@ def peaks_of(
             texts = tuple(filter(None, (when, long)))
             one, sizes = _of_calls(work, call, texts, names, known, assumed)
             found.append(one)
-            if hints := _beyond(one, sizes):  # such as a window, up to which a source needs no mask
+            if hints := beyond(one, sizes):  # such as a window, up to which a source needs no mask
                 try:
                     other, _ = _of_calls(work, replace(call, hints=hints), texts, names, known, assumed)
                 except SymflopsError as error:  # the model refuses such a length
@@ -84,7 +84,7 @@ def _of_calls(
     return PeakOfCalls(calls, tuple(own), eager, least), {**shape.numbers, **shape.hints()}
 
 
-def _beyond(peak: PeakOfCalls, sizes: Mapping[str, int]) -> dict[str, int]:
+def beyond(peak: PeakOfCalls, sizes: Mapping[str, int]) -> dict[str, int]:
     """Lengths at which a call of this kind breaks what its peak assumes of them; none where no short call does."""
     for text in peak.assumes:
         asked = comparison(text)

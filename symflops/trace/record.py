@@ -39,6 +39,7 @@ class Storage:
     maker: Execution | None = None  # the module that made a constant from nothing, as arange and zeros do
     hits: Any = None  # how many elements of a mask are true, where that is known: a number or a torch size
     is_hits: bool = False  # the experts that some token chose, in order
+    finder: Execution | None = None  # the module that asked for these places of a mask's true elements
     readers: list[Operation] = field(default_factory=list)
     writers: list[Operation] = field(default_factory=list)
     dtype: torch.dtype = torch.bfloat16

@@ -247,7 +247,7 @@ class Recorder(TorchDispatchMode):
         with self.pause():
             found, are_hits = self.known.places(mask)
             self.note(found, "temporary")
-            self.storages[storage_key(found)].is_hits = are_hits
+            (storage := self.storages[storage_key(found)]).is_hits, storage.finder = are_hits, self.stack[-1]
         return found
 
     def _places_of_masks(self, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from symflops import progress
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError
 from symflops.peak import AFTER, ALONE, STEP, PeakOfCalls
@@ -20,42 +21,62 @@ from symflops.program.block import Made
 from symflops.program.liveness import Peak, fullest
 from symflops.trace.conditions import conditions
 from symflops.trace.naming import RepeatNames
-from symflops.trace.peak import buffers, moments_named, named_counts, places_of_layers
+from symflops.trace.peak import beyond, buffers, moments_named, named_counts, places_of_layers
 from symflops.trace.quantity import product
 from symflops.trace.record import Execution
 from symflops.trace.recorder import Recorder
+from symflops.trace.repeats import every_parameter
 from symflops.trace.serials import storage_key
 from symflops.trace.settings import Settings
 from symflops.trace.turns import At, RepeatedLayer, Turn, layers_of, tree_of
 from symflops.trace.work import Work
 
 
-def peak_of_step(
+def peaks_of_step(
     work: Work, settings: Settings, names: RepeatNames, known: Mapping[str, Any], assumed: Collection[str]
-) -> PeakOfCalls:
-    """The peak of a step of training, but for the optimizer's part. `known` are the symbols that the model's file has,
-    and `assumed` what it assumes already.
+) -> list[PeakOfCalls]:
+    """The peak of a step of training, but for the optimizer's part; where it was derived of sequences up to some
+    length, such as that of a window, that of longer ones, too. `known` are the symbols that the model's file has, and
+    `assumed` what it assumes already.
 
     Raises SymflopsError where that is not known, as of layers that run more than once.
     """
-    run, shape = work.run(replace(settings, as_eager=True, whole_step=True))
+    call = replace(settings, as_eager=True, whole_step=True)
+    one, sizes = _of_steps(work, call, names, known, assumed)
+    if not (hints := beyond(one, sizes)):
+        return [one]
+    try:
+        other, _ = _of_steps(work, replace(call, hints=hints), names, known, assumed)
+    except SymflopsError as error:  # the model refuses such a length
+        progress.tell(error.message)
+        return [one]
+    return [one, other] if other.assumes != one.assumes else [one]
+
+
+def _of_steps(
+    work: Work, call: Settings, names: RepeatNames, known: Mapping[str, Any], assumed: Collection[str]
+) -> tuple[PeakOfCalls, dict[str, int]]:
+    """The peak of steps of one kind, and the sizes that the step was recorded with."""
+    run, shape = work.run(call)
     recorder = run.recorder
     assert recorder is not None
     counts = named_counts(places_of_layers(recorder.root), names, known)
     put = {name: number for name, number in shape.numbers.items() if name not in known}
-    found = moments_named(_Step(recorder, counts).found(), buffers(recorder, counts), put)
+    step = _Step(recorder, counts)
+    found = moments_named(step.found(), buffers(recorder, counts), put)
+    found += moments_named(step.alone(), 0, put)
     used = set().union(*(free_symbols(size) for _, size in found))
     own = [text for text in conditions(run, shape, used) if text not in assumed]
-    return PeakOfCalls((STEP,), tuple(own), found, ())
+    return PeakOfCalls((STEP,), tuple(own), found, ()), {**shape.numbers, **shape.hints()}
 
 
 def with_peak_of_step(work: Work, settings: Settings, names: RepeatNames, data: Mapping[str, Any]) -> dict[str, Any]:
     """What a model's file says of the peak of its step of training; where that is not known, a note on why."""
     try:
-        found = peak_of_step(work, settings, names, data["symbols"], data["assumes"])
+        found = peaks_of_step(work, settings, names, data["symbols"], data["assumes"])
     except SymflopsError as error:
         return {"notes": [*data["notes"], f"the peak of a step of training is not derived: {error.message}"]}
-    return {"peak": [found.data()]}
+    return {"peak": [one.data() for one in found]}
 
 
 @dataclass
@@ -103,17 +124,21 @@ class _Step:
         moments = self._walk(tree, self.tails)
         found = self._resolved(moments, self._so_far)
         after = self._whole(moments.held, moments.ran, self._so_far)
-        return [*found, Peak(AFTER, after), *(Peak(ALONE, size) for size in self._alone())]
+        return [*found, Peak(AFTER, after)]
 
-    def _alone(self) -> list[Value]:
+    def alone(self) -> list[Peak]:
         """What an optimizer makes that steps one weight after the other: twice as much as the weight, beside what it
         has made for the one before, which its variable holds."""
         shapes = self.recorder.quantities.shape
         unit = self.recorder.unit(self.recorder.dtype, "weight")
-        model = self.recorder.root.module
-        sizes = [multiply(unit, product(shapes(w.shape))) for w in model.parameters()]
+        seen: set[int] = set()
+        sizes: list[Value] = []
+        for weight, is_anothers in every_parameter(self.recorder.root.module):
+            if is_anothers or id(weight) not in seen:  # a tied weight is stepped once
+                sizes.append(multiply(unit, product(shapes(weight.shape))))
+            seen.add(id(weight))
         pairs = dict.fromkeys(zip([0, *sizes], sizes, strict=False))
-        return [size for _, size in fullest([Peak("", add(before, size, size)) for before, size in pairs])]
+        return fullest([Peak(ALONE, add(before, size, size)) for before, size in pairs])
 
     # ------------------------------------------------------------------------------------------------------ one run
 
@@ -171,6 +196,8 @@ class _Step:
             return set()
         first = turn.kind.first
         pairs = list(zip(first.inputs, turn.execution.inputs, strict=True))
+        if turn.is_backward:  # of its results it may keep some, such as probabilities, until then
+            pairs += zip(first.outputs, turn.execution.outputs, strict=True)
         own = {mine.storage for theirs, mine in pairs if theirs.storage in what.freed and theirs != mine}
         there = _freed_by(turn, within)
         for key in own - there:  # somebody else holds it for longer

@@ -95,7 +95,8 @@ class WholeStep:
         assert first is not None
         kept = self.kept.get(first, ())
         places = [i for i, view in enumerate(first.inputs) if view.storage in kept]
-        results = iter(_Skipped.apply(self, execution, patterns, places, *given))
+        own = [i for i, view in enumerate(first.outputs) if view.storage in kept]
+        results = iter(_Skipped.apply(self, execution, patterns, places, own, *given))
         return tree_unflatten([next(results) if isinstance(leaf, Pattern) else leaf for leaf in leaves], structure)
 
 
@@ -108,10 +109,11 @@ class _Skipped(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, step: WholeStep, execution: Execution, patterns: list[Pattern], kept: list[int], *given: torch.Tensor
-    ) -> tuple[torch.Tensor, ...]:
+        ctx: Any, step: WholeStep, execution: Execution, patterns: list[Pattern], kept: list[int], own: list[int],
+        *given: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]:  # fmt: skip
         results = tuple(step.note(like(pattern.tensor), pattern.role) for pattern in patterns)
-        ctx.save_for_backward(*(given[place] for place in kept))
+        ctx.save_for_backward(*(given[place] for place in kept), *(results[place] for place in own))
         ctx.mark_non_differentiable(*(r for r, p in zip(results, patterns, strict=True) if not p.has_gradient))
         ctx.set_materialize_grads(False)
         ctx.told = step, execution, [like(t) if t.requires_grad else None for t in given]
@@ -128,7 +130,7 @@ class _Skipped(torch.autograd.Function):
         for tensor in made:
             if tensor is not None:
                 events.append(LeaveBackward(execution, storage_key(tensor)))
-        return None, None, None, None, *made
+        return None, None, None, None, None, *made
 
 
 class Caught(torch.autograd.Function):
