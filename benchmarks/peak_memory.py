@@ -253,8 +253,9 @@ def _page(lines: list[str], said: list[str]) -> str:
 
 `peak_eager` of `symflops memory`, derived in closed form, against the peak that `MemTracker` of torch
 {torch.__version__} sees in a forward of the same model: bfloat16, fake tensors on the CPU, weights, inputs and cache
-included. Each config is one of two small ones; a point is sequences, tokens of each, and tokens cached before. Made by
-`benchmarks/peak_memory.py --write`.
+included. Each config is one of two small ones; a point is sequences, tokens of each, and tokens cached before. Keys
+that heads share by broadcasting (Falcon) are copied for each head where there are two sequences and more, which is
+counted; of one sequence they are not. Made by `benchmarks/peak_memory.py --write`.
 
 """
     table = [

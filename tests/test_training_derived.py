@@ -269,3 +269,27 @@ def test_an_operation_without_a_rule_for_its_backward_is_named() -> None:
 
     with pytest.raises(SymflopsError, match=r"no cost is known for the operation '_cdist\w*'"):
         symflops.derive(Odd(), inputs=["x: float[batch_size, 8]"], training=True)
+
+
+class Turned(nn.Module):
+    """A linear layer of what is no matrix in memory, without and with a bias."""
+
+    def __init__(self, width: int = 6) -> None:
+        super().__init__()
+        self.one = nn.Linear(width, 2 * width, bias=False)
+        self.two = nn.Linear(2 * width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = nn.functional.silu(self.one(x.transpose(1, 2)))
+        return nn.functional.silu(self.two(y.transpose(0, 1)))
+
+
+def test_rows_that_are_not_contiguous_are_copied_where_a_weight_is_trained() -> None:
+    model = symflops.derive(Turned, inputs={"x": "float[batch, width, rows]"}, width=6, training=True)
+    costs = sums(model)
+    network = Turned(6).to(torch.bfloat16)
+    for batch, rows in ((2, 5), (3, 4)):
+        x = torch.randn(batch, 6, rows, dtype=torch.bfloat16)
+        there = count(lambda x=x: network(x), [*network.parameters()])
+        got = numbers(model, costs, batch=batch, rows=rows)
+        assert (got["matmul_flops"], got["flops"], got["saved_bytes"]) == there[1:]

@@ -43,6 +43,18 @@ def real_dropout(
     return torch.native_dropout(input, p, True)[0] if training and p > 0 else input
 
 
+def real_linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:  # noqa: A002 - torch's name
+    """A linear layer as it is trained: where its weight gets a gradient PyTorch makes one matrix of the rows, copied if
+    they are not contiguous (`should_fold` of ATen's matmul). While a step is recorded no weight says that it does."""
+    if input.dim() < 3 or not isinstance(weight, nn.Parameter) or weight.dim() != 2 or input.is_contiguous():
+        return _linear(input, weight, bias)
+    rows = _linear(input.reshape(-1, input.shape[-1]), weight).view(*input.shape[:-1], weight.shape[0])
+    return rows if bias is None else rows.add_(bias)
+
+
+_linear = nn.functional.linear
+
+
 @contextmanager
 def nothing_initialised() -> Iterator[None]:
     """Initial values are of no interest, and choosing them takes square roots of sizes, which have to be numbers."""

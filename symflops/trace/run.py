@@ -53,6 +53,7 @@ from symflops.trace.patches import (
     number_format,
     reads_noted,
     real_dropout,
+    real_linear,
     sizes_validated,
     weights_converted,
 )
@@ -193,6 +194,7 @@ def call(built: Build, settings: Settings) -> Run:
         cache.made_by_model(recorder, past, kind_of_cache(settings)) if makes_cache else nullcontext(),
         ends_told(recorder.lifetimes.end),
         contractions_noted(symbols.get("seq_len"), lambda: setattr(result, "contracts", True)),
+        patch.object(nn.functional, "linear", real_linear) if recorder.tape is not None else nullcontext(),
     ):
         try:
             built.model.train(settings.training)
