@@ -18,8 +18,11 @@ from typing import Any
 
 from atlas_asking import plain
 from small_configs import _RULES, default_config, small_config
+from small_configs import DEPTH as _DEPTH
+from small_configs import HEADS as _HEADS
+from small_configs import HIDDEN as _WIDE
 from small_types import small
-from transformers import CONFIG_MAPPING
+from transformers import CONFIG_MAPPING, AutoConfig
 
 from symflops.assumption import Fact
 from symflops.trace.architecture import is_size
@@ -38,6 +41,9 @@ ROPE: tuple[dict[str, Any], ...] = (
 SHARES = (0.25, 0.4, 0.5, 0.75, 1.0)  # of a head that is rotated
 SPECIAL = (0.0, 1.0, -1.0)  # where a product is none, or no number at all
 USUAL = 2.5  # a number that is none of these
+WIDTHS = ((768, 12), (1024, 16), (512, 8), (1280, 16), (384, 6), (1920, 16))  # of models, with their heads
+HEADS = (16, 32, 12, 8, 64, 112, 20, 24, 40)  # of models in which the number of heads stays a number
+DEPTHS = (12, 24, 28, 22, 32)
 MERGED, HEAD = [16, 24, 24], 128  # sections of positions of three axes, and the heads that they are halves of
 
 _SLIDING = ("sliding_attention", "full_attention")
@@ -53,7 +59,19 @@ Choice = dict[Path, Any]
 
 
 def bases(model_type: str, name: str) -> Iterator[Data]:
-    """Small configs of a type, as their files have them, the likeliest to be derived first."""
+    """Small configs of a type, as their files have them, the likeliest to be derived first; of a name with types of
+    parts those with such parts, which choose what a real one does."""
+    name, *others = name.split(" ")
+    if others:
+        types = dict(one.split("=") for one in others)
+        chosen = next(row for row in seen(model_type) if named_with_parts(row) == " ".join([name, *others]))
+        own = {k: v for k, v in chosen.items() if type(v) in (str, int, float, bool) and k not in ("sizes", "dtype")}
+        for base in bases(model_type, name):
+            for variant in (1, 0):
+                parts = {k: [plain_dict(config) for _, config in small(kind, variant)] for k, kind in types.items()}
+                for level in range(max(map(len, parts.values()))):
+                    yield {**base, **own, **{k: some[min(level, len(some) - 1)] for k, some in parts.items()}}
+        return
     if any(is_of_stages(f) for f in dataclasses.fields(CONFIG_MAPPING[model_type])):  # which no other depth has
         yield _typical(plain_dict(default_config(model_type)), name)
     for variant in (1, 0) if CONFIG_MAPPING[model_type].sub_configs_defaults else (0,):
@@ -69,10 +87,29 @@ def is_of_stages(found: dataclasses.Field[Any]) -> bool:
     return found.name in ("depths", "hidden_sizes", "depth_multiplier", "conv_dim")
 
 
+def seen(model_type: str) -> list[Data]:
+    """What real configs of a type choose."""
+    rows: list[Data] = json.loads(SEEN.read_text("utf-8")).get(model_type, [])
+    return rows
+
+
 def seen_names(model_type: str) -> list[str]:
-    """The classes of models that real configs of a type name."""
-    rows = json.loads(SEEN.read_text("utf-8")).get(model_type, [])
-    return list(dict.fromkeys(row["architectures"][0] for row in rows if row.get("architectures")))
+    """The classes of models that real configs of a type name, with the types of parts that are none of the usual."""
+    return list(dict.fromkeys(named_with_parts(row) for row in seen(model_type) if row.get("architectures")))
+
+
+def named_with_parts(row: Data) -> str:
+    """The class of models of a real config and the types of its parts that are none of the usual ones."""
+    specs = CONFIG_MAPPING[row["model_type"]].sub_configs_defaults
+    types = {k: row[k]["model_type"] for k in specs if isinstance(row.get(k), dict) and "model_type" in row[k]}
+    others = (f"{k}={v}" for k, v in types.items() if specs[k].config_class is AutoConfig and v != specs[k].model_type)
+    return " ".join([row.get("architectures", [""])[0], *sorted(others)])
+
+
+def other_parts(model_type: str) -> list[str]:
+    """The types of parts of real configs that are none of the usual ones."""
+    named = (word.partition("=")[2] for name in seen_names(model_type) for word in name.split(" ")[1:])
+    return list(dict.fromkeys(named))
 
 
 def plain_dict(config: Any) -> Data:
@@ -194,31 +231,78 @@ class Choices:
         self.activations = ("gelu_pytorch_tanh", "gelu", "silu") if brief else ACTIVATIONS
         self.main: Path = ("text_config",) if isinstance(base.get("text_config"), dict) else ()
 
-    def at_one(self) -> Iterator[Choice]:
-        """Counts of which there may be one, first those of which real configs have one."""
-        real = json.dumps(json.loads(SEEN.read_text("utf-8")).get(self.base.get("model_type", ""), []))
-        symbols = sorted(
-            self.model["symbols"].items(), key=lambda one: f'"{one[0].rpartition("text_")[2]}": 1,' not in real
-        )
-        for name, number in symbols:
+    def at_one(self) -> Iterator[tuple[Choice, bool]]:
+        """Counts of which there may be one, and whether real configs have one: those first."""
+        real = json.dumps(seen(self.base.get("model_type", "")))
+        have_one = {name: f'"{name.rpartition("text_")[2]}": 1,' in real for name in self.model["symbols"]}
+        for name, number in sorted(self.model["symbols"].items(), key=lambda one: not have_one[one[0]]):
             is_count = type(number) is int and number > 1 and _COUNT.search(name) and "layers" not in name
             if is_count and (path := self.of_size(name, number)):
-                yield {path: 1}
+                yield {path: 1}, have_one[name]
 
     def of_size(self, name: str, number: int) -> Path | None:
         """Where a size of the model is in the config."""
         return next((p for p in self.known.get(name, ()) if at(self.base, p) == number), None)
 
-    def of_numbers(self, defaults: Mapping[str, Any]) -> Choice:
+    def numbers(self, model: Mapping[str, Any]) -> dict[Path, int]:
+        """The sizes that stay numbers in a model, by their places in the config."""
+        found: dict[Path, int] = {}
+        for text in model["assumes"]:
+            name, _, number = text.partition(" == ")
+            if number.isdigit() and name in model["symbols"]:
+                paths = [p for p in self.known.get(name, ()) if at(self.base, p) == int(number)]
+                found |= dict.fromkeys(paths[:1], int(number))
+        return found
+
+    def of_numbers(self) -> Choice:
         """The sizes that stay numbers in the model, as their class has them: what they are compared with may be others
         for small ones."""
         found: Choice = {}
-        for text in self.model["assumes"]:
-            name, _, number = text.partition(" == ")
-            path = self.of_size(name, int(number)) if number.isdigit() and name in self.model["symbols"] else None
-            if path is not None and len(path) == 1 and type(defaults.get(name)) is int and defaults[name] > int(number):
-                found[path] = defaults[name]
+        for path, number in self.numbers(self.model).items():
+            owner = self.config
+            for key in path[:-1]:
+                owner = getattr(owner, key)
+            usual = {f.name: f.default for f in dataclasses.fields(owner)}.get(path[-1])
+            if type(usual) is int and usual > number:
+                found[path] = usual
         return found
+
+    def of_usual_numbers(self) -> Iterator[Choice]:
+        """The same as models that are known have them."""
+        numbers = self.numbers(self.model)
+        fields = {part: {p[-1]: p for p in numbers if p[:-1] == part} for part in {p[:-1] for p in numbers}}
+        for part, own in fields.items():
+            holder = at(self.base, part) if part else self.base
+            heads, wide = (next((k for k in holder if _RULES.get(k) == rule), "") for rule in (_HEADS, _WIDE))
+            if wide in own:
+                for width, count in WIDTHS:
+                    yield {own[wide]: width, (*part, heads): count}
+            elif heads in own and wide:
+                each = holder[wide] // holder[heads]
+                for count in HEADS:
+                    yield {own[heads]: count, (*part, wide): each * count}
+            for name in (n for n in own if _RULES.get(n) == _DEPTH):
+                lists = {(*part, k): None for k, v in holder.items() if isinstance(v, list) and k == "layer_types"}
+                yield from ({own[name]: depth, **lists} for depth in DEPTHS)
+
+    def is_wide(self, path: Path) -> bool:
+        """Whether a size goes with others: a width, or a number of heads."""
+        return _RULES.get(path[-1]) in (_HEADS, _WIDE)
+
+    def as_real(self, choice: Choice, model: Mapping[str, Any], sizes: Mapping[str, list[int]]) -> Choice:
+        """A choice with those sizes that stay numbers in its model as a real config has them; none where it has none of
+        them. Widths that are no numbers go with the number of heads."""
+        found: Choice = {}
+        for path, number in self.numbers(model).items():
+            real = sizes.get(path[-1], [])
+            if len(real) == 1 and real[0] != number and path not in choice:
+                found[path] = real[0]
+        for path in [p for p in found if _RULES.get(p[-1]) == _HEADS]:
+            holder = at(self.base, path[:-1]) if path[:-1] else self.base
+            wide = next((k for k in holder if _RULES.get(k) == _WIDE), "")
+            if wide and (*path[:-1], wide) not in {**found, **choice}:
+                found[(*path[:-1], wide)] = holder[wide] // holder[path[-1]] * found[path]
+        return {**choice, **found} if found else {}
 
     def all(self) -> Iterator[Choice]:
         """All of them, the likeliest first."""
@@ -232,25 +316,24 @@ class Choices:
                     if word != value and self.known.get(name):
                         yield dict.fromkeys(self.known[name], word)
 
-    def of_seen(self, name: str) -> Iterator[Choice]:
-        """What real configs choose otherwise, of each all at once."""
-        for one in json.loads(SEEN.read_text("utf-8")).get(self.base.get("model_type", ""), []):
-            if one.get("architectures", [name])[0] != name:
+    def of_seen(self, name: str) -> Iterator[tuple[Choice, dict[str, list[int]]]]:
+        """What real configs choose otherwise, of each all at once, and their sizes."""
+        for one in seen(self.base.get("model_type", "")):
+            if one.get("architectures") and named_with_parts(one) != name:
                 continue
-            sizes = one.pop("sizes", ())
+            sizes = one.pop("sizes", {})
             try:
                 config = type(self.config).from_dict(copy.deepcopy(one))
             except Exception:  # without its sizes it may be none of the class's
                 config = _as_stated(one)
-            choice = self.seen_in(config)  # but for a default in the place of a size
+            choice = self.seen_in(config, sizes)  # but for a default in the place of a size
             choice = {path: v for path, v in choice.items() if path[-1] not in sizes or v not in (None, 0, 1)}
             for field, value in self.facts.items():
                 if value is None and field in sizes and field != "head_dim":
                     choice |= {path: _RULES.get(field, (24,))[0] for path in self.known.get(field, ())}
-            if choice:
-                yield choice
+            yield choice, sizes
 
-    def seen_in(self, config: Any) -> Choice:
+    def seen_in(self, config: Any, sizes: Mapping[str, list[int]]) -> Choice:
         """Where a config is another one than the first model takes for granted, in what a small one may be, too."""
         found: Choice = {}
         layers = [t.partition("[i]")[0].removeprefix("[") for t in self.model["assumes"] if "[i]" in t]
@@ -271,16 +354,16 @@ class Choices:
                     continue
                 found[path] = there
                 if isinstance(there, dict) and there.get("rope_type") == "longrope":
-                    found |= self.as_wide(path, there)
+                    found |= self.as_wide(path, there, sizes)
                     share = (*path[:-1], "partial_rotary_factor")
                     found |= {share: _of(config, share)} if _of(config, share) not in (MISSING, None) else {}
         return found
 
-    def as_wide(self, path: Path, rotation: Data) -> Choice:
-        """Heads as wide as LongRoPE has factors for, in a model for longer texts than it was trained with."""
+    def as_wide(self, path: Path, rotation: Data, sizes: Mapping[str, list[int]]) -> Choice:
+        """Heads as wide as LongRoPE has factors for, in a model for texts as long as a real one's."""
         holder = at(self.base, path[:-1]) if path[:-1] else self.base
         width = int(2 * len(rotation["long_factor"]) / rotation.get("partial_rotary_factor", 1.0))
-        found: Choice = {(*path[:-1], "max_position_embeddings"): 131072}
+        found: Choice = {(*path[:-1], "max_position_embeddings"): sizes.get("max_position_embeddings", [131072])[0]}
         if holder.get("qk_rope_head_dim"):
             return found | {(*path[:-1], "qk_rope_head_dim"): width}
         if holder.get("head_dim"):
@@ -300,7 +383,8 @@ class Choices:
         if isinstance(there, dict) and there.get("rope_type") == "longrope":
             factors = [2.5] * len(there["long_factor"])
             share = {k: v for k, v in there.items() if k == "partial_rotary_factor" and v != 1.0}
-            return {"rope_theta": 1e4, "rope_type": "longrope", "original_max_position_embeddings": 4096,
+            trained = there.get("original_max_position_embeddings", 4096)
+            return {"rope_theta": 1e4, "rope_type": "longrope", "original_max_position_embeddings": trained,
                     "short_factor": factors, "long_factor": factors, **share}  # fmt: skip
         if isinstance(there, dict) and isinstance(here, dict) and "mrope_section" in there:
             return here

@@ -20,7 +20,7 @@ from typing import Any
 from atlas_asking import Data, Stated, is_asked, observed, plain
 from atlas_beside import Beside, flat, is_filled, is_over
 from small_configs import _RULES, DEPTH, HEADS, HIDDEN, KV_HEADS
-from transformers import AutoConfig, GenerationConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, GenerationConfig, PreTrainedConfig
 from transformers.configuration_utils import _LEGACY_LAYER_TYPE_REMAP
 
 from symflops.atlas import rope
@@ -49,10 +49,14 @@ def shared() -> Data:
     return {"renamed": dict(_LEGACY_LAYER_TYPE_REMAP), "dropped": dropped}
 
 
-def classes(kind: type[PreTrainedConfig], seed: int = 0) -> tuple[dict[str, Data], int]:
-    """The data of a class and of those of the configs inside its own, and how many random configs were compared."""
+def classes(kind: type[PreTrainedConfig], others: Iterable[str] = (), seed: int = 0) -> tuple[dict[str, Data], int]:
+    """The data of a class, of those of the configs inside its own and of the `others`, which are types that its parts
+    may be of, and how many random configs were compared."""
     found: dict[str, type] = {}
     _collect(kind, found)
+    for other in others:
+        if CONFIG_MAPPING[other] not in found.values():
+            _collect(CONFIG_MAPPING[other], found)
     data: dict[str, Data] = {}
     compared = 0
     for key, one in reversed(found.items()):
@@ -204,8 +208,9 @@ class Class:
         if name in self.defaults and keeps:
             missing = nulled if default is not None else unstated + nulled
             plain_default = all(out == default for _, out in unstated) or default is None
-            if not plain_default:
-                return {"field": name, "rule": "?", "always": True}
+            if not plain_default:  # an older name says it, which none of those that state the field happened to state
+                found = self.search(name, [*unstated, *nulled, *given])
+                return {"field": name, "rule": "?" if found is None else found, "always": True}
             if all(out is None for _, out in missing):
                 return None
             found = self.search(name, missing, {} if default is None else {name: None})
@@ -236,7 +241,7 @@ class Class:
         if type(default) is int or (default is None and "int" in kind and "list" not in kind):
             return self.random.choice([2, 4, 6, 8, 12])
         if isinstance(default, str):
-            return self.random.choice(WORDS) if default in WORDS else default
+            return self.random.choice(_words(name)) if default in WORDS else default
         if isinstance(default, float) or (default is None and "float" in kind):
             return self.random.choice([0.25, 1.5, 3.0])
         return default
@@ -258,7 +263,8 @@ class Class:
         parts = {n: part for n, part in vars(config).items() if isinstance(part, PreTrainedConfig)}
         inside = {f"{n}.{name}": plain(vars(part)[name]) for n, part in parts.items() if name in vars(part)}
         own = {self.kind.attribute_map.get(k, k): v for k, v in stated.items()}
-        before = {**after, **inside, **self.beside.of(stated), name: own.get(name, self.defaults.get(name))}
+        others = {alias: stated.get(alias) for alias in self.kind.attribute_map if alias not in vars(config)}
+        before = {**others, **after, **inside, **self.beside.of(stated), name: own.get(name, self.defaults.get(name))}
         return before, after.get(name, UNKNOWN)
 
     def search(
@@ -297,7 +303,7 @@ class Class:
         for stated in self.samples(10 * PROBES, name):
             stated = {**stated, **given}
             base = observed(self.kind, stated)
-            if base is None or accepted == PROBES:
+            if base is None or accepted == PROBES // 2:
                 continue
             accepted += 1
             before = plain(vars(base).get(name))
@@ -313,7 +319,9 @@ class Class:
             n for n, kind in self.annotations.items() if means(n, "layer_places") and "list" in kind and n != name
         ]
         inside = [f"{part}.{name}" for part in self.kind.sub_configs_defaults]
-        return [name, *listed, *sorted(found, key=lambda n: -found[n])[:6], *inside, *self.beside.letters]
+        others = sorted(found, key=lambda n: -found[n])[:6]
+        aliases = [alias for alias, one in self.kind.attribute_map.items() if one in others and alias not in others]
+        return [name, *listed, *others, *inside, *self.beside.letters, *aliases]
 
 
 def changed(value: Any, kind: str) -> list[Any]:
@@ -329,6 +337,11 @@ def changed(value: Any, kind: str) -> list[Any]:
     if value is None and "bool" in kind:
         return [True, False]
     return []
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """The activations that a field may name: of one that is named after a projection gated ones, too."""
+    return (*WORDS, *(f"gated-{word}" for word in WORDS)) if name.endswith("_proj") else WORDS
 
 
 def _default(f: dataclasses.Field[Any]) -> Any:
@@ -363,7 +376,7 @@ def in_part(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Any:
             some = [one for one in outcomes if holds_for(condition, one[0]) is is_held]
             if 2 * len(some) > len(outcomes) > len(some):
                 found = expression(some, names, 1)
-                if found is not None and found not in names:
+                if found is not None and found != names[0]:
                     return ["if", condition, *((found, "?") if is_held else ("?", found))]
     return None
 
@@ -394,6 +407,8 @@ def _simple(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[An
         return
     yield {"is": first}
     yield from names
+    if isinstance(first, str | bool):
+        yield from (["words", n, words] for n in names if (words := _meanings(outcomes, n)))
     if type(first) is int:
         numbers = [n for n in names if all(type(b.get(n)) in (int, float) for b, _ in outcomes)]
         leaves: list[Any] = [*numbers, *({"is": c} for c in CONSTANTS)]
@@ -407,6 +422,14 @@ def _simple(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[An
     if isinstance(first, list) and first:
         yield from (["spelled", n, letters] for n in names if (letters := _letters(outcomes, n)))
         yield from _of_layers(outcomes, names)
+
+
+def _meanings(outcomes: list[tuple[Stated, Any]], name: str) -> dict[str, Any]:
+    """What each word of a text field stands for, where that is one thing; none of few outcomes."""
+    words = {b.get(name) for b, _ in outcomes}
+    if not all(isinstance(word, str) for word in words) or len(outcomes) < 2 * len(words) or len(words) < 2:
+        return {}
+    return {b[name]: out for b, out in outcomes}
 
 
 def _letters(outcomes: list[tuple[Stated, Any]], name: str) -> dict[str, Any]:
@@ -507,7 +530,7 @@ def random_stated(kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng
             if rng.random() < 0.4:
                 found[name] = rng.random() < 0.5
         elif isinstance(default, str) and default in WORDS and rng.random() < 0.3:
-            found[name] = rng.choice(WORDS)
+            found[name] = rng.choice(_words(name))
         elif default is None and name in placed and rng.random() < 0.5:
             found[name] = sorted(rng.sample(range(4), rng.randint(1, 3)))
         if rng.random() < 0.04:

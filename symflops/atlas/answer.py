@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -53,10 +54,10 @@ def answer(stated: Mapping[str, Any], name: str) -> Model:
 def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
     """The same from one entry."""
     try:
-        config, models = _candidates(found, stated)
+        config, named = _made(found, stated)
     except SymflopsError as error:
         raise error.within(name) from None
-    base, *changes = models
+    base, *changes = found.models[named]
     stand_in(config, base.get("free", ()))
     if "dtypes" in base and (stated_dtype := vars(config).get("dtype")) not in base["dtypes"]:
         usual, given = literal(base["dtypes"][-1]), one_line(literal(stated_dtype), 100)
@@ -77,11 +78,16 @@ def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
             return here == there if sign == "==" else here.isdisjoint(there)
         return said.get(field, {"null"}) <= {value}
 
-    places = chosen(base, changes, says)
+    def lacks(text: str) -> bool:
+        choice = Choice.of(text)
+        layers = None if choice is None else said_of_layers(lists, choice, depths)
+        return choice is not None and layers is not None and not {*map(json.dumps, choice.seen)} <= {*layers}
+
+    places = chosen(base, changes, says, lacks)
     if places is None:
         why = "the choices that the config makes change the same places of the model, or were not derived together"
         raise SymflopsError(why, where=name)
-    fit = found.fit(_class_named(found, stated), places, lambda: combined(base, [changes[p] for p in places]))
+    fit = found.fit(named, places, lambda: combined(base, [changes[p] for p in places]))
     return _bound(fit, config, name, found)
 
 
@@ -91,8 +97,8 @@ def config_for(stated: Mapping[str, Any]) -> PlainConfig:
     return config_of(stated, found.model_type, found.classes)
 
 
-def _candidates(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, list[Mapping[str, Any]]]:
-    """What a type's class makes of the config, and the models for the class of models that the config names."""
+def _made(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, str]:
+    """What a type's class makes of the config, and the name of the models that it is for."""
     named = _class_named(found, stated)
     config = config_of(stated, found.model_type, found.classes)
     for _, part in parts(config):
@@ -100,7 +106,22 @@ def _candidates(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, l
         if isinstance(given, dict) and "rope_type" in given:
             given.pop("type", None)  # its older name, which nothing reads where there is the other
     _check_unknown(config)
-    return config, found.models[named]
+    if (of_parts := _with_parts(named, config, found)) not in found.models:
+        raise SymflopsError(f"the atlas has no {of_parts[:160].replace(' ', ' with ', 1)}")
+    return config, of_parts
+
+
+def _with_parts(named: str, config: PlainConfig, found: Entry) -> str:
+    """A class of models with the types of a config's parts, where these are none of the usual ones, as
+    `LlavaForConditionalGeneration vision_config=pixtral`."""
+    others = []
+    for _, one in parts(config):
+        for name, about in one.of_class.parts.items():
+            part = vars(one).get(name)
+            usual = found.classes[about["class"]]
+            if isinstance(part, PlainConfig) and about.get("by_type") and part.of_class is not usual:
+                others.append(f"{name}={part.of_class.model_type}")
+    return " ".join([named, *sorted(others)])
 
 
 def _check_unknown(config: PlainConfig) -> None:
@@ -127,7 +148,7 @@ def _class_named(found: Entry, stated: Mapping[str, Any]) -> str:
     alike = [name for name in found.data.get("other_letters", ()) if name.lower() == named[0].lower()]
     if alike and not (_SIZES & stated.keys() and found.classes[found.model_type].parts):
         return str(alike[0])
-    if named[0] not in found.models:  # transformers may have it, and then it is the one
+    if named[0] not in {name.partition(" ")[0] for name in found.models}:  # transformers may have it: it is the one
         raise SymflopsError(f"the atlas has no {named[0][:80]} of the type {found.model_type}")
     return str(named[0])
 

@@ -108,8 +108,10 @@ def config_of(stated: Mapping[str, Any], key: str, classes: Mapping[str, ConfigC
         labels = fields["id2label"]
         fields[_LABELS] = len(labels) if isinstance(labels, dict) else extra.pop(_LABELS, None) or 2
     _make_parts(fields, kind, classes, extra)
-    # What its rules are about: its fields, what it reads beside them, and what the configs inside it say.
-    about = ChainMap(fields, beside, _of_parts(fields, kind))
+    # What its rules are about: its fields, what it reads beside them, what the configs inside it say, and fields that
+    # are stated under another name, which some classes read after they computed others.
+    others = {name: stated.get(name) for name in kind.aliases if name not in fields}
+    about = ChainMap(fields, beside, _of_parts(fields, kind), others)
     _compute(fields, kind, about)
     if kind.rope is not None:
         share = kind.rope.get("share", {})

@@ -4,7 +4,8 @@
 `["if", ["true", "use_sliding_window"], "sliding_window", {"is": null}]` a field or nothing. A list of layers is
 `["all", "n", {"is": "full_attention"}]`, `["every", "n", 6, 1, other, first]` where each sixth, counted from 1, is
 another one, `["from", "n", "m", before, after]`, `["among", "n", "places", other, chosen]`, or `["spelled", "pattern",
-{"M": "mamba", "*": "attention"}]` where a letter stands for each. `"?"` is what nobody knows.
+{"M": "mamba", "*": "attention"}]` where a letter stands for each. `["words", "act", {"gated-silu": "silu"}]` is what a
+word stands for. `"?"` is what nobody knows.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def evaluate(rule: Any, fields: Fields) -> Any:
     ['conv', 'attention', 'conv']
     >>> evaluate(["spelled", "pattern", {"M": "mamba", "*": "attention"}], {"pattern": "MM*"})
     ['mamba', 'mamba', 'attention']
+    >>> evaluate(["words", "act", {"relu": False, "gated-silu": True}], {"act": "gated-silu"})
+    True
     >>> evaluate("width", {})
     Traceback (most recent call last):
     symflops.atlas.rules.UnknownError: width is not stated
@@ -70,6 +73,11 @@ def evaluate(rule: Any, fields: Fields) -> Any:
         return evaluate(yes if holds_for(condition, fields) else no, fields)
     if sign == "spelled":
         return _spelled(evaluate(operands[0], fields), operands[1])
+    if sign == "words":
+        word = evaluate(operands[0], fields)
+        if not isinstance(word, str) or word not in operands[1]:
+            raise UnknownError(f"{operands[0]} is a word of which nothing is known")
+        return operands[1][word]
     return _layers(sign, operands, fields)
 
 

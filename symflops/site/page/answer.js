@@ -14,8 +14,8 @@ function answerFrom(entry, program, stated, name) {
       throw error instanceof Refusal ? error.within(name) : error;
     }
   };
-  const { config, named, models } = within(() => candidates(entry, stated));
-  const [base, ...changes] = models;
+  const { config, named } = within(() => madeOf(entry, stated));
+  const [base, ...changes] = entry.models[named];
   standIn(config, base.free ?? []);
   const dtype = config.fields.dtype ?? null;
   if (base.dtypes && !base.dtypes.some((one) => same(one, dtype))) {
@@ -44,14 +44,19 @@ function answerFrom(entry, program, stated, name) {
     const found = saying(field);
     return [...found].every((one) => one === value);
   };
-  const data = fitting(base, changes, says, new Set(program.said));
+  const lacks = (text) => {
+    const choice = choiceOf(text);
+    const layers = choice && saidOfLayers(lists, choice, depths);
+    return layers !== undefined && !choice.seen.map(dumped).every((one) => layers.includes(one));
+  };
+  const data = fitting(base, changes, { says, lacks }, new Set(program.said));
   const apart = "the choices that the config makes change the same places of the model, or were not derived together";
   if (!data) throw new Refusal(apart).within(name);
   data.length = program.lengths[named];
   return bind(data, program, config, name, entry, within);
 }
 
-function candidates(entry, stated) {
+function madeOf(entry, stated) {
   const given = isTrue(stated.architectures) ? stated.architectures : [entry.default];
   const named = typeof given === "string" ? [given] : given;
   if (!Array.isArray(named) || !named.every((one) => typeof one === "string")) throw new Refusal("architectures: expected a list of names of classes");
@@ -59,14 +64,28 @@ function candidates(entry, stated) {
   const isOfParts = Object.keys(entry.classes[entry.type].parts).length > 0;
   const isAlike = alike !== undefined && !(isOfParts && TEXT_SIZES.some((key) => key in stated));
   const chosen = isAlike ? alike : named[0];
-  if (!(chosen in entry.models)) throw new Refusal(`the atlas has no ${chosen.slice(0, 80)} of the type ${entry.type}`);
+  if (!Object.keys(entry.models).some((name) => name.split(" ")[0] === chosen)) throw new Refusal(`the atlas has no ${chosen.slice(0, 80)} of the type ${entry.type}`);
   const config = configOf(stated, entry.type, entry.classes);
   for (const [, part] of partsOf(config)) {
     const given = part.fields[ROPE];
     if (isObject(given) && "rope_type" in given) delete given.type;
   }
   checkUnknown(config);
-  return { config, named: chosen, models: entry.models[chosen] };
+  const ofParts = withParts(chosen, config, entry);
+  if (!(ofParts in entry.models)) throw new Refusal(`the atlas has no ${ofParts.slice(0, 160).replace(" ", " with ")}`);
+  return { config, named: ofParts };
+}
+
+// A class of models with the types of a config's parts, where these are none of the usual ones.
+function withParts(named, config, entry) {
+  const others = [];
+  for (const [, one] of partsOf(config)) {
+    for (const [name, about] of Object.entries(one.kind.parts)) {
+      const part = one.fields[name];
+      if (part instanceof Config && isTrue(about.by_type) && part.kind !== entry.classes[about.class]) others.push(`${name}=${part.kind.model_type}`);
+    }
+  }
+  return [named, ...others.sort()].join(" ");
 }
 
 // Refuses a size that a config inside another one states, that its class does not know, and that another part has otherwise.

@@ -58,8 +58,11 @@ function configOf(stated, key, classes) {
     }
   }
   makeParts(fields, kind, classes, extra);
-  // What its rules are about: its fields, what it reads beside them, and what the configs inside it say.
-  const others = Object.assign(Object.create(null), ofParts(fields, kind), beside);
+  // What its rules are about: its fields, what it reads beside them, what the configs inside it say, and fields that
+  // are stated under another name, which some classes read after they computed others.
+  const others = Object.create(null);
+  for (const name of Object.keys(kind.aliases)) others[name] = stated[name] ?? null;
+  Object.assign(others, ofParts(fields, kind), beside);
   const about = () => Object.assign(Object.create(null), others, fields);
   for (const rule of kind.rules) {
     if (isGiven(fields[rule.field]) && !isTrue(rule.always)) continue;
