@@ -44,6 +44,7 @@ USUAL = 2.5  # a number that is none of these
 WIDTHS = ((768, 12), (1024, 16), (512, 8), (1280, 16), (384, 6), (1920, 16))  # of models, with their heads
 HEADS = (16, 32, 12, 8, 64, 112, 20, 24, 40)  # of models in which the number of heads stays a number
 DEPTHS = (12, 24, 28, 22, 32)
+OF_DTYPE = "dtype="  # before a format of numbers, in the name of a class of models that is another one in it
 MERGED, HEAD = [16, 24, 24], 128  # sections of positions of three axes, and the heads that they are halves of
 
 _SLIDING = ("sliding_attention", "full_attention")
@@ -51,17 +52,22 @@ _SHARE = re.compile(r"partial_rotary_factor|rotary_pct|rope_pct|rotary_percentag
 _COUNT = re.compile(r"(kv|key_value).*heads?$|group|experts?(_per_tok(en)?)?$|topk|top_k|shared")
 _MAY_BE_NONE_AT_ALL = re.compile(r"shared|first_k_dense|num_dense_layers|q_lora_rank")
 
-SEEN = FilePath(__file__).parent / "atlas_seen.json"  # what real configs of each type choose: all but their sizes
+SEEN = FilePath(__file__).parent / "atlas_seen.json"  # what real configs of each type choose, and their sizes
 
 Data = dict[str, Any]
 Path = tuple[str, ...]
 Choice = dict[Path, Any]
+Sizes = Mapping[str, int]  # of a real config, by their places: "text_config.hidden_size"
 
 
 def bases(model_type: str, name: str) -> Iterator[Data]:
     """Small configs of a type, as their files have them, the likeliest to be derived first; of a name with types of
     parts those with such parts, which choose what a real one does."""
     name, *others = name.split(" ")
+    if others and others[-1].startswith(OF_DTYPE):
+        word = others.pop().removeprefix(OF_DTYPE)
+        yield from ({**base, "torch_dtype": word} for base in bases(model_type, " ".join([name, *others])))
+        return
     if others:
         types = dict(one.split("=") for one in others)
         chosen = next(row for row in seen(model_type) if named_with_parts(row) == " ".join([name, *others]))
@@ -202,6 +208,11 @@ def floats(model: Mapping[str, Any], known: Mapping[str, list[Path]], special: b
     return [p for n in names if (facts(model)[n] in SPECIAL) is special for p in known[n]]
 
 
+def _at(sizes: Sizes, path: Path) -> int | None:
+    """A size of a real config, which may state those of a part beside it."""
+    return sizes.get(".".join(path), sizes.get(path[-1]))
+
+
 MISSING = object()
 
 
@@ -289,14 +300,14 @@ class Choices:
         """Whether a size goes with others: a width, or a number of heads."""
         return _RULES.get(path[-1]) in (_HEADS, _WIDE)
 
-    def as_real(self, choice: Choice, model: Mapping[str, Any], sizes: Mapping[str, list[int]]) -> Choice:
+    def as_real(self, choice: Choice, model: Mapping[str, Any], sizes: Sizes) -> Choice:
         """A choice with those sizes that stay numbers in its model as a real config has them; none where it has none of
         them. Widths that are no numbers go with the number of heads."""
         found: Choice = {}
         for path, number in self.numbers(model).items():
-            real = sizes.get(path[-1], [])
-            if len(real) == 1 and real[0] != number and path not in choice:
-                found[path] = real[0]
+            real = _at(sizes, path)
+            if real not in (None, number) and path not in choice:
+                found[path] = real
         for path in [p for p in found if _RULES.get(p[-1]) == _HEADS]:
             holder = at(self.base, path[:-1]) if path[:-1] else self.base
             wide = next((k for k in holder if _RULES.get(k) == _WIDE), "")
@@ -316,10 +327,10 @@ class Choices:
                     if word != value and self.known.get(name):
                         yield dict.fromkeys(self.known[name], word)
 
-    def of_seen(self, name: str) -> Iterator[tuple[Choice, dict[str, list[int]]]]:
+    def of_seen(self, name: str) -> Iterator[tuple[Choice, Sizes]]:
         """What real configs choose otherwise, of each all at once, and their sizes."""
         for one in seen(self.base.get("model_type", "")):
-            if one.get("architectures") and named_with_parts(one) != name:
+            if one.get("architectures") and named_with_parts(one) != name.partition(f" {OF_DTYPE}")[0]:
                 continue
             sizes = one.pop("sizes", {})
             try:
@@ -327,13 +338,14 @@ class Choices:
             except Exception:  # without its sizes it may be none of the class's
                 config = _as_stated(one)
             choice = self.seen_in(config, sizes)  # but for a default in the place of a size
-            choice = {path: v for path, v in choice.items() if path[-1] not in sizes or v not in (None, 0, 1)}
+            names = {place.rpartition(".")[2] for place in sizes}
+            choice = {path: v for path, v in choice.items() if path[-1] not in names or v not in (None, 0, 1)}
             for field, value in self.facts.items():
-                if value is None and field in sizes and field != "head_dim":
+                if value is None and field in names and field != "head_dim":
                     choice |= {path: _RULES.get(field, (24,))[0] for path in self.known.get(field, ())}
             yield choice, sizes
 
-    def seen_in(self, config: Any, sizes: Mapping[str, list[int]]) -> Choice:
+    def seen_in(self, config: Any, sizes: Sizes) -> Choice:
         """Where a config is another one than the first model takes for granted, in what a small one may be, too."""
         found: Choice = {}
         layers = [t.partition("[i]")[0].removeprefix("[") for t in self.model["assumes"] if "[i]" in t]
@@ -359,11 +371,12 @@ class Choices:
                     found |= {share: _of(config, share)} if _of(config, share) not in (MISSING, None) else {}
         return found
 
-    def as_wide(self, path: Path, rotation: Data, sizes: Mapping[str, list[int]]) -> Choice:
+    def as_wide(self, path: Path, rotation: Data, sizes: Sizes) -> Choice:
         """Heads as wide as LongRoPE has factors for, in a model for texts as long as a real one's."""
         holder = at(self.base, path[:-1]) if path[:-1] else self.base
         width = int(2 * len(rotation["long_factor"]) / rotation.get("partial_rotary_factor", 1.0))
-        found: Choice = {(*path[:-1], "max_position_embeddings"): sizes.get("max_position_embeddings", [131072])[0]}
+        longest = (*path[:-1], "max_position_embeddings")
+        found: Choice = {longest: _at(sizes, longest) or 131072}
         if holder.get("qk_rope_head_dim"):
             return found | {(*path[:-1], "qk_rope_head_dim"): width}
         if holder.get("head_dim"):

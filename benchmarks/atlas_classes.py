@@ -287,7 +287,7 @@ class Class:
         found = expression(outcomes, names, 2) or beginning(outcomes) or in_part(outcomes, names)
         others = [n for n in names if n in self.beside.data]
         if found is not None or not others:
-            return found
+            return self.complete(name, found)
         outcomes = [one for one in outcomes if all(one[0][n] is None for n in others)]
         names = [n for n in names if n not in others]
         found = (expression(outcomes, names, 2) or beginning(outcomes)) if outcomes else None
@@ -296,6 +296,14 @@ class Class:
             self.beside.forget(others)
         return found
 
+    def complete(self, name: str, rule: Any) -> Any:
+        """A rule of what words stand for, with all words that are known."""
+        if not isinstance(rule, list) or rule[0] != "words":
+            return rule
+        asked = {word: observed(self.kind, {rule[1]: word}) for word in _words(rule[1]) if word not in rule[2]}
+        more = {w: plain(vars(c)[name]) for w, c in asked.items() if c is not None and name in vars(c)}
+        return [*rule[:2], {**rule[2], **more}]
+
     def influences(self, name: str, given: Mapping[str, Any]) -> list[str]:
         """The fields that change what is computed, and the field itself."""
         found: dict[str, int] = {}
@@ -303,7 +311,7 @@ class Class:
         for stated in self.samples(10 * PROBES, name):
             stated = {**stated, **given}
             base = observed(self.kind, stated)
-            if base is None or accepted == PROBES // 2:
+            if base is None or accepted == PROBES:
                 continue
             accepted += 1
             before = plain(vars(base).get(name))
@@ -311,7 +319,7 @@ class Class:
                 if other == name or not is_asked(other) or other in self.kind.sub_configs_defaults:
                     continue
                 value = vars(base).get(other)
-                for tried in self.beside.values.get(other) or changed(value, self.annotations.get(other, "")):
+                for tried in self.beside.values.get(other) or changed(value, self.annotations.get(other, ""), other):
                     after = observed(self.kind, {**stated, other: tried})
                     if after is not None and plain(vars(after).get(name)) != before:
                         found[other] = found.get(other, 0) + 1
@@ -324,8 +332,10 @@ class Class:
         return [name, *listed, *others, *inside, *self.beside.letters, *aliases]
 
 
-def changed(value: Any, kind: str) -> list[Any]:
+def changed(value: Any, kind: str, name: str) -> list[Any]:
     """Other values of a field than this one."""
+    if isinstance(value, str) and (words := _words(name)) != WORDS:
+        return [word for word in words if word != value][-3:]
     if isinstance(value, bool):
         return [not value]
     if type(value) is int:
@@ -374,7 +384,7 @@ def in_part(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Any:
     for condition in _conditions(outcomes, names):
         for is_held in (True, False):
             some = [one for one in outcomes if holds_for(condition, one[0]) is is_held]
-            if 2 * len(some) > len(outcomes) > len(some):
+            if 3 * len(some) > len(outcomes) > len(some) > 4:
                 found = expression(some, names, 1)
                 if found is not None and found != names[0]:
                     return ["if", condition, *((found, "?") if is_held else ("?", found))]

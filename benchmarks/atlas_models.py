@@ -14,7 +14,21 @@ from typing import Any
 import transformers
 from atlas_asking import plain
 from atlas_beside import VALUES
-from atlas_choices import SPECIAL, USUAL, Choice, Choices, Data, Path, at, bases, floats, places, put, seen_names
+from atlas_choices import (
+    OF_DTYPE,
+    SPECIAL,
+    USUAL,
+    Choice,
+    Choices,
+    Data,
+    Path,
+    at,
+    bases,
+    floats,
+    places,
+    put,
+    seen_names,
+)
 from atlas_classes import random_stated
 from atlas_compare import differs
 from transformers import CONFIG_MAPPING
@@ -78,13 +92,24 @@ class Models:
         share = self.seconds if len(self.names) == 1 else 0.7 * self.seconds
         for name in self.names:
             try:
-                found[name] = OfClass(self, name, share).models()
+                found |= self.of_class(name, share)
             except SymflopsError as error:
                 if not found:
                     raise
                 self.tried.append(f"{name}: {error.message[:200]}")
             share = max(0.3 * self.seconds / (len(self.names) - 1), 4.0) if len(self.names) > 1 else 0.0
         self.names = tuple(found)
+        return found
+
+    def of_class(self, name: str, seconds: float) -> dict[str, list[Data]]:
+        """The models of one class; where numbers of another format that it is fed with make others, those of these."""
+        found = {name: OfClass(self, name, seconds).models()}
+        first = found[name][0]
+        if "dtypes" in first and not is_fed_text(name):
+            for word in (word for word in DTYPES if word not in first["dtypes"]):
+                of_dtype = f"{name} {OF_DTYPE}{word}"
+                found[of_dtype] = OfClass(self, of_dtype, 0.3 * seconds).models()
+                found[of_dtype][0]["dtypes"] = [word]
         return found
 
     def find_bases(self, entry: Entry) -> None:
@@ -179,6 +204,12 @@ def is_answered(entry: Entry, stated: Data) -> bool:
     return True
 
 
+def is_fed_text(name: str) -> bool:
+    """Whether the first that a class of models is fed with is text."""
+    fed = getattr(getattr(transformers, name.partition(" ")[0]), "main_input_name", "")
+    return bool(fed == "input_ids")
+
+
 class OfClass:
     """The models of one class, derived within so many seconds of processor time."""
 
@@ -259,9 +290,8 @@ class OfClass:
 
     def other_dtypes(self) -> list[str]:
         """The formats of numbers with which something else is derived, as where a source casts what it is fed."""
-        fed = getattr(getattr(transformers, self.name.partition(" ")[0]), "main_input_name", "")
-        if not self.first.get("inputs") and fed == "input_ids":  # numbers of texts alone have no format
-            return []
+        if OF_DTYPE in self.name or (not self.first.get("inputs") and is_fed_text(self.name)):
+            return []  # it has one, or numbers of texts alone, which have none
         models = {word: self.of({**self.base, "torch_dtype": word}, {}) for word in DTYPES}
         changes = {word: None if m is None else difference(self.first, m) for word, m in models.items()}
         return [word for word, change in changes.items() if change is None or change["set"] or change["gone"]]
@@ -324,8 +354,8 @@ class OfClass:
             return []
         choice = {path: int(at(self.base, path)) for path in paths}
         model = self.of(put(self.base, choice), {})
-        if model is None or (change := difference(self.first, model))["set"] or change["gone"]:
-            return []
+        if model is None or not are_equal(self.first, model, {path[-1]: number for path, number in choice.items()}):
+            return [one for path in paths for one in self.whole([path])] if 1 < len(paths) < 4 else []
         values = ((_own(self.base, path), at(self.base, path)) for path in paths)
         return [{"path": list(own), "stands": v, "from": v, "to": v, "not": []} for own, v in values]
 
@@ -502,6 +532,7 @@ def are_equal(first: Data, other: Data, numbers: Mapping[str, int]) -> bool:
     """Whether a model with these numbers is another one, which was derived where they are so, whatever all other sizes
     are."""
     one, two = (load(_file(d)) for d in (first, other))
-    known = {t for t in other["assumes"] if t not in first["assumes"] and t not in [f"{n} == 1" for n in numbers]}
+    settled = [f"{n} == {number}" for n, number in numbers.items()]
+    known = {t for t in other["assumes"] if t not in first["assumes"] and t not in settled}
     costs = ([substitute(m.total(symbolic=True).value(metric), numbers) for metric in METRICS] for m in (one, two))
     return not any("[i]" in t or '"' in t for t in known) and next(costs) == next(costs)

@@ -2,7 +2,7 @@
 
 Each config.json in a folder below FOLDER is answered without PyTorch, or the line is kept that says why not. With
 `--derive` what is answered is derived, too, and compared in all metrics at several points; `--json` writes the rows.
-`--choices benchmarks/atlas_seen.json` writes what they choose, all but their sizes, by type.
+`--choices benchmarks/atlas_seen.json` writes what they choose and their sizes, by type.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def counted(place: Path, here: Model) -> Row:
 
 
 def chosen(folder: Path) -> dict[str, list[Row]]:
-    """By type what configs choose, without what a size is, each once."""
+    """By type what configs choose, and their sizes, each once."""
     found: dict[str, list[Row]] = {}
     for place in configs(folder):
         stated = json.loads((place / "config.json").read_text("utf-8"))
@@ -93,16 +93,15 @@ def without_sizes(value: Any) -> Any:
     return value
 
 
-def _sizes(stated: Row) -> dict[str, list[int]]:
-    """The sizes that a config and those inside it state, by their names."""
-    found: dict[str, list[int]] = {}
+def _sizes(stated: Row) -> dict[str, int]:
+    """The sizes that a config and those inside it state, by their places."""
+    found: dict[str, int] = {}
     for key, value in stated.items():
         if key in _UNCHOSEN:
             continue
-        for name, numbers in _sizes(value).items() if isinstance(value, dict) else ():
-            found[name] = [*found.get(name, ()), *numbers]
+        found |= {f"{key}.{name}": n for name, n in _sizes(value).items()} if isinstance(value, dict) else {}
         if _is_size(value) and key not in _NUMBERS and not (means(key, "irrelevant") and key != _LONGEST):
-            found[key] = [*found.get(key, ()), value]
+            found[key] = value
     return found
 
 

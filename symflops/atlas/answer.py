@@ -108,7 +108,8 @@ def _made(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, str]:
     _check_unknown(config)
     if (of_parts := _with_parts(named, config, found)) not in found.models:
         raise SymflopsError(f"the atlas has no {of_parts[:160].replace(' ', ' with ', 1)}")
-    return config, of_parts
+    of_dtype = f"{of_parts} dtype={vars(config).get('dtype')}"
+    return config, of_dtype if of_dtype in found.models else of_parts
 
 
 def _with_parts(named: str, config: PlainConfig, found: Entry) -> str:

@@ -111,7 +111,7 @@ def config_of(stated: Mapping[str, Any], key: str, classes: Mapping[str, ConfigC
     # What its rules are about: its fields, what it reads beside them, what the configs inside it say, and fields that
     # are stated under another name, which some classes read after they computed others.
     others = {name: stated.get(name) for name in kind.aliases if name not in fields}
-    about = ChainMap(fields, beside, _of_parts(fields, kind), others)
+    about = ChainMap(beside, fields, _of_parts(fields, kind), others)
     _compute(fields, kind, about)
     if kind.rope is not None:
         share = kind.rope.get("share", {})

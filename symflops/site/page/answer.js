@@ -73,7 +73,8 @@ function madeOf(entry, stated) {
   checkUnknown(config);
   const ofParts = withParts(chosen, config, entry);
   if (!(ofParts in entry.models)) throw new Refusal(`the atlas has no ${ofParts.slice(0, 160).replace(" ", " with ")}`);
-  return { config, named: ofParts };
+  const ofDtype = `${ofParts} dtype=${config.fields.dtype ?? "None"}`;
+  return { config, named: ofDtype in entry.models ? ofDtype : ofParts };
 }
 
 // A class of models with the types of a config's parts, where these are none of the usual ones.

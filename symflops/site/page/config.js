@@ -62,8 +62,8 @@ function configOf(stated, key, classes) {
   // are stated under another name, which some classes read after they computed others.
   const others = Object.create(null);
   for (const name of Object.keys(kind.aliases)) others[name] = stated[name] ?? null;
-  Object.assign(others, ofParts(fields, kind), beside);
-  const about = () => Object.assign(Object.create(null), others, fields);
+  Object.assign(others, ofParts(fields, kind));
+  const about = () => Object.assign(Object.create(null), others, fields, beside);
   for (const rule of kind.rules) {
     if (isGiven(fields[rule.field]) && !isTrue(rule.always)) continue;
     fields[rule.field] = ruled(rule.rule, about());
