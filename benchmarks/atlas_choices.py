@@ -293,8 +293,17 @@ class Choices:
                 for count in HEADS:
                     yield {own[heads]: count, (*part, wide): each * count}
             for name in (n for n in own if _RULES.get(n) == _DEPTH):
-                lists = {(*part, k): None for k, v in holder.items() if isinstance(v, list) and k == "layer_types"}
-                yield from ({own[name]: depth, **lists} for depth in DEPTHS)
+                yield from (self.with_layers({own[name]: depth}) for depth in DEPTHS)
+
+    def with_layers(self, choice: Choice) -> Choice:
+        """A choice of a depth with what the class says of so many layers."""
+        lists = [k for k, v in self.base.items() if k == "layer_types" and isinstance(v, list)]
+        if not lists or all(len(path) > 1 or _RULES.get(path[0]) != _DEPTH for path in choice):
+            return choice
+        with suppress(Exception):  # whatever the class says of what does not go together
+            made = type(self.config).from_dict(put(self.base, {**choice, **{(k,): None for k in lists}}))
+            return {**choice, **{(k,): plain(getattr(made, k)) for k in lists}}
+        return choice
 
     def is_wide(self, path: Path) -> bool:
         """Whether a size goes with others: a width, or a number of heads."""
@@ -313,7 +322,7 @@ class Choices:
             wide = next((k for k in holder if _RULES.get(k) == _WIDE), "")
             if wide and (*path[:-1], wide) not in {**found, **choice}:
                 found[(*path[:-1], wide)] = holder[wide] // holder[path[-1]] * found[path]
-        return {**choice, **found} if found else {}
+        return self.with_layers({**choice, **found}) if found else {}
 
     def all(self) -> Iterator[Choice]:
         """All of them, the likeliest first."""
@@ -332,7 +341,8 @@ class Choices:
         for one in seen(self.base.get("model_type", "")):
             if one.get("architectures") and named_with_parts(one) != name.partition(f" {OF_DTYPE}")[0]:
                 continue
-            sizes = one.pop("sizes", {})
+            own = type(self.config).attribute_map
+            sizes = {own.get(place, place): number for place, number in one.pop("sizes", {}).items()}
             try:
                 config = type(self.config).from_dict(copy.deepcopy(one))
             except Exception:  # without its sizes it may be none of the class's

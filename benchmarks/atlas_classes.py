@@ -436,8 +436,10 @@ def _simple(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[An
 
 def _meanings(outcomes: list[tuple[Stated, Any]], name: str) -> dict[str, Any]:
     """What each word of a text field stands for, where that is one thing; none of few outcomes."""
-    words = {b.get(name) for b, _ in outcomes}
-    if not all(isinstance(word, str) for word in words) or len(outcomes) < 2 * len(words) or len(words) < 2:
+    if not all(isinstance(b.get(name), str) for b, _ in outcomes):
+        return {}
+    words = {b[name] for b, _ in outcomes}
+    if len(outcomes) < 2 * len(words) or len(words) < 2:
         return {}
     return {b[name]: out for b, out in outcomes}
 

@@ -261,7 +261,7 @@ class OfClass:
                 self.new(real, known, free)
             for path in real.keys() - choice.keys():
                 if not choices.is_wide(path):
-                    self.new({path: real[path]}, known, free)
+                    self.new(choices.with_layers({path: real[path]}), known, free)
         ones, others = self.at_one(choices)
         for choice in (*others, *choices.of_usual_numbers(), *choices.all()):
             if len(self.found) >= self.models_of.most or self.is_late(0.65):
