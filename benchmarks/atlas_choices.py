@@ -339,7 +339,8 @@ class Choices:
     def of_seen(self, name: str) -> Iterator[tuple[Choice, Sizes]]:
         """What real configs choose otherwise, of each all at once, and their sizes."""
         for one in seen(self.base.get("model_type", "")):
-            if one.get("architectures") and named_with_parts(one) != name.partition(f" {OF_DTYPE}")[0]:
+            named = named_with_parts(one).lower()  # which some name in other letters
+            if one.get("architectures") and named != name.partition(f" {OF_DTYPE}")[0].lower():
                 continue
             own = type(self.config).attribute_map
             sizes = {own.get(place, place): number for place, number in one.pop("sizes", {}).items()}
@@ -405,10 +406,11 @@ class Choices:
             return here if {*kinds} == {*map(str, here)} else [words[i % len(words)] for i in range(len(here))]
         if isinstance(there, dict) and there.get("rope_type") == "longrope":
             factors = [2.5] * len(there["long_factor"])
-            share = {k: v for k, v in there.items() if k == "partial_rotary_factor" and v != 1.0}
+            others = ("partial_rotary_factor", "short_mscale", "long_mscale")
+            more = {k: v for k, v in there.items() if k in others and v != 1.0}
             trained = there.get("original_max_position_embeddings", 4096)
             return {"rope_theta": 1e4, "rope_type": "longrope", "original_max_position_embeddings": trained,
-                    "short_factor": factors, "long_factor": factors, **share}  # fmt: skip
+                    "short_factor": factors, "long_factor": factors, **more}  # fmt: skip
         if isinstance(there, dict) and isinstance(here, dict) and "mrope_section" in there:
             return here
         if isinstance(there, dict) and "rope_type" in there:
