@@ -359,7 +359,7 @@ class Choices:
     def seen_in(self, config: Any, sizes: Sizes) -> Choice:
         """Where a config is another one than the first model takes for granted, in what a small one may be, too."""
         found: Choice = {}
-        layers = [t.partition("[i]")[0].removeprefix("[") for t in self.model["assumes"] if "[i]" in t]
+        layers = [name for t in self.model["assumes"] for name in re.findall(r"(\w+)\[i\]", t)]
         layers += [name for t in self.model["assumes"] for name in re.findall(r"\bi in (\w+)", t)]
         for name in (*self.facts, *layers, *self.model["symbols"]):
             for path in self.known.get(name, [(*self.main, name)] if name in self.facts else []):

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from counted_llama import LLAMA, parameters_of_a_llama
 
+import symflops
 from symflops.atlas import choices, entries
-from symflops.atlas.answer import answer_from
-from symflops.atlas.plain import ConfigClass, config_of
+from symflops.atlas.answer import _check_stages, answer_from
+from symflops.atlas.plain import ConfigClass, PlainConfig, config_of
 from symflops.errors import SymflopsError
+from symflops.trace.config_values import ConfigValues
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +113,24 @@ def test_a_format_of_numbers_that_has_models_of_its_own() -> None:
     assert "cast first" not in answer_from(other, {**LLAMA, "torch_dtype": "float32"}, "x").notes
     with pytest.raises(SymflopsError, match=r'dtype == "float32" \(with dtype="bfloat16"'):
         answer_from(other, {**LLAMA, "torch_dtype": "bfloat16"}, "x")
+
+
+def test_stages_are_as_wide_and_as_deep_as_those_that_were_derived() -> None:
+    """As ConvNeXt's: that each stage was seen does not say that there are as many of each."""
+    linear = {"formula": "linear", "args": {"N": "seq_len", "in_features": 2, "out_features": 2}}
+    model = symflops.load({
+        "name": "derived", "assumes": ["[widths[i], depths[i]] in [[8, 3], [16, 4]]"], "symbols": {"num_stages": 2},
+        "layers": {"a": linear},
+    })  # fmt: skip
+
+    def check(widths: list[int], depths: list[int]) -> None:
+        config = PlainConfig()
+        vars(config).update(widths=widths, depths=depths, num_stages=2)
+        _check_stages(ConfigValues(model, config))
+
+    check([8, 16], [3, 4])
+    for widths, depths in (([8, 8], [3, 3]), ([16, 8], [4, 3])):
+        with pytest.raises(
+            SymflopsError, match=r"its widths\[i\], depths\[i\] are not \[8, 3\], \[16, 4\], in this order"
+        ):
+            check(widths, depths)

@@ -180,6 +180,7 @@ def _bound(fit: FittingModel, config: PlainConfig, name: str, found: Entry) -> M
         values.check_facts()
         values.check_choices()
         _check_first(values, bound)
+        _check_stages(values)
     except SymflopsError as error:
         raise error.within(name) from None
     result = replace(
@@ -210,6 +211,23 @@ def _check_first(values: ConfigValues, bound: Mapping[str, int]) -> None:
         name = count_name(first) if isinstance(first, str) else ""
         if others and values.model.definitions.get(name) == 1 and bound.get(name, 0) > 1:
             raise unfit(f"of its {bound[name]} layers of the type {first!r} the first alone was derived")
+
+
+def _check_stages(values: ConfigValues) -> None:
+    """Raise SymflopsError where a config has other stages than were derived, of a model in which no number of modules
+    is a symbol: that each of them was seen, as wide and as deep, does not say that there are as many of each."""
+    if any(name.startswith("num_") and name.endswith("_layers") for name in values.model.definitions):
+        return
+    for choice in values.model.domain.choices:
+        seen = [*map(json.dumps, choice.seen)]
+        layers = said_of_layers(values.depths.lists, choice, values.totals)
+        if any(map(_is_of_sizes, choice.seen)) and layers != seen:
+            raise unfit(f"its {', '.join(choice.statements)} are not {one_line(', '.join(seen), 100)}, in this order")
+
+
+def _is_of_sizes(said: Any) -> bool:
+    """Whether something that is said of a layer is a size, and no kind, place or switch."""
+    return any(type(value) is int and value > 1 for value in (said if isinstance(said, list) else [said]))
 
 
 def _is_settled(symbol: str, values: ConfigValues) -> bool:

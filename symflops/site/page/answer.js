@@ -134,6 +134,7 @@ function bind(data, program, config, name, entry, within) {
     values.checkFacts();
     values.checkChoices();
     checkFirst(choices, own, found);
+    checkStages(choices, own, values);
     return found;
   });
   for (const [symbol, value] of symbols) {
@@ -161,6 +162,19 @@ function checkFirst(choices, own, found) {
     const name = countName(first);
     if (own.get(name) !== 1n || !((found.get(name) ?? 0n) > 1n)) continue;
     throw unfit(`of its ${found.get(name)} layers of the type ${quoted(first)} the first alone was derived`);
+  }
+}
+
+// A config has the stages that were derived, where no number of modules is a symbol: as many of each, in this order.
+function checkStages(choices, own, values) {
+  if ([...own.keys()].some((name) => /^num_.*_layers$/.test(name))) return;
+  const isSize = (value) => typeof value === "bigint" && value > 1n;
+  for (const choice of choices) {
+    const seen = choice.seen.map(dumped);
+    const layers = saidOfLayers(values.lists, choice, values.totals) ?? [];
+    const isOfSizes = choice.seen.some((said) => (Array.isArray(said) ? said : [said]).some(isSize));
+    if (!isOfSizes || (layers.length === seen.length && seen.every((one, i) => one === layers[i]))) continue;
+    throw unfit(`its ${choice.statements.join(", ")} are not ${oneLine(seen.join(", "), 100)}, in this order`);
   }
 }
 
