@@ -229,7 +229,8 @@ def _as_stated(one: Data) -> Any:
 def _of(config: Any, path: Path) -> Any:
     """What a config has at a path; MISSING where it has nothing there."""
     for key in path:
-        config = vars(config).get(key, MISSING) if config is not MISSING and config is not None else MISSING
+        inner = config if isinstance(config, dict) else getattr(config, "__dict__", {})
+        config = inner.get(key, MISSING)
     return config
 
 

@@ -187,7 +187,7 @@ class Class:
 
     def some_stated(self, rng: random.Random) -> Stated:
         """A random config, some with names that are no fields, and with configs inside it."""
-        stated = random_stated(self.kind, self.defaults, rng) | self.beside.random(rng)
+        stated = random_stated(self.kind, self.defaults, rng, ones=True) | self.beside.random(rng)
         for name, spec in self.kind.sub_configs_defaults.items():
             inner = _class_of(spec)
             if inner is not None and rng.random() < 0.5:
@@ -431,7 +431,30 @@ def _simple(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[An
         yield from ([sign, a, b] for sign, a, b in product(("//", "*"), leaves, pairs))
     if isinstance(first, list) and first:
         yield from (["spelled", n, letters] for n in names if (letters := _letters(outcomes, n)))
+        yield from _ranges(outcomes, names)
         yield from _of_layers(outcomes, names)
+        yield from (["each", n, table] for n in outcomes[0][0] if n != names[0] and (table := _entries(outcomes, n)))
+
+
+def _entries(outcomes: list[tuple[Stated, Any]], name: str) -> dict[str, Any]:
+    """What each entry of a list stands for, where that is one thing, and others than itself; none of few entries."""
+    if not all(isinstance(b.get(name), list) and isinstance(o, list) and len(b[name]) == len(o) for b, o in outcomes):
+        return {}
+    pairs = [(json.dumps(v), w) for b, o in outcomes for v, w in zip(b[name], o, strict=True)]
+    table = dict(pairs)
+    is_one = all(same(table[key], word) for key, word in pairs) and 1 < len(table) <= 8
+    return table if is_one and any(json.dumps(word) != key for key, word in pairs) else {}
+
+
+def _ranges(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[Any]:
+    """The places from one on, at equal distances."""
+    if not all(isinstance(o, list) and all(type(v) is int for v in o) for _, o in outcomes):
+        return
+    ends = [n for n in outcomes[0][0] if all(type(b.get(n)) is int and max(o, default=0) < b[n] for b, o in outcomes)]
+    steps: list[Any] = [*names, *({"is": c} for c in (1, 2, 3, 4))]
+    for step in steps:
+        for first in ({"is": 0}, {"is": 1}, step, ["-", step, {"is": 1}]):
+            yield from (["range", first, end, step] for end in ends)
 
 
 def _meanings(outcomes: list[tuple[Stated, Any]], name: str) -> dict[str, Any]:
@@ -509,8 +532,11 @@ def _reads(rule: Any) -> set[str]:
 # ---------------------------------------------------------------------------------------------------- random configs
 
 
-def random_stated(kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng: random.Random) -> Stated:
-    """A random config.json of a class: sizes that may go together, switches, and some fields left out or null."""
+def random_stated(
+    kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng: random.Random, ones: bool = False
+) -> Stated:
+    """A random config.json of a class: sizes that may go together, switches, and some fields left out or null; with
+    `ones` also other numbers for those that are usually 1."""
     heads = rng.choice([2, 4, 6, 8, 12])
     kv = rng.choice([n for n in (1, 2, 3, 4, 6, 8, 12) if heads % n == 0])
     hidden, depth = heads * 2 * rng.randint(2, 10), rng.randint(2, 7)
@@ -534,6 +560,8 @@ def random_stated(kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng
                 value = rng.choice([rule[0], rule[1], 2 * rule[0], 2 * rule[1]])
             elif default > 1 and rng.random() < 0.5:
                 value = rng.choice([default, default * 2, max(default // 2, 1), default + 2, 2, 3, 4])
+            elif default == 1 and ones and rng.random() < 0.25:
+                value = rng.choice([2, 3])
             else:
                 continue
             if rng.random() < 0.85:
@@ -600,7 +628,8 @@ class Comparison:
         self.failed[name] = self.failed.get(name, 0) + 1
         rule = self.asked.again(name, outcomes) if self.failed[name] < ROUNDS // 2 else None
         own["rules"] = [r for r in own.get("rules", []) if r["field"] != name]
-        always = before.get("always", not before) or rule is None
+        is_stated = any(b.get(name) is not None for b, _ in outcomes)
+        always = before.get("always", not before) or (rule is None and is_stated)
         mended = {"field": name, "rule": "?" if rule is None else rule}
         own["rules"].append(mended | ({"always": True} if always else {}))
 

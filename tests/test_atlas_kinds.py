@@ -134,3 +134,10 @@ def test_stages_are_as_wide_and_as_deep_as_those_that_were_derived() -> None:
             SymflopsError, match=r"its widths\[i\], depths\[i\] are not \[8, 3\], \[16, 4\], in this order"
         ):
             check(widths, depths)
+
+
+def test_null_under_another_name_is_null_after_others_were_computed() -> None:
+    rule = {"field": "kinds", "rule": ["all", "n", {"is": "mamba"}]}
+    known = {"t": ConfigClass("t", {"n": 2, "kinds": None}, {"blocks": "kinds"}, rules=(rule,))}
+    assert vars(config_of({"kinds": None}, "t", known))["kinds"] == ["mamba", "mamba"]
+    assert vars(config_of({"blocks": None}, "t", known))["kinds"] is None

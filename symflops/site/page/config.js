@@ -64,8 +64,10 @@ function configOf(stated, key, classes) {
   for (const name of Object.keys(kind.aliases)) others[name] = stated[name] ?? null;
   Object.assign(others, ofParts(fields, kind));
   const about = () => Object.assign(Object.create(null), others, fields, beside);
+  // What is stated as null under another name is so after the class computed.
+  const nulled = new Set(Object.entries(kind.aliases).filter(([name]) => stated[name] === null).map(([, own]) => own));
   for (const rule of kind.rules) {
-    if (isGiven(fields[rule.field]) && !isTrue(rule.always)) continue;
+    if ((isGiven(fields[rule.field]) || nulled.has(rule.field)) && !isTrue(rule.always)) continue;
     fields[rule.field] = ruled(rule.rule, about());
   }
   if (kind.rope !== null) {
