@@ -27,6 +27,7 @@ from transformers import CONFIG_MAPPING, AutoConfig
 from symflops.assumption import Fact
 from symflops.trace.architecture import is_size
 from symflops.trace.config_values import WHOLE, literal
+from symflops.trace.naming import places_name
 from symflops.vocabulary.fields import means
 
 ACTIVATIONS = ("silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "quick_gelu")
@@ -49,6 +50,7 @@ MERGED, HEAD = [16, 24, 24], 128  # sections of positions of three axes, and the
 
 _SLIDING = ("sliding_attention", "full_attention")
 _SHARE = re.compile(r"partial_rotary_factor|rotary_pct|rope_pct|rotary_percentage")
+_SAID = ("tie_word_embeddings",)  # what configs state of parts whose classes do not know it
 _COUNT = re.compile(r"(kv|key_value).*heads?$|group|experts?(_per_tok(en)?)?$|topk|top_k|shared")
 _MAY_BE_NONE_AT_ALL = re.compile(r"shared|first_k_dense|num_dense_layers|q_lora_rank")
 
@@ -363,7 +365,10 @@ class Choices:
         layers = [name for t in self.model["assumes"] for name in re.findall(r"(\w+)\[i\]", t)]
         layers += [name for t in self.model["assumes"] for name in re.findall(r"\bi in (\w+)", t)]
         for name in (*self.facts, *layers, *self.model["symbols"]):
-            for path in self.known.get(name, [(*self.main, name)] if name in self.facts else []):
+            paths = self.known.get(name, [(*self.main, name)] if name in self.facts else [])
+            parts = [(k, name) for k, v in self.base.items() if isinstance(v, dict) and name in self.facts]
+            paths = [*paths, *(p for p in parts if p not in paths and _of(config, p) is not MISSING and name in _SAID)]
+            for path in paths:
                 here, there = at(self.base, path), _of(config, path)
                 if isinstance(there, dict | list):
                     there = self.as_small(path, here, plain(there))
@@ -399,7 +404,8 @@ class Choices:
         """A list or an object of a real config, as a small one has it."""
         if isinstance(there, list) and isinstance(here, list) and here and there:
             if means(path[-1], "layer_places") and all(type(v) is int for v in (*here, *there)):
-                return here if len(here) == len(there) else [*range(len(there))]
+                is_number = f"{places_name(path[-1])} == {len(here)}" in self.model["assumes"]
+                return [*range(len(there))] if is_number and len(here) != len(there) else here
             if not any(isinstance(word, str) for word in here):
                 return there
             kinds = list(dict.fromkeys(map(str, there)))

@@ -13,6 +13,7 @@ import dataclasses
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import product
 from types import MappingProxyType
 from typing import Any
@@ -304,25 +305,41 @@ class Class:
         more = {w: plain(vars(c)[name]) for w, c in asked.items() if c is not None and name in vars(c)}
         return [*rule[:2], {**rule[2], **more}]
 
-    def influences(self, name: str, given: Mapping[str, Any]) -> list[str]:
-        """The fields that change what is computed, and the field itself."""
-        found: dict[str, int] = {}
+    @cached_property
+    def usual_changes(self) -> dict[str, dict[str, int]]:
+        """The same for all fields at once."""
+        return self.changes("", {})
+
+    def changes(self, without: str, given: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+        """By what is computed how often each field changed it, in random configs that do not state one field."""
+        found: dict[str, dict[str, int]] = {}
         accepted = 0
-        for stated in self.samples(10 * PROBES, name):
+        for stated in self.samples(10 * PROBES, without):
             stated = {**stated, **given}
             base = observed(self.kind, stated)
-            if base is None or accepted == PROBES:
+            if base is None:
                 continue
-            accepted += 1
-            before = plain(vars(base).get(name))
+            before = vars(base)
             for other in (*self.defaults, *self.beside.values):
-                if other == name or not is_asked(other) or other in self.kind.sub_configs_defaults:
+                if other == without or not is_asked(other) or other in self.kind.sub_configs_defaults:
                     continue
-                value = vars(base).get(other)
+                value = before.get(other)
                 for tried in self.beside.values.get(other) or changed(value, self.annotations.get(other, ""), other):
                     after = observed(self.kind, {**stated, other: tried})
-                    if after is not None and plain(vars(after).get(name)) != before:
-                        found[other] = found.get(other, 0) + 1
+                    for key, now in vars(after).items() if after is not None else ():
+                        if not isinstance(now, PreTrainedConfig) and now != before.get(key):
+                            row = found.setdefault(key, {})
+                            row[other] = row.get(other, 0) + 1
+            accepted += 1
+            if accepted == PROBES:
+                break
+        return found
+
+    def influences(self, name: str, given: Mapping[str, Any]) -> list[str]:
+        """The fields that change what is computed, and the field itself."""
+        is_stated = self.defaults.get(name) is not None  # in most of the random configs
+        found = self.changes(name, given).get(name, {}) if is_stated else self.usual_changes.get(name, {})
+        found = {other: number for other, number in found.items() if other != name}
         listed = [
             n for n, kind in self.annotations.items() if means(n, "layer_places") and "list" in kind and n != name
         ]
@@ -415,7 +432,8 @@ def _simple(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[An
     first = outcomes[0][1]
     if first is UNKNOWN:
         return
-    yield {"is": first}
+    if not isinstance(first, list) or len(outcomes) > 3:  # a list of one length says nothing of others
+        yield {"is": first}
     yield from names
     if isinstance(first, str | bool):
         yield from (["words", n, words] for n in names if (words := _meanings(outcomes, n)))
