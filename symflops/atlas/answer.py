@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -105,7 +105,7 @@ def _made(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, str]:
         given = vars(part).get(rope.FIELD)
         if isinstance(given, dict) and "rope_type" in given:
             given.pop("type", None)  # its older name, which nothing reads where there is the other
-    _check_unknown(config)
+    _drop_unknown(config, found.asked)
     if (of_parts := _with_parts(named, config, found)) not in found.models:
         raise SymflopsError(f"the atlas has no {of_parts[:160].replace(' ', ' with ', 1)}")
     of_dtype = f"{of_parts} dtype={vars(config).get('dtype')}"
@@ -125,19 +125,22 @@ def _with_parts(named: str, config: PlainConfig, found: Entry) -> str:
     return " ".join([named, *sorted(others)])
 
 
-def _check_unknown(config: PlainConfig) -> None:
-    """Raise SymflopsError where a config inside another one states a size that its own class does not know, and that
-    one of the others has otherwise: which of them a symbol is would depend on the order of the parts."""
+def _drop_unknown(config: PlainConfig, asked: Container[str]) -> None:
+    """Take a size out of a config inside another one that its own class does not know, and that one of the others has
+    otherwise, as LLaVA's vocabulary of images: a symbol is the others'. Raises SymflopsError for one that a model's
+    source `asked` for where it was not stated."""
     _, *inside = parts(config)
     for prefix, part in inside:
         kind = part.of_class
         known = {*kind.defaults, *kind.beside, *(rule["field"] for rule in kind.rules)}
-        for name, value in vars(part).items():
+        for name, value in [*vars(part).items()]:
             if type(value) is not int or name in known or not is_size(name):
                 continue
             others = [vars(o).get(name) for _, o in parts(config) if o is not part and name in o.of_class.defaults]
             if any(other != value for other in others):
-                raise SymflopsError(f"{prefix}config states {name} = {value}, which its class does not know")
+                if name in asked or f"{prefix}{name}" in asked:
+                    raise SymflopsError(f"{prefix}config states {name} = {value}, which its class does not know")
+                del vars(part)[name]
 
 
 def _class_named(found: Entry, stated: Mapping[str, Any]) -> str:

@@ -70,7 +70,7 @@ function madeOf(entry, stated) {
     const given = part.fields[ROPE];
     if (isObject(given) && "rope_type" in given) delete given.type;
   }
-  checkUnknown(config);
+  dropUnknown(config, askedIn(entry));
   const ofParts = withParts(chosen, config, entry);
   if (!(ofParts in entry.models)) throw new Refusal(`the atlas has no ${ofParts.slice(0, 160).replace(" ", " with ")}`);
   const ofDtype = `${ofParts} dtype=${config.fields.dtype ?? "None"}`;
@@ -89,8 +89,15 @@ function withParts(named, config, entry) {
   return [named, ...others.sort()].join(" ");
 }
 
-// Refuses a size that a config inside another one states, that its class does not know, and that another part has otherwise.
-function checkUnknown(config) {
+// The fields that a model's source asked for where a config did not state them.
+function askedIn(entry) {
+  const texts = Object.values(entry.models).flat().flatMap((one) => one.assumes ?? one.lists?.assumes?.[1] ?? []);
+  return new Set(texts.filter((text) => text.endsWith(" == null")).map((text) => text.slice(0, -" == null".length)));
+}
+
+// Takes a size out of a config inside another one that its class does not know, and that another part has otherwise, or
+// refuses it where a source asked for it.
+function dropUnknown(config, asked) {
   const all = partsOf(config);
   for (const [prefix, part] of all.slice(1)) {
     const { defaults, beside, rules } = part.kind;
@@ -98,7 +105,9 @@ function checkUnknown(config) {
       const isKnown = name in defaults || name in (beside ?? {}) || rules.some((rule) => rule.field === name);
       if (typeof value !== "bigint" || isKnown || !isSize(name)) continue;
       const others = all.filter(([, other]) => other !== part && name in other.kind.defaults).map(([, other]) => other.fields[name] ?? null);
-      if (others.some((other) => other !== value)) throw new Refusal(`${prefix}config states ${name} = ${value}, which its class does not know`);
+      if (others.every((other) => other === value)) continue;
+      if (asked.has(name) || asked.has(prefix + name)) throw new Refusal(`${prefix}config states ${name} = ${value}, which its class does not know`);
+      delete part.fields[name];
     }
   }
 }
