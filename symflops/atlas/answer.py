@@ -22,7 +22,7 @@ from symflops.trace.layer_lists import LayerLists
 from symflops.trace.naming import count_name, places_name
 from symflops.trace.notes import dtype, listed
 from symflops.trace.own_formats import in_own_formats
-from symflops.vocabulary.fields import means
+from symflops.vocabulary.fields import means, without
 
 _SIZES = {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"}  # of a text model
 
@@ -217,15 +217,31 @@ def _check_first(values: ConfigValues, bound: Mapping[str, int]) -> None:
 
 
 def _check_stages(values: ConfigValues) -> None:
-    """Raise SymflopsError where a config has other stages than were derived, of a model in which no number of modules
-    is a symbol: that each of them was seen, as wide and as deep, does not say that there are as many of each."""
-    if any(name.startswith("num_") and name.endswith("_layers") for name in values.model.definitions):
+    """Raise SymflopsError where a config has other stages than were derived, of a model in which no other number of
+    modules is a symbol: that each was seen, as wide and as deep, does not say that there are as many of each."""
+    counts = {name for name in values.model.definitions if _is_count(name)}
+    if counts - _counts_of_stages(values.model):
         return
     for choice in values.model.domain.choices:
         seen = [*map(json.dumps, choice.seen)]
         layers = said_of_layers(values.depths.lists, choice, values.totals)
         if any(map(_is_of_sizes, choice.seen)) and layers != seen:
             raise unfit(f"its {', '.join(choice.statements)} are not {one_line(', '.join(seen), 100)}, in this order")
+
+
+def _counts_of_stages(model: Model) -> set[str]:
+    """The symbols for how many stages of a size there are."""
+    found = set()
+    for choice in model.domain.choices:
+        for place, statement in enumerate(choice.statements):
+            stem = without(statement.removesuffix("[i]"), "layer_places_ending")
+            sizes = [said[place] if isinstance(said, list) else said for said in choice.seen]
+            found |= {count_name(f"{stem}_{json.dumps(size)}") for size in sizes if _is_of_sizes(size)}
+    return found
+
+
+def _is_count(symbol: str) -> bool:
+    return symbol.startswith("num_") and symbol.endswith("_layers")
 
 
 def _is_of_sizes(said: Any) -> bool:
@@ -235,8 +251,10 @@ def _is_of_sizes(said: Any) -> bool:
 
 def _is_settled(symbol: str, values: ConfigValues) -> bool:
     """Whether a symbol is a number of modules that no config states, of a model in which no number of layers is a
-    symbol: then all that the number depends on is held against the config as facts, such as `depths`."""
-    is_count = symbol.startswith("num_") and symbol.endswith("_layers")
+    symbol: then all that the number depends on is held against the config as facts, such as `depths`, or as stages."""
+    if symbol in _counts_of_stages(values.model) and symbol not in values.fields:
+        return not {name for name in values.model.definitions if _is_count(name)} - _counts_of_stages(values.model)
+    is_count = _is_count(symbol)
     depths = (name for name in values.model.symbols if name in values.fields and means(name, "depth"))
     are_facts = values.depths.lists.lists.keys() <= {fact.name for fact in values.model.domain.facts}
     return is_count and symbol not in values.fields and are_facts and not any(depths)

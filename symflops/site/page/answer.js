@@ -174,21 +174,41 @@ function checkFirst(choices, own, found) {
   }
 }
 
-// A config has the stages that were derived, where no number of modules is a symbol: as many of each, in this order.
+const isStageSize = (value) => typeof value === "bigint" && value > 1n;
+
+// The symbols for how many stages of a size there are; whether no other number of modules is a symbol.
+function countsOfStages(choices) {
+  const found = new Set();
+  for (const { statements, seen } of choices) {
+    statements.forEach((statement, place) => {
+      const sizes = seen.map((said) => (Array.isArray(said) ? said[place] : said)).filter(isStageSize);
+      const stem = without(statement.replace(/\[i\]$/, ""), "layer_places_ending");
+      sizes.forEach((size) => found.add(countName(`${stem}_${size}`)));
+    });
+  }
+  return found;
+}
+
+function areCountsOfStages(choices, own) {
+  const known = countsOfStages(choices);
+  return [...own.keys()].every((name) => !/^num_.*_layers$/.test(name) || known.has(name));
+}
+
+// A config has the stages that were derived, where no other number of modules is a symbol: as many of each, in this order.
 function checkStages(choices, own, values) {
-  if ([...own.keys()].some((name) => /^num_.*_layers$/.test(name))) return;
-  const isSize = (value) => typeof value === "bigint" && value > 1n;
+  if (!areCountsOfStages(choices, own)) return;
   for (const choice of choices) {
     const seen = choice.seen.map(dumped);
     const layers = saidOfLayers(values.lists, choice, values.totals) ?? [];
-    const isOfSizes = choice.seen.some((said) => (Array.isArray(said) ? said : [said]).some(isSize));
+    const isOfSizes = choice.seen.some((said) => (Array.isArray(said) ? said : [said]).some(isStageSize));
     if (!isOfSizes || (layers.length === seen.length && seen.every((one, i) => one === layers[i]))) continue;
     throw unfit(`its ${choice.statements.join(", ")} are not ${oneLine(seen.join(", "), 100)}, in this order`);
   }
 }
 
 // Whether a symbol is a number of modules that no config states, of a model in which no number of layers is a symbol.
-function isSettled(symbol, { symbols, fields, lists, facts }) {
+function isSettled(symbol, { symbols, fields, lists, facts, choices }) {
+  if (countsOfStages(choices).has(symbol) && !fields.has(symbol)) return areCountsOfStages(choices, symbols);
   const areFacts = [...lists.lists.keys()].every((key) => facts.some(({ name }) => name === key));
   const isDepth = (name) => fields.has(name) && means(name, "depth");
   return /^num_.*_layers$/.test(symbol) && !fields.has(symbol) && areFacts && ![...symbols.keys()].some(isDepth);
