@@ -371,8 +371,11 @@ class OfClass:
         return []
 
     def those_free(self, base: Data, model: Data, paths: list[Path], more: Data) -> list[Data]:
+        rest = [path for path in paths if path[-1] != "original_max_position_embeddings"]  # which another may exceed
         if paths and self.is_same(base, model, paths):
             kept = paths
+        elif 0 < len(rest) < len(paths) and self.is_same(base, model, rest):
+            kept = rest
         else:
             kept = [path for path in paths if 1 < len(paths) < 4 and self.is_same(base, model, [path])]
         return [{**_tried(base, path), **more} for path in kept]
