@@ -17,6 +17,7 @@ from itertools import combinations
 from typing import Any
 
 from symflops.assumption import Choice, Fact
+from symflops.vocabulary.symbols import RUN
 
 Data = dict[str, Any]
 _LISTS = ("assumes", "expects", "notes", "needs")  # which are sets: an entry is there or not
@@ -184,13 +185,15 @@ def is_said(text: str) -> bool:
 
 @cache
 def relation(text: str) -> tuple[str, str, str] | None:
-    """What an assumption says of a size: that it is another one, or a number, or that it is not.
+    """What an assumption says of a size: that it is another one, or a number, or that it is not. Of a call it says
+    nothing of a config.
 
     >>> relation("width != hidden_size"), relation("n_group == 1"), relation("tied == true"), relation("a % b == 0")
     (('width', '!=', 'hidden_size'), ('n_group', '==', '1'), None, None)
+    >>> relation("past_len == 0")
     """
     found = _RELATION.fullmatch(text) if Fact.of(text) is None else None
-    return (found[1], found[2], found[3]) if found else None
+    return (found[1], found[2], found[3]) if found and found[1] not in RUN else None
 
 
 @cache
