@@ -404,6 +404,10 @@ class Choices:
         """A list or an object of a real config, as a small one has it."""
         if isinstance(there, list) and isinstance(here, list) and here and there:
             if means(path[-1], "layer_places") and all(type(v) is int for v in (*here, *there)):
+                holder = at(self.base, path[:-1]) if path[:-1] else self.base
+                depth = next((v for k, v in holder.items() if type(v) is int and means(k, "depth")), 0)
+                if there == [*range(len(there))] and len(there) > 3:  # all of them
+                    return [*range(depth)]
                 is_number = f"{places_name(path[-1])} == {len(here)}" in self.model["assumes"]
                 return [*range(len(there))] if is_number and len(here) != len(there) else here
             if not any(isinstance(word, str) for word in here):
