@@ -23,6 +23,7 @@ from small_configs import HEADS as _HEADS
 from small_configs import HIDDEN as _WIDE
 from small_types import small
 from transformers import CONFIG_MAPPING, AutoConfig
+from transformers.configuration_utils import _LEGACY_LAYER_TYPE_REMAP
 
 from symflops.assumption import Fact
 from symflops.trace.architecture import is_size
@@ -219,7 +220,9 @@ MISSING = object()
 
 
 def _as_stated(one: Data) -> Any:
-    """A config with nothing but what is stated, and rotary embeddings under their newer name."""
+    """A config with nothing but what is stated, and rotary embeddings and kinds of layers under their newer names."""
+    lists = {k: v for k, v in one.items() if isinstance(v, list) and all(isinstance(word, str) for word in v)}
+    one = {**one, **{k: [_LEGACY_LAYER_TYPE_REMAP.get(word, word) for word in v] for k, v in lists.items()}}
     given = dict(one.get("rope_scaling") or one.get("rope_parameters") or {})
     if given:
         given = {"rope_type": given.pop("type", None), **given}
@@ -405,7 +408,7 @@ class Choices:
         if isinstance(there, list) and isinstance(here, list) and here and there:
             if means(path[-1], "layer_places") and all(type(v) is int for v in (*here, *there)):
                 holder = at(self.base, path[:-1]) if path[:-1] else self.base
-                depth = next((v for k, v in holder.items() if type(v) is int and means(k, "depth")), 0)
+                depth = next((v for k, v in holder.items() if type(v) is int and _RULES.get(k) == _DEPTH), 0)
                 if there == [*range(len(there))] and len(there) > 3:  # all of them
                     return [*range(depth)]
                 is_number = f"{places_name(path[-1])} == {len(here)}" in self.model["assumes"]

@@ -517,6 +517,9 @@ def derived(stated: Data) -> Data:
         part = parts.get(prefix)
         if key == "num_labels" and part is not None and "num_labels" not in data["symbols"]:
             needs.append([prefix, key, part.num_labels])
+        value = vars(part).get(key) if part is not None else None
+        if type(value) is int and value < 0 and not means(key, "irrelevant"):  # a place, counted from the end
+            needs.append([prefix, key, value])
     return data | ({"needs": needs} if needs else {})
 
 
