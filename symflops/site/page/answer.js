@@ -73,7 +73,8 @@ function madeOf(entry, stated) {
   dropUnknown(config, askedIn(entry));
   const ofParts = withParts(chosen, config, entry);
   if (!(ofParts in entry.models)) throw new Refusal(`the atlas has no ${ofParts.slice(0, 160).replace(" ", " with ")}`);
-  const ofDtype = `${ofParts} dtype=${config.fields.dtype ?? "None"}`;
+  const { dtype } = config.fields;
+  const ofDtype = typeof dtype === "string" ? `${ofParts} dtype=${dtype}` : ofParts;
   return { config, named: ofDtype in entry.models ? ofDtype : ofParts };
 }
 
