@@ -125,6 +125,8 @@ def plain_dict(config: Any) -> Data:
     """A config as its file has it."""
     found: Data = {k: v for k, v in plain(json.loads(config.to_json_string(use_diff=False))).items() if k[0] != "_"}
     dropped = ("transformers_version", "dtype")
+    for part in (found, *(v for v in found.values() if isinstance(v, dict))):  # computed where it is not stated
+        part.pop("per_layer_config", None)
     return {k: v for k, v in found.items() if k not in dropped and "__float__" not in json.dumps(v)}  # which is inf
 
 
