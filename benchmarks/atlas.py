@@ -55,13 +55,14 @@ def provenance() -> Data:
 
 def made(model_type: str, derived: int, most: int, brief: bool, seconds: float) -> tuple[Data, Data]:
     """The entry of a type, and how the random configs came out."""
+    from atlas_choices import other_parts
     from atlas_classes import classes, shared
     from atlas_models import Models
     from transformers import CONFIG_MAPPING
 
     model_type, _, names = model_type.partition(":")
     kind = CONFIG_MAPPING[model_type]
-    asked, compared = classes(kind)
+    asked, compared = classes(kind, other_parts(model_type))
     models = Models(model_type, asked, most, [n for n in names.split(",") if n], brief, seconds)
     found = models.derive()
     data = {
@@ -75,12 +76,13 @@ def made(model_type: str, derived: int, most: int, brief: bool, seconds: float) 
 
 def asked_anew(model_type: str, derived: int) -> tuple[Data, Data]:
     """An entry with what the classes of its configs do now, and the models that it has."""
+    from atlas_choices import other_parts
     from atlas_classes import classes, shared
     from atlas_models import Models
     from transformers import CONFIG_MAPPING
 
     data: Data = json.loads(entries.unpacked((FOLDER / f"{model_type}{entries.ENDING}").read_bytes()))
-    asked, compared = classes(CONFIG_MAPPING[model_type])
+    asked, compared = classes(CONFIG_MAPPING[model_type], other_parts(model_type))
     commit = provenance()["commit"]
     data |= {"made": {**data["made"], "classes": commit}, **shared(), "classes": asked}
     data |= other_letters(CONFIG_MAPPING[model_type], data["models"])

@@ -13,6 +13,7 @@ import dataclasses
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import product
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 from atlas_asking import Data, Stated, is_asked, observed, plain
 from atlas_beside import Beside, flat, is_filled, is_over
 from small_configs import _RULES, DEPTH, HEADS, HIDDEN, KV_HEADS
-from transformers import AutoConfig, GenerationConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, GenerationConfig, PreTrainedConfig
 from transformers.configuration_utils import _LEGACY_LAYER_TYPE_REMAP
 
 from symflops.atlas import rope
@@ -49,10 +50,14 @@ def shared() -> Data:
     return {"renamed": dict(_LEGACY_LAYER_TYPE_REMAP), "dropped": dropped}
 
 
-def classes(kind: type[PreTrainedConfig], seed: int = 0) -> tuple[dict[str, Data], int]:
-    """The data of a class and of those of the configs inside its own, and how many random configs were compared."""
+def classes(kind: type[PreTrainedConfig], others: Iterable[str] = (), seed: int = 0) -> tuple[dict[str, Data], int]:
+    """The data of a class, of those of the configs inside its own and of the `others`, which are types that its parts
+    may be of, and how many random configs were compared."""
     found: dict[str, type] = {}
     _collect(kind, found)
+    for other in others:
+        if CONFIG_MAPPING[other] not in found.values():
+            _collect(CONFIG_MAPPING[other], found)
     data: dict[str, Data] = {}
     compared = 0
     for key, one in reversed(found.items()):
@@ -183,7 +188,7 @@ class Class:
 
     def some_stated(self, rng: random.Random) -> Stated:
         """A random config, some with names that are no fields, and with configs inside it."""
-        stated = random_stated(self.kind, self.defaults, rng) | self.beside.random(rng)
+        stated = random_stated(self.kind, self.defaults, rng, ones=True) | self.beside.random(rng)
         for name, spec in self.kind.sub_configs_defaults.items():
             inner = _class_of(spec)
             if inner is not None and rng.random() < 0.5:
@@ -204,8 +209,9 @@ class Class:
         if name in self.defaults and keeps:
             missing = nulled if default is not None else unstated + nulled
             plain_default = all(out == default for _, out in unstated) or default is None
-            if not plain_default:
-                return {"field": name, "rule": "?", "always": True}
+            if not plain_default:  # an older name says it, which none of those that state the field happened to state
+                found = self.search(name, [*unstated, *nulled, *given])
+                return {"field": name, "rule": "?" if found is None else found, "always": True}
             if all(out is None for _, out in missing):
                 return None
             found = self.search(name, missing, {} if default is None else {name: None})
@@ -236,7 +242,7 @@ class Class:
         if type(default) is int or (default is None and "int" in kind and "list" not in kind):
             return self.random.choice([2, 4, 6, 8, 12])
         if isinstance(default, str):
-            return self.random.choice(WORDS) if default in WORDS else default
+            return self.random.choice(_words(name)) if default in WORDS else default
         if isinstance(default, float) or (default is None and "float" in kind):
             return self.random.choice([0.25, 1.5, 3.0])
         return default
@@ -258,7 +264,8 @@ class Class:
         parts = {n: part for n, part in vars(config).items() if isinstance(part, PreTrainedConfig)}
         inside = {f"{n}.{name}": plain(vars(part)[name]) for n, part in parts.items() if name in vars(part)}
         own = {self.kind.attribute_map.get(k, k): v for k, v in stated.items()}
-        before = {**after, **inside, **self.beside.of(stated), name: own.get(name, self.defaults.get(name))}
+        others = {alias: stated.get(alias) for alias in self.kind.attribute_map if alias not in vars(config)}
+        before = {**others, **after, **inside, **self.beside.of(stated), name: own.get(name, self.defaults.get(name))}
         return before, after.get(name, UNKNOWN)
 
     def search(
@@ -281,7 +288,7 @@ class Class:
         found = expression(outcomes, names, 2) or beginning(outcomes) or in_part(outcomes, names)
         others = [n for n in names if n in self.beside.data]
         if found is not None or not others:
-            return found
+            return self.complete(name, found)
         outcomes = [one for one in outcomes if all(one[0][n] is None for n in others)]
         names = [n for n in names if n not in others]
         found = (expression(outcomes, names, 2) or beginning(outcomes)) if outcomes else None
@@ -290,34 +297,62 @@ class Class:
             self.beside.forget(others)
         return found
 
-    def influences(self, name: str, given: Mapping[str, Any]) -> list[str]:
-        """The fields that change what is computed, and the field itself."""
-        found: dict[str, int] = {}
+    def complete(self, name: str, rule: Any) -> Any:
+        """A rule of what words stand for, with all words that are known."""
+        if not isinstance(rule, list) or rule[0] != "words":
+            return rule
+        asked = {word: observed(self.kind, {rule[1]: word}) for word in _words(rule[1]) if word not in rule[2]}
+        more = {w: plain(vars(c)[name]) for w, c in asked.items() if c is not None and name in vars(c)}
+        return [*rule[:2], {**rule[2], **more}]
+
+    @cached_property
+    def usual_changes(self) -> dict[str, dict[str, int]]:
+        """The same for all fields at once."""
+        return self.changes("", {})
+
+    def changes(self, without: str, given: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+        """By what is computed how often each field changed it, in random configs that do not state one field."""
+        found: dict[str, dict[str, int]] = {}
         accepted = 0
-        for stated in self.samples(10 * PROBES, name):
+        for stated in self.samples(10 * PROBES, without):
             stated = {**stated, **given}
             base = observed(self.kind, stated)
-            if base is None or accepted == PROBES:
+            if base is None:
                 continue
-            accepted += 1
-            before = plain(vars(base).get(name))
+            before = vars(base)
             for other in (*self.defaults, *self.beside.values):
-                if other == name or not is_asked(other) or other in self.kind.sub_configs_defaults:
+                if other == without or not is_asked(other) or other in self.kind.sub_configs_defaults:
                     continue
-                value = vars(base).get(other)
-                for tried in self.beside.values.get(other) or changed(value, self.annotations.get(other, "")):
+                value = before.get(other)
+                for tried in self.beside.values.get(other) or changed(value, self.annotations.get(other, ""), other):
                     after = observed(self.kind, {**stated, other: tried})
-                    if after is not None and plain(vars(after).get(name)) != before:
-                        found[other] = found.get(other, 0) + 1
+                    for key, now in vars(after).items() if after is not None else ():
+                        if not isinstance(now, PreTrainedConfig) and now != before.get(key):
+                            row = found.setdefault(key, {})
+                            row[other] = row.get(other, 0) + 1
+            accepted += 1
+            if accepted == PROBES:
+                break
+        return found
+
+    def influences(self, name: str, given: Mapping[str, Any]) -> list[str]:
+        """The fields that change what is computed, and the field itself."""
+        is_stated = self.defaults.get(name) is not None  # in most of the random configs
+        found = self.changes(name, given).get(name, {}) if is_stated else self.usual_changes.get(name, {})
+        found = {other: number for other, number in found.items() if other != name}
         listed = [
             n for n, kind in self.annotations.items() if means(n, "layer_places") and "list" in kind and n != name
         ]
         inside = [f"{part}.{name}" for part in self.kind.sub_configs_defaults]
-        return [name, *listed, *sorted(found, key=lambda n: -found[n])[:6], *inside, *self.beside.letters]
+        others = sorted(found, key=lambda n: -found[n])[:6]
+        aliases = [alias for alias, one in self.kind.attribute_map.items() if one in others and alias not in others]
+        return [name, *listed, *others, *inside, *self.beside.letters, *aliases]
 
 
-def changed(value: Any, kind: str) -> list[Any]:
+def changed(value: Any, kind: str, name: str) -> list[Any]:
     """Other values of a field than this one."""
+    if isinstance(value, str) and (words := _words(name)) != WORDS:
+        return [word for word in words if word != value][-3:]
     if isinstance(value, bool):
         return [not value]
     if type(value) is int:
@@ -329,6 +364,11 @@ def changed(value: Any, kind: str) -> list[Any]:
     if value is None and "bool" in kind:
         return [True, False]
     return []
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """The activations that a field may name: of one that is named after a projection gated ones, too."""
+    return (*WORDS, *(f"gated-{word}" for word in WORDS)) if name.endswith("_proj") else WORDS
 
 
 def _default(f: dataclasses.Field[Any]) -> Any:
@@ -361,9 +401,9 @@ def in_part(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Any:
     for condition in _conditions(outcomes, names):
         for is_held in (True, False):
             some = [one for one in outcomes if holds_for(condition, one[0]) is is_held]
-            if 2 * len(some) > len(outcomes) > len(some):
+            if 3 * len(some) > len(outcomes) > len(some) > 4:
                 found = expression(some, names, 1)
-                if found is not None and found not in names:
+                if found is not None and found != names[0]:
                     return ["if", condition, *((found, "?") if is_held else ("?", found))]
     return None
 
@@ -392,8 +432,11 @@ def _simple(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[An
     first = outcomes[0][1]
     if first is UNKNOWN:
         return
-    yield {"is": first}
+    if not isinstance(first, list) or len(outcomes) > 3:  # a list of one length says nothing of others
+        yield {"is": first}
     yield from names
+    if isinstance(first, str | bool):
+        yield from (["words", n, words] for n in names if (words := _meanings(outcomes, n)))
     if type(first) is int:
         numbers = [n for n in names if all(type(b.get(n)) in (int, float) for b, _ in outcomes)]
         leaves: list[Any] = [*numbers, *({"is": c} for c in CONSTANTS)]
@@ -406,7 +449,40 @@ def _simple(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[An
         yield from ([sign, a, b] for sign, a, b in product(("//", "*"), leaves, pairs))
     if isinstance(first, list) and first:
         yield from (["spelled", n, letters] for n in names if (letters := _letters(outcomes, n)))
+        yield from _ranges(outcomes, names)
         yield from _of_layers(outcomes, names)
+        yield from (["each", n, table] for n in outcomes[0][0] if n != names[0] and (table := _entries(outcomes, n)))
+
+
+def _entries(outcomes: list[tuple[Stated, Any]], name: str) -> dict[str, Any]:
+    """What each entry of a list stands for, where that is one thing, and others than itself; none of few entries."""
+    if not all(isinstance(b.get(name), list) and isinstance(o, list) and len(b[name]) == len(o) for b, o in outcomes):
+        return {}
+    pairs = [(json.dumps(v), w) for b, o in outcomes for v, w in zip(b[name], o, strict=True)]
+    table = dict(pairs)
+    is_one = all(same(table[key], word) for key, word in pairs) and 1 < len(table) <= 8
+    return table if is_one and any(json.dumps(word) != key for key, word in pairs) else {}
+
+
+def _ranges(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[Any]:
+    """The places from one on, at equal distances."""
+    if not all(isinstance(o, list) and all(type(v) is int for v in o) for _, o in outcomes):
+        return
+    ends = [n for n in outcomes[0][0] if all(type(b.get(n)) is int and max(o, default=0) < b[n] for b, o in outcomes)]
+    steps: list[Any] = [*names, *({"is": c} for c in (1, 2, 3, 4))]
+    for step in steps:
+        for first in ({"is": 0}, {"is": 1}, step, ["-", step, {"is": 1}]):
+            yield from (["range", first, end, step] for end in ends)
+
+
+def _meanings(outcomes: list[tuple[Stated, Any]], name: str) -> dict[str, Any]:
+    """What each word of a text field stands for, where that is one thing; none of few outcomes."""
+    if not all(isinstance(b.get(name), str) for b, _ in outcomes):
+        return {}
+    words = {b[name] for b, _ in outcomes}
+    if len(outcomes) < 2 * len(words) or len(words) < 2:
+        return {}
+    return {b[name]: out for b, out in outcomes}
 
 
 def _letters(outcomes: list[tuple[Stated, Any]], name: str) -> dict[str, Any]:
@@ -474,8 +550,11 @@ def _reads(rule: Any) -> set[str]:
 # ---------------------------------------------------------------------------------------------------- random configs
 
 
-def random_stated(kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng: random.Random) -> Stated:
-    """A random config.json of a class: sizes that may go together, switches, and some fields left out or null."""
+def random_stated(
+    kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng: random.Random, ones: bool = False
+) -> Stated:
+    """A random config.json of a class: sizes that may go together, switches, and some fields left out or null; with
+    `ones` also other numbers for those that are usually 1."""
     heads = rng.choice([2, 4, 6, 8, 12])
     kv = rng.choice([n for n in (1, 2, 3, 4, 6, 8, 12) if heads % n == 0])
     hidden, depth = heads * 2 * rng.randint(2, 10), rng.randint(2, 7)
@@ -499,6 +578,8 @@ def random_stated(kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng
                 value = rng.choice([rule[0], rule[1], 2 * rule[0], 2 * rule[1]])
             elif default > 1 and rng.random() < 0.5:
                 value = rng.choice([default, default * 2, max(default // 2, 1), default + 2, 2, 3, 4])
+            elif default == 1 and ones and rng.random() < 0.25:
+                value = rng.choice([2, 3])
             else:
                 continue
             if rng.random() < 0.85:
@@ -507,7 +588,7 @@ def random_stated(kind: type[PreTrainedConfig], defaults: Mapping[str, Any], rng
             if rng.random() < 0.4:
                 found[name] = rng.random() < 0.5
         elif isinstance(default, str) and default in WORDS and rng.random() < 0.3:
-            found[name] = rng.choice(WORDS)
+            found[name] = rng.choice(_words(name))
         elif default is None and name in placed and rng.random() < 0.5:
             found[name] = sorted(rng.sample(range(4), rng.randint(1, 3)))
         if rng.random() < 0.04:
@@ -565,7 +646,8 @@ class Comparison:
         self.failed[name] = self.failed.get(name, 0) + 1
         rule = self.asked.again(name, outcomes) if self.failed[name] < ROUNDS // 2 else None
         own["rules"] = [r for r in own.get("rules", []) if r["field"] != name]
-        always = before.get("always", not before) or rule is None
+        is_stated = any(b.get(name) is not None for b, _ in outcomes)
+        always = before.get("always", not before) or (rule is None and is_stated)
         mended = {"field": name, "rule": "?" if rule is None else rule}
         own["rules"].append(mended | ({"always": True} if always else {}))
 

@@ -14,7 +14,21 @@ from typing import Any
 import transformers
 from atlas_asking import plain
 from atlas_beside import VALUES
-from atlas_choices import SPECIAL, USUAL, Choice, Choices, Data, Path, at, bases, floats, places, put, seen_names
+from atlas_choices import (
+    OF_DTYPE,
+    SPECIAL,
+    USUAL,
+    Choice,
+    Choices,
+    Data,
+    Path,
+    at,
+    bases,
+    floats,
+    places,
+    put,
+    seen_names,
+)
 from atlas_classes import random_stated
 from atlas_compare import differs
 from transformers import CONFIG_MAPPING
@@ -66,7 +80,7 @@ class Models:
         self.kind = CONFIG_MAPPING[model_type]
         self.brief, self.seconds = brief, seconds
         usual = usual_names(model_type)
-        real = [n for n in seen_names(model_type) if hasattr(transformers, n)]
+        real = [n for n in seen_names(model_type) if hasattr(transformers, n.partition(" ")[0])]
         usual = [*real, *usual[:1]] if brief else [*real, *usual[:6]]
         self.names: tuple[str, ...] = tuple(names) or tuple(dict.fromkeys(usual))
         self.tried: list[str] = []
@@ -78,13 +92,24 @@ class Models:
         share = self.seconds if len(self.names) == 1 else 0.7 * self.seconds
         for name in self.names:
             try:
-                found[name] = OfClass(self, name, share).models()
+                found |= self.of_class(name, share)
             except SymflopsError as error:
                 if not found:
                     raise
                 self.tried.append(f"{name}: {error.message[:200]}")
             share = max(0.3 * self.seconds / (len(self.names) - 1), 4.0) if len(self.names) > 1 else 0.0
         self.names = tuple(found)
+        return found
+
+    def of_class(self, name: str, seconds: float) -> dict[str, list[Data]]:
+        """The models of one class; where numbers of another format that it is fed with make others, those of these."""
+        found = {name: OfClass(self, name, seconds).models()}
+        first = found[name][0]
+        if "dtypes" in first and not is_fed_text(name):
+            for word in (word for word in DTYPES if word not in first["dtypes"]):
+                of_dtype = f"{name} {OF_DTYPE}{word}"
+                found[of_dtype] = OfClass(self, of_dtype, 0.3 * seconds).models()
+                found[of_dtype][0]["dtypes"] = [word]
         return found
 
     def find_bases(self, entry: Entry) -> None:
@@ -133,7 +158,12 @@ class Models:
             stated = random_stated(self.kind, defaults, rng) | self.beside(rng)
             if rng.random() < 0.5:
                 stated |= {k: v for k, v in base.items() if k not in stated or rng.random() < 0.7}
-            return {**stated, "model_type": self.model_type, "architectures": [name], **_some_dtype(rng)}
+            return {
+                **stated,
+                "model_type": self.model_type,
+                "architectures": [name.partition(" ")[0]],
+                **_some_dtype(rng),
+            }
         stated = copy.deepcopy(base) | _some_dtype(rng)
         toggled = rng.choice([0.0, 0.0, 0.1])
         for part in (stated, *(stated[key] for key in parts)):
@@ -174,6 +204,12 @@ def is_answered(entry: Entry, stated: Data) -> bool:
     return True
 
 
+def is_fed_text(name: str) -> bool:
+    """Whether the first that a class of models is fed with is text."""
+    fed = getattr(getattr(transformers, name.partition(" ")[0]), "main_input_name", "")
+    return bool(fed == "input_ids")
+
+
 class OfClass:
     """The models of one class, derived within so many seconds of processor time."""
 
@@ -207,8 +243,7 @@ class OfClass:
                     base, first = changed, model
                     others = [path for path in others if path not in one]
         config = self.kind.from_dict(copy.deepcopy(base))
-        defaults = self.models_of.classes[self.models_of.model_type]["defaults"]
-        numbers = Choices(base, first, config, True).of_numbers(defaults)
+        numbers = Choices(base, first, config, True).of_numbers()
         if numbers and (model := self.of(put(base, numbers), numbers)) is not None:
             base, first = put(base, numbers), model
         self.models_of.bases[self.name] = base
@@ -219,17 +254,19 @@ class OfClass:
         known = [_facts(self.first)]
         choices = Choices(self.base, self.first, self.config, self.models_of.brief)
         free = self.free()
-        seen = list(choices.of_seen(self.name))
+        for choice, sizes in choices.of_seen(self.name):
+            model = self.new(choice, known, free) if choice else self.first
+            real = {} if model is None else choices.as_real(choice, model, sizes)
+            if real:
+                self.new(real, known, free)
+            for path in real.keys() - choice.keys():
+                if not choices.is_wide(path):
+                    self.new(choices.with_layers({path: real[path]}), known, free)
         ones, others = self.at_one(choices)
-        for choice in (*seen, *others, *choices.all()):
-            if len(self.found) >= self.models_of.most or (self.is_late(0.65) and choice not in seen):
+        for choice in (*others, *choices.of_usual_numbers(), *choices.all()):
+            if len(self.found) >= self.models_of.most or self.is_late(0.65):
                 break
-            model = self.of(put(self.base, choice), choice)
-            if model is None or _facts(model) in known:
-                continue
-            known.append(_facts(model))
-            self.found.append((choice, difference(self.first, model)))
-            free += self.free_rotation(choice, model)
+            self.new(choice, known, free)
         together = list(self.together())
         if ones and not self.is_right(ones):
             some = (name for name in ones if len(ones) > 1 and not self.is_late())
@@ -242,11 +279,19 @@ class OfClass:
             first["dtypes"] = [word for word in (None, *DTYPES) if word not in others]
         return [first, *(change for _, change in self.found)]
 
+    def new(self, choice: Choice, known: list[tuple[str, ...]], free: list[Data]) -> Data | None:
+        """The model of a choice, which is kept where it is another one than those that are known."""
+        model = self.of(put(self.base, choice), choice)
+        if model is not None and _facts(model) not in known:
+            known.append(_facts(model))
+            self.found.append((choice, difference(self.first, model)))
+            free += self.free_rotation(choice, model)
+        return model
+
     def other_dtypes(self) -> list[str]:
         """The formats of numbers with which something else is derived, as where a source casts what it is fed."""
-        fed = getattr(getattr(transformers, self.name), "main_input_name", "")
-        if not self.first.get("inputs") and fed == "input_ids":  # numbers of texts alone have no format
-            return []
+        if OF_DTYPE in self.name or (not self.first.get("inputs") and is_fed_text(self.name)):
+            return []  # it has one, or numbers of texts alone, which have none
         models = {word: self.of({**self.base, "torch_dtype": word}, {}) for word in DTYPES}
         changes = {word: None if m is None else difference(self.first, m) for word, m in models.items()}
         return [word for word, change in changes.items() if change is None or change["set"] or change["gone"]]
@@ -275,8 +320,8 @@ class OfClass:
     def at_one(self, choices: Choices) -> tuple[list[str], list[Choice]]:
         """The sizes that may be 1 as any other number, and those for which something else is derived."""
         ones, others = [], []
-        for choice in choices.at_one():
-            if self.is_late(0.3):
+        for choice, is_real in choices.at_one():
+            if self.is_late(0.3) and not is_real:
                 break
             ((path, _),) = choice.items()
             name = next(n for n, paths in choices.known.items() if path in paths and n in self.first["symbols"])
@@ -293,7 +338,26 @@ class OfClass:
         """The numbers that no cost depends on: with others, small and large, all at once or each alone, the same is
         derived."""
         found = floats(self.first, places(self.config), special=False)
-        return self.those_free(self.base, self.first, found, {})
+        free = self.those_free(self.base, self.first, found, {})
+        done = [one["path"] for one in free]
+        return [*free, *self.whole([path for path in self.fractions() if list(_own(self.base, path)) not in done])]
+
+    def fractions(self) -> list[Path]:
+        """The places of numbers that are written as fractions and are none, as 6.0."""
+        known = places(self.config)
+        some = (path for special in (True, False) for path in floats(self.first, known, special))
+        return [path for path in some if float(at(self.base, path) or 0.5).is_integer()]
+
+    def whole(self, paths: list[Path]) -> list[Data]:
+        """The same of fractions that may be written as whole numbers: with these the same is derived."""
+        if not paths:
+            return []
+        choice = {path: int(at(self.base, path)) for path in paths}
+        model = self.of(put(self.base, choice), {})
+        if model is None or not are_equal(self.first, model, {path[-1]: number for path, number in choice.items()}):
+            return [one for path in paths for one in self.whole([path])] if 1 < len(paths) < 4 else []
+        values = ((_own(self.base, path), at(self.base, path)) for path in paths)
+        return [{"path": list(own), "stands": v, "from": v, "to": v, "not": []} for own, v in values]
 
     def free_rotation(self, choice: Choice, model: Data) -> list[Data]:
         """The same of the numbers of a rotary type."""
@@ -307,8 +371,11 @@ class OfClass:
         return []
 
     def those_free(self, base: Data, model: Data, paths: list[Path], more: Data) -> list[Data]:
+        rest = [path for path in paths if path[-1] != "original_max_position_embeddings"]  # which another may exceed
         if paths and self.is_same(base, model, paths):
             kept = paths
+        elif 0 < len(rest) < len(paths) and self.is_same(base, model, rest):
+            kept = rest
         else:
             kept = [path for path in paths if 1 < len(paths) < 4 and self.is_same(base, model, [path])]
         return [{**_tried(base, path), **more} for path in kept]
@@ -337,6 +404,7 @@ class OfClass:
         """Sets of choices that were made together, by their places, of which the model was the one that they make each
         for itself. Two that make another one are a choice of their own from then on."""
         waiting = {p for p in combinations(range(len(self.found)), 2) if self.may_meet(*p)}
+        rng = random.Random(len(self.found))  # halves that are others each time
         for _ in range(6 if self.models_of.brief else 16):
             if not waiting or self.is_late():
                 return
@@ -344,9 +412,9 @@ class OfClass:
             for place in sorted({p for pair in waiting for p in pair}, key=lambda p: -sum(p in q for q in waiting)):
                 if all(self.may_meet(*sorted((place, other))) for other in chosen):
                     chosen.append(place)
-            tested = list(self.tested(sorted(chosen)))
-            yield from tested
-            done = {pair for group in tested for pair in combinations(group, 2)}
+            tested = list(self.tested(rng.sample(chosen, len(chosen))))
+            yield from map(sorted, tested)
+            done = {pair for group in tested for pair in combinations(sorted(group), 2)}
             waiting -= done or set(combinations(sorted(chosen), 2))
 
     def may_meet(self, one: int, other: int) -> bool:
@@ -412,11 +480,16 @@ def _file(data: Mapping[str, Any]) -> Data:
     return {k: v for k, v in data.items() if k not in _UNREAD}
 
 
+def _own(base: Data, path: Path) -> Path:
+    """A place in the part of the config that it is in."""
+    return path[1:] if len(path) > 1 and path[0].endswith("_config") else path
+
+
 def _tried(base: Data, path: Path) -> Data:
     value = at(base, path)
     kind = type(value[0]) if isinstance(value, list) else type(value)
-    own = path[1:] if len(path) > 1 and path[0].endswith("_config") else path
-    return {"path": list(own), "stands": value, "from": TRIED[kind][0], "to": TRIED[kind][-1], "not": list(SPECIAL)}
+    tried = {"from": TRIED[kind][0], "to": TRIED[kind][-1], "not": list(SPECIAL)}
+    return {"path": list(_own(base, path)), "stands": value, **tried}
 
 
 def derived(stated: Data) -> Data:
@@ -444,6 +517,9 @@ def derived(stated: Data) -> Data:
         part = parts.get(prefix)
         if key == "num_labels" and part is not None and "num_labels" not in data["symbols"]:
             needs.append([prefix, key, part.num_labels])
+        value = vars(part).get(key) if part is not None else None
+        if type(value) is int and value < 0 and not means(key, "irrelevant"):  # a place, counted from the end
+            needs.append([prefix, key, value])
     return data | ({"needs": needs} if needs else {})
 
 
@@ -462,6 +538,7 @@ def are_equal(first: Data, other: Data, numbers: Mapping[str, int]) -> bool:
     """Whether a model with these numbers is another one, which was derived where they are so, whatever all other sizes
     are."""
     one, two = (load(_file(d)) for d in (first, other))
-    known = {t for t in other["assumes"] if t not in first["assumes"] and t not in [f"{n} == 1" for n in numbers]}
+    settled = [f"{n} == {number}" for n, number in numbers.items()]
+    known = {t for t in other["assumes"] if t not in first["assumes"] and t not in settled}
     costs = ([substitute(m.total(symbolic=True).value(metric), numbers) for metric in METRICS] for m in (one, two))
     return not any("[i]" in t or '"' in t for t in known) and next(costs) == next(costs)

@@ -2,7 +2,7 @@
 
 Each config.json in a folder below FOLDER is answered without PyTorch, or the line is kept that says why not. With
 `--derive` what is answered is derived, too, and compared in all metrics at several points; `--json` writes the rows.
-`--choices benchmarks/atlas_seen.json` writes what they choose, all but their sizes, by type.
+`--choices benchmarks/atlas_seen.json` writes what they choose and their sizes, by type.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ def counted(place: Path, here: Model) -> Row:
 
 
 def chosen(folder: Path) -> dict[str, list[Row]]:
-    """By type what configs choose, without what a size is, each once."""
+    """By type what configs choose, and their sizes, each once."""
     found: dict[str, list[Row]] = {}
     for place in configs(folder):
         stated = json.loads((place / "config.json").read_text("utf-8"))
         rows = found.setdefault(str(stated.get("model_type")), [])
-        kept = {**without_sizes(stated), "sizes": sorted(_sizes(stated))}
+        kept = {**without_sizes(stated), "sizes": _sizes(stated)}
         if kept not in rows and "model_type" in stated:
             rows.append(kept)
     return {kind: rows for kind, rows in found.items() if rows}
@@ -93,14 +93,21 @@ def without_sizes(value: Any) -> Any:
     return value
 
 
-def _sizes(stated: Row) -> set[str]:
-    """The names of the sizes that a config and those inside it state."""
-    inside = [_sizes(value) for value in stated.values() if isinstance(value, dict)]
-    return {k for k, v in stated.items() if _is_size(v) and k not in _NUMBERS}.union(*inside)
+def _sizes(stated: Row) -> dict[str, int]:
+    """The sizes that a config and those inside it state, by their places."""
+    found: dict[str, int] = {}
+    for key, value in stated.items():
+        if key in _UNCHOSEN:
+            continue
+        found |= {f"{key}.{name}": n for name, n in _sizes(value).items()} if isinstance(value, dict) else {}
+        if _is_size(value) and key not in _NUMBERS and not (means(key, "irrelevant") and key != _LONGEST):
+            found[key] = value
+    return found
 
 
 _UNCHOSEN = ("quantization_config", "compression_config", "task_specific_params", "auto_map", "prefix")
 _WHOLE = ("rope_scaling", "rope_parameters", "short_factor", "long_factor", "depths", "hidden_sizes", "conv_dim")
+_LONGEST = "max_position_embeddings"  # which decides about rotary embeddings that are stretched
 _NUMBERS = ("head_dim", "rotary_dim", "factor", "original_max_position_embeddings", "spatial_merge_size")
 
 
@@ -134,7 +141,10 @@ def main() -> None:
     parser.add_argument("--choices", type=Path, help="write what they choose here, and do nothing else")
     given = parser.parse_args()
     if given.choices is not None:
-        given.choices.write_text(json.dumps(chosen(given.folder), indent=1, sort_keys=True) + "\n", "utf-8")
+        rows_of = sorted(chosen(given.folder).items())
+        lines = [f"{json.dumps(kind)}: [\n" + ",\n".join(json.dumps(row, sort_keys=True) for row in some) + "\n]"
+                 for kind, some in rows_of]  # fmt: skip
+        given.choices.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
         return
     done: list[Row] = []
     if given.json is not None and given.json.exists():

@@ -135,7 +135,7 @@ console.log(JSON.stringify(out, (_, value) => (typeof value === "bigint" ? Strin
 """
     (folder / "main.js").write_text("\n".join((head, engine, sources(build.BEFORE, build.PAGE), tail)), "utf-8")
     done = subprocess.run([NODE or "node", "main.js"], cwd=folder, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr[-1000:]
     return json.loads(done.stdout)
 
 

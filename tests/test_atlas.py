@@ -15,7 +15,7 @@ from counted_llama import LLAMA, matmul_flops_of_a_llama, parameters_of_a_llama
 
 import symflops
 from symflops.atlas import choices, entries
-from symflops.atlas.answer import _check_first, _check_unknown, answer, answer_from
+from symflops.atlas.answer import _check_first, _drop_unknown, answer, answer_from
 from symflops.atlas.plain import ConfigClass, PlainConfig, config_of, stand_in
 from symflops.errors import SymflopsError
 from symflops.trace.config_values import ConfigValues
@@ -431,9 +431,15 @@ def test_a_size_that_a_part_states_and_its_class_does_not_know() -> None:
         "sound": ConfigClass("sound", {"depth": 2}),
         "whole": ConfigClass("whole", dict.fromkeys(parts), parts=parts),
     }
-    _check_unknown(config_of({"sound_config": {"width": 8}}, "whole", known))
-    with pytest.raises(SymflopsError, match="sound_config states width = 16, which its class does not know"):
-        _check_unknown(config_of({"sound_config": {"width": 16}}, "whole", known))
+    made = config_of({"sound_config": {"width": 8}}, "whole", known)
+    _drop_unknown(made, {"width"})
+    assert vars(vars(made)["sound_config"]) == {"depth": 2, "width": 8}
+    made = config_of({"sound_config": {"width": 16}}, "whole", known)
+    for asked in ({"width"}, {"sound_width"}):
+        with pytest.raises(SymflopsError, match="sound_config states width = 16, which its class does not know"):
+            _drop_unknown(made, asked)
+    _drop_unknown(made, {"depth"})
+    assert vars(vars(made)["sound_config"]) == {"depth": 2}
 
 
 def test_another_format_of_numbers_than_those_that_were_derived() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from symflops.trace.layer_lists import LayerLists
 from symflops.trace.naming import count_name, places_name
 from symflops.trace.notes import dtype, listed
 from symflops.trace.own_formats import in_own_formats
-from symflops.vocabulary.fields import means
+from symflops.vocabulary.fields import means, without
 
 _SIZES = {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"}  # of a text model
 
@@ -53,10 +54,10 @@ def answer(stated: Mapping[str, Any], name: str) -> Model:
 def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
     """The same from one entry."""
     try:
-        config, models = _candidates(found, stated)
+        config, named = _made(found, stated)
     except SymflopsError as error:
         raise error.within(name) from None
-    base, *changes = models
+    base, *changes = found.models[named]
     stand_in(config, base.get("free", ()))
     if "dtypes" in base and (stated_dtype := vars(config).get("dtype")) not in base["dtypes"]:
         usual, given = literal(base["dtypes"][-1]), one_line(literal(stated_dtype), 100)
@@ -77,11 +78,16 @@ def answer_from(found: Entry, stated: Mapping[str, Any], name: str) -> Model:
             return here == there if sign == "==" else here.isdisjoint(there)
         return said.get(field, {"null"}) <= {value}
 
-    places = chosen(base, changes, says)
+    def lacks(text: str) -> bool:
+        choice = Choice.of(text)
+        layers = None if choice is None else said_of_layers(lists, choice, depths)
+        return choice is not None and layers is not None and not {*map(json.dumps, choice.seen)} <= {*layers}
+
+    places = chosen(base, changes, says, lacks)
     if places is None:
         why = "the choices that the config makes change the same places of the model, or were not derived together"
         raise SymflopsError(why, where=name)
-    fit = found.fit(_class_named(found, stated), places, lambda: combined(base, [changes[p] for p in places]))
+    fit = found.fit(named, places, lambda: combined(base, [changes[p] for p in places]))
     return _bound(fit, config, name, found)
 
 
@@ -91,31 +97,50 @@ def config_for(stated: Mapping[str, Any]) -> PlainConfig:
     return config_of(stated, found.model_type, found.classes)
 
 
-def _candidates(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, list[Mapping[str, Any]]]:
-    """What a type's class makes of the config, and the models for the class of models that the config names."""
+def _made(found: Entry, stated: Mapping[str, Any]) -> tuple[PlainConfig, str]:
+    """What a type's class makes of the config, and the name of the models that it is for."""
     named = _class_named(found, stated)
     config = config_of(stated, found.model_type, found.classes)
     for _, part in parts(config):
         given = vars(part).get(rope.FIELD)
         if isinstance(given, dict) and "rope_type" in given:
             given.pop("type", None)  # its older name, which nothing reads where there is the other
-    _check_unknown(config)
-    return config, found.models[named]
+    _drop_unknown(config, found.asked)
+    if (of_parts := _with_parts(named, config, found)) not in found.models:
+        raise SymflopsError(f"the atlas has no {of_parts[:160].replace(' ', ' with ', 1)}")
+    of_dtype = f"{of_parts} dtype={vars(config).get('dtype')}"
+    return config, of_dtype if of_dtype in found.models else of_parts
 
 
-def _check_unknown(config: PlainConfig) -> None:
-    """Raise SymflopsError where a config inside another one states a size that its own class does not know, and that
-    one of the others has otherwise: which of them a symbol is would depend on the order of the parts."""
+def _with_parts(named: str, config: PlainConfig, found: Entry) -> str:
+    """A class of models with the types of a config's parts, where these are none of the usual ones, as
+    `LlavaForConditionalGeneration vision_config=pixtral`."""
+    others = []
+    for _, one in parts(config):
+        for name, about in one.of_class.parts.items():
+            part = vars(one).get(name)
+            usual = found.classes[about["class"]]
+            if isinstance(part, PlainConfig) and about.get("by_type") and part.of_class is not usual:
+                others.append(f"{name}={part.of_class.model_type}")
+    return " ".join([named, *sorted(others)])
+
+
+def _drop_unknown(config: PlainConfig, asked: Container[str]) -> None:
+    """Take a size out of a config inside another one that its own class does not know, and that one of the others has
+    otherwise, as LLaVA's vocabulary of images: a symbol is the others'. Raises SymflopsError for one that a model's
+    source `asked` for where it was not stated."""
     _, *inside = parts(config)
     for prefix, part in inside:
         kind = part.of_class
         known = {*kind.defaults, *kind.beside, *(rule["field"] for rule in kind.rules)}
-        for name, value in vars(part).items():
+        for name, value in [*vars(part).items()]:
             if type(value) is not int or name in known or not is_size(name):
                 continue
             others = [vars(o).get(name) for _, o in parts(config) if o is not part and name in o.of_class.defaults]
             if any(other != value for other in others):
-                raise SymflopsError(f"{prefix}config states {name} = {value}, which its class does not know")
+                if name in asked or f"{prefix}{name}" in asked:
+                    raise SymflopsError(f"{prefix}config states {name} = {value}, which its class does not know")
+                del vars(part)[name]
 
 
 def _class_named(found: Entry, stated: Mapping[str, Any]) -> str:
@@ -127,7 +152,7 @@ def _class_named(found: Entry, stated: Mapping[str, Any]) -> str:
     alike = [name for name in found.data.get("other_letters", ()) if name.lower() == named[0].lower()]
     if alike and not (_SIZES & stated.keys() and found.classes[found.model_type].parts):
         return str(alike[0])
-    if named[0] not in found.models:  # transformers may have it, and then it is the one
+    if named[0] not in {name.partition(" ")[0] for name in found.models}:  # transformers may have it: it is the one
         raise SymflopsError(f"the atlas has no {named[0][:80]} of the type {found.model_type}")
     return str(named[0])
 
@@ -158,6 +183,7 @@ def _bound(fit: FittingModel, config: PlainConfig, name: str, found: Entry) -> M
         values.check_facts()
         values.check_choices()
         _check_first(values, bound)
+        _check_stages(values)
     except SymflopsError as error:
         raise error.within(name) from None
     result = replace(
@@ -190,10 +216,45 @@ def _check_first(values: ConfigValues, bound: Mapping[str, int]) -> None:
             raise unfit(f"of its {bound[name]} layers of the type {first!r} the first alone was derived")
 
 
+def _check_stages(values: ConfigValues) -> None:
+    """Raise SymflopsError where a config has other stages than were derived, of a model in which no other number of
+    modules is a symbol: that each was seen, as wide and as deep, does not say that there are as many of each."""
+    counts = {name for name in values.model.definitions if _is_count(name)}
+    if counts - _counts_of_stages(values.model):
+        return
+    for choice in values.model.domain.choices:
+        seen = [*map(json.dumps, choice.seen)]
+        layers = said_of_layers(values.depths.lists, choice, values.totals)
+        if any(map(_is_of_sizes, choice.seen)) and layers != seen:
+            raise unfit(f"its {', '.join(choice.statements)} are not {one_line(', '.join(seen), 100)}, in this order")
+
+
+def _counts_of_stages(model: Model) -> set[str]:
+    """The symbols for how many stages of a size there are."""
+    found = set()
+    for choice in model.domain.choices:
+        for place, statement in enumerate(choice.statements):
+            stem = without(statement.removesuffix("[i]"), "layer_places_ending")
+            sizes = [said[place] if isinstance(said, list) else said for said in choice.seen]
+            found |= {count_name(f"{stem}_{json.dumps(size)}") for size in sizes if _is_of_sizes(size)}
+    return found
+
+
+def _is_count(symbol: str) -> bool:
+    return symbol.startswith("num_") and symbol.endswith("_layers")
+
+
+def _is_of_sizes(said: Any) -> bool:
+    """Whether something that is said of a layer is a size, and no kind, place or switch."""
+    return any(type(value) is int and value > 1 for value in (said if isinstance(said, list) else [said]))
+
+
 def _is_settled(symbol: str, values: ConfigValues) -> bool:
     """Whether a symbol is a number of modules that no config states, of a model in which no number of layers is a
-    symbol: then all that the number depends on is held against the config as facts, such as `depths`."""
-    is_count = symbol.startswith("num_") and symbol.endswith("_layers")
+    symbol: then all that the number depends on is held against the config as facts, such as `depths`, or as stages."""
+    if symbol in _counts_of_stages(values.model) and symbol not in values.fields:
+        return not {name for name in values.model.definitions if _is_count(name)} - _counts_of_stages(values.model)
+    is_count = _is_count(symbol)
     depths = (name for name in values.model.symbols if name in values.fields and means(name, "depth"))
     are_facts = values.depths.lists.lists.keys() <= {fact.name for fact in values.model.domain.facts}
     return is_count and symbol not in values.fields and are_facts and not any(depths)

@@ -17,6 +17,7 @@ from itertools import combinations
 from typing import Any
 
 from symflops.assumption import Choice, Fact
+from symflops.vocabulary.symbols import RUN
 
 Data = dict[str, Any]
 _LISTS = ("assumes", "expects", "notes", "needs")  # which are sets: an entry is there or not
@@ -116,12 +117,21 @@ def fitting(base: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], says:
 
 
 def chosen(
-    base: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], says: Callable[[str], bool]
+    base: Mapping[str, Any],
+    changes: Sequence[Mapping[str, Any]],
+    says: Callable[[str], bool],
+    lacks: Callable[[str], bool] = lambda text: False,
 ) -> tuple[int, ...] | None:
     """The places of the choices that a config makes, in the order in which they are made; None where they do not go
-    together."""
+    together. `lacks` is whether it has no layers of a kind that a choice has seen: a model without these comes first.
+
+    >>> both, one = 'kinds[i] in ["a", "b"]', 'kinds[i] in ["a"]'
+    >>> change = {"set": [], "gone": [["layers", "b"]], "lists": {"assumes": [[both], [one]]}}
+    >>> chosen({}, [change], lambda text: True), chosen({}, [change], lambda text: True, lambda text: text == both)
+    ((), (0,))
+    """
     found: list[int] = []
-    needed = {place: _needed(change, base, says) for place, change in enumerate(changes)}
+    needed = {place: _needed(change, base, says, lacks) for place, change in enumerate(changes)}
     # Several facts at once before each alone.
     for place in sorted(needed, key=lambda p: (-needed[p], -len(_more(changes[p])))):
         change = changes[place]
@@ -135,9 +145,11 @@ def chosen(
     return tuple(reversed(found))
 
 
-def _needed(change: Mapping[str, Any], base: Mapping[str, Any], says: Callable[[str], bool]) -> int:
+def _needed(
+    change: Mapping[str, Any], base: Mapping[str, Any], says: Callable[[str], bool], lacks: Callable[[str], bool]
+) -> int:
     """How much of what the first model takes for granted a config breaks, and a change mends."""
-    return sum(not says(t) for t in _less(change)) + sum(_is_of_size(t, base) for t in _more(change))
+    return sum(not says(t) or lacks(t) for t in _less(change)) + sum(_is_of_size(t, base) for t in _more(change))
 
 
 def _is_symbol(name: str, change: Mapping[str, Any]) -> bool:
@@ -173,13 +185,15 @@ def is_said(text: str) -> bool:
 
 @cache
 def relation(text: str) -> tuple[str, str, str] | None:
-    """What an assumption says of a size: that it is another one, or a number, or that it is not.
+    """What an assumption says of a size: that it is another one, or a number, or that it is not. Of a call it says
+    nothing of a config.
 
     >>> relation("width != hidden_size"), relation("n_group == 1"), relation("tied == true"), relation("a % b == 0")
     (('width', '!=', 'hidden_size'), ('n_group', '==', '1'), None, None)
+    >>> relation("past_len == 0")
     """
     found = _RELATION.fullmatch(text) if Fact.of(text) is None else None
-    return (found[1], found[2], found[3]) if found else None
+    return (found[1], found[2], found[3]) if found and found[1] not in RUN else None
 
 
 @cache

@@ -70,6 +70,14 @@ class Entry:
             self._fits[name, places] = FittingModel.of(made())
         return self._fits[name, places]
 
+    @cached_property
+    def asked(self) -> set[str]:
+        """The fields that a model's source asked for where a config did not state them."""
+        every = [one for models in self.models.values() for one in models]
+        texts = [*(t for one in every for t in one.get("assumes", ())),
+                 *(t for one in every for t in one.get("lists", {}).get("assumes", ([], []))[1])]  # fmt: skip
+        return {text.removesuffix(" == null") for text in texts if text.endswith(" == null")}
+
     @property
     def default(self) -> str:
         """The class of models that is taken where a config names none."""

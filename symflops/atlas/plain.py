@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,9 +108,12 @@ def config_of(stated: Mapping[str, Any], key: str, classes: Mapping[str, ConfigC
         labels = fields["id2label"]
         fields[_LABELS] = len(labels) if isinstance(labels, dict) else extra.pop(_LABELS, None) or 2
     _make_parts(fields, kind, classes, extra)
-    # What its rules are about: its fields, what it reads beside them, and what the configs inside it say.
-    about = ChainMap(fields, beside, _of_parts(fields, kind))
-    _compute(fields, kind, about)
+    # What its rules are about: its fields, what it reads beside them, what the configs inside it say, and fields that
+    # are stated under another name, which some classes read after they computed others.
+    others = {name: stated.get(name) for name in kind.aliases if name not in fields}
+    about = ChainMap(beside, fields, _of_parts(fields, kind), others)
+    nulled = {own for name, own in kind.aliases.items() if name in stated and stated[name] is None}
+    _compute(fields, kind, about, nulled)
     if kind.rope is not None:
         share = kind.rope.get("share", {})
         is_shared = beside.get(share.get("by", "")) is not None
@@ -192,11 +195,12 @@ def _flat(name: str, part: Mapping[str, Any], inner: ConfigClass, extra: dict[st
     return {key: extra.pop(key) for key in found} or None
 
 
-def _compute(fields: dict[str, Any], kind: ConfigClass, about: Mapping[str, Any]) -> None:
-    """Let the class compute its fields: those that are not given, and those that it computes whatever is given."""
+def _compute(fields: dict[str, Any], kind: ConfigClass, about: Mapping[str, Any], nulled: Container[str]) -> None:
+    """Let the class compute its fields: those that are not given, and those that it computes whatever is given. What is
+    `nulled`, stated as null under another name, is so after it computed."""
     for rule in kind.rules:
         name = rule["field"]
-        if fields.get(name) is not None and not rule.get("always"):
+        if (fields.get(name) is not None or name in nulled) and not rule.get("always"):
             continue
         try:
             fields[name] = UNKNOWN if rule["rule"] == "?" else evaluate(rule["rule"], about)

@@ -4,11 +4,14 @@
 `["if", ["true", "use_sliding_window"], "sliding_window", {"is": null}]` a field or nothing. A list of layers is
 `["all", "n", {"is": "full_attention"}]`, `["every", "n", 6, 1, other, first]` where each sixth, counted from 1, is
 another one, `["from", "n", "m", before, after]`, `["among", "n", "places", other, chosen]`, or `["spelled", "pattern",
-{"M": "mamba", "*": "attention"}]` where a letter stands for each. `"?"` is what nobody knows.
+{"M": "mamba", "*": "attention"}]` where a letter stands for each. `["words", "act", {"gated-silu": "silu"}]` is what a
+word stands for, `["each", "flags", {"1": "local"}]` what each entry of a list does, `["range", first, "n", step]` the
+places from one on. `"?"` is what nobody knows.
 """
 
 from __future__ import annotations
 
+import json
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -40,6 +43,12 @@ def evaluate(rule: Any, fields: Fields) -> Any:
     ['conv', 'attention', 'conv']
     >>> evaluate(["spelled", "pattern", {"M": "mamba", "*": "attention"}], {"pattern": "MM*"})
     ['mamba', 'mamba', 'attention']
+    >>> evaluate(["words", "act", {"relu": False, "gated-silu": True}], {"act": "gated-silu"})
+    True
+    >>> evaluate(["each", "flags", {"1": "local", "0": "global"}], {"flags": [1, 0]})
+    ['local', 'global']
+    >>> evaluate(["range", {"is": 1}, "n", {"is": 2}], {"n": 6})
+    [1, 3, 5]
     >>> evaluate("width", {})
     Traceback (most recent call last):
     symflops.atlas.rules.UnknownError: width is not stated
@@ -70,6 +79,18 @@ def evaluate(rule: Any, fields: Fields) -> Any:
         return evaluate(yes if holds_for(condition, fields) else no, fields)
     if sign == "spelled":
         return _spelled(evaluate(operands[0], fields), operands[1])
+    if sign == "words":
+        word = evaluate(operands[0], fields)
+        if not isinstance(word, str) or word not in operands[1]:
+            raise UnknownError(f"{operands[0]} is a word of which nothing is known")
+        return operands[1][word]
+    if sign == "each":
+        return _each(evaluate(operands[0], fields), operands[1])
+    if sign == "range":
+        first, end, step = (_whole(operand, fields) for operand in operands)
+        if not 1 <= step <= MOST_LAYERS or not 0 <= first <= MOST_LAYERS or end > MOST_LAYERS:
+            raise UnknownError(f"{operands[2]} is {step}")
+        return [*range(first, end, step)]
     return _layers(sign, operands, fields)
 
 
@@ -77,6 +98,13 @@ def _spelled(text: Any, letters: Mapping[str, Any]) -> list[Any]:
     if not isinstance(text, str) or len(text) > MOST_LAYERS or not {*text} <= {*letters}:
         raise UnknownError("a letter of the pattern stands for nothing that is known")
     return [letters[letter] for letter in text]
+
+
+def _each(values: Any, table: Mapping[str, Any]) -> list[Any]:
+    known = isinstance(values, list) and len(values) <= MOST_LAYERS
+    if not known or not all(type(v) in (int, str, bool) and json.dumps(v) in table for v in values):
+        raise UnknownError("an entry of the list stands for nothing that is known")
+    return [table[json.dumps(value)] for value in values]
 
 
 def holds_for(condition: Any, fields: Fields) -> bool:

@@ -49,7 +49,7 @@ class LayerLists:
         self.part: dict[str, str] = {}  # of the config, by its prefix, that a list or a count is in
         for prefix, part in parts(config):
             for key, value in layer_fields(part).items():
-                if means(key, "not_of_layers"):
+                if key.startswith("_") or means(key, "not_of_layers"):  # what no config states speaks of no layer
                     continue
                 name = key if key not in self.part else f"{prefix}{key}"
                 if type(value) is int and means(key, "depth"):

@@ -14,8 +14,8 @@ function answerFrom(entry, program, stated, name) {
       throw error instanceof Refusal ? error.within(name) : error;
     }
   };
-  const { config, named, models } = within(() => candidates(entry, stated));
-  const [base, ...changes] = models;
+  const { config, named } = within(() => madeOf(entry, stated));
+  const [base, ...changes] = entry.models[named];
   standIn(config, base.free ?? []);
   const dtype = config.fields.dtype ?? null;
   if (base.dtypes && !base.dtypes.some((one) => same(one, dtype))) {
@@ -44,14 +44,19 @@ function answerFrom(entry, program, stated, name) {
     const found = saying(field);
     return [...found].every((one) => one === value);
   };
-  const data = fitting(base, changes, says, new Set(program.said));
+  const lacks = (text) => {
+    const choice = choiceOf(text);
+    const layers = choice && saidOfLayers(lists, choice, depths);
+    return layers !== undefined && !choice.seen.map(dumped).every((one) => layers.includes(one));
+  };
+  const data = fitting(base, changes, { says, lacks }, new Set(program.said));
   const apart = "the choices that the config makes change the same places of the model, or were not derived together";
   if (!data) throw new Refusal(apart).within(name);
   data.length = program.lengths[named];
   return bind(data, program, config, name, entry, within);
 }
 
-function candidates(entry, stated) {
+function madeOf(entry, stated) {
   const given = isTrue(stated.architectures) ? stated.architectures : [entry.default];
   const named = typeof given === "string" ? [given] : given;
   if (!Array.isArray(named) || !named.every((one) => typeof one === "string")) throw new Refusal("architectures: expected a list of names of classes");
@@ -59,18 +64,41 @@ function candidates(entry, stated) {
   const isOfParts = Object.keys(entry.classes[entry.type].parts).length > 0;
   const isAlike = alike !== undefined && !(isOfParts && TEXT_SIZES.some((key) => key in stated));
   const chosen = isAlike ? alike : named[0];
-  if (!(chosen in entry.models)) throw new Refusal(`the atlas has no ${chosen.slice(0, 80)} of the type ${entry.type}`);
+  if (!Object.keys(entry.models).some((name) => name.split(" ")[0] === chosen)) throw new Refusal(`the atlas has no ${chosen.slice(0, 80)} of the type ${entry.type}`);
   const config = configOf(stated, entry.type, entry.classes);
   for (const [, part] of partsOf(config)) {
     const given = part.fields[ROPE];
     if (isObject(given) && "rope_type" in given) delete given.type;
   }
-  checkUnknown(config);
-  return { config, named: chosen, models: entry.models[chosen] };
+  dropUnknown(config, askedIn(entry));
+  const ofParts = withParts(chosen, config, entry);
+  if (!(ofParts in entry.models)) throw new Refusal(`the atlas has no ${ofParts.slice(0, 160).replace(" ", " with ")}`);
+  const { dtype } = config.fields;
+  const ofDtype = typeof dtype === "string" ? `${ofParts} dtype=${dtype}` : ofParts;
+  return { config, named: ofDtype in entry.models ? ofDtype : ofParts };
 }
 
-// Refuses a size that a config inside another one states, that its class does not know, and that another part has otherwise.
-function checkUnknown(config) {
+// A class of models with the types of a config's parts, where these are none of the usual ones.
+function withParts(named, config, entry) {
+  const others = [];
+  for (const [, one] of partsOf(config)) {
+    for (const [name, about] of Object.entries(one.kind.parts)) {
+      const part = one.fields[name];
+      if (part instanceof Config && isTrue(about.by_type) && part.kind !== entry.classes[about.class]) others.push(`${name}=${part.kind.model_type}`);
+    }
+  }
+  return [named, ...others.sort()].join(" ");
+}
+
+// The fields that a model's source asked for where a config did not state them.
+function askedIn(entry) {
+  const texts = Object.values(entry.models).flat().flatMap((one) => one.assumes ?? one.lists?.assumes?.[1] ?? []);
+  return new Set(texts.filter((text) => text.endsWith(" == null")).map((text) => text.slice(0, -" == null".length)));
+}
+
+// Takes a size out of a config inside another one that its class does not know, and that another part has otherwise, or
+// refuses it where a source asked for it.
+function dropUnknown(config, asked) {
   const all = partsOf(config);
   for (const [prefix, part] of all.slice(1)) {
     const { defaults, beside, rules } = part.kind;
@@ -78,7 +106,9 @@ function checkUnknown(config) {
       const isKnown = name in defaults || name in (beside ?? {}) || rules.some((rule) => rule.field === name);
       if (typeof value !== "bigint" || isKnown || !isSize(name)) continue;
       const others = all.filter(([, other]) => other !== part && name in other.kind.defaults).map(([, other]) => other.fields[name] ?? null);
-      if (others.some((other) => other !== value)) throw new Refusal(`${prefix}config states ${name} = ${value}, which its class does not know`);
+      if (others.every((other) => other === value)) continue;
+      if (asked.has(name) || asked.has(prefix + name)) throw new Refusal(`${prefix}config states ${name} = ${value}, which its class does not know`);
+      delete part.fields[name];
     }
   }
 }
@@ -114,6 +144,7 @@ function bind(data, program, config, name, entry, within) {
     values.checkFacts();
     values.checkChoices();
     checkFirst(choices, own, found);
+    checkStages(choices, own, values);
     return found;
   });
   for (const [symbol, value] of symbols) {
@@ -144,8 +175,41 @@ function checkFirst(choices, own, found) {
   }
 }
 
+const isStageSize = (value) => typeof value === "bigint" && value > 1n;
+
+// The symbols for how many stages of a size there are; whether no other number of modules is a symbol.
+function countsOfStages(choices) {
+  const found = new Set();
+  for (const { statements, seen } of choices) {
+    statements.forEach((statement, place) => {
+      const sizes = seen.map((said) => (Array.isArray(said) ? said[place] : said)).filter(isStageSize);
+      const stem = without(statement.replace(/\[i\]$/, ""), "layer_places_ending");
+      sizes.forEach((size) => found.add(countName(`${stem}_${size}`)));
+    });
+  }
+  return found;
+}
+
+function areCountsOfStages(choices, own) {
+  const known = countsOfStages(choices);
+  return [...own.keys()].every((name) => !/^num_.*_layers$/.test(name) || known.has(name));
+}
+
+// A config has the stages that were derived, where no other number of modules is a symbol: as many of each, in this order.
+function checkStages(choices, own, values) {
+  if (!areCountsOfStages(choices, own)) return;
+  for (const choice of choices) {
+    const seen = choice.seen.map(dumped);
+    const layers = saidOfLayers(values.lists, choice, values.totals) ?? [];
+    const isOfSizes = choice.seen.some((said) => (Array.isArray(said) ? said : [said]).some(isStageSize));
+    if (!isOfSizes || (layers.length === seen.length && seen.every((one, i) => one === layers[i]))) continue;
+    throw unfit(`its ${choice.statements.join(", ")} are not ${oneLine(seen.join(", "), 100)}, in this order`);
+  }
+}
+
 // Whether a symbol is a number of modules that no config states, of a model in which no number of layers is a symbol.
-function isSettled(symbol, { symbols, fields, lists, facts }) {
+function isSettled(symbol, { symbols, fields, lists, facts, choices }) {
+  if (countsOfStages(choices).has(symbol) && !fields.has(symbol)) return areCountsOfStages(choices, symbols);
   const areFacts = [...lists.lists.keys()].every((key) => facts.some(({ name }) => name === key));
   const isDepth = (name) => fields.has(name) && means(name, "depth");
   return /^num_.*_layers$/.test(symbol) && !fields.has(symbol) && areFacts && ![...symbols.keys()].some(isDepth);

@@ -55,14 +55,15 @@ function isOfSize(text, base) {
   return SIZE_IS.test(text) || (value === "null" && name in (base.symbols ?? Object.create(null)));
 }
 
-// The model file of the choices that a config makes, `says` whether it says a fact; undefined where some change the same
-// place, or were never made together. `said` are the texts that a config says or does not, whatever its sizes are.
-function fitting(base, changes, says, said) {
+// The model file of the choices that a config makes, `says` whether it says a fact, `lacks` whether it has no layers of
+// a kind that a choice has seen; undefined where some change the same place, or were never made together. `said` are the
+// texts that a config says or does not, whatever its sizes are.
+function fitting(base, changes, { says, lacks }, said) {
   const lessOf = (change) => (change.lists.assumes ?? [[], []])[0].filter((text) => said.has(text));
   const moreOf = (change) => (change.lists.assumes ?? [[], []])[1].filter((text) => said.has(text));
   // How much of what the first model takes for granted a config breaks, and a change mends.
   const needed = new Map(changes.map((change) => [
-    change, lessOf(change).filter((text) => !says(text)).length + moreOf(change).filter((text) => isOfSize(text, base)).length,
+    change, lessOf(change).filter((text) => !says(text) || lacks(text)).length + moreOf(change).filter((text) => isOfSize(text, base)).length,
   ]));
   const chosen = [];
   const order = [...changes].sort((a, b) => needed.get(b) - needed.get(a) || moreOf(b).length - moreOf(a).length);

@@ -58,11 +58,16 @@ function configOf(stated, key, classes) {
     }
   }
   makeParts(fields, kind, classes, extra);
-  // What its rules are about: its fields, what it reads beside them, and what the configs inside it say.
-  const others = Object.assign(Object.create(null), ofParts(fields, kind), beside);
-  const about = () => Object.assign(Object.create(null), others, fields);
+  // What its rules are about: its fields, what it reads beside them, what the configs inside it say, and fields that
+  // are stated under another name, which some classes read after they computed others.
+  const others = Object.create(null);
+  for (const name of Object.keys(kind.aliases)) others[name] = stated[name] ?? null;
+  Object.assign(others, ofParts(fields, kind));
+  const about = () => Object.assign(Object.create(null), others, fields, beside);
+  // What is stated as null under another name is so after the class computed.
+  const nulled = new Set(Object.entries(kind.aliases).filter(([name]) => stated[name] === null).map(([, own]) => own));
   for (const rule of kind.rules) {
-    if (isGiven(fields[rule.field]) && !isTrue(rule.always)) continue;
+    if ((isGiven(fields[rule.field]) || nulled.has(rule.field)) && !isTrue(rule.always)) continue;
     fields[rule.field] = ruled(rule.rule, about());
   }
   if (kind.rope !== null) {

@@ -37,6 +37,19 @@ function evaluateRule(rule, fields) {
   }
   if (sign === "if") return evaluateRule(holdsFor(operands[0], fields) ? operands[1] : operands[2], fields);
   if (sign === "spelled") return spelled(evaluateRule(operands[0], fields), operands[1]);
+  if (sign === "words") {
+    const word = evaluateRule(operands[0], fields);
+    if (typeof word !== "string" || !(word in operands[1])) throw new Refusal(`${operands[0]} is a word of which nothing is known`);
+    return operands[1][word];
+  }
+  if (sign === "each") return entriesOf(evaluateRule(operands[0], fields), operands[1]);
+  if (sign === "range") {
+    const [first, end, step] = operands.map((operand) => wholeOf(operand, fields));
+    if (step < 1n || step > MOST_LAYERS || first < 0n || first > MOST_LAYERS || end > MOST_LAYERS) throw new Refusal(`${operands[2]} is ${step}`);
+    const found = [];
+    for (let i = first; i < end; i += step) found.push(i);
+    return found;
+  }
   return layersOf(sign, operands, fields);
 }
 
@@ -44,6 +57,13 @@ function spelled(text, letters) {
   const known = typeof text === "string" && BigInt(text.length) <= MOST_LAYERS && [...text].every((letter) => letter in letters);
   if (!known) throw new Refusal("a letter of the pattern stands for nothing that is known");
   return [...text].map((letter) => letters[letter]);
+}
+
+function entriesOf(values, table) {
+  const known = Array.isArray(values) && BigInt(values.length) <= MOST_LAYERS;
+  const isKnown = (value) => ["bigint", "string", "boolean"].includes(typeof value) && dumped(value) in table;
+  if (!known || !values.every(isKnown)) throw new Refusal("an entry of the list stands for nothing that is known");
+  return values.map((value) => table[dumped(value)]);
 }
 
 function holdsFor([kind, operand], fields) {
