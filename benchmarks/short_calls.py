@@ -1,7 +1,7 @@
 """Short calls of every causal language model type, which are where a source takes another way: one token, two, and few
 after few.
 
-    python benchmarks/short_calls.py [TYPES] [--config 0|1] [--seconds 240]
+    python benchmarks/short_calls.py [TYPES] [--config 0|1] [--seconds 240] [--jobs 2]
 
 A small config of each type is derived once; its FLOPs, matmul FLOPs, those with `causal = 1` and what it keeps are
 compared with counts on real tensors (`operation_count.py`) at every call of `CALLS`. Each type has a process of its
@@ -17,6 +17,7 @@ import signal
 import sys
 import traceback
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def compared(model: Model, config: Any) -> Row:
         except SymflopsError as error:
             refused = error.message
         try:
-            counts = operation_count.counted(real, *call)._asdict()
+            counts = counted(real, *call)
         except Exception as error:  # whatever the source raises at this length
             row["impossible"] += 1
             if not refused:
@@ -73,6 +74,16 @@ def compared(model: Model, config: Any) -> Row:
         else:
             row["equal"] += 1
     return row
+
+
+def counted(real: Any, batch: int, length: int, past: int) -> dict[str, int]:
+    """What a call costs; a first call of a type whose own cache fails keeps nothing."""
+    try:
+        return operation_count.counted(real, batch, length, past)._asdict()
+    except Exception:
+        if past:
+            raise
+        return operation_count.counted(real, batch, length, past, keeps=False)._asdict()
 
 
 def differences(model: Model, point: dict[str, int], counts: dict[str, int]) -> str:
@@ -114,22 +125,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("types", nargs="*")
     parser.add_argument("--config", type=int, default=0, choices=(0, 1))
-    parser.add_argument("--seconds", type=int, default=240)
+    parser.add_argument("--seconds", type=int, default=240, help="of wall time for a type")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     options = parser.parse_args()
     rows: dict[tuple[str, int], Row] = {}
     if RESULTS.exists():
         found = map(json.loads, RESULTS.read_text("utf-8").splitlines())
         rows = {(row["type"], row["config"]): row for row in found}
-    for model_type in options.types or model_types():
-        key = model_type, options.config
-        if key in rows and not options.types:
-            continue
-        rows[key] = {"type": model_type, "config": options.config, **_apart(*key, options.seconds)}
-        row = rows[key]
-        print(model_type, row.get("failed") or f"{row['equal']} equal, {len(row['refused'])} refused", flush=True)
-        for line in [*row.get("wrong", []), *row.get("unsaid", [])][:4]:
-            print("   ", line[:300], flush=True)
-        RESULTS.write_text("".join(json.dumps(r) + "\n" for _, r in sorted(rows.items())), "utf-8")
+    keys = [(t, options.config) for t in options.types or model_types()]
+    todo = [key for key in keys if options.types or key not in rows]
+    with ThreadPoolExecutor(options.jobs) as pool:  # each thread waits for a process
+        for key, row in zip(todo, pool.map(lambda key: _apart(*key, options.seconds), todo), strict=True):
+            rows[key] = {"type": key[0], "config": key[1], **row}
+            print(key[0], row.get("failed") or f"{row['equal']} equal, {len(row['refused'])} refused", flush=True)
+            for line in [*row.get("wrong", []), *row.get("unsaid", [])][:4]:
+                print("   ", line[:300], flush=True)
+            RESULTS.write_text("".join(json.dumps(r) + "\n" for _, r in sorted(rows.items())), "utf-8")
     kinds = Counter("failed" if "failed" in r else "wrong" if r["wrong"] else "right" for r in rows.values())
     print(dict(kinds), sum(r.get("equal", 0) for r in rows.values()), "calls equal")
 
