@@ -290,8 +290,8 @@ class OfClass:
 
     def other_dtypes(self) -> list[str]:
         """The formats of numbers with which something else is derived, as where a source casts what it is fed."""
-        if OF_DTYPE in self.name or (not self.first.get("inputs") and is_fed_text(self.name)):
-            return []  # it has one, or numbers of texts alone, which have none
+        if OF_DTYPE in self.name:
+            return []  # it has one
         models = {word: self.of({**self.base, "torch_dtype": word}, {}) for word in DTYPES}
         changes = {word: None if m is None else difference(self.first, m) for word, m in models.items()}
         return [word for word, change in changes.items() if change is None or change["set"] or change["gone"]]
