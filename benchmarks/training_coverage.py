@@ -3,7 +3,8 @@
 
 Each type is derived at two small configs (`small_configs.py`), with attention written out, and its backward is counted
 at two points (`trained.py`, which shares no code with the derivation). A type has a process and a time limit of its
-own; finished rows are kept in benchmarks/training.jsonl, a line each, and are not made again unless `--again` asks.
+own; finished rows are kept in benchmarks/training.jsonl, a line each, and are not made again unless `--again` asks, or
+`--old` where the counter was another one then.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import multiprocessing
 import os
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +27,9 @@ ROOT = Path(__file__).parent.parent
 RESULTS, TABLE = ROOT / "benchmarks" / "training.jsonl", ROOT / "docs" / "training-coverage.md"
 POINTS = ((2, 17), (3, 40))
 COLUMNS = ("matmul_flops", "flops", "saved_bytes")
+COUNTER = zlib.crc32(b"".join((ROOT / "benchmarks" / f"{n}.py").read_bytes() for n in ("trained", "operation_count")))
+"""What tells rows by an earlier version of the counter."""
+
 BYTES = {"dtype_bytes": 2, "weight_bytes": 2, "cache_bytes": 2, "past_len": 0, "causal": 0}
 
 
@@ -36,7 +41,7 @@ Each type is derived in training mode at two small configs, with attention writt
 compared with real steps at (batch_size, seq_len) = {points}: matrix products of the backward by `FlopCounterMode`
 (its count of a grouped convolution's weight gradient corrected), all operations of the backward one by one, and what
 autograd keeps by its own hooks, each memory once and without weights. Experts are two multiplications of routed rows
-there, too, that keep their rows.
+there, too, that keep their rows. {old} rows were counted by an earlier version of the counter.
 
 | what | equal | of |
 | --- | ---: | ---: |
@@ -167,19 +172,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("types", nargs="*")
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--old", action="store_true", help="make rows again that another counter counted")
     parser.add_argument("--timeout", type=float, default=120)
     given = parser.parse_args()
     from small_configs import model_types
 
     rows = {r["type"]: r for r in map(json.loads, RESULTS.read_text().splitlines())} if RESULTS.exists() else {}
     for name in given.types or model_types():
-        if name in rows and not given.again:
+        is_old = given.old and rows.get(name, {}).get("counter") != COUNTER
+        if name in rows and not (given.again or is_old):
             continue
         ours, theirs = multiprocessing.Pipe(duplex=False)
         child = multiprocessing.Process(target=_child, args=(name, theirs))
         child.start()
         late = {"type": name, **dict.fromkeys(COLUMNS, "not known"), "why": f"took over {given.timeout:g} s"}
-        rows[name] = ours.recv() if ours.poll(given.timeout) else late
+        rows[name] = (ours.recv() if ours.poll(given.timeout) else late) | {"counter": COUNTER}
         child.kill()
         print(name, *(rows[name][c] for c in COLUMNS), rows[name].get("why", ""), flush=True)
         RESULTS.write_text("".join(json.dumps(rows[key]) + "\n" for key in sorted(rows)))
@@ -194,7 +201,8 @@ def page(rows: Mapping[str, Mapping[str, Any]]) -> str:
     equal = [sum(row[column] == "yes" for row in rows.values()) for column in COLUMNS]
     versions = f"torch {torch.__version__.split('+')[0]}, transformers {transformers.__version__}"
     points = " and ".join(map(str, POINTS))
-    lines = PAGE.format(versions=versions, points=points, of=len(rows), equal=equal).splitlines()
+    old = sum(row.get("counter") != COUNTER for row in rows.values())
+    lines = PAGE.format(versions=versions, points=points, of=len(rows), equal=equal, old=old).splitlines()
     for name, row in sorted(rows.items()):
         if any(row[column] != "yes" for column in COLUMNS):
             why = row.get("why", "").replace("|", "\\|")
