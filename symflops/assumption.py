@@ -26,7 +26,7 @@ _COMPARISONS: dict[str, Callable[[Number, Number], bool]] = {
 
 
 # A text, a list, an object, a word of JSON, or a number that is no integer: an integer is compared as a formula.
-_LITERAL = re.compile(r'["\[{]|(true|false|null)$|-?\d+(\.\d+|e|\.\d+e)[-+\d]*$')
+_LITERAL = re.compile(r'["\[{]|(true|false|null|-\d+)$|-?\d+(\.\d+|e|\.\d+e)[-+\d]*$')
 _STATEMENT = re.compile(r'\w+\[i\]( > 1)?|i in \w+|i < (n - )?\w+|i == \w+\.index\("[^",]+"\)')
 
 
@@ -74,6 +74,8 @@ class Fact:
 
         >>> Fact.of('hidden_act == "silu"'), Fact.of("residual_multiplier == 0.5").value
         (Fact(name='hidden_act', literal='"silu"'), 0.5)
+        >>> Fact.of("vision_feature_layer == -2")  # a size is never negative
+        Fact(name='vision_feature_layer', literal='-2')
         >>> Fact.of("heads % groups == 0"), Fact.of("first_k_dense_replace == 3")
         (None, None)
         """

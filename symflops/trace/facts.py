@@ -35,7 +35,8 @@ def facts(run: Run, symbols: Iterable[str], depths: RepeatNames) -> list[str]:
                 name in covered and list(value) == depths.lists.lists[name] for name in (key, f"{prefix}{key}")
             ):
                 continue
-            if value is None or isinstance(value, bool | str | float | list | tuple | dict):
+            counts = type(value) is int and value >= 0  # a negative number is a place from the end, or a word for none
+            if not counts and (value is None or isinstance(value, bool | str | int | float | list | tuple | dict)):
                 text = literal(value)
                 if text:
                     found.append((prefix, key, text))

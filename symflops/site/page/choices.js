@@ -1,7 +1,7 @@
 // The choices that a config makes, and the model file of these: symflops/atlas/choices.py and symflops/assumption.py.
 
 const NAME = /^[A-Za-z_]\w*$/;
-const LITERAL = /^(?:["[{]|(true|false|null)$|-?\d+(\.\d+|e|\.\d+e)[-+\d]*$)/;
+const LITERAL = /^(?:["[{]|(true|false|null|-\d+)$|-?\d+(\.\d+|e|\.\d+e)[-+\d]*$)/;
 const STATEMENT = /^(?:\w+\[i\]( > 1)?|i in \w+|i < (n - )?\w+|i == \w+\.index\("[^",]+"\))$/;
 const SIZE_IS = /^(\w+) == (\d+)$/;
 const RELATION = /^([A-Za-z_]\w*) (==|!=) ([A-Za-z_]\w*|\d+)$/;
