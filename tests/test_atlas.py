@@ -462,4 +462,4 @@ def test_a_class_in_other_letters() -> None:
     assert said in made.notes
     assert made.total().parameters == answer(LLAMA, "x").total().parameters
     with pytest.raises(SymflopsError, match="the atlas has no LLaMAForCausalLM"):
-        answer_from(found, named, "x")
+        answer_from(entries.Entry("llama", {**found.data, "other_letters": []}), named, "x")

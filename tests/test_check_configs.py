@@ -8,7 +8,6 @@ import time
 
 import check_configs
 import pytest
-import types_count
 
 import symflops
 from symflops.model import load
@@ -88,6 +87,8 @@ def test_a_decoder_that_is_fed_nothing_takes_the_tokens_of_the_encoder(folder):
 
 @pytest.mark.torch
 def test_what_no_number_is_stated_of_is_counted(folder, monkeypatch):
+    import types_count
+
     resnet = {
         "model_type": "resnet", "architectures": ["ResNetModel"], "num_channels": 3, "embedding_size": 8,
         "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic",

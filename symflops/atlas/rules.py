@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from symflops.errors import SymflopsError
+from symflops.trace.layer_lists import MOST_LAYERS
 
 Fields = Mapping[str, Any]
-MOST_LAYERS = 100_000
 
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "/": operator.truediv,

@@ -20,6 +20,7 @@ from symflops.vocabulary.fields import means, without
 Kinds = list[list[int]]  # of layers that are equal, the places
 
 _SAID = {str, int, bool, float, type(None)}
+MOST_LAYERS = 100_000  # of which a config may say something
 _MOST = 3  # statements that together tell kinds apart
 
 
@@ -144,7 +145,9 @@ class LayerLists:
 
     def said(self, statements: Sequence[str], total: int) -> list[Any]:
         """What these statements are of each of so many layers, as the choices of `seen` are written; [] if the config
-        does not make them."""
+        does not make them, or says that it has more layers than anybody would look at."""
+        if total > MOST_LAYERS:
+            return []
         known = {s.text: s.values for s in [_end(total), *(s for part in self.statements(total) for s in part)]}
         if not known.keys() >= {*statements}:
             return []

@@ -241,7 +241,7 @@ function ownSymbols(data, program) {
 function checkKnown(text, program, symbols) {
   const { left, sign, right } = program.sides[text];
   const names = [...namesIn(program, [left, right])].sort();
-  if (!names.every((name) => symbols.has(name))) return;
+  if (!names.every((name) => symbols.has(name))) return checkLeast(text, names, symbols);
   const values = Object.fromEntries([...symbols]);
   let holds = false;
   try {
@@ -252,6 +252,17 @@ function checkKnown(text, program, symbols) {
     if (!(error instanceof RangeError)) throw error; // where a side has no number it is broken
   }
   if (!holds) throw new Refusal(`assumption broken: ${text} (with ${names.map((name) => `${name}=${symbols.get(name)}`).join(", ")})`);
+}
+
+// A sum of lengths that is too large at the shortest of them, such as `seq_len + 2 <= max_position_embeddings`.
+function checkLeast(text, names, symbols) {
+  const [, sum, sign, most] = /^(\w+(?: \+ \w+)*) (<=?) (\w+)$/.exec(text) ?? [];
+  if (!symbols.has(most)) return;
+  const least = (term) => (/^\d+$/.test(term) ? BigInt(term) : (symbols.get(term) ?? (term === "past_len" ? 0n : 1n)));
+  const total = sum.split(" + ").map(least).reduce((a, b) => a + b);
+  if (sign === "<" ? total < symbols.get(most) : total <= symbols.get(most)) return;
+  const known = names.filter((name) => symbols.has(name)).map((name) => `${name}=${symbols.get(name)}`);
+  throw new Refusal(`assumption broken: ${text} (with ${known.join(", ")})`);
 }
 
 function dtypeOf(config) {

@@ -98,8 +98,9 @@ class LayerLists {
     }
   }
 
-  // What these statements are of each of so many layers; [] if the config does not make them.
+  // What these statements are of each of so many layers; [] if the config does not make them, or has too many layers.
   said(statements, total) {
+    if (total > MOST_LAYERS) return [];
     const all = this.statements(total).flat();
     const known = new Map([end(total), ...all].map((s) => [s.text, s.values]));
     if (!statements.every((text) => known.has(text))) return [];
