@@ -54,7 +54,7 @@ class Autograd:
                 raise SymflopsError(f"the cost of the backward of {step.name!r} is not known")
             return step.backward(tuple(needs))  # type: ignore[no-any-return] # a function of the step's own
         leaves, structure = tree_flatten((step.args, step.kwargs))
-        key = key_of(step.function, leaves, structure)
+        key = key_of(step.function, step.args, step.kwargs)
         if key is None:
             return self._tried(step, leaves, structure, needs, used)
         key = (*key, tuple(needs), tuple(used), tuple(map(step.reads.index, step.reads)))
