@@ -17,8 +17,7 @@ import os
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ Each type is derived in training mode at two small configs, with attention writt
 compared with real steps at (batch_size, seq_len) = {points}: matrix products of the backward by `FlopCounterMode`
 (its count of a grouped convolution's weight gradient corrected), all operations of the backward one by one, and what
 autograd keeps by its own hooks, each memory once and without weights. Experts are two multiplications of routed rows
-there, too, that keep their rows. {old} rows were counted by an earlier version of the counter.
+there, too, that keep their rows.{old}
 
 | what | equal | of |
 | --- | ---: | ---: |
@@ -95,19 +94,6 @@ def experts(module: Any, hidden_states: Any, top_k_index: Any, top_k_weights: An
     return y.to(hidden_states.dtype)
 
 
-@contextmanager
-def number_format(dtype: Any) -> Iterator[None]:
-    """Inside, tensors of no stated format have this one."""
-    import torch
-
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
 def examined(name: str) -> dict[str, Any]:
     """One type's row: whether each column is equal, or why it is not known."""
     import torch
@@ -120,6 +106,7 @@ def examined(name: str) -> dict[str, Any]:
     from symflops.numeric import evaluate
     from symflops.polynomial import Value, add, multiply
     from symflops.trace.configs import find
+    from symflops.trace.patches import number_format
 
     ExpertsInterface._global_mapping["reference"] = experts
     row: dict[str, Any] = {"type": name, **dict.fromkeys(COLUMNS, "yes")}
@@ -201,7 +188,8 @@ def page(rows: Mapping[str, Mapping[str, Any]]) -> str:
     equal = [sum(row[column] == "yes" for row in rows.values()) for column in COLUMNS]
     versions = f"torch {torch.__version__.split('+')[0]}, transformers {transformers.__version__}"
     points = " and ".join(map(str, POINTS))
-    old = sum(row.get("counter") != COUNTER for row in rows.values())
+    earlier = sum(row.get("counter") != COUNTER for row in rows.values())
+    old = f" {earlier} rows were counted by an earlier version of the counter." if earlier else ""
     lines = PAGE.format(versions=versions, points=points, of=len(rows), equal=equal, old=old).splitlines()
     for name, row in sorted(rows.items()):
         if any(row[column] != "yes" for column in COLUMNS):
