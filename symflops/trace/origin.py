@@ -20,6 +20,7 @@ import symflops
 _TORCH, _TRANSFORMERS, _OURS = (os.path.dirname(str(p.__file__)) + os.sep for p in (torch, transformers, symflops))
 _MODELS = f"{_TRANSFORMERS}models{os.sep}"
 _SHARED = tuple(f"{_TRANSFORMERS}{name}.py" for name in ("masking_utils", "modeling_rope_utils", "modeling_layers"))
+_FILLING = f"{_TRANSFORMERS}utils{os.sep}generic.py"
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 # What lies between a question about sizes and the source that asks it.
 _BETWEEN = re.compile(
@@ -87,6 +88,11 @@ def _statements(file: str) -> Mapping[int, frozenset[str]]:
 def is_shared(file: str) -> bool:
     """Whether a file is what the models' sources share that asks a config what is computed: masks and positions."""
     return file in _SHARED
+
+
+def fills_arguments(file: str) -> bool:
+    """Whether a file hands fields of a config to forwards as arguments, also such as most configs do not have."""
+    return file == _FILLING
 
 
 def is_between(file: str) -> bool:

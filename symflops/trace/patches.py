@@ -19,7 +19,7 @@ from transformers import PreTrainedConfig, masking_utils, pytorch_utils
 from symflops.trace.architecture import LABELS, parts
 from symflops.trace.internals import AnyConvolution, FakeTensor, no_look_at_masks, without_onednn
 from symflops.trace.layer_lists import computed_lists
-from symflops.trace.origin import is_model, is_shared, variable
+from symflops.trace.origin import fills_arguments, is_model, is_shared, variable
 from symflops.vocabulary.fields import means
 
 
@@ -204,7 +204,8 @@ def reads_noted(
             if not name.startswith("_"):
                 frame = sys._getframe(1)
                 file = frame.f_code.co_filename
-                if (is_model(file) or is_shared(file)) and not _within(frame, computed):
+                asks = is_model(file) or is_shared(file) or (fills_arguments(file) and name in vars(self))
+                if asks and not _within(frame, computed):
                     reads.add((prefix, name))
                     if name == "to_dict":  # for the config of a part, which is made of all that this one states
                         reads.update((prefix, field) for field in _own_fields(own))

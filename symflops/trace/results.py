@@ -23,7 +23,7 @@ from symflops.trace.internals import (
     has_known_value,
     size_key,
 )
-from symflops.trace.leaves import flat
+from symflops.trace.leaves import tensors
 from symflops.trace.serials import storage_key
 
 _PLAIN = (int, float, bool, str, complex, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format)
@@ -62,23 +62,22 @@ class Results:
 
     def of(self, function: Any, args: Any, kwargs: Any) -> Any:
         """The operation's result, with what torch asks on the way."""
-        leaves = flat((args, kwargs))
         key = key_of(function, args, kwargs)
         if key is None:
             return function(*args, **kwargs)
-        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        given = tensors(args, kwargs)
         found = self.known.get(key)
         if found is None:
             before = len(self.guards)
             result = function(*args, **kwargs)
             guards = tuple(self.guards[before:])
             unchanged = not function._schema.is_mutable or key_of(function, args, kwargs) == key
-            self.known[key] = _described(tensors, result, guards) if unchanged else Result(None, None, ())
+            self.known[key] = _described(given, result, guards) if unchanged else Result(None, None, ())
             return result
         if found.outputs is None:
             return function(*args, **kwargs)
         self.guards += found.guards
-        made = [self._made(output, tensors) for output in found.outputs]
+        made = [self._made(output, given) for output in found.outputs]
         return made[0] if found.several is None else found.several(made)
 
     def _made(self, output: Output, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
