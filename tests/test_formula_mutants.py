@@ -46,4 +46,5 @@ def test_the_arithmetic_of_a_case_gives_its_number(formula: Formula) -> None:
     """`from` says how a number comes about, such as `read_bytes = 2*(105 + 15)`; that is computed here."""
     for case in formula.cases:
         for key, text in re.findall(rf"\b({'|'.join(METRICS)}|state) = ([^;]+)", case["from"]):
-            assert number(read(text), {}, {}) == case[key], (case["from"], key)
+            expected = case[key] if key in case else case["backward"][key]
+            assert number(read(text), {}, {}) == expected, (case["from"], key)

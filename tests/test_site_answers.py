@@ -284,6 +284,24 @@ def test_a_hostile_config_is_one_line_or_an_answer(case: str, hostile: dict[str,
     assert without_forms(hostile[case]) == wanted
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"model_type": "xlm-roberta", "architectures": ["XLMRobertaModel"], "max_position_embeddings": 2},
+         "c: assumption broken: seq_len + 2 <= max_position_embeddings (with max_position_embeddings=2)"),
+        ({"model_type": "gemma2", "num_hidden_layers": 2**70}, "c: "),
+    ],
+    ids=["no token fits", "more layers than anybody would look at"],
+)  # fmt: skip
+def test_what_no_call_can_have_is_refused_before_one(
+    atlas: None, tmp_path: Path, config: dict[str, Any], said: str
+) -> None:
+    entry = entries.entry(config["model_type"])
+    (found,) = answers([asked(entry.model_type, config, "c", POINT)], [entry], tmp_path)
+    assert found == answer_or_refusal(entry, config, "c", POINT)
+    assert found.startswith(said)
+
+
 def test_the_shipped_model_is_the_same_numbers(tmp_path: Path) -> None:
     at = [{"batch_size": 1, "seq_len": 2048, "past_len": 0, "causal": 0, **BYTES}]
     (found,) = answers([asked("llama", real_configs()["Llama-2-7b-hf"], "a", at)], [entries.entry("llama")], tmp_path)

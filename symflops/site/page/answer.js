@@ -241,7 +241,7 @@ function ownSymbols(data, program) {
 function checkKnown(text, program, symbols) {
   const { left, sign, right } = program.sides[text];
   const names = [...namesIn(program, [left, right])].sort();
-  if (!names.every((name) => symbols.has(name))) return checkLeast(text, names, symbols);
+  if (!names.every((name) => symbols.has(name))) return checkLeast(text, names, program, symbols);
   const values = Object.fromEntries([...symbols]);
   let holds = false;
   try {
@@ -254,13 +254,25 @@ function checkKnown(text, program, symbols) {
   if (!holds) throw new Refusal(`assumption broken: ${text} (with ${names.map((name) => `${name}=${symbols.get(name)}`).join(", ")})`);
 }
 
-// A sum of lengths that is too large at the shortest of them, such as `seq_len + 2 <= max_position_embeddings`.
-function checkLeast(text, names, symbols) {
-  const [, sum, sign, most] = /^(\w+(?: \+ \w+)*) (<=?) (\w+)$/.exec(text) ?? [];
-  if (!symbols.has(most)) return;
-  const least = (term) => (/^\d+$/.test(term) ? BigInt(term) : (symbols.get(term) ?? (term === "past_len" ? 0n : 1n)));
-  const total = sum.split(" + ").map(least).reduce((a, b) => a + b);
-  if (sign === "<" ? total < symbols.get(most) : total <= symbols.get(most)) return;
+// Refuses a condition on symbols of a call that none of their values can hold any more: symflops/domain.py.
+function checkLeast(text, names, program, symbols) {
+  const { left, sign, right } = program.sides[text];
+  const values = Object.create(null);
+  for (const name of names) {
+    const own = symbols.has(name) ? Polynomial.number(symbols.get(name)) : Polynomial.atom(name, {});
+    values[name] = !symbols.has(name) && LIBRARY.run[name]?.lowest > 0 ? own.plus(Polynomial.number(1n)) : own;
+  }
+  let found;
+  try {
+    found = run(program.steps, needed(program.steps, [left, right]), values, SYMBOLIC);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error; // a side has no number, which is told when it is asked for one
+    return;
+  }
+  const [least, most] = { "<": [left, right], ">": [right, left] }[sign[0]] ?? [];
+  if (least === undefined) return;
+  const room = sign.length === 1 ? 0n : 1n; // at least as much more is too much
+  if (!isAtLeast(found[least], found[most].plus(Polynomial.number(room)))) return;
   const known = names.filter((name) => symbols.has(name)).map((name) => `${name}=${symbols.get(name)}`);
   throw new Refusal(`assumption broken: ${text} (with ${known.join(", ")})`);
 }
