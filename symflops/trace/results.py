@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from symflops.trace import elementwise
 from symflops.trace.internals import (
     FakeTensor,
     Sizes,
@@ -57,7 +58,7 @@ class Results:
     the call has met."""
 
     def __init__(self, sizes: Sizes, guards: list[Any]) -> None:
-        self.known: dict[Key, Result] = sizes.operations
+        self.known: dict[Key, Result | None] = sizes.operations
         self.mode, self.guards = sizes.mode, guards
 
     def of(self, function: Any, args: Any, kwargs: Any) -> Any:
@@ -67,6 +68,8 @@ class Results:
             return function(*args, **kwargs)
         given = tensors(args, kwargs)
         found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = self._plain(function, args, kwargs, given)
         if found is None:
             before = len(self.guards)
             result = function(*args, **kwargs)
@@ -79,6 +82,17 @@ class Results:
         self.guards += found.guards
         made = [self._made(output, given) for output in found.outputs]
         return made[0] if found.several is None else found.several(made)
+
+    def _plain(self, function: Any, args: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> Result | None:
+        """What is plain to see without asking torch."""
+        shape = elementwise.shape_of(function, kwargs, given)
+        if shape is None:
+            return None
+        if function._schema.is_mutable:
+            output = Output((), None, 0, given[0].dtype, device(given[0]), argument=0, is_itself=True)
+        else:
+            output = Output(shape, None, 0, elementwise.dtype_of(function, args, kwargs), device(given[0]))
+        return Result((output,), None, ())
 
     def _made(self, output: Output, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
         if output.argument is None:
