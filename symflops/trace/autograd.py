@@ -22,6 +22,8 @@ from symflops.trace.results import key_of
 from symflops.trace.serials import storage_key
 
 NOTHING = Arithmetic(0)
+# What torch calls where a weight has a gradient, as the one that stands for it has none while a forward is recorded.
+WITH_GRADIENTS = {torch.ops.aten._embedding_bag_forward_only.default: torch.ops.aten._embedding_bag.default}
 
 
 class Gradient(NamedTuple):
@@ -87,7 +89,7 @@ class Autograd:
 
         args, kwargs = tree_unflatten(given, structure)
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            outs = tensors_of(step.function(*args, **kwargs))
+            outs = tensors_of(self._called(step, args, kwargs))
         memory = {storage_key(t): len(step.reads) + i for i, t in reversed(list(enumerate(outs)))}
         memory |= {storage_key(fed[s]): i for i, s in reversed(list(enumerate(step.reads)))}
         taken = tuple(t.requires_grad for t in outs)
@@ -102,6 +104,14 @@ class Autograd:
         got = {s for s, g in zip(wanted, found, strict=True) if g is not None}
         kept = frozenset(memory[storage_key(t)] for t in packed if storage_key(t) in memory)
         return Gradient(counter.work, kept, tuple(s in got for s in step.reads), taken, copied)
+
+    def _called(self, step: AutogradStep, args: Any, kwargs: Any) -> Any:
+        function = WITH_GRADIENTS.get(step.function, step.function)
+        try:
+            return function(*args, **kwargs)
+        except RuntimeError as error:  # of an operation that autograd does not know
+            why = str(error).splitlines()[0]
+            raise SymflopsError(f"PyTorch has no backward of the operation {step.name!r}: {why}") from None
 
     def _bytes(self, tensor: torch.Tensor) -> Value:
         return multiply(self.unit(tensor.dtype), product(self.quantities.shape(tensor.shape)))

@@ -6,7 +6,7 @@ backward is. Between steps a gradient is added up where several read one tensor,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 
 import torch
@@ -57,6 +57,7 @@ class Backward:
                 needs = [self._needs(step, i) and not self._is_weight(t) for i, t in enumerate(step.tensors)]
                 if any(needs):
                     self.gradients[step] = self.autograd.gradient(step, needs)
+        self.reached: set[int] = set()  # tensors that a loss depends on
         self.contributing, self.readers = self._reached()
         for step, gradient in self.contributing.items():
             self._add(step, gradient.work)
@@ -113,7 +114,8 @@ class Backward:
         """The steps that a loss of the model's first result depends on, and those that give a tensor a gradient."""
         recorder = self.recorder
         results = zip(recorder.root.output_tensors, self.returned, strict=True)
-        reached = {next((s for s, t in results if t.is_floating_point()), -1)}
+        reached = self.reached
+        reached.add(next((s for s, t in results if t.is_floating_point()), -1))
         steps: list[AutogradStep] = []
         readers: dict[int, list[AutogradStep]] = {}
         memory: set[int] = set()  # of tensors that were reached, where it was written into
@@ -141,6 +143,26 @@ class Backward:
                     memory |= {storage_key(tensor)} & self.dirty
                     readers.setdefault(serial, []).insert(0, step)
         return {step: self.gradients[step] for step in reversed(steps)}, readers
+
+    def unequal(self) -> dict[str, Hashable]:
+        """Layers, by path, that were not run, and whose gradients are not those of the one that they equal: the input
+        of the first of a list may have none, and a result of the last may be of no use."""
+        found: dict[str, Hashable] = {}
+        for again in self.repeats:
+            ours = self._gradients(again)
+            if ours != self._gradients(first_of(again)):
+                found[again.path] = ours
+        return found
+
+    def _gradients(self, execution: Execution) -> Hashable:
+        """Which inputs of a module have gradients, in the second place those that have one without weights, and which
+        of its results get one."""
+        given: list[tuple[bool, bool]] = []
+        for view, serial in zip(execution.inputs, execution.input_tensors, strict=True):
+            is_weight = isinstance(self.recorder.storages[view.storage].weight, torch.nn.Parameter)
+            needs = is_weight or self.needs.get(serial, False)
+            given.append((needs, needs and not is_weight and serial not in self.of_weights))
+        return tuple(given), tuple(serial in self.reached for serial in execution.output_tensors)
 
     @cached_property
     def homes(self) -> dict[AutogradStep, Operation]:

@@ -141,6 +141,23 @@ def _weight_norm(call: AtenCall) -> Arithmetic:
     return Arithmetic(add(multiply(5, product(call.inputs[0])), multiply(4, product(call.inputs[2]))))
 
 
+def _bags(call: AtenCall) -> Arithmetic:
+    """The gradient of each sum is added to all rows of its bag, weighted where these were; that of a mean is divided
+    first, and of a maximum one row has it."""
+    mode, weights = call.args[8], call.args[10] if len(call.args) > 10 else None
+    of_results = product(call.inputs[0])
+    if mode == 2:
+        return Arithmetic(of_results)
+    rows = multiply(product(call.inputs[1]), call.inputs[0][-1], 1 + (weights is not None))
+    return Arithmetic(add(rows, of_results) if mode == 1 else rows)
+
+
+def _weights_of_bags(call: AtenCall) -> Arithmetic:
+    """A product of the gradient with the row, for each row of a bag."""
+    width = call.inputs[0][-1]
+    return Arithmetic(multiply(product(call.inputs[2]), add(multiply(2, width), -1)))
+
+
 RULES: dict[str, Callable[[AtenCall], Arithmetic]] = {
     "_softmax_backward_data": _softmax, "_log_softmax_backward_data": _softmax, "gelu_backward": _gelu,
     "glu_backward": _glu,
@@ -149,5 +166,6 @@ RULES: dict[str, Callable[[AtenCall], Arithmetic]] = {
     "convolution_backward": _convolution, "avg_pool2d_backward": _pooling, "avg_pool3d_backward": _pooling,
     "_adaptive_avg_pool2d_backward": _adaptive_pooling, "upsample_bilinear2d_backward": _bilinear,
     "nll_loss_backward": _nll_loss, "nll_loss2d_backward": _nll_loss,
-    "_weight_norm_interface_backward": _weight_norm,
+    "_weight_norm_interface_backward": _weight_norm, "_embedding_bag_backward": _bags,
+    "_embedding_bag_per_sample_weights_backward": _weights_of_bags,
 }  # fmt: skip

@@ -167,7 +167,10 @@ def _of_this_batch(work: Work, settings: Settings, merge: bool = False) -> Recor
     result, shape = work.run(settings)
     assert result.recorder is not None
     written_attention.rewrite(result.recorder, settings.eager, settings.lengths.get("seq_len", 0))
-    layers = Assembly(result.recorder, merge, _backward(result) if settings.training else {}).layers()
+    backward = _backward(result) if settings.training else {}
+    if backward and work.known.tells_apart(backward[BACKWARD].unequal()):
+        return _of_this_batch(work, settings, merge)
+    layers = Assembly(result.recorder, merge, backward).layers()
     return Record(layers, result, shape, work.state, merged=merge, limit=length_limit(result))
 
 

@@ -94,7 +94,8 @@ class Execution:
     parts: list[Operation | Execution] = field(default_factory=list)
     inputs: list[Slice] = field(default_factory=list)
     outputs: list[Slice] = field(default_factory=list)
-    output_tensors: list[int] = field(default_factory=list)  # serial numbers, where steps are written down
+    input_tensors: list[int] = field(default_factory=list)  # serial numbers, where steps are written down
+    output_tensors: list[int] = field(default_factory=list)
     input_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     output_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     repeated: Execution | None = None  # the earlier execution that this one equals

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from inspect import signature
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -28,6 +29,7 @@ from symflops.trace.serials import storage_key
 from symflops.trace.whole_step import Pattern
 from symflops.vocabulary.fields import means
 
+NONE: Mapping[str, Hashable] = MappingProxyType({})
 _AS_THEY_ARE = (bool, int, str, torch.dtype)
 _NUMBERED = re.compile(r"\.(\d+)(\.\w+)?$")
 
@@ -37,8 +39,9 @@ class SharedLayerError(SymflopsError):
 
 
 @contextmanager
-def skipped(recorder: Recorder) -> Iterator[None]:
-    """Inside, the second of two equal layers is not run: its outputs are made from those of the first."""
+def skipped(recorder: Recorder, apart: Mapping[str, Hashable] = NONE) -> Iterator[None]:
+    """Inside, the second of two equal layers is not run: its outputs are made from those of the first. Layers that an
+    earlier run has told `apart`, by path, equal those of which the same was told."""
     first: dict[Any, tuple[Execution, Any]] = {}
     execute = recorder.execute
     seen: dict[Any, Any] = {}  # layers that were built once share their parts
@@ -64,6 +67,7 @@ def skipped(recorder: Recorder) -> Iterator[None]:
                 _call_state(recorder, *told),
                 tuple((p, p in used) for p in of_others),
                 by_place(module, index),
+                apart.get(path),
                 _caches(index, args, kwargs) if is_part else (),
             )
             used.update(of_others)
@@ -148,7 +152,7 @@ def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: 
     execution.outputs = [recorder.view(t) for t in results]
     if recorder.tape is not None:
         step = recorder.tape.step(path, None, args, kwargs, made)
-        step.repeated, execution.output_tensors = execution, step.writes
+        step.repeated, execution.input_tensors, execution.output_tensors = execution, step.reads, step.writes
     return _seen_by_hooks(module, args, kwargs, made)
 
 
@@ -261,7 +265,7 @@ def _plain(value: Any, index: int) -> Any:
 
 
 def _tensor(tensor: torch.Tensor, recorder: Recorder) -> Any:
-    return recorder.quantities.shape(tensor.shape), tensor.dtype
+    return recorder.quantities.shape(tensor.shape), tensor.dtype, tensor.requires_grad  # where autograd itself is run
 
 
 def _without_place(module: torch.nn.Module, index: int, args: Any, kwargs: Any) -> tuple[Any, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -84,6 +84,7 @@ class Build:
     masks: MasksMade | None = None  # those that the model keeps
     contents: Contents = field(default_factory=Contents)  # of small tensors that it keeps
     left: dict[Any, earlier.Left] = field(default_factory=dict)  # by earlier calls, by what decides that
+    apart: Mapping[str, Hashable] = field(default_factory=dict)  # by path: what tells layers from equal ones
     error: Exception | None = None
 
     @property
@@ -253,7 +254,7 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     if recorder.step is not None:
         run_step(recorder, inputs)
         return
-    with recorder, watching(recorder), repeats.skipped(recorder):
+    with recorder, watching(recorder), repeats.skipped(recorder, result.build.apart):
         returned = called(model, inputs)
     held = [inputs[argument] for argument in [carried.cache_argument(type(model))] if argument in inputs]
     left = carried.states([held, carried.carried(model, returned)])

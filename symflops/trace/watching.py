@@ -49,6 +49,8 @@ def executed(recorder: Recorder, call: Any, module: torch.nn.Module, args: Any, 
     with recorder.pause():
         execution.inputs = [recorder.view(t) for t in tensors]
         execution.input_shapes = [recorder.quantities.shape(t.shape) for t in tensors]
+        if recorder.tape is not None:
+            execution.input_tensors = [recorder.tape.serial(t) for t in tensors]
     recorder.stack.append(execution)
     recorder.lifetimes.events.append(Enter(execution))
     try:

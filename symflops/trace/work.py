@@ -95,6 +95,7 @@ class Work:
             shape = self.known.architecture(self.named.config)
             progress.at(f"building the model with {len(shape.fields)} symbols")
             made = build(self.named, shape, self.dtype, self.equal, self.implementation)
+            made.apart = dict(self.known.apart)
             self.built = (self.state, shape, made)
         return self.built[1:]
 
