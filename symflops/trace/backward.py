@@ -57,7 +57,6 @@ class Backward:
                 needs = [self._needs(step, i) and not self._is_weight(t) for i, t in enumerate(step.tensors)]
                 if any(needs):
                     self.gradients[step] = self.autograd.gradient(step, needs)
-        self.reached: set[int] = set()  # tensors that a loss depends on
         self.contributing, self.readers = self._reached()
         for step, gradient in self.contributing.items():
             self._add(step, gradient.work)
@@ -114,8 +113,7 @@ class Backward:
         """The steps that a loss of the model's first result depends on, and those that give a tensor a gradient."""
         recorder = self.recorder
         results = zip(recorder.root.output_tensors, self.returned, strict=True)
-        reached = self.reached
-        reached.add(next((s for s, t in results if t.is_floating_point()), -1))
+        reached = {next((s for s, t in results if t.is_floating_point()), -1)}
         steps: list[AutogradStep] = []
         readers: dict[int, list[AutogradStep]] = {}
         memory: set[int] = set()  # of tensors that were reached, where it was written into
@@ -156,13 +154,15 @@ class Backward:
 
     def _gradients(self, execution: Execution) -> Hashable:
         """Which inputs of a module have gradients, in the second place those that have one without weights, and which
-        of its results get one."""
+        of its results get one from what comes after it."""
         given: list[tuple[bool, bool]] = []
         for view, serial in zip(execution.inputs, execution.input_tensors, strict=True):
             is_weight = isinstance(self.recorder.storages[view.storage].weight, torch.nn.Parameter)
             needs = is_weight or self.needs.get(serial, False)
             given.append((needs, needs and not is_weight and serial not in self.of_weights))
-        return tuple(given), tuple(serial in self.reached for serial in execution.output_tensors)
+        later = set(self.steps[execution.steps_before_end :])
+        used = (not later.isdisjoint(self.readers.get(serial, ())) for serial in execution.output_tensors)
+        return tuple(given), tuple(used)
 
     @cached_property
     def homes(self) -> dict[AutogradStep, Operation]:

@@ -96,6 +96,7 @@ class Execution:
     outputs: list[Slice] = field(default_factory=list)
     input_tensors: list[int] = field(default_factory=list)  # serial numbers, where steps are written down
     output_tensors: list[int] = field(default_factory=list)
+    steps_before_end: int = 0  # how many steps were written down when it returned
     input_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     output_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     repeated: Execution | None = None  # the earlier execution that this one equals

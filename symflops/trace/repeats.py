@@ -153,6 +153,7 @@ def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: 
     if recorder.tape is not None:
         step = recorder.tape.step(path, None, args, kwargs, made)
         step.repeated, execution.input_tensors, execution.output_tensors = execution, step.reads, step.writes
+        execution.steps_before_end = len(recorder.tape.steps)
     return _seen_by_hooks(module, args, kwargs, made)
 
 

@@ -69,6 +69,7 @@ def executed(recorder: Recorder, call: Any, module: torch.nn.Module, args: Any, 
         execution.output_shapes = [recorder.quantities.shape(t.shape) for t in tensors]
         if recorder.tape is not None:
             execution.output_tensors = [recorder.tape.serial(t) for t in tensors]
+            execution.steps_before_end = len(recorder.tape.steps)
             if execution is recorder.root:
                 recorder.tape.returned = tensors
     return result
