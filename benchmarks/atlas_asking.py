@@ -7,9 +7,11 @@ import json
 from typing import Any
 
 from transformers import PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
 
 from symflops.atlas.plain import UNKNOWN
 from symflops.trace.config_values import literal
+from symflops.trace.layer_lists import computed_lists
 from symflops.vocabulary.fields import means
 
 BOOKKEEPING = ("rope_parameters", "ignore_keys_at_rope_validation")  # the first is compared in a way of its own
@@ -32,6 +34,23 @@ def observed(kind: type[PreTrainedConfig], stated: Stated) -> PreTrainedConfig |
         return kind.from_dict(copy.deepcopy(stated))
     except Exception:  # a class validates in its own way
         return None
+
+
+def specs(kind: type[PreTrainedConfig]) -> dict[str, Any]:
+    """What a class says of the configs inside its own; those of older classes are named by their classes alone."""
+    named = kind.sub_configs if isinstance(kind.sub_configs, dict) else {}
+    known = {n: SubConfigSpec(config_class=c) for n, c in named.items() if issubclass(c, PreTrainedConfig)}
+    return {**({} if kind.sub_configs_defaults else known), **kind.sub_configs_defaults}
+
+
+def fields_of(config: PreTrainedConfig) -> Data:
+    """The fields of a config, and the lists that it computes of its layers, which are none of them."""
+    return {**vars(config), **{name: plain(getattr(config, name)) for name in listed(config)}}
+
+
+def listed(config: PreTrainedConfig) -> list[str]:
+    """The lists that a config computes of its layers; none that it fails to compute."""
+    return [n for n in computed_lists(type(config)) if isinstance(getattr(config, n, None), list)]
 
 
 def is_asked(name: str) -> bool:

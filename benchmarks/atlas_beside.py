@@ -16,7 +16,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from atlas_asking import Data, Stated, is_asked, observed, plain, shown
+from atlas_asking import Data, Stated, is_asked, observed, plain, shown, specs
 from transformers import PreTrainedConfig
 
 from symflops.atlas import rope
@@ -44,8 +44,8 @@ class Beside:
         self.values: dict[str, tuple[Any, ...]] = {}  # what may be stated under those names that rules are made of
         self.letters: dict[str, dict[str, str]] = {}  # the words of layers that the letters of a text stand for
         self.share: Data = {}
-        parts = {f"{name}_dict" for name in kind.sub_configs_defaults}
-        known = {*_ELSEWHERE, *dropped, *parts, *kind.sub_configs_defaults}
+        parts = {f"{name}_dict" for name in specs(kind)}
+        known = {*_ELSEWHERE, *dropped, *parts, *specs(kind)}
         for name in names_read(kind):
             if name not in known and is_asked(name):
                 self._ask(name)

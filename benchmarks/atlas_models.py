@@ -59,6 +59,16 @@ DTYPES = ("float32", "float16", "bfloat16")
 _UNREAD = ("needs", "ones", "free", "together", "dtypes")  # of a model in an entry, what is no part of a model file
 
 
+def default_of(kind: Any) -> str:
+    """The class of models of a config that names none, as deriving takes it."""
+    mapping = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING
+    mapping = mapping if kind in mapping else modeling_auto.MODEL_MAPPING
+    if kind not in mapping:
+        return ""
+    found: Any = mapping[kind]
+    return str((found[0] if isinstance(found, tuple) else found).__name__)
+
+
 def usual_names(model_type: str) -> list[str]:
     """The classes of models that configs of a type name, the likeliest first: of a decoder the causal one."""
     names = {task: getattr(modeling_auto, f"{table}_NAMES", {}).get(model_type) for task, table in tasks().items()}
@@ -82,6 +92,7 @@ class Models:
         usual = usual_names(model_type)
         real = [n for n in seen_names(model_type) if hasattr(transformers, n.partition(" ")[0])]
         usual = [*real, *usual[:1]] if brief else [*real, *usual[:6]]
+        usual += [default_of(self.kind)] if default_of(self.kind) else []  # of a config that names none
         self.names: tuple[str, ...] = tuple(names) or tuple(dict.fromkeys(usual))
         self.tried: list[str] = []
         self.bases: dict[str, Data] = {}
@@ -89,15 +100,17 @@ class Models:
     def derive(self) -> dict[str, list[Data]]:
         """By the name of each class of models: the first model, then what choices change in it."""
         found: dict[str, list[Data]] = {}
+        why: SymflopsError | None = None
         share = self.seconds if len(self.names) == 1 else 0.7 * self.seconds
         for name in self.names:
             try:
                 found |= self.of_class(name, share)
             except SymflopsError as error:
-                if not found:
-                    raise
+                why = why or error
                 self.tried.append(f"{name}: {error.message[:200]}")
             share = max(0.3 * self.seconds / (len(self.names) - 1), 4.0) if len(self.names) > 1 else 0.0
+        if why is not None and not found:
+            raise why
         self.names = tuple(found)
         return found
 
@@ -221,18 +234,29 @@ class OfClass:
         self.config = self.kind.from_dict(copy.deepcopy(self.base))
         self.found: list[tuple[Choice, Data]] = []  # choices, and what they change
 
+    def first_derived(self) -> tuple[Data, Data]:
+        """A small config and its model: rather one of which all parts run, images' ones among them."""
+        why: Exception | None = None
+        in_part: list[tuple[Data, Data]] = []
+        for base in bases(self.models_of.model_type, self.name):
+            try:
+                model = derived(base)
+            except Exception as error:  # whatever the class and the model's source raise
+                why = error
+                continue
+            if not any("did not run these parts" in note for note in model.get("notes", ())):
+                return base, model
+            in_part.append((base, model))
+            if len(in_part) == 2:
+                break
+        if in_part:
+            return in_part[0]
+        raise why if isinstance(why, SymflopsError) else SymflopsError(f"{self.name}: {why}"[:300])
+
     def begin(self) -> tuple[Data, Data]:
         """A config that is derived, and its model. Numbers with a fraction are none of the special ones, where there
         may be others."""
-        why: Exception | None = None
-        for base in bases(self.models_of.model_type, self.name):
-            try:
-                first = derived(base)
-                break
-            except Exception as error:  # whatever the class and the model's source raise
-                why = error
-        else:
-            raise why if isinstance(why, SymflopsError) else SymflopsError(f"{self.name}: {why}"[:300])
+        base, first = self.first_derived()
         known = places(self.kind.from_dict(copy.deepcopy(base)))
         others = floats(first, known, special=True)
         for choice in ([dict.fromkeys(others, USUAL)], [{path: USUAL} for path in others]):
@@ -309,8 +333,9 @@ class OfClass:
                 owner = config
                 for key in path[:-1]:
                     owner = getattr(owner, key)
-                if path[-1] != "rope_parameters" and plain(getattr(owner, path[-1], None)) != value:
-                    return None
+                kept = plain(getattr(owner, path[-1], None))
+                if path[-1] != "rope_parameters" and value is not None and kept != value:
+                    return None  # of null a class may compute something
             return derived(stated)
         except Exception as error:  # whatever the class and the model's source raise
             said = one_line(str(error), 150)
