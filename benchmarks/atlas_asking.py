@@ -50,7 +50,14 @@ def fields_of(config: PreTrainedConfig) -> Data:
 
 def listed(config: PreTrainedConfig) -> list[str]:
     """The lists that a config computes of its layers; none that it fails to compute."""
-    return [n for n in computed_lists(type(config)) if isinstance(getattr(config, n, None), list)]
+    return [name for name in computed_lists(type(config)) if isinstance(_computed(config, name), list)]
+
+
+def _computed(config: PreTrainedConfig, name: str) -> Any:
+    try:
+        return getattr(config, name)
+    except Exception:  # whatever the class says of sizes that do not go together
+        return None
 
 
 def is_asked(name: str) -> bool:

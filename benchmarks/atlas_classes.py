@@ -460,6 +460,9 @@ def _simple(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[An
         yield from _ranges(outcomes, names)
         yield from _of_layers(outcomes, names)
         yield from (["each", n, table] for n in outcomes[0][0] if n != names[0] and (table := _entries(outcomes, n)))
+        if all(isinstance(o, list) and o and o[-1] == first[-1] for _, o in outcomes):
+            wholes = [*names, *_of_layers(outcomes, names)]
+            yield from (["last", whole, {"is": first[-1]}] for whole in wholes)
 
 
 def _entries(outcomes: list[tuple[Stated, Any]], name: str) -> dict[str, Any]:
