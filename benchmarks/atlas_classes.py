@@ -605,7 +605,8 @@ def random_stated(
             found[name] = rng.choice([3, 5, 7])
         elif default is None and name in placed and rng.random() < 0.5:
             found[name] = sorted(rng.sample(range(4), rng.randint(1, 3)))
-        if rng.random() < 0.04:
+        may_be_null = type(default) is int and "None" in said.get(name, "")
+        if rng.random() < (0.12 if may_be_null else 0.04):
             found[name] = None
     for alias, name in kind.attribute_map.items():
         if name in found and alias not in defaults and rng.random() < 0.1:

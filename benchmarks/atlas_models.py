@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -27,6 +28,7 @@ from atlas_choices import (
     floats,
     places,
     put,
+    seen,
     seen_names,
 )
 from atlas_classes import random_stated
@@ -55,6 +57,7 @@ _TASKS = (
     "pretraining", "ctc", "image-classification", "object-detection", "zero-shot-image-classification",
     "semantic-segmentation", "base", "sequence-classification", "token-classification", "question-answering",
 )  # fmt: skip
+_DIVIDED = re.compile(r"^(\w+) % (\w+) == 0$", re.MULTILINE)
 DTYPES = ("float32", "float16", "bfloat16")
 _UNREAD = ("needs", "ones", "free", "together", "dtypes")  # of a model in an entry, what is no part of a model file
 
@@ -91,6 +94,8 @@ class Models:
         self.brief, self.seconds = brief, seconds
         usual = usual_names(model_type)
         real = [n for n in seen_names(model_type) if hasattr(transformers, n.partition(" ")[0])]
+        if default_of(self.kind) and not all(row.get("architectures") for row in seen(model_type)):
+            real.append(default_of(self.kind))  # of those that name none
         usual = [*real, *usual[:1]] if brief else [*real, *usual[:6]]
         usual += [default_of(self.kind)] if default_of(self.kind) else []  # of a config that names none
         self.names: tuple[str, ...] = tuple(names) or tuple(dict.fromkeys(usual))
@@ -266,12 +271,30 @@ class OfClass:
                 if model is not None:
                     base, first = changed, model
                     others = [path for path in others if path not in one]
+        for choice in self.not_divisible(base, first):
+            changed = put(base, choice)
+            model = self.of(changed, choice)
+            if model is not None and len(model["assumes"]) <= len(first["assumes"]):
+                base, first = changed, model
         config = self.kind.from_dict(copy.deepcopy(base))
         numbers = Choices(base, first, config, True).of_numbers()
         if numbers and (model := self.of(put(base, numbers), numbers)) is not None:
             base, first = put(base, numbers), model
         self.models_of.bases[self.name] = base
         return base, first
+
+    def not_divisible(self, base: Data, first: Data) -> Iterator[Choice]:
+        """Sizes of real configs that do not divide each other, as an image and its patches, where those of a small one
+        do: what is derived of them holds for both."""
+        config = self.kind.from_dict(copy.deepcopy(base))
+        choices = Choices(base, first, config, True)
+        rows = [choices.made_of({k: v for k, v in one.items() if k != "sizes"}, one.get("sizes", {}))
+                for one in seen(self.models_of.model_type)]  # fmt: skip
+        for one, other in _DIVIDED.findall("\n".join(first["assumes"])):
+            here, by = (choices.of_size(n, first["symbols"].get(n)) for n in (one, other))
+            if here is not None and by is not None:
+                real = ((row.get(".".join(here), 0), row.get(".".join(by), 1)) for row in rows)
+                yield from ({here: a, by: b} for a, b in [next((p for p in real if p[0] % p[1]), (0, 0))] if a)
 
     def models(self) -> list[Data]:
         """The first model, then what choices change in it."""
