@@ -608,6 +608,9 @@ def random_stated(
         may_be_null = type(default) is int and "None" in said.get(name, "")
         if rng.random() < (0.12 if may_be_null else 0.04):
             found[name] = None
+    is_list = "layer_types" in defaults and defaults["layer_types"] is None and "list" in said.get("layer_types", "")
+    if is_list and any(name in found and _RULES.get(name) == DEPTH for name in defaults) and rng.random() < 0.2:
+        found["layer_types"] = [rng.choice(("full_attention", "sliding_attention")) for _ in range(depth)]
     for alias, name in kind.attribute_map.items():
         if name in found and alias not in defaults and rng.random() < 0.1:
             found[alias] = found.pop(name)

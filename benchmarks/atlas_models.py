@@ -249,7 +249,7 @@ class OfClass:
             except Exception as error:  # whatever the class and the model's source raise
                 why = error
                 continue
-            if not any("did not run these parts" in note for note in model.get("notes", ())):
+            if not runs_in_part(model):
                 return base, model
             in_part.append((base, model))
             if len(in_part) == 2:
@@ -329,6 +329,8 @@ class OfClass:
     def new(self, choice: Choice, known: list[tuple[str, ...]], free: list[Data]) -> Data | None:
         """The model of a choice, which is kept where it is another one than those that are known."""
         model = self.of(put(self.base, choice), choice)
+        if model is not None and self.first.get("inputs", {}).keys() - model.get("inputs", {}).keys():
+            return None  # of a text alone, as where an image's size does not fit: no condition says that it does not
         if model is not None and _facts(model) not in known:
             known.append(_facts(model))
             self.found.append((choice, difference(self.first, model)))
@@ -507,6 +509,11 @@ class OfClass:
             if a != b:
                 return False
         return True
+
+
+def runs_in_part(model: Mapping[str, Any]) -> bool:
+    """Whether some part of a model was not run, such as that for images."""
+    return any("did not run these parts" in note for note in model.get("notes", ()))
 
 
 def is_made_of(first: Data, changes: list[Data], model: Data) -> bool:
