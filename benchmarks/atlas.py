@@ -31,11 +31,11 @@ from symflops.errors import SymflopsError, one_line
 ROOT = Path(__file__).parent.parent
 FOLDER, RESULTS = ROOT / "atlas", ROOT / "benchmarks" / "atlas.jsonl"
 DERIVED = 4  # random configs that are derived, too
-LIMIT = 1200  # seconds of a type, of wall time
+LIMIT = 1200  # seconds of a type at most, of wall time
 MEMORY = 12 * 2**30
 
 Data = dict[str, Any]
-Work = tuple[str, int, int, bool, float, bool]
+Work = tuple[str, int, int, bool, float, str, int]
 
 
 def provenance() -> Data:
@@ -57,7 +57,7 @@ def made(model_type: str, derived: int, most: int, brief: bool, seconds: float) 
     """The entry of a type, and how the random configs came out."""
     from atlas_choices import other_parts
     from atlas_classes import classes, shared
-    from atlas_models import Models
+    from atlas_models import Models, default_of
     from transformers import CONFIG_MAPPING
 
     model_type, _, names = model_type.partition(":")
@@ -93,6 +93,26 @@ def asked_anew(model_type: str, derived: int) -> tuple[Data, Data]:
     return data, models.check(entry, derived)
 
 
+def with_more(model_type: str, derived: int, most: int, brief: bool, seconds: float) -> tuple[Data, Data]:
+    """An entry with the models of more classes: those that are named, else the usual ones that it lacks."""
+    from atlas_models import Models, usual_names
+    from transformers import CONFIG_MAPPING
+
+    model_type, _, names = model_type.partition(":")
+    data: Data = json.loads(entries.unpacked((FOLDER / f"{model_type}{entries.ENDING}").read_bytes()))
+    wanted = [n for n in names.split(",") if n] or [data["default"], *usual_names(model_type)]
+    lacking = [n for n in dict.fromkeys(wanted) if n not in data["models"]]
+    if not lacking:
+        raise SymflopsError("it has all of these classes")
+    models = Models(model_type, data["classes"], most, lacking, brief, seconds)
+    found = models.derive()
+    data["models"] = {**data["models"], **found}
+    data |= {"made": {**data["made"], "more": provenance()["commit"]}}
+    data |= other_letters(CONFIG_MAPPING[model_type], data["models"])
+    outcome = {"tried": models.tried[:8]} | models.check(entries.Entry(model_type, data), derived)
+    return data, outcome
+
+
 def other_letters(kind: Any, names: Iterable[str]) -> Data:
     """The classes that are taken for a name in other letters, small for capital, which transformers does not have: the
     only ones of their type for their task."""
@@ -109,36 +129,29 @@ def other_letters(kind: Any, names: Iterable[str]) -> Data:
     return {"other_letters": found} if found else {}
 
 
-def default_of(kind: Any) -> str:
-    """The class of models of a config that names none, as deriving takes it."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING
-
-    mapping = MODEL_FOR_CAUSAL_LM_MAPPING if kind in MODEL_FOR_CAUSAL_LM_MAPPING else MODEL_MAPPING
-    if kind not in mapping:
-        return ""
-    found: Any = mapping[kind]
-    return str((found[0] if isinstance(found, tuple) else found).__name__)
-
-
 def run(work: Work) -> Data:
     """Make one type, and say how it went."""
     import torch
 
-    model_type, derived, most, brief, seconds, only_classes = work
+    model_type, derived, most, brief, seconds, way, limit = work
     torch.set_num_threads(1)
-    signal.alarm(LIMIT)
+    signal.alarm(limit)
     started, row = time.process_time(), {"type": model_type.partition(":")[0]}
     place = FOLDER / f"{row['type']}{entries.ENDING}"
     try:
         with derived_cache.unused():
-            make = asked_anew(row["type"], derived) if only_classes else made(model_type, derived, most, brief, seconds)
-            data, outcome = make
+            if way == "classes":
+                data, outcome = asked_anew(row["type"], derived)
+            else:
+                make = with_more if way == "more" else made
+                data, outcome = make(model_type, derived, most, brief, seconds)
         row |= outcome
         if outcome["wrong"] or not outcome["equal"] or not data["checked"]["configs"]:
             row["left_out"] = "a random config was answered otherwise than derived" if outcome["wrong"] else "no config"
             if not data["checked"]["configs"]:
                 row["left_out"] = "what its class of configs does was not found"
-            place.unlink(missing_ok=True)
+            if way != "more":  # what it has without these stays
+                place.unlink(missing_ok=True)
         else:
             content = entries.packed(data)
             place.write_bytes(content)
@@ -174,6 +187,8 @@ def main() -> None:
     parser.add_argument("--brief", action="store_true", help="no rotary types, and two activations")
     parser.add_argument("--seconds", type=float, default=120.0, help="of processor time for the choices of a type")
     parser.add_argument("--classes", action="store_true", help="ask the classes of configs anew, and keep the models")
+    parser.add_argument("--more", action="store_true", help="keep entries, and add models of classes that they lack")
+    parser.add_argument("--limit", type=int, default=LIMIT, help="seconds of a type at most, of wall time")
     given = parser.parse_args()
     import transformers
 
@@ -182,8 +197,9 @@ def main() -> None:
     transformers.logging.set_verbosity(60)
     FOLDER.mkdir(exist_ok=True)
     end = time.monotonic() + 60 * given.minutes
+    way = "more" if given.more else "classes" if given.classes else "anew"
     work = (
-        (name, given.derived, given.models, given.brief, given.seconds, given.classes)
+        (name, given.derived, given.models, given.brief, given.seconds, way, given.limit)
         for name in list(wanted_types(given))
         if time.monotonic() < end
     )
@@ -204,9 +220,9 @@ def _alone(work: Iterator[Work], pool: Any) -> Iterator[Data]:
     """One after the other; a process that ends before its time is a type that is left out."""
     for one in work:
         try:
-            yield pool.apply_async(run, (one,)).get(LIMIT + 60)
+            yield pool.apply_async(run, (one,)).get(one[-1] + 5)
         except multiprocessing.TimeoutError:
-            yield {"type": one[0], "left_out": f"more than {LIMIT} s"}
+            yield {"type": one[0], "left_out": f"more than {one[-1]} s"}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from atlas_asking import Data, Stated, is_asked, observed, plain, shown
+from atlas_asking import Data, Stated, is_asked, observed, plain, shown, specs
 from transformers import PreTrainedConfig
 
 from symflops.atlas import rope
@@ -32,7 +32,7 @@ _ELSEWHERE = (  # what is held against a config in a way of its own
     "rope_parameters", "partial_rotary_factor", "rope_type", "type", "factor", "per_layer_config", "architectures",
 )  # fmt: skip
 _READERS = ("get", "pop", "setdefault", "getattr", "hasattr")
-_TRIED = 4  # configs in which each name is stated
+_TRIED, _SWITCHED = 4, 12  # configs in which each name is stated, and those in which a switch is the other way
 
 
 class Beside:
@@ -40,12 +40,14 @@ class Beside:
 
     def __init__(self, kind: type[PreTrainedConfig], samples: Sequence[Stated], dropped: Iterable[str]) -> None:
         self.kind, self.samples = kind, [s for s in samples if observed(kind, s) is not None][:_TRIED]
+        switched = ({f.name: not f.default} for f in dataclasses.fields(kind) if isinstance(f.default, bool))
+        self.samples += [s for s in switched if is_asked(next(iter(s))) and observed(kind, s) is not None][:_SWITCHED]
         self.data: dict[str, Data] = {}
         self.values: dict[str, tuple[Any, ...]] = {}  # what may be stated under those names that rules are made of
         self.letters: dict[str, dict[str, str]] = {}  # the words of layers that the letters of a text stand for
         self.share: Data = {}
-        parts = {f"{name}_dict" for name in kind.sub_configs_defaults}
-        known = {*_ELSEWHERE, *dropped, *parts, *kind.sub_configs_defaults}
+        parts = {f"{name}_dict" for name in specs(kind)}
+        known = {*_ELSEWHERE, *dropped, *parts, *specs(kind)}
         for name in names_read(kind):
             if name not in known and is_asked(name):
                 self._ask(name)

@@ -146,6 +146,8 @@ def _typical(stated: Data, name: str) -> Data:
     if isinstance(vision, dict) and found.get("mm_tokens_per_image"):  # others see no image, as of fewer patches
         vision |= {"image_size": 896, "patch_size": 14}
         found["mm_tokens_per_image"] = 256
+    if isinstance(vision, dict) and type(found.get("scale_factor")) is int and vision.get("image_size"):
+        vision["image_size"] = 4 * found["scale_factor"] * vision["patch_size"]  # whole pieces of patches
     if isinstance(text, dict) and isinstance(vision, dict) and vision.get("spatial_merge_size"):
         wide = ("hidden_size", "out_hidden_size") if vision.get("embed_dim") is not None else ("out_hidden_size",)
         for key in (key for key in wide if key in vision):
@@ -216,6 +218,13 @@ def floats(model: Mapping[str, Any], known: Mapping[str, list[Path]], special: b
 def _at(sizes: Sizes, path: Path) -> int | None:
     """A size of a real config, which may state those of a part beside it."""
     return sizes.get(".".join(path), sizes.get(path[-1]))
+
+
+def _instead_of_none(field: str) -> int:
+    """A size for a field that is nothing: groups divide a number of experts, of which half may be chosen."""
+    if "group" in field:
+        return 2 if "topk" in field else 4
+    return int(_RULES.get(field, (24,))[0])
 
 
 MISSING = object()
@@ -361,8 +370,17 @@ class Choices:
             choice = {path: v for path, v in choice.items() if path[-1] not in names or v not in (None, 0, 1)}
             for field, value in self.facts.items():
                 if value is None and field in names and field != "head_dim":
-                    choice |= {path: _RULES.get(field, (24,))[0] for path in self.known.get(field, ())}
-            yield choice, sizes
+                    choice |= {path: _instead_of_none(field) for path in self.known.get(field, ())}
+            yield choice, {**self.made_of(one, sizes), **sizes}
+
+    def made_of(self, one: Data, sizes: Sizes) -> Sizes:
+        """The sizes that the class makes of a real config, by their places; none where it refuses it."""
+        try:
+            config = type(self.config).from_dict(put(one, {tuple(k.split(".")): v for k, v in sizes.items()}))
+        except Exception:  # whatever the class says of what is left of a real config
+            return {}
+        found = ((path, _of(config, path)) for paths in places(config).values() for path in paths)
+        return {".".join(path): value for path, value in found if type(value) is int and value > 1}
 
     def seen_in(self, config: Any, sizes: Sizes) -> Choice:
         """Where a config is another one than the first model takes for granted, in what a small one may be, too."""

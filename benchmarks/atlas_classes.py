@@ -18,7 +18,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any
 
-from atlas_asking import Data, Stated, is_asked, observed, plain
+from atlas_asking import Data, Stated, fields_of, is_asked, listed, observed, plain, specs
 from atlas_beside import Beside, flat, is_filled, is_over
 from small_configs import _RULES, DEPTH, HEADS, HIDDEN, KV_HEADS
 from transformers import CONFIG_MAPPING, AutoConfig, GenerationConfig, PreTrainedConfig
@@ -69,7 +69,7 @@ def classes(kind: type[PreTrainedConfig], others: Iterable[str] = (), seed: int 
 
 def _collect(kind: type[PreTrainedConfig], found: dict[str, type]) -> None:
     found[key_of(kind, found)] = kind
-    for spec in kind.sub_configs_defaults.values():
+    for spec in specs(kind).values():
         inner = _class_of(spec)
         if inner is not None and inner not in found.values():
             _collect(inner, found)
@@ -90,7 +90,7 @@ class Class:
     def __init__(self, kind: type[PreTrainedConfig], found: Mapping[str, type], seed: int) -> None:
         self.kind, self.found, self.random = kind, found, random.Random(seed)
         fields = [f for f in dataclasses.fields(kind) if f.init]
-        inner = set(kind.sub_configs_defaults)
+        inner = set(specs(kind))
         own = kind.attribute_map
         self.seen: dict[str, tuple[list[tuple[Stated, Any]], list[str]]] = {}  # of each field, what rules are made of
         self.defaults = {own.get(f.name, f.name): None if f.name in inner else plain(_default(f)) for f in fields}
@@ -99,16 +99,17 @@ class Class:
         self.beside = Beside(kind, [{}, *samples], shared()["dropped"])
 
     def data(self) -> Data:
-        names = [n for n in self.defaults if is_asked(n) and n not in self.kind.sub_configs_defaults]
+        names = [n for n in self.defaults if is_asked(n) and n not in specs(self.kind)]
         configs = [c for s in self.samples(PROBES, "") if (c := observed(self.kind, s)) is not None]
-        extra = {n for c in configs for n in vars(c) if n not in self.defaults and is_asked(n)}
+        lists = {n for c in configs for n in listed(c)}
+        extra = {n for c in configs for n in vars(c) if n not in self.defaults and is_asked(n)} | lists
         usual = vars(observed(self.kind, {}) or self.kind)
         extra -= {n for n in self.beside.data if n not in usual}  # which is kept as it is stated
         rules = []
         for name in (*names, *sorted(extra)):
             rule = self.rule(name)
             if rule is not None:
-                rules.append(rule)
+                rules.append(rule | ({"of_layers": True} if name in lists else {}))
         needed = ("dtype", "rope_parameters", "id2label")
         kept = {n: v for n, v in self.defaults.items() if is_asked(n) or n in needed}
         unknown = [n for n, v in kept.items() if v is UNKNOWN]
@@ -117,7 +118,7 @@ class Class:
         result: Data = {"model_type": self.kind.model_type, "defaults": kept}
         if self.kind.attribute_map:
             result["aliases"] = dict(self.kind.attribute_map)
-        parts = {name: self.part(name, spec) for name, spec in self.kind.sub_configs_defaults.items()}
+        parts = {name: self.part(name, spec) for name, spec in specs(self.kind).items()}
         if parts:
             result["parts"] = {n: p for n, p in parts.items() if p is not None}
         if rules:
@@ -189,7 +190,7 @@ class Class:
     def some_stated(self, rng: random.Random) -> Stated:
         """A random config, some with names that are no fields, and with configs inside it."""
         stated = random_stated(self.kind, self.defaults, rng, ones=True) | self.beside.random(rng)
-        for name, spec in self.kind.sub_configs_defaults.items():
+        for name, spec in specs(self.kind).items():
             inner = _class_of(spec)
             if inner is not None and rng.random() < 0.5:
                 fields = [f for f in dataclasses.fields(inner) if f.init]
@@ -241,6 +242,8 @@ class Class:
             return self.random.random() < 0.5
         if type(default) is int or (default is None and "int" in kind and "list" not in kind):
             return self.random.choice([2, 4, 6, 8, 12])
+        if _is_word_or_number(default, kind):
+            return self.random.choice([5, 7, 12])
         if isinstance(default, str):
             return self.random.choice(_words(name)) if default in WORDS else default
         if isinstance(default, float) or (default is None and "float" in kind):
@@ -260,7 +263,7 @@ class Class:
 
     def outcome(self, name: str, stated: Stated, config: PreTrainedConfig) -> tuple[Stated, Any]:
         """What a rule for a field is made of, and what the field is."""
-        after = {k: plain(v) for k, v in vars(config).items() if is_asked(k)}
+        after = {k: plain(v) for k, v in fields_of(config).items() if is_asked(k)}
         parts = {n: part for n, part in vars(config).items() if isinstance(part, PreTrainedConfig)}
         inside = {f"{n}.{name}": plain(vars(part)[name]) for n, part in parts.items() if name in vars(part)}
         own = {self.kind.attribute_map.get(k, k): v for k, v in stated.items()}
@@ -319,14 +322,14 @@ class Class:
             base = observed(self.kind, stated)
             if base is None:
                 continue
-            before = vars(base)
+            before = fields_of(base)
             for other in (*self.defaults, *self.beside.values):
-                if other == without or not is_asked(other) or other in self.kind.sub_configs_defaults:
+                if other == without or not is_asked(other) or other in specs(self.kind):
                     continue
                 value = before.get(other)
                 for tried in self.beside.values.get(other) or changed(value, self.annotations.get(other, ""), other):
                     after = observed(self.kind, {**stated, other: tried})
-                    for key, now in vars(after).items() if after is not None else ():
+                    for key, now in fields_of(after).items() if after is not None else ():
                         if not isinstance(now, PreTrainedConfig) and now != before.get(key):
                             row = found.setdefault(key, {})
                             row[other] = row.get(other, 0) + 1
@@ -343,7 +346,7 @@ class Class:
         listed = [
             n for n, kind in self.annotations.items() if means(n, "layer_places") and "list" in kind and n != name
         ]
-        inside = [f"{part}.{name}" for part in self.kind.sub_configs_defaults]
+        inside = [f"{part}.{name}" for part in specs(self.kind)]
         others = sorted(found, key=lambda n: -found[n])[:6]
         aliases = [alias for alias, one in self.kind.attribute_map.items() if one in others and alias not in others]
         return [name, *listed, *others, *inside, *self.beside.letters, *aliases]
@@ -369,6 +372,11 @@ def changed(value: Any, kind: str, name: str) -> list[Any]:
 def _words(name: str) -> tuple[str, ...]:
     """The activations that a field may name: of one that is named after a projection gated ones, too."""
     return (*WORDS, *(f"gated-{word}" for word in WORDS)) if name.endswith("_proj") else WORDS
+
+
+def _is_word_or_number(default: Any, kind: str) -> bool:
+    """Whether a field is a word such as "auto" where no number is stated."""
+    return isinstance(default, str) and default not in WORDS and "int" in kind
 
 
 def _default(f: dataclasses.Field[Any]) -> Any:
@@ -452,6 +460,9 @@ def _simple(outcomes: list[tuple[Stated, Any]], names: list[str]) -> Iterator[An
         yield from _ranges(outcomes, names)
         yield from _of_layers(outcomes, names)
         yield from (["each", n, table] for n in outcomes[0][0] if n != names[0] and (table := _entries(outcomes, n)))
+        if all(isinstance(o, list) and o and o[-1] == first[-1] for _, o in outcomes):
+            wholes = [*names, *_of_layers(outcomes, names)]
+            yield from (["last", whole, {"is": first[-1]}] for whole in wholes)
 
 
 def _entries(outcomes: list[tuple[Stated, Any]], name: str) -> dict[str, Any]:
@@ -559,10 +570,11 @@ def random_stated(
     kv = rng.choice([n for n in (1, 2, 3, 4, 6, 8, 12) if heads % n == 0])
     hidden, depth = heads * 2 * rng.randint(2, 10), rng.randint(2, 7)
     typed = ((f.name, str(f.type)) for f in dataclasses.fields(kind))
-    placed = {n for n, said in typed if "list[int]" in said and means(n, "layer_places")}
+    said = dict(typed)
+    placed = {n for n, one in said.items() if "list[int]" in one and means(n, "layer_places")}
     found: Stated = {}
     for name, default in defaults.items():
-        if not is_asked(name) or name in kind.sub_configs_defaults:
+        if not is_asked(name) or name in specs(kind):
             continue
         rule = _RULES.get(name)
         if type(default) is int and default > 0:
@@ -589,10 +601,16 @@ def random_stated(
                 found[name] = rng.random() < 0.5
         elif isinstance(default, str) and default in WORDS and rng.random() < 0.3:
             found[name] = rng.choice(_words(name))
+        elif _is_word_or_number(default, said.get(name, "")) and rng.random() < 0.4:
+            found[name] = rng.choice([3, 5, 7])
         elif default is None and name in placed and rng.random() < 0.5:
             found[name] = sorted(rng.sample(range(4), rng.randint(1, 3)))
-        if rng.random() < 0.04:
+        may_be_null = type(default) is int and "None" in said.get(name, "")
+        if rng.random() < (0.12 if may_be_null else 0.04):
             found[name] = None
+    is_list = "layer_types" in defaults and defaults["layer_types"] is None and "list" in said.get("layer_types", "")
+    if is_list and any(name in found and _RULES.get(name) == DEPTH for name in defaults) and rng.random() < 0.2:
+        found["layer_types"] = [rng.choice(("full_attention", "sliding_attention")) for _ in range(depth)]
     for alias, name in kind.attribute_map.items():
         if name in found and alias not in defaults and rng.random() < 0.1:
             found[alias] = found.pop(name)
@@ -649,7 +667,8 @@ class Comparison:
         is_stated = any(b.get(name) is not None for b, _ in outcomes)
         always = before.get("always", not before) or (rule is None and is_stated)
         mended = {"field": name, "rule": "?" if rule is None else rule}
-        own["rules"].append(mended | ({"always": True} if always else {}))
+        kept = {key: True for key in ("of_layers",) if before.get(key)}
+        own["rules"].append(mended | kept | ({"always": True} if always else {}))
 
     def rope(self, number: int) -> Stated:
         if "rope" not in self.data[self.key]:
@@ -688,6 +707,8 @@ class Comparison:
 def different(config: PreTrainedConfig, made: PlainConfig) -> set[str]:
     """The fields of the data that are not those of the config itself; those inside it by their own name."""
     found = set()
+    lists = {n: getattr(made, n, UNKNOWN) for n in listed(config)}
+    found |= {n for n, here in lists.items() if here is not UNKNOWN and literal(here) != literal(getattr(config, n))}
     for name, value in vars(config).items():
         if name == "model_type":  # which an object has where it is stated
             continue

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -27,6 +28,7 @@ from atlas_choices import (
     floats,
     places,
     put,
+    seen,
     seen_names,
 )
 from atlas_classes import random_stated
@@ -55,8 +57,19 @@ _TASKS = (
     "pretraining", "ctc", "image-classification", "object-detection", "zero-shot-image-classification",
     "semantic-segmentation", "base", "sequence-classification", "token-classification", "question-answering",
 )  # fmt: skip
+_DIVIDED = re.compile(r"^(\w+) % (\w+) == 0$", re.MULTILINE)
 DTYPES = ("float32", "float16", "bfloat16")
 _UNREAD = ("needs", "ones", "free", "together", "dtypes")  # of a model in an entry, what is no part of a model file
+
+
+def default_of(kind: Any) -> str:
+    """The class of models of a config that names none, as deriving takes it."""
+    mapping = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING
+    mapping = mapping if kind in mapping else modeling_auto.MODEL_MAPPING
+    if kind not in mapping:
+        return ""
+    found: Any = mapping[kind]
+    return str((found[0] if isinstance(found, tuple) else found).__name__)
 
 
 def usual_names(model_type: str) -> list[str]:
@@ -81,7 +94,10 @@ class Models:
         self.brief, self.seconds = brief, seconds
         usual = usual_names(model_type)
         real = [n for n in seen_names(model_type) if hasattr(transformers, n.partition(" ")[0])]
+        if default_of(self.kind) and not all(row.get("architectures") for row in seen(model_type)):
+            real.append(default_of(self.kind))  # of those that name none
         usual = [*real, *usual[:1]] if brief else [*real, *usual[:6]]
+        usual += [default_of(self.kind)] if default_of(self.kind) else []  # of a config that names none
         self.names: tuple[str, ...] = tuple(names) or tuple(dict.fromkeys(usual))
         self.tried: list[str] = []
         self.bases: dict[str, Data] = {}
@@ -89,15 +105,17 @@ class Models:
     def derive(self) -> dict[str, list[Data]]:
         """By the name of each class of models: the first model, then what choices change in it."""
         found: dict[str, list[Data]] = {}
+        why: SymflopsError | None = None
         share = self.seconds if len(self.names) == 1 else 0.7 * self.seconds
         for name in self.names:
             try:
                 found |= self.of_class(name, share)
             except SymflopsError as error:
-                if not found:
-                    raise
+                why = why or error
                 self.tried.append(f"{name}: {error.message[:200]}")
             share = max(0.3 * self.seconds / (len(self.names) - 1), 4.0) if len(self.names) > 1 else 0.0
+        if why is not None and not found:
+            raise why
         self.names = tuple(found)
         return found
 
@@ -221,18 +239,29 @@ class OfClass:
         self.config = self.kind.from_dict(copy.deepcopy(self.base))
         self.found: list[tuple[Choice, Data]] = []  # choices, and what they change
 
+    def first_derived(self) -> tuple[Data, Data]:
+        """A small config and its model: rather one of which all parts run, images' ones among them."""
+        why: Exception | None = None
+        in_part: list[tuple[Data, Data]] = []
+        for base in bases(self.models_of.model_type, self.name):
+            try:
+                model = derived(base)
+            except Exception as error:  # whatever the class and the model's source raise
+                why = error
+                continue
+            if not runs_in_part(model):
+                return base, model
+            in_part.append((base, model))
+            if len(in_part) == 2:
+                break
+        if in_part:
+            return in_part[0]
+        raise why if isinstance(why, SymflopsError) else SymflopsError(f"{self.name}: {why}"[:300])
+
     def begin(self) -> tuple[Data, Data]:
         """A config that is derived, and its model. Numbers with a fraction are none of the special ones, where there
         may be others."""
-        why: Exception | None = None
-        for base in bases(self.models_of.model_type, self.name):
-            try:
-                first = derived(base)
-                break
-            except Exception as error:  # whatever the class and the model's source raise
-                why = error
-        else:
-            raise why if isinstance(why, SymflopsError) else SymflopsError(f"{self.name}: {why}"[:300])
+        base, first = self.first_derived()
         known = places(self.kind.from_dict(copy.deepcopy(base)))
         others = floats(first, known, special=True)
         for choice in ([dict.fromkeys(others, USUAL)], [{path: USUAL} for path in others]):
@@ -242,12 +271,30 @@ class OfClass:
                 if model is not None:
                     base, first = changed, model
                     others = [path for path in others if path not in one]
+        for choice in self.not_divisible(base, first):
+            changed = put(base, choice)
+            model = self.of(changed, choice)
+            if model is not None and len(model["assumes"]) <= len(first["assumes"]):
+                base, first = changed, model
         config = self.kind.from_dict(copy.deepcopy(base))
         numbers = Choices(base, first, config, True).of_numbers()
         if numbers and (model := self.of(put(base, numbers), numbers)) is not None:
             base, first = put(base, numbers), model
         self.models_of.bases[self.name] = base
         return base, first
+
+    def not_divisible(self, base: Data, first: Data) -> Iterator[Choice]:
+        """Sizes of real configs that do not divide each other, as an image and its patches, where those of a small one
+        do: what is derived of them holds for both."""
+        config = self.kind.from_dict(copy.deepcopy(base))
+        choices = Choices(base, first, config, True)
+        rows = [choices.made_of({k: v for k, v in one.items() if k != "sizes"}, one.get("sizes", {}))
+                for one in seen(self.models_of.model_type)]  # fmt: skip
+        for one, other in _DIVIDED.findall("\n".join(first["assumes"])):
+            here, by = (choices.of_size(n, first["symbols"].get(n)) for n in (one, other))
+            if here is not None and by is not None:
+                real = ((row.get(".".join(here), 0), row.get(".".join(by), 1)) for row in rows)
+                yield from ({here: a, by: b} for a, b in [next((p for p in real if p[0] % p[1]), (0, 0))] if a)
 
     def models(self) -> list[Data]:
         """The first model, then what choices change in it."""
@@ -282,6 +329,8 @@ class OfClass:
     def new(self, choice: Choice, known: list[tuple[str, ...]], free: list[Data]) -> Data | None:
         """The model of a choice, which is kept where it is another one than those that are known."""
         model = self.of(put(self.base, choice), choice)
+        if model is not None and self.first.get("inputs", {}).keys() - model.get("inputs", {}).keys():
+            return None  # of a text alone, as where an image's size does not fit: no condition says that it does not
         if model is not None and _facts(model) not in known:
             known.append(_facts(model))
             self.found.append((choice, difference(self.first, model)))
@@ -309,8 +358,9 @@ class OfClass:
                 owner = config
                 for key in path[:-1]:
                     owner = getattr(owner, key)
-                if path[-1] != "rope_parameters" and plain(getattr(owner, path[-1], None)) != value:
-                    return None
+                kept = plain(getattr(owner, path[-1], None))
+                if path[-1] != "rope_parameters" and value is not None and kept != value:
+                    return None  # of null a class may compute something
             return derived(stated)
         except Exception as error:  # whatever the class and the model's source raise
             said = one_line(str(error), 150)
@@ -459,6 +509,11 @@ class OfClass:
             if a != b:
                 return False
         return True
+
+
+def runs_in_part(model: Mapping[str, Any]) -> bool:
+    """Whether some part of a model was not run, such as that for images."""
+    return any("did not run these parts" in note for note in model.get("notes", ()))
 
 
 def is_made_of(first: Data, changes: list[Data], model: Data) -> bool:

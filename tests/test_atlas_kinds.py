@@ -14,6 +14,7 @@ from symflops.atlas.answer import _check_stages, answer_from
 from symflops.atlas.plain import ConfigClass, PlainConfig, config_of
 from symflops.errors import SymflopsError
 from symflops.trace.config_values import ConfigValues
+from symflops.trace.layer_lists import layer_fields
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,19 @@ def test_what_a_word_stands_for() -> None:
     assert vars(config_of({"proj": "gated-silu"}, "t", known))["gated"] is True
     for other in ("gated-relu", None, 3):
         assert repr(vars(config_of({"proj": other}, "t", known))["gated"]) == "unknown"
+
+
+def test_a_list_of_layers_that_is_a_property_of_the_class() -> None:
+    """As Mamba's `layer_types`, which is no field: choices speak of it, and nobody may state it."""
+    rule = {"field": "layer_types", "rule": ["all", "n", {"is": "mamba"}], "always": True, "of_layers": True}
+    known = {"t": ConfigClass("t", {"n": 2}, rules=(rule,))}
+    made = config_of({"n": 3}, "t", known)
+    assert vars(made) == {"n": 3}
+    assert layer_fields(made) == {"layer_types": ["mamba"] * 3, "n": 3}
+    with pytest.raises(SymflopsError, match="layer_types is stated, which the type t computes"):
+        config_of({"layer_types": ["mamba"]}, "t", known)
+    unknown = {"t": ConfigClass("t", {"n": 2}, rules=({**rule, "rule": "?"},))}
+    assert layer_fields(config_of({}, "t", unknown)) == {"n": 2}
 
 
 def test_a_field_that_is_stated_under_another_name_after_others_were_computed() -> None:

@@ -100,6 +100,9 @@ def config_of(stated: Mapping[str, Any], key: str, classes: Mapping[str, ConfigC
         if own != name and stated.get(own, value) != value:
             raise SymflopsError(f"{own} is stated twice, as {name}, too, and is not the same")
         (fields if own in kind.defaults else more)[own] = copy.deepcopy(value)
+    for rule in kind.rules:
+        if rule.get("of_layers") and rule["field"] in stated:
+            raise SymflopsError(f"{rule['field']} is stated, which the type {kind.model_type} computes")
     beside = _read_beside(more, kind)
     extra = {name: value for name, value in more.items() if not _is_rope(name, kind)}
     if stated.get("torch_dtype") is not None and fields.get("dtype") is None:
@@ -150,10 +153,17 @@ def _of_parts(fields: Mapping[str, Any], kind: ConfigClass) -> dict[str, Any]:
 
 
 def _made(kind: ConfigClass, fields: dict[str, Any]) -> PlainConfig:
-    own = type("PlainConfig", (PlainConfig,), {"attribute_map": kind.aliases, "of_class": kind})
+    lists = {rule["field"]: fields.pop(rule["field"]) for rule in kind.rules if rule.get("of_layers")}
+    computed = {name: _computed(value) for name, value in lists.items() if value is not UNKNOWN}
+    own = type("PlainConfig", (PlainConfig,), {**computed, "attribute_map": kind.aliases, "of_class": kind})
     made: PlainConfig = own()
     vars(made).update(fields)
     return made
+
+
+def _computed(value: Any) -> property:
+    """A list that the class computes of its layers, which is none of its fields."""
+    return property(lambda config: copy.deepcopy(value))
 
 
 def _make_parts(

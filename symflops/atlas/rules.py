@@ -4,7 +4,8 @@
 `["if", ["true", "use_sliding_window"], "sliding_window", {"is": null}]` a field or nothing. A list of layers is
 `["all", "n", {"is": "full_attention"}]`, `["every", "n", 6, 1, other, first]` where each sixth, counted from 1, is
 another one, `["from", "n", "m", before, after]`, `["among", "n", "places", other, chosen]`, or `["spelled", "pattern",
-{"M": "mamba", "*": "attention"}]` where a letter stands for each. `["words", "act", {"gated-silu": "silu"}]` is what a
+{"M": "mamba", "*": "attention"}]` where a letter stands for each, or
+`["last", list, other]` where the last one is another one. `["words", "act", {"gated-silu": "silu"}]` is what a
 word stands for, `["each", "flags", {"1": "local"}]` what each entry of a list does, `["range", first, "n", step]` the
 places from one on. `"?"` is what nobody knows.
 """
@@ -49,6 +50,8 @@ def evaluate(rule: Any, fields: Fields) -> Any:
     ['local', 'global']
     >>> evaluate(["range", {"is": 1}, "n", {"is": 2}], {"n": 6})
     [1, 3, 5]
+    >>> evaluate(["last", ["all", "n", {"is": "local"}], {"is": "global"}], {"n": 3})
+    ['local', 'local', 'global']
     >>> evaluate("width", {})
     Traceback (most recent call last):
     symflops.atlas.rules.UnknownError: width is not stated
@@ -79,6 +82,11 @@ def evaluate(rule: Any, fields: Fields) -> Any:
         return evaluate(yes if holds_for(condition, fields) else no, fields)
     if sign == "spelled":
         return _spelled(evaluate(operands[0], fields), operands[1])
+    if sign == "last":
+        values = evaluate(operands[0], fields)
+        if not isinstance(values, list) or not 1 <= len(values) <= MOST_LAYERS:
+            raise UnknownError(f"{operands[0]} is no list of layers")
+        return [*values[:-1], evaluate(operands[1], fields)]
     if sign == "words":
         word = evaluate(operands[0], fields)
         if not isinstance(word, str) or word not in operands[1]:

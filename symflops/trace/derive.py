@@ -192,6 +192,8 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
         *(depths.stays(name, number) for name, number in kept.items()),
         *facts(record.run, symbols, depths),
     ]
+    fixed = (name for name in fed if name in stated and name not in numbers.keys() | kept.keys())
+    stayed += [f"{name} == {stated[name]}" for name in fixed]  # an input is as large as a number of the config
     if is_pair(record.run.build.config, record.run.build.model):
         stayed.append("is_encoder_decoder == true")
         stayed = list(dict.fromkeys(stayed))

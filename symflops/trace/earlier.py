@@ -72,12 +72,13 @@ def continued(
     recorder: Recorder,
     model: nn.Module,
     inputs: dict[str, Any],
+    fed: dict[str, Any],
     symbols: Mapping[str, Any],
     settings: Settings,
     left: dict[Hashable, Left],
 ) -> tuple[dict[str, Any], dict[Any, torch.Tensor]]:
-    """The inputs of a call that comes after an earlier one, and the tensors that modules keep of that; `left` is what
-    such calls of this model left in other runs."""
+    """The inputs of a call that comes after an earlier one, which is `fed` other tokens, and the tensors that modules
+    keep of that; `left` is what such calls of this model left in other runs."""
     argument = carried.cache_argument(type(model))
     # How many tokens came before is no part of a recurrent state, but of one that grows.
     grows = settings.grows or _keeps_more(inputs.get(argument))
@@ -88,7 +89,7 @@ def continued(
     ids = torch.empty((symbols["batch_size"] * settings.streams, length), dtype=torch.long)
     before = carried.attributes(model)
     with silent(recorder), recorder, watching(recorder), repeats.skipped(recorder):
-        new = carried.carried(model, called(model, inputs | {"input_ids": ids}))
+        new = carried.carried(model, called(model, fed | {"input_ids": ids}))
     own = {place: v for place, v in carried.attributes(model).items() if v is not before.get(place)}
     given = {argument: inputs[argument]} if argument in inputs else {}
     if decides is not None and not own and (found := Left.by(recorder, given | new)) is not None:

@@ -55,6 +55,11 @@ def tokens_alone(inputs: tuple[Input, ...], fed: dict[str, Any]) -> dict[str, An
     return {name: value for name, value in fed.items() if name not in others}
 
 
+def ids_alone(inputs: tuple[Input, ...], fed: dict[str, Any]) -> dict[str, Any]:
+    """Of what a call is fed, what is the same for other ids: nothing that was stated beside them."""
+    return {name: value for name, value in fed.items() if name not in {one.name for one in inputs}}
+
+
 def cache_of_text(original: Any, config: Any, recorder: Recorder, past: Any) -> dict[str, Any]:
     """The cache of the model of tokens inside a larger one, in which there are `past` tokens."""
     recorder.has_cache = True

@@ -2,6 +2,9 @@
 
 A step has the keys and values of cross-attention in a cache that the first call filled, and the encoder's result as an
 argument. What only the first call runs is switched by `encoder`, 1 or 0.
+
+A model that is fed images beside its tokens goes on with these alone. Where its cache keeps recurrent states, a step
+is recorded without and with those of an earlier call, and of one token, as without images.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from symflops.grouping import grouped
 from symflops.polynomial import Value, add, multiply, negate, symbol
 from symflops.trace import combine
 from symflops.trace.layer_data import Data, as_value
-from symflops.trace.lengths import Record, any_length, records_in_agreement
+from symflops.trace.lengths import Record, any_length, one_or_many, records_in_agreement
 from symflops.trace.settings import Settings
 from symflops.trace.work import Work
 from symflops.tree import write
@@ -35,17 +38,42 @@ def with_steps(work: Work, settings: Settings) -> Record:
     return replace(first, layers=_together(first.layers, later.layers))
 
 
-def _together(first: Data, later: Data) -> Data:
-    """later + encoder*(first - later) where both run; what runs in the first call alone is marked."""
+def with_states(work: Work, settings: Settings) -> Record:
+    """The same of a model whose cache keeps recurrent states, and that is fed images beside its tokens: what the images
+    add is the same whatever states there are."""
+    images = replace(settings, past="symbol")
+    text = replace(images, after_encoder=True)
+    calls = {
+        "with its images": images,
+        "the tokens after them": text,
+        "with an empty cache": replace(text, past="empty"),
+        "with the states of an earlier call": replace(text, continued=True),
+    }
+
+    def make(call: Settings) -> Record:
+        return one_or_many(work, call) if call.continued or call.past == "empty" else any_length(work, call)
+
+    first, plain, fresh, later = records_in_agreement(work, make, calls, {})
+    for record in (plain, fresh, later):
+        first.run.guards += record.run.guards
+    steps = combine.switched(fresh.layers, later.layers)
+    layers = _together(first.layers, plain.layers, steps)
+    return replace(first, layers=layers, limit=later.limit, shortest=later.shortest)
+
+
+def _together(first: Data, later: Data, recorded: Data | None = None) -> Data:
+    """later + encoder*(first - later) where both run; what runs in the first call alone is marked. Of later calls that
+    were recorded otherwise than the first one, `recorded` + encoder*(first - later)."""
     ours, steps = combine.leaves(first), combine.leaves(later)
     only = {path for path, data in ours.items() if _runs(data) and not _runs(steps.get(path))}
     idle = {path for path, data in steps.items() if not _runs(data)}
 
     def join(pair: list[Value]) -> Value:
-        start, step = pair
-        return add(step, multiply(symbol(ENCODER), add(start, negate(step))))
+        start, step = pair[:2]
+        return add(pair[-1], multiply(symbol(ENCODER), add(start, negate(step))))
 
-    joined = combine.combined([first, _without(later, idle)], join, combine.Calls.EITHER)
+    others = [later] if recorded is None else [later, recorded]
+    joined = combine.combined([first, *(_without(one, idle) for one in others)], join, combine.Calls.EITHER)
     for path in only:
         _put(joined, path, {**ours[path], _MARK: True})
     return joined

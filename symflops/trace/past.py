@@ -14,7 +14,7 @@ from symflops.trace.cases import any_call, first_calls
 from symflops.trace.conditions import conditions
 from symflops.trace.lengths import Record, any_length, one_or_many, records_in_agreement
 from symflops.trace.pair_inputs import goes_on_with_ids, takes_steps
-from symflops.trace.pairs import with_steps
+from symflops.trace.pairs import with_states, with_steps
 from symflops.trace.refine import decides_by_one
 from symflops.trace.run import Run
 from symflops.trace.settings import Settings
@@ -32,8 +32,9 @@ def with_past(work: Work, settings: Settings) -> Record:
             progress.tell(f"with a cache: {error}")
     if not settings.training and goes_on_with_ids(work.named.model_class, work.named.inputs):
         try:
+            states = keeps_states(work.named.model_class, work.named.config)
             with deadline.limit(CACHED * deadline.left()):
-                return with_steps(work, replace(settings, past="symbol"))
+                return (with_states if states else with_steps)(work, replace(settings, past="symbol"))
         except SymflopsError as error:
             why = error.message
         except deadline.OutOfTimeError:

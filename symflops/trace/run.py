@@ -242,7 +242,8 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     recorder.memory_grows = settings.grows
     if settings.continued:
         asked = len(result.guards)
-        inputs, own = earlier.continued(recorder, model, inputs, symbols, settings, result.build.left)
+        before = pair_inputs.ids_alone(result.build.named.inputs, inputs)
+        inputs, own = earlier.continued(recorder, model, inputs, before, symbols, settings, result.build.left)
         del result.guards[asked:]
     if settings.after_encoder and not pair_inputs.goes_on_with_ids(type(model), result.build.named.inputs):
         asked = len(result.guards)

@@ -8,8 +8,8 @@ const ROPE_STATED = ["rope_theta", "rope_scaling", SHARE];
 const STRETCHED = ["llama3", "yarn", "longrope"];
 
 class Config {
-  constructor(kind, fields) {
-    Object.assign(this, { kind, fields });
+  constructor(kind, fields, computed) {
+    Object.assign(this, { kind, fields, computed }); // computed: lists of its layers that are none of its fields
   }
 
   get(name) {
@@ -43,6 +43,9 @@ function configOf(stated, key, classes) {
     const own = kind.aliases[name] ?? name;
     if (own !== name && own in stated && !same(stated[own], value)) throw new Refusal(`${own} is stated twice, as ${name}, too, and is not the same`);
     (own in kind.defaults ? fields : more)[own] = copied(value);
+  }
+  for (const rule of kind.rules) {
+    if (isTrue(rule.of_layers) && rule.field in stated) throw new Refusal(`${rule.field} is stated, which the type ${kind.model_type} computes`);
   }
   const beside = readBeside(more, kind);
   const extra = Object.create(null);
@@ -83,7 +86,12 @@ function configOf(stated, key, classes) {
   for (const name of ["layer_types", "mtp_layer_types"]) {
     if (Array.isArray(fields[name])) fields[name] = fields[name].filter((word) => typeof word === "string").map((word) => kind.renamed[word] ?? word);
   }
-  return new Config(kind, fields);
+  const computed = Object.create(null);
+  for (const { field } of kind.rules.filter((rule) => isTrue(rule.of_layers))) {
+    if (fields[field] !== UNKNOWN) computed[field] = fields[field];
+    delete fields[field];
+  }
+  return new Config(kind, fields, computed);
 }
 
 function ruled(rule, fields) {

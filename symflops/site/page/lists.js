@@ -20,7 +20,7 @@ function isSize(key) {
 function layerFields(part) {
   const made = Object.create(null);
   if ("layer_types" in part.fields) made.layer_types = part.fields.layer_types;
-  return Object.assign(made, part.fields);
+  return Object.assign(made, part.computed, part.fields);
 }
 
 const wordOf = (value) => (value === null ? "None" : typeof value === "boolean" ? "bool" : typeof value);

@@ -37,6 +37,11 @@ function evaluateRule(rule, fields) {
   }
   if (sign === "if") return evaluateRule(holdsFor(operands[0], fields) ? operands[1] : operands[2], fields);
   if (sign === "spelled") return spelled(evaluateRule(operands[0], fields), operands[1]);
+  if (sign === "last") {
+    const values = evaluateRule(operands[0], fields);
+    if (!Array.isArray(values) || !values.length || BigInt(values.length) > MOST_LAYERS) throw new Refusal(`${operands[0]} is no list of layers`);
+    return [...values.slice(0, -1), evaluateRule(operands[1], fields)];
+  }
   if (sign === "words") {
     const word = evaluateRule(operands[0], fields);
     if (typeof word !== "string" || !(word in operands[1])) throw new Refusal(`${operands[0]} is a word of which nothing is known`);
