@@ -209,7 +209,7 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
         "assumes": [*assumes, *_layers(named.config, symbols), *depths.adding_up(), *_one_call(record), *stayed],
         "dtype": dtype(named.config),
         "expects": made_for(named.config, Domain.of(assumes)),
-        "notes": [*first_call_only(record.why), *never_run(trial), *not_masked(recorder.unmasked),
+        "notes": [*first_call_only(record.why), *never_run(trial, recorder.handed_out), *not_masked(recorder.unmasked),
                   *unrouted(recorder, named.config), *flat_sizes(record.run), *named.notes,
                   *decomposed(recorder.ran, recorder.tape is not None)],
         "layers": layers,
