@@ -11,7 +11,7 @@ from symflops import files
 from symflops.errors import SymflopsError
 from symflops.originals import release_of
 
-_TOLD_BY = (b'"model_type"', b'"architectures"', b'"n_layers"', b'"n_layer"')
+_TOLD_BY = (b'"model_type"', b'"architectures"', b'"_class_name"', b'"n_layers"', b'"n_layer"')
 MAX_CONFIG = 16 * 2**20  # bytes; a larger file is no config
 
 
@@ -27,7 +27,7 @@ def is_config(data: Any) -> bool:
     """
     if not isinstance(data, Mapping) or "layers" in data:
         return False
-    return "model_type" in data or "architectures" in data or release_of(data) is not None
+    return not data.keys().isdisjoint(("model_type", "architectures", "_class_name")) or release_of(data) is not None
 
 
 def leads_to_config(path: Path) -> bool:

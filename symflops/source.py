@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from symflops import derived_cache, files, progress
+from symflops import derived_cache, files, progress, strangers
 from symflops import model as models
 from symflops.calling import such_as
 from symflops.config_file import NoConfigError, config_data, is_config, leads_to_config
@@ -100,6 +100,7 @@ def of_config(what: Any, *, training: bool = False, peak: bool = False, timeout:
     """
     if training or _DERIVES.get() or (peak and _is_installed()):  # the atlas knows neither
         return derived(what, training=training, peak=peak, timeout=timeout)
+    stated: Mapping[str, Any] = {}
     try:
         stated, name = config_data(what)
         found: Model = _atlas_answer().answer(stated, name)
@@ -107,6 +108,7 @@ def of_config(what: Any, *, training: bool = False, peak: bool = False, timeout:
     except SymflopsError as error:
         if _is_installed() or isinstance(error, NoConfigError):
             return derived(what, training=training, peak=peak, timeout=timeout)
+        strangers.check_data(stated)
         raise SymflopsError(f"{error.message}; {INSTALL}", where=error.where) from None
 
 
@@ -324,7 +326,5 @@ def _known_types() -> frozenset[str]:
     if spec is None or spec.origin is None:
         return frozenset()
     auto = Path(spec.origin).parent / "models" / "auto"
-    texts = [
-        path.read_text("utf-8") for path in auto.glob("*.py") if path.stem in ("auto_mappings", "configuration_auto")
-    ]
+    texts = [p.read_text("utf-8") for p in auto.glob("*.py") if p.stem in ("auto_mappings", "configuration_auto")]
     return frozenset(re.findall(r'"([A-Za-z0-9_-]+)"[:,] "\w+Config"', "\n".join(texts)))

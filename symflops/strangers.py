@@ -36,7 +36,7 @@ def check_data(data: Mapping[str, Any]) -> None:
     """Raise SymflopsError for the data of a file that is neither a model nor a config, in words for what it is."""
     if "_class_name" in data or "_diffusers_version" in data:
         of = f" of {one_line(str(data['_class_name']), 80)}" if "_class_name" in data else ""
-        raise SymflopsError(f"a diffusers config{of}; only configs of transformers can be derived")
+        raise SymflopsError(f"a diffusers config{of}; deriving it needs diffusers: pip install 'symflops[vision]'")
     if "peft_type" in data or "base_model_name_or_path" in data:
         base = data.get("base_model_name_or_path")
         named = f", {one_line(base, 100)}" if isinstance(base, str) and base else ""

@@ -153,6 +153,7 @@ def _extreme(function: Any, is_first: Any, of_both: Any, lengths: Set[sympy.Symb
 
 
 _FORMATS: dict[Any, type] = {Integer: builtins.int, Real: builtins.float}
+_TENSOR = torch.tensor
 _CREATORS = ("tensor", "arange", "empty", "full", "ones", "zeros")
 
 
@@ -162,6 +163,9 @@ def _of_format(create: Any) -> Any:
     def created(*values: Any, **options: Any) -> Any:
         if options.get("dtype") in _FORMATS:
             options["dtype"] = _FORMATS[options["dtype"]]
+        if create is _TENSOR and len(values) == 1 and isinstance(values[0], torch.SymInt):  # of which it asks a number
+            as_it_is: Any = torch.scalar_tensor
+            return as_it_is(values[0], **{"dtype": torch.int64, **options})
         return create(*values, **options)
 
     return created

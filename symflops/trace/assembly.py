@@ -36,6 +36,7 @@ from symflops.trace.layer_data import (
     text,
     with_tables,
 )
+from symflops.trace.owners import Owners
 from symflops.trace.quantity import Quantities
 from symflops.trace.record import Execution, Operation, Slice, covered, every_operation, own_operations
 from symflops.trace.recorder import Recorder
@@ -57,17 +58,17 @@ class Assembly:
         self.backward = backward  # by the name of its table, of a run in training mode
         self.merge = merge  # steps of one name in one module are one layer, however many there are
         self.quantities: Quantities = recorder.quantities
-        self.owners: dict[int, str] = {}  # storage of a weight -> path of the layer that counts it
+        self.owners = Owners(recorder)
         self.mismatches: dict[str, str] = {}
         self.formulas: dict[str, str] = {}
         self.traced: set[str] = set()
         self.done: dict[Execution, Data] = {}
         self.run: set[torch.nn.Module] = set()
-        self.read_again: set[int] = set()  # weights that only repeated executions read
+        self.read_again = set(self.owners.by_repeated)  # weights that only repeated executions read
         self.outputs = {v.storage for v in recorder.root.outputs}
         self.taken = self._taken(recorder.root)
         self.states = states_by_operation(recorder)
-        self.unread = Unread(recorder.quantities, self.run, self.owners, self.is_read)
+        self.unread = Unread(recorder.quantities, self.run, self.owners.paths, self.is_read)
 
     def _taken(self, execution: Execution) -> set[int]:
         """Memory that a repeated execution reads: its operations are not in the record."""
@@ -164,7 +165,7 @@ class Assembly:
         often = {n for n in (n for n, _ in made) if self.merge or [m for m, _ in made].count(n) > MANY}
         for name in often:
             merge_steps(layers, name, [data for n, data in made if n == name])
-        for name, data in self.unread.of(execution.module):
+        for name, data in (*self.owners.elsewhere(execution), *self.unread.of(execution.module)):
             place(layers, name, data)
         return layers
 
@@ -175,7 +176,7 @@ class Assembly:
             data, kept = self._layer(first), self.own_state(first)
             self.done[first] = (data or parameters_only(0)) | kept if kept else data
         if execution.repeated:
-            self._own_again(execution, first.path)
+            self.owners.own_again(execution, first.path)
         data = copied(self.done[first])  # one of equal layers may get a part that is called again outside of it
         return rerun(data, execution.path) if execution.is_rerun else data
 
@@ -211,46 +212,18 @@ class Assembly:
         except (SymflopsError, AttributeError, IndexError, TypeError, ValueError) as error:
             self.mismatches[class_name] = f"arguments: {error}"
             return {}
-        tied = self.tie(execution, operations)
+        tied = self.owners.tie(operations)
         for metric, traced_cost in costs.items():
             if values[metric] != traced_cost and not (tied and metric in OWNED):
                 shown = f"{metric}: formula {write(grouped(values[metric]))}, traced {write(grouped(traced_cost))}"
                 self.mismatches[class_name] = shown
                 return {}
-        self.own(operations, execution.path)
+        self.owners.own(operations, execution.path)
         self.formulas[class_name] = formula.name
         data: Data = {"class": class_name}
         if args:
             data["args"] = {name: text(value) for name, value in args.items()}
         return data | ({"tied": tied} if tied else {}) | self.tables(operations)
-
-    def tie(self, execution: Execution, operations: list[Operation]) -> str:
-        """The layer that already counts the weights which this one reads, if there is one."""
-        found = ""
-        for o in operations:
-            for view in o.reads:
-                if self._is_weight(view.storage):
-                    if view.storage not in self.owners:
-                        return ""  # a weight of its own; what it shares is not all it has
-                    found = self.owners[view.storage]
-        return found
-
-    def own(self, operations: Iterable[Operation], path: str) -> None:
-        for o in operations:
-            for view in o.reads:
-                if self._is_weight(view.storage):
-                    self.owners.setdefault(view.storage, path)
-
-    def _own_again(self, again: Execution, first: str) -> None:
-        """Weights that the first of two equal executions counts the other one counts of its own, not who calls a module
-        inside of it once more."""
-        for of_first, parameter in again.repeated_parameters():
-            path = self.owners.get(storage_key(of_first), "")
-            if f"{path}.".startswith(f"{first}."):
-                self.owners.setdefault(storage_key(parameter), path.replace(first, again.path, 1))
-
-    def _is_weight(self, storage: int) -> bool:
-        return isinstance(self.recorder.storages[storage].weight, torch.nn.Parameter)
 
     def basic(self, execution: Execution, operations: list[Operation], path: str) -> Data:
         first = operations[0]
@@ -258,10 +231,10 @@ class Assembly:
             return {}
         if first.formula:
             owned = self.costs(execution, operations)["parameters"]
-            self.own(operations, path)
+            self.owners.own(operations, path)
             return formula_data(first.formula, first.args, owned, self.tables(operations))
         costs = self.costs(execution, operations)
-        self.own(operations, path)
+        self.owners.own(operations, path)
         tables = self.tables(operations)
         if all(c == 0 for c in costs.values()) and not any(tables.values()):
             return {}
@@ -311,15 +284,13 @@ class Assembly:
                 write_ = add(write_, size)
             elif any(o.name in BARRIER_STEPS for o in (*storage.readers, *storage.writers)):
                 between = add(between, size)
-        read_here = {v.storage for o in operations for v in o.reads}
-        owned = [key for key in read_here if self._is_weight(key) and key not in self.owners]
         return {
             "flops": add(0, *(o.work.flops for o in operations)),
             "matmul_flops": add(0, *(o.work.matmul_flops for o in operations)),
             "read_bytes": read,
             "write_bytes": write_,
             "intermediate_bytes": between,
-            "parameters": add(0, *(storages[key].elements for key in owned)),
+            "parameters": self.owners.owned(operations),
         }
 
 

@@ -61,6 +61,7 @@ class Constructor:
         self.__module__ = make.__module__
         self.__qualname__ = make.__qualname__
         self.__name__ = make.__name__
+        self.forward = getattr(make, "forward", None)  # whose signature says what it is fed
 
     def __call__(self, arguments: Arguments) -> nn.Module:
         given = {name: value for name, value in vars(arguments).items() if name in self.names}

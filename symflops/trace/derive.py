@@ -15,12 +15,13 @@ from symflops.errors import SymflopsError, expect
 from symflops.inputs import read_inputs, symbols_of
 from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
+from symflops.trace import latents
 from symflops.trace.architecture import sizes_by_name, windowed
 from symflops.trace.carried import plain_text_config
 from symflops.trace.conditions import conditions
 from symflops.trace.config_values import in_costs, made_for
 from symflops.trace.configs import Named, find, for_task
-from symflops.trace.constructor import is_own, own_module
+from symflops.trace.constructor import Arguments, is_own, own_module
 from symflops.trace.experts import unrouted
 from symflops.trace.facts import facts, flat_sizes, numbers_kept
 from symflops.trace.feeds import in_numbers, run_hints
@@ -93,9 +94,9 @@ def derive(
     if not timeout > 0:
         raise SymflopsError(f"timeout {timeout!r}: expected a number of seconds above 0")
     fed = read_inputs(inputs)
-    if task and is_own(what):
-        raise SymflopsError("only a config has classes for tasks; a module is what it is")
-    named = own_module(what, fed, arguments, fixed) if is_own(what) else find(what)
+    named = own_module(what, fed, arguments, fixed) if is_own(what) else latents.find(what) or find(what)
+    if task and isinstance(named.config, Arguments):
+        raise SymflopsError("only a config of transformers has classes for tasks; a module is what it is")
     named = for_task(named, task) if task else named
     named = named._replace(given=given)
     past = "none" if named.inputs or training else "symbol"
@@ -111,6 +112,8 @@ def derive(
                 try:
                     return _with_inputs(named, numbers, settings, usual, peak)
                 except SymflopsError as error:
+                    if usual and isinstance(named.config, Arguments):
+                        return _with_numbers_for_sides(named, error, numbers, settings, peak)
                     if usual and not named.inputs and len(more := usual_inputs(named, ids_suffice=False)) > 1:
                         return _with_inputs(named._replace(inputs=more), numbers, settings, usual, peak)
                     if not usual or not goes_on_with_ids(named.model_class, named.inputs):
@@ -139,6 +142,18 @@ def _with_inputs(named: Named, fixed: set[str], settings: Settings, usual: bool,
         said = f"the source needs a number for {side}: {SIDE} was taken; --input states another"
         inputs = in_numbers(named.inputs, side, SIDE)
         return _with_inputs(named._replace(inputs=inputs, notes=(*named.notes, said)), fixed, settings, usual, peak)
+
+
+def _with_numbers_for_sides(
+    named: Named, error: SymflopsError, fixed: set[str], settings: Settings, peak: bool
+) -> Model:
+    """The model with the sides of images as its config has them, where it cannot be derived with symbols for them."""
+    inputs = usual_inputs(named, sides=False) if "h" in symbols_of(named.inputs) else ()
+    if not inputs:
+        raise error
+    progress.tell(f"with numbers for the sides: {error}")
+    said = f"the sides are those of the config; with symbols for them it is not derived: {error.message}"
+    return _with_inputs(named._replace(inputs=inputs, notes=(*named.notes, said)), fixed, settings, True, peak)
 
 
 def _with_text_alone(named: Named, error: SymflopsError, fixed: set[str], settings: Settings, peak: bool) -> Model:
@@ -211,7 +226,7 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
         "assumes": [*assumes, *_layers(named.config, symbols), *depths.adding_up(), *_one_call(record), *stayed],
         "dtype": dtype(named.config),
         "expects": made_for(named.config, Domain.of(assumes)),
-        "notes": [*first_call_only(record.why), *never_run(trial), *not_masked(recorder.unmasked),
+        "notes": [*first_call_only(record.why), *never_run(trial, recorder.handed_out), *not_masked(recorder.unmasked),
                   *unrouted(recorder, named.config), *flat_sizes(record.run), *named.notes,
                   *decomposed(recorder.ran, recorder.tape is not None)],
         "layers": layers,

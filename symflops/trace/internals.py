@@ -91,6 +91,10 @@ class Sizes:
             self._of_runs[name, hint] = self.symbol(name, hint)
         return self._of_runs[name, hint]
 
+    def size(self, expression: sympy.Expr) -> Any:
+        """A size that is computed of others."""
+        return self.environment.create_symintnode(expression, hint=int(decide(expression, self.hints)))
+
     def number(self, size: Any) -> int:
         """A size where every symbol is its hint."""
         return int(decide(sympy.sympify(expression(size), strict=True), self.hints))
@@ -139,7 +143,8 @@ class Sizes:
 
     def _is_constant(self, size: Any, value: Any) -> bool:
         """Whether a size is this number whatever the symbols are, such as the pieces of a width that is cut in two."""
-        others = ({s: hint * k + i * (k - 1) for i, (s, hint) in enumerate(self.hints.items())} for k in (2, 3, 7, 10))
+        others = [{s: hint * k + i * (k - 1) for i, (s, hint) in enumerate(self.hints.items())} for k in (2, 3, 7, 10)]
+        others += [dict.fromkeys(self.hints, sympy.Integer(2))]  # as for the lesser of a size and a number
         return all(decide(size, other) == value for other in others)
 
     @contextmanager

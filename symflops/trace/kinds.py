@@ -8,8 +8,10 @@ number. A form with a place that nothing fills is none for this config. Which of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from symflops.trace.architecture import named_sizes, parts
@@ -25,6 +27,7 @@ class InputKind:
     argument: str
     words: tuple[str, ...]
     forms: tuple[Form, ...]
+    asked_by: tuple[str, ...] = ()  # fields of a config without any of which it is not fed at first
 
 
 _SEEN = ("vision", "image", "visual", "backbone", "encoder")
@@ -153,10 +156,19 @@ KINDS = (
     InputKind("attention_mask", ("text",), ({"attention_mask": "int64[batch_size, seq_len] = 1"},)),
     InputKind("pixel_mask", _SEEN, ({"pixel_mask": "int64[batch_size, {image_height}, {image_width}] = 1"},)),
 )  # fmt: skip
-_ENTRIES = {
-    "image_height": ("image_size", 0), "image_width": ("image_size", -1), "longest_lag": ("lags_sequence", None),
+_ENTRIES: Mapping[str, tuple[str, Callable[[Sequence[int]], int]]] = {
+    "image_height": ("image_size", itemgetter(0)), "image_width": ("image_size", itemgetter(-1)),
+    "longest_lag": ("lags_sequence", max),
+    "patch_time": ("patch_size", itemgetter(0)), "patch_height": ("patch_size", itemgetter(-1)),
+    "patch_width": ("patch_size", itemgetter(-1)), "axes": ("axes_dims_rope", len),
+    "halvings": ("block_out_channels", lambda channels: 2 ** (len(channels) - 1)),  # of the sides, between stages
 }  # fmt: skip
-"""Names of places that are entries of a list: which one, or the largest."""
+"""Names of places that a list of the config fills: with one of its entries, or what follows from it."""
+_COMPUTED: Mapping[str, Callable[[Any], int]] = {
+    # A video autoencoder keeps the first frame, and of the others one in so many.
+    "latent_frames": lambda part: (part.sample_frames - 1) // part.temporal_compression_ratio + 1,
+}
+"""Names of places that follow from several fields of a config, where it has them."""
 _SAME = {"image_size": ("image_size", "img_size", "input_size")}  # other names for it
 _PLACE = re.compile(r"\{([\w|]+)\}")
 
@@ -186,17 +198,21 @@ def _place(names: str, kind: InputKind, config: Any) -> str:
     for name in names.split("|"):
         if name.isdigit():
             return name
-        key, entry = _ENTRIES.get(name, (name, 0))
+        if name in _COMPUTED:
+            with suppress(AttributeError):
+                return str(_COMPUTED[name](config))
+            return ""
+        key, entry = _ENTRIES.get(name, (name, itemgetter(0)))
         for _, part in ordered:
             key = next((same for same in _SAME.get(key, ()) if same in vars(part)), key)
             value = vars(part).get(key)
             if isinstance(value, list | tuple) and value and all(type(n) is int for n in value):
-                return str(max(value) if entry is None else value[entry])
+                return str(entry(value))
             if type(value) is int and value > 0:
                 own = symbols.get((id(part), key), "")
                 return own or str(value)
             if isinstance(value, Mapping) and {"height", "width"} <= value.keys():
-                return str(value["height" if entry == 0 else "width"])
+                return str(entry((value["height"], value["width"])))
     return ""
 
 

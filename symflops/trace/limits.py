@@ -5,10 +5,13 @@ the tables that they look up.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+import sympy
 import torch
+from sympy.core.function import Application
 
 from symflops.algebra import free_symbols
 from symflops.errors import SymflopsError
@@ -35,6 +38,7 @@ class Limits:
         self.quantities, self.known, self.run_symbols = quantities, known, {*RUN_SYMBOLS, *run_symbols}
         self.highest: dict[int, Value] = {}  # by storage: all its elements are at most this
         self.gaps: dict[Value, None] = {}
+        self.short: list[tuple[Any, Any]] = []  # pieces, and tables in which there is not as much by the hints
         self.quotients: dict[tuple[Value, Value], None] = {}
 
     def follow(
@@ -42,7 +46,6 @@ class Limits:
     ) -> None:
         """Take in an operation: what it looks up or cuts out, and the bound of what it makes."""
         if name == "slice":
-            self._cut(*args)
             return
         for table, dim, indices in self._looked_up(name, args):
             highest = self.highest.get(storage_key(indices))
@@ -82,20 +85,50 @@ class Limits:
                 if indices is not None and indices.dtype != torch.bool:
                     yield args[0], dim, indices
 
-    def _cut(self, table: torch.Tensor, dim: int = 0, start: Any = None, end: Any = None, *step: Any) -> None:
-        """Of a table whose size no length is part of, a piece as long as one: torch would cut it short without a word,
-        and what it is added to would not fit."""
-        size = self._size(table, dim)
-        if free_symbols(size).intersection(self.run_symbols):
-            return
-        for place in (start, end):  # torch cuts it at the end, and does not ask on the source's behalf whether it does
-            if isinstance(place, torch.SymInt) and self._is_size(self.quantities.value(place)):
-                bool(place <= table.shape[dim])
-        last, first = self._number(end), self._number(start)
-        if last is not None and self._is_length(last):
-            self._needs(add(size, negate(last)))
-        if first is not None and self._is_length(negate(first)):  # so many from the end
-            self._needs(add(size, first))
+    def cut(self, table: torch.Tensor, dim: int = 0, start: Any = None, end: Any = None, *step: Any) -> tuple[Any, ...]:
+        """The arguments of a slice of a table whose size no length is part of. Torch cuts a piece short at the end of
+        the table without a word, and does not ask on the source's behalf whether it does."""
+        if self._is_of_run(self._size(table, dim)):
+            return table, dim, start, end, *step
+        return table, dim, *(self._place(place, table.shape[dim]) for place in (start, end)), *step
+
+    def _place(self, place: Any, size: Any) -> Any:
+        """Where a piece begins or ends, as torch may take it: it is compared with the size, which is a condition. One
+        as long as the sequence needs that much of a table, since what it is added to would not fit; one as long as the
+        sequence or something else, whichever is less, may be as long as the table, too."""
+        if type(place) is int and isinstance(size, torch.SymInt) and 1 < abs(place) < sys.maxsize:
+            bool(abs(place) <= size)
+        if not isinstance(place, torch.SymInt):
+            return place
+        value = self.quantities.value(place)
+        if not self._is_of_run(value):
+            if is_nonnegative(value):
+                bool(place <= size)
+            return place
+        ends = [self._where_least(place, largest) for largest in (True, False)]
+        if None not in ends:
+            return place if all(end <= size for end in ends) else torch.sym_min(place, size)
+        for length, asked in ((value, place), (negate(value), -place)):  # so many, or so many from the end
+            if is_nonnegative(length):
+                self._needs(add(self.quantities.value(size), negate(length)))
+                if self.known.sizes.number(asked) > self.known.sizes.number(size):
+                    self.short.append((asked, size))
+        return place
+
+    def _where_least(self, place: torch.SymInt, largest: bool) -> Any:
+        """A place where each length that something else bounds (`min`) is that, or where it is 0; None if there are
+        other lengths in it."""
+        sizes = self.known.sizes
+
+        def is_of_run(part: sympy.Basic) -> bool:
+            return any(sizes.names.get(s) in self.run_symbols for s in part.free_symbols)
+
+        expression = place.node.expr
+        for bounded in [e for e in expression.atoms(Application) if type(e).__name__ == "Min"]:
+            others = [e for e in bounded.args if not is_of_run(e)]
+            if others and len(others) < len(bounded.args):
+                expression = expression.xreplace({bounded: type(bounded)(*others) if largest else sympy.Integer(0)})
+        return None if is_of_run(expression) else sizes.size(expression)
 
     def _bound(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Value | None:
         """The bound of what an operation makes; None where it is not known."""
@@ -124,11 +157,9 @@ class Limits:
         number = self.known.number(argument)
         return int(number) if isinstance(number, int | float) and int(number) == number else None
 
-    def _is_size(self, value: Value) -> bool:
-        return not free_symbols(value).intersection(self.run_symbols) and is_nonnegative(value)
-
-    def _is_length(self, value: Value) -> bool:
-        return bool(free_symbols(value).intersection(self.run_symbols)) and is_nonnegative(value)
+    def _is_of_run(self, value: Value) -> bool:
+        """Whether a length, or another run symbol, is part of a value."""
+        return bool(free_symbols(value).intersection(self.run_symbols))
 
 
 def check_depth(config: Any) -> None:

@@ -13,9 +13,11 @@ from symflops.vocabulary.symbols import DTYPES
 SHOWN = 8  # names in one note
 
 
-def never_run(model: Model) -> list[str]:
-    """A note on the parts that own weights and that the call did not reach, such as a vision tower without an image."""
-    paths = list(_idle("", model.root))
+def never_run(model: Model, handed_out: Collection[str] = ()) -> list[str]:
+    """A note on the parts that own weights and that the call did not reach, such as a vision tower without an image;
+    but for the weights, by their paths, that are `handed_out` to layers which read them."""
+    read = {_without_places(path) for path in handed_out}
+    paths = [path for path in _idle("", model.root) if _without_places(path) not in read]
     if not paths:
         return []
     return [f"the call did not run these parts, of which only the weights are counted: {listed(paths)}"]
@@ -62,6 +64,10 @@ def _idle(path: str, layer: Layer) -> Iterator[str]:
             yield f"some weights of {path or 'the model'}" if part.name == "unused_weights" else inner
         else:
             yield from _idle(inner, part.layer)
+
+
+def _without_places(path: str) -> str:
+    return ".".join(word for word in path.split(".") if not word.isdigit())
 
 
 def _is_idle(layer: Layer) -> bool:

@@ -113,6 +113,25 @@ def indices_formatted() -> Iterator[None]:
 
 
 @contextmanager
+def slices_of_sizes() -> Iterator[None]:
+    """A slice may begin or end where a tensor of one element says: torch would make a number of that, and here it stays
+    the size that it is, if it is one."""
+    plain = torch.Tensor.__getitem__
+
+    def place(end: Any) -> Any:
+        return end.item() if isinstance(end, FakeTensor) and end.dim() == 0 and not end.is_floating_point() else end
+
+    def piece(index: Any) -> Any:
+        return slice(*map(place, (index.start, index.stop, index.step))) if isinstance(index, slice) else index
+
+    def taken(tensor: Any, index: Any) -> Any:
+        return plain(tensor, tuple(map(piece, index)) if isinstance(index, tuple) else piece(index))
+
+    with patch.object(torch.Tensor, "__getitem__", taken):
+        yield
+
+
+@contextmanager
 def weights_converted() -> Iterator[None]:
     """A module whose source converts it on the way, as a router that is to be float32, has new weights from then on:
     torch would swap the memory of two tensors, which it does not where anybody watches one."""

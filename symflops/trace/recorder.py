@@ -71,6 +71,7 @@ class Recorder(TorchDispatchMode):
         self.results = Results(sizes, [] if guards is None else guards)
         self.limits = Limits(quantities, self.known, sizes.run_symbols)
         self.unmasked: dict[str, None] = {}  # classes whose attention has a mask that `causal` does not switch
+        self.handed_out: set[str] = set()  # where weights stand that equal layers read and do not own
         self.paths: dict[torch.nn.Module, str] = {}
         for path, module in model.named_modules():
             self.paths.setdefault(module, path)
@@ -154,6 +155,7 @@ class Recorder(TorchDispatchMode):
         if name in ("index", "index_put", "index_put_") and not self.paused:
             args = (args[0], self._places_of_masks(args[1]), *args[2:])
         args = self.known.last(*args) if name == "slice" and self.memory_grows else args
+        args = self.limits.cut(*args) if name == "slice" and not self.paused else args
         if not gives_tensors(function):
             return function(*args, **kwargs)
         result = function(*args, **kwargs) if self.paused else self.results.of(function, args, kwargs)

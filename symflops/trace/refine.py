@@ -23,7 +23,7 @@ from symflops.trace.architecture import RUN_HINTS, Architecture, architecture, i
 from symflops.trace.arithmetic import RoundedError
 from symflops.trace.fixed import FieldFixedError
 from symflops.trace.guards import Guard
-from symflops.trace.internals import decide
+from symflops.trace.internals import decide, expression
 from symflops.trace.run import Run
 
 # Hints that are tried where a larger one is needed; a vocabulary has to be larger than the id of its padding token.
@@ -64,7 +64,7 @@ class Knowledge:
 
     def learn(self, run: Run, shape: Architecture) -> bool:
         """Add what a run shows; True when the model must be traced again."""
-        if self._collapsed(run, shape):
+        if self._collapsed(run, shape) or self._cuts_short(run):
             return True
         wrong = first_wrong(run, shape)
         if wrong is None:
@@ -116,6 +116,20 @@ class Knowledge:
             if names:
                 self.numeric.add(least_needed(names))
                 return True
+        return False
+
+    def _cuts_short(self, run: Run) -> bool:
+        """Where a piece as long as the sequence is cut from a table, the table's hint has to be that large."""
+        for piece, table in run.recorder.limits.short if run.recorder is not None else ():
+            there = expression(table)
+            for size in sorted(there.free_symbols, key=str) if isinstance(there, sympy.Expr) else ():
+                rest = run.sizes.names.get(size, "")
+                for least in _LARGER if rest in run.build.symbols else ():
+                    larger = least + 2 * len(self.raised)
+                    rows = decide(there, run.sizes.hints | {size: sympy.Integer(larger)})
+                    if self.raised.get(rest, 0) < least and rows is not None and rows >= run.sizes.number(piece):
+                        self.raised[rest] = larger
+                        return True
         return False
 
     def _names(self, run: Run, condition: Any) -> set[str]:

@@ -18,11 +18,7 @@ OF_VALUES = "the control flow depends on the values of tensors"
 def place(error: Exception, packages: Collection[str] = ()) -> str:
     """Where something was raised in transformers' sources, or in those of a user's own module, which are in `packages`:
     in brackets after a space; "" if it was raised outside."""
-    own = [
-        is_transformers(frame.f_code.co_filename)
-        or str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-    ]
+    own = [_is_of_model(frame, packages) for frame, _ in traceback.walk_tb(error.__traceback__)]
     frames = [f for f, inside in zip(traceback.extract_tb(error.__traceback__), own, strict=True) if inside]
     return f" (in {frames[-1].name}, {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
 
@@ -58,7 +54,7 @@ def missing(run: Run, error: Exception) -> list[str]:
     if run.build.model is None:
         return []
     accepted = [n for n in inspect.signature(run.build.model.forward).parameters if n != "kwargs"]
-    named = words_of(error) | _nothing_there(error)
+    named = words_of(error) | _nothing_there(error, run.build.named.packages)
     if named & set(run.given):
         named = {f"{part}_{name}" for part in _parts(error) for name in named}
         return [name for name in accepted if name in named and name not in run.given]
@@ -77,12 +73,20 @@ def _parts(error: Exception) -> set[str]:
     return {name for f in inside for name in re.findall(r"self\.(?:\w+\.)*(\w+)\(", f.line or "")}
 
 
-def _nothing_there(error: Exception) -> set[str]:
-    """The variables that are None and stand in the line of transformers' sources that failed, if it failed itself or
+def _is_of_model(frame: Any, packages: Collection[str]) -> bool:
+    """Whether a frame is of transformers' sources, or of those of a model's own packages."""
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return is_transformers(frame.f_code.co_filename) or package in packages
+
+
+def _nothing_there(error: Exception, packages: Collection[str]) -> set[str]:
+    """The variables that are None and stand in the line of the model's sources that failed, if it failed itself or
     what it called says that it was given None."""
     steps: list[tuple[Any, int]] = list(traceback.walk_tb(error.__traceback__))
-    inside = [frame for frame, _ in steps if is_transformers(frame.f_code.co_filename)]
+    of_model = [_is_of_model(frame, packages) for frame, _ in steps]
+    inside = [frame for (frame, _), own in zip(steps, of_model, strict=True) if own]
     if not inside or (inside[-1] is not steps[-1][0] and "None" not in str(error)):
         return set()
-    lines = [s.line or "" for s in traceback.extract_tb(error.__traceback__) if is_transformers(s.filename)]
+    frames = zip(traceback.extract_tb(error.__traceback__), of_model, strict=True)
+    lines = [summary.line or "" for summary, own in frames if own]
     return {name for name in re.findall(r"\w+", lines[-1]) if inside[-1].f_locals.get(name, "") is None}

@@ -284,10 +284,15 @@ def _without_place(module: torch.nn.Module, index: int, args: Any, kwargs: Any) 
 def _call_state(recorder: Recorder, args: Any, kwargs: Any) -> Any:
     leaves, structure = tree_flatten((args, kwargs))
     return str(structure), tuple(
-        (_tensor(v, recorder), recorder.storages[storage_key(v)].role if storage_key(v) in recorder.storages else "",
-         str(getattr(v, "symflops_mask", "")))
+        (_tensor(v, recorder), _role(v, recorder), str(getattr(v, "symflops_mask", "")))
         if isinstance(v, torch.Tensor) else _plain(v, 0) for v in leaves
     )  # fmt: skip
+
+
+def _role(tensor: torch.Tensor, recorder: Recorder) -> str:
+    key = storage_key(tensor)
+    # A weight that nobody has read yet is one all the same.
+    return recorder.storages[key].role if key in recorder.storages else "weight" if key in recorder.weights else ""
 
 
 def every_parameter(module: torch.nn.Module, shared: bool = False) -> Iterator[tuple[torch.nn.Parameter, bool]]:

@@ -55,6 +55,7 @@ from symflops.trace.patches import (
     real_dropout,
     real_linear,
     sizes_validated,
+    slices_of_sizes,
     weights_converted,
 )
 from symflops.trace.quantity import Quantities, product
@@ -224,7 +225,7 @@ def environment(
         stack.enter_context(number_format(built.dtype))
         stack.enter_context(torch.enable_grad() if training else torch.no_grad())
         stack.enter_context(arithmetic.lent(sizes.lengths, built.named.packages))
-        values = no_checks_of_values(), indices_formatted(), weights_converted(), sizes_validated()
+        values = no_checks_of_values(), indices_formatted(), slices_of_sizes(), weights_converted(), sizes_validated()
         for one in (no_fast_path(), nothing_cached(), *values, nothing_packed(), quiet()):
             stack.enter_context(one)
         stack.enter_context(patch.object(nn.functional, "dropout", real_dropout if training else no_dropout))

@@ -8,7 +8,7 @@ its end. What that call asks for besides is given, where there is a kind for it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -16,15 +16,17 @@ import torch
 
 from symflops.errors import SymflopsError
 from symflops.inputs import DECODER_IDS, Input, read_inputs, symbols_of
+from symflops.trace import latents
 from symflops.trace.architecture import Architecture, sizes_by_name
 from symflops.trace.configs import Named
+from symflops.trace.constructor import Arguments
 from symflops.trace.feeds import run_hints
 from symflops.trace.kinds import KINDS, Form, InputKind, forms
 from symflops.trace.refusal import missing, refused, words_of
 from symflops.trace.run import Run, build, call
 from symflops.trace.settings import Settings
 
-MAX_INPUTS = 7
+MAX_INPUTS = 8
 MAX_CALLS = 60  # at plain numbers, to find the forms that a model takes
 # Each of these is fed where the forward takes it.
 _MAIN = ("input_ids", "pixel_values", "input_features", "input_values", "visual_embeds", "visual_feats")
@@ -32,10 +34,18 @@ _LENGTHS = {"seq_len": 29, "source_len": 31, "target_len": 23, "num_frames": 412
 _BY_ARGUMENT = {kind.argument: kind for kind in KINDS}
 
 
-def usual_inputs(named: Named, ids_suffice: bool = True) -> tuple[Input, ...]:
+def usual_inputs(named: Named, ids_suffice: bool = True, sides: bool = True) -> tuple[Input, ...]:
     """The inputs that a model takes, of the usual kinds; () where token ids alone are fed or pixels of one size, and
-    where none of the usual ones fits. Where ids turned out not to suffice, these and what a call with them asks for."""
+    where none of the usual ones fits. Where ids turned out not to suffice, these and what a call with them asks for.
+    Without `sides` those of an image are numbers."""
     accepted = _accepted(named.model_class)
+    if isinstance(named.config, Arguments):
+        search = _Search(named, accepted, False, latents.KINDS, sides)
+        found = search.inputs(latents.first(named.config, accepted))
+        if not found:
+            why = "" if search.refused is None else f"; of the first, {search.refused.message}"
+            raise SymflopsError(f"no usual inputs fit this model of diffusers; its class takes others (--input){why}")
+        return found
     is_pair = getattr(named.config, "is_encoder_decoder", None) is True and DECODER_IDS in accepted
     first = _first(named, accepted, is_pair) if ids_suffice else [name for name in _MAIN[:1] if name in accepted]
     if not first or (first == ["input_ids"] and not is_pair and ids_suffice):
@@ -77,8 +87,16 @@ def _first(named: Named, accepted: dict[str, bool], is_pair: bool) -> list[str]:
 class _Search:
     """Tries forms of inputs, each in a call at the config's own numbers."""
 
-    def __init__(self, named: Named, accepted: dict[str, bool], is_pair: bool) -> None:
-        self.named, self.accepted, self.is_pair = named, accepted, is_pair
+    def __init__(
+        self,
+        named: Named,
+        accepted: dict[str, bool],
+        is_pair: bool,
+        kinds: Sequence[InputKind] = KINDS,
+        sides: bool = True,
+    ) -> None:
+        self.named, self.accepted, self.is_pair, self.sides = named, accepted, is_pair, sides
+        self.kinds = {kind.argument: kind for kind in kinds}
         self.calls = 0
         self.refused: SymflopsError | None = None  # what was said of the first inputs
         self.built = build(named, Architecture(), torch.float32)  # which every kernel takes
@@ -99,7 +117,7 @@ class _Search:
         if run.error is None:
             return inputs
         self.refused = self.refused or refused(run, run.error)
-        for kind in (_BY_ARGUMENT[name] for name in self._wanted(run) if name in _BY_ARGUMENT):
+        for kind in (self.kinds[name] for name in self._wanted(run) if name in self.kinds):
             for form in self._forms(kind):
                 if combined.keys().isdisjoint(form) and (found := self._completed({**combined, **form})):
                     return found
@@ -112,14 +130,15 @@ class _Search:
         return list(dict.fromkeys([*missing(run, run.error), *named]))
 
     def _combinations(self, arguments: list[str]) -> Iterator[dict[str, str]]:
-        found = [list(self._forms(_BY_ARGUMENT[name])) for name in arguments]
+        found = [list(self._forms(self.kinds[name])) for name in arguments]
         found = list(filter(None, found))  # a kind that the config says nothing of may not be needed
         for chosen in product(*found) if found else ():
             yield {name: text for form in chosen for name, text in form.items()} | self._decoder()
 
     def _forms(self, kind: InputKind) -> Iterator[Form]:
         for form in forms(kind, self.named.config):
-            if form.keys() <= self.accepted.keys():
+            taken = {name.partition(".")[0] for name in form} <= self.accepted.keys()
+            if taken and (self.sides or not any("*h" in text for text in form.values())):
                 yield {name: self._side(text) for name, text in form.items()} if self.is_pair else form
 
     def _side(self, text: str) -> str:

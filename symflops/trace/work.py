@@ -8,6 +8,7 @@ import traceback
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import sympy
 import torch
 
 from symflops import deadline, progress
@@ -113,8 +114,11 @@ class Work:
             if isinstance(result.error, SharedLayerError):
                 self.equal = {}
                 continue
-            if not self.known.learn(result, shape) and not self._is_of_the_format(result.error, settings):
+            if self.known.learn(result, shape) or self._is_of_the_format(result.error, settings):
+                continue
+            if (shorter := _shorter(result, settings)) == settings:
                 break
+            settings = shorter
         return result, shape
 
     def _is_of_the_format(self, error: Exception | None, settings: Settings) -> bool:
@@ -156,6 +160,18 @@ class Work:
             else:
                 self.known = good
         return result, shape
+
+
+def _shorter(run: Run, settings: Settings) -> Settings:
+    """The same with smaller lengths, where a piece as long as the sequence was cut from a table of fewer rows."""
+    for piece, table in run.recorder.limits.short if run.error is None and run.recorder is not None else ():
+        asked, there = run.sizes.number(piece), run.sizes.number(table)
+        names = {run.sizes.names[s] for s in piece.node.expr.free_symbols} & run.build.hints.keys()
+        if there < 5 * asked // max(settings.hints.get(name, run.build.hints[name]) for name in names):
+            raise SymflopsError(f"a piece as long as {', '.join(sorted(names))} is cut from a table of {there}")
+        fewer = {n: sympy.prevprime(1 + settings.hints.get(n, run.build.hints[n]) * there // asked) for n in names}
+        return replace(settings, hints={**settings.hints, **{n: int(hint) for n, hint in fewer.items()}})
+    return settings
 
 
 def _raised(error: Exception) -> tuple[type, str]:
