@@ -29,6 +29,8 @@ EACH = {
     "native_dropout_backward": 1, "leaky_relu_backward": 1, "elu_backward": 3, "softplus_backward": 5, "log": 1,
     "log_sigmoid_backward": 5, "sub_": 1, "mul_": 1, "neg_": 1, "square": 1,
 }  # fmt: skip
+# Of complex numbers: real operations on each of the largest tensor, with a complex number and with a real one.
+COMPLEX = {"mul": (6, 2), "add": (2, 1), "sub": (2, 1), "neg": (2, 2), "sum": (2, 2)}
 NORMS: dict[str, Callable[[torch.Tensor, Any], int]] = {  # how many means there are
     "native_layer_norm_backward": lambda x, _: x.numel() // x.shape[-1],
     "native_batch_norm_backward": lambda x, _: x.shape[1],
@@ -135,7 +137,10 @@ class _Every(TorchDispatchMode):
             return (18 if kwargs.get("approximate") == "tanh" else 11) * largest
         if name in ("index_put", "index_put_", "scatter_add"):
             return ins[-1].numel()
-        if name in NOTHING or not outs[0].is_floating_point():
+        if name in NOTHING or not (outs[0].is_floating_point() or outs[0].is_complex()):
             return 0
+        if outs[0].is_complex():
+            real = len(ins) < 2 or not all(t.is_complex() for t in ins)
+            return COMPLEX[name][real] * largest
         plain = [a for a in args[1:2] if type(a) in (int, float)]
         return 0 if name in ("mul", "div", "pow") and plain == [1] else EACH[name] * largest

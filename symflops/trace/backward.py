@@ -6,7 +6,8 @@ backward is. Between steps a gradient is added up where several read one tensor,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -18,8 +19,9 @@ from symflops.trace.aten import Arithmetic
 from symflops.trace.autograd import NOTHING, Autograd, Gradient, sum_of
 from symflops.trace.kept import Kept, first_of
 from symflops.trace.quantity import product
-from symflops.trace.record import AutogradStep, Execution, Operation, every_operation
+from symflops.trace.record import AutogradStep, Execution, Operation, every_execution, every_operation
 from symflops.trace.recorder import Recorder
+from symflops.trace.repeats import every_parameter
 from symflops.trace.serials import storage_key
 from symflops.trace.steps import BARRIER_STEPS
 
@@ -45,6 +47,7 @@ class Backward:
         self.dirty: set[int] = set()  # memory that something with a gradient was written into
         self.detached: set[int] = set()  # tensors that the source has taken out of the graph
         self.gradients: dict[AutogradStep, Gradient] = {}
+        self.reached_repeats: set[Execution] = set()  # the layers that were not run, of those that have gradients
         self.is_whole = whole is None
         self.told: set[Operation] = set()  # of which some layer says the costs
         if whole is None:
@@ -87,7 +90,8 @@ class Backward:
         if all(self._is_of_weights(step, i) for i in range(len(step.reads))):
             self.of_weights |= set(step.writes)
         if step.repeated is not None:
-            found = [self.needs.get(serial, False) for serial in first_of(step.repeated).output_tensors]
+            outputs = first_of(step.repeated).output_tensors
+            found = [self.needs.get(serial, False) and step.differentiable for serial in outputs]
             self.needs |= dict(zip(step.writes, found, strict=True))
             return
         if not step.differentiable or not any(needs):
@@ -132,7 +136,9 @@ class Backward:
                 # A weight may be an argument of equal layers, too, such as a table of positions that all of them read.
                 read = zip(step.reads, step.tensors, strict=True)
                 wanted = [self.needs.get(s, self.is_whole and self._is_weight(t)) for s, t in read]
-                given = [step.repeated is not None and need for need in wanted]
+                given = [step.repeated is not None and step.differentiable and need for need in wanted]
+                if step.repeated is not None and step.differentiable:
+                    self.reached_repeats.add(step.repeated)
             for serial, tensor, is_given in zip(step.reads, step.tensors, given, strict=True):
                 if is_given and step.is_in_place and serial in self.whole and storage_key(tensor) in memory:
                     reached.add(self.whole[serial])  # a piece of memory hands the gradient on to what was there before
@@ -181,22 +187,61 @@ class Backward:
         several equal layers read, each adds what it has, and outside of them one is added for each but the first."""
         read = {s: t for step in self.steps for s, t in zip(step.reads, step.tensors, strict=True)}
         every: dict[Execution, set[Operation]] = {f: set(every_operation(f)) for f in map(first_of, self.repeats)}
+        repeated = set().union(*every.values())
+        layers: dict[Execution | None, set[Execution]] = {}  # that are run in place of others, by the calls in them
+        for first in every:
+            for call in every_execution(first):
+                layers.setdefault(call, set()).add(first)
+        made_in = {s: layers.get(step.owner, set()) for step in self.steps for s in step.writes}
+        added: dict[int, list[AutogradStep]] = {}
         for serial, steps in self.readers.items():
-            size = product(self.recorder.quantities.shape(read[serial].shape))
-            inside = set().union(*(every[first_of(step.repeated)] for step in steps if step.repeated is not None))
+            size = multiply(1 + read[serial].is_complex(), product(self.recorder.quantities.shape(read[serial].shape)))
             own = [step for step in steps if step.repeated is None]
-            beside = [step for step in own if inside and self.homes[step] not in inside]
-            within = [step for step in own if step not in beside]
-            for step in (*within[:-1], *(beside if within else beside[:-1])):
+            again = [every[first_of(step.repeated)] for step in steps if step.repeated is not None]
+            run = set().union(*(layers.get(step.owner, ()) for step in own)) - made_in.get(serial, set())
+            inside = set().union(*again, *(every[first] for first in run))
+            # A view that is handed to a layer is none of its steps: each of the layers that equal it has its own.
+            handed = [step for step in own if self.homes[step] in repeated and step.owner not in layers]
+            beside = [step for step in own if inside and self.homes[step] not in inside and step not in handed]
+            within = [step for step in own if step not in beside and step not in handed]
+            added[serial] = [*(within if handed else within[:-1]), *beside]
+            for step in added[serial]:
                 self._add(step, Arithmetic(size))
-            again = len(steps) - len(own) - (not own)
-            self.used_again = add(self.used_again, multiply(again, size))
-        for rerun in (one for one in self.repeats if one.is_rerun):
-            inside = every[first_of(rerun)]
-            of_layer = [s for s, readers in self.readers.items() if any(self.homes.get(r) in inside for r in readers)]
-            weights = {storage_key(read[s]): read[s] for s in of_layer if self._is_weight(read[s])}
-            shapes = (self.recorder.storages[key].elements for key in weights)
-            self.used_again = add(self.used_again, *shapes)
+            # What is added in a layer that was run is added in those that equal it.
+            alone = 0
+            for inside in again:
+                reading = [step in added[serial] for step in within if self.homes[step] in inside]
+                alone += not (reading and all(reading))
+            others = alone + len(handed) - (bool(handed) or not within)
+            self.used_again = add(self.used_again, multiply(others, size))
+        self._add_up_of_calls(added)
+
+    def _add_up_of_calls(self, added: Mapping[int, Sequence[AutogradStep]]) -> None:
+        """Gradients of weights of layers that were not run: once less than there are steps that give one, in all calls
+        of a layer, and without those that are added in the equal layer that was run, and so in this one, too."""
+        alone: dict[int, Counter[Operation]] = {}  # of each weight, by operation: steps where nothing is added
+        views = {serial for step in self.steps for serial in step.writes}
+        for serial in self.readers.keys() - views:
+            for step in self.readers[serial]:
+                if step.repeated is None and self._is_weight(tensor := step.tensors[step.reads.index(serial)]):
+                    counted = alone.setdefault(storage_key(tensor), Counter())
+                    counted[self.homes[step]] += 1 - (step in added[serial])
+        left: dict[object, tuple[int, Value]] = {}
+        for again in self.repeats:
+            if again not in self.reached_repeats:
+                continue
+            inside = set(every_operation(first_of(again)))
+            pairs = zip(every_parameter(first_of(again).module), every_parameter(again.module), strict=True)
+            for (first, _), (weight, is_stand_in) in pairs:
+                key = storage_key(weight)
+                if (of := alone.get(storage_key(first))) is None:
+                    continue
+                own = (key, again.module) if is_stand_in else key  # layers that were built once have weights in common
+                before = 0 if is_stand_in else alone.get(key, Counter()).total()
+                times, _ = left.get(own, (before - 1, 0))
+                size = self.recorder.storages[storage_key(first)].elements
+                left[own] = times + sum(n for home, n in of.items() if home in inside), size
+        self.used_again = add(self.used_again, *(multiply(times, size) for times, size in left.values()))
 
     # ------------------------------------------------------------------------------------------------- costs of a layer
 

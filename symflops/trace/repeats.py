@@ -64,6 +64,7 @@ def skipped(recorder: Recorder) -> Iterator[None]:
                 _call_state(recorder, *told),
                 tuple((p, p in used) for p in of_others),
                 by_place(module, index),
+                _gradients(recorder, args, kwargs),
                 _caches(index, args, kwargs) if is_part else (),
             )
             used.update(of_others)
@@ -88,6 +89,13 @@ def skipped(recorder: Recorder) -> Iterator[None]:
 
     with patch.object(recorder, "execute", execute_or_skip):
         yield
+
+
+def _gradients(recorder: Recorder, args: Any, kwargs: Any) -> tuple[bool, ...]:
+    """Whether gradients are on, and what a layer is given has some, where its backward is told."""
+    if recorder.tape is None:
+        return ()
+    return (torch.is_grad_enabled(), *map(recorder.tape.has_gradient, tensors_of((args, kwargs))))
 
 
 def _may_be_equal(module: torch.nn.Module, recorder: Recorder) -> bool:
@@ -149,6 +157,7 @@ def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: 
     if recorder.tape is not None:
         step = recorder.tape.step(path, None, args, kwargs, made)
         step.repeated, execution.output_tensors = execution, step.writes
+        recorder.tape.has_as(step.writes, done.output_tensors)
     return _seen_by_hooks(module, args, kwargs, made)
 
 
