@@ -7,6 +7,7 @@ what autograd keeps, by its own hooks, each memory once and without weights.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
@@ -77,6 +78,7 @@ def count(run: Callable[[], torch.Tensor], weights: Any) -> Count:
         FlopCounterMode(display=False) as forward,
     ):
         result = run()
+    gc.collect()  # what a cycle of objects holds of a graph that is gone is kept by nobody
     kept = {(storage := one.tensor.untyped_storage()).data_ptr(): storage.nbytes() for one in packed}
     saved = sum(size for address, size in kept.items() if address not in own)
     every = _Every()

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from test_training_derived import numbers, sums
+from small_configs import small_config
+from test_training_derived import made, numbers, real, sums
 from torch import nn
 from trained import count
 
 import symflops
+from symflops.errors import SymflopsError
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("training_derived")]
 
@@ -124,3 +126,22 @@ def test_a_backward_adds_up_what_a_real_one_does(kind: Callable[[], nn.Module]) 
         there = count(lambda x=x: network(x), [*network.parameters()])
         got = numbers(model, costs, batch_size=batch, seq_len=length)
         assert (got["matmul_flops"], got["flops"], got["saved_bytes"]) == there[1:]
+
+
+def test_a_length_at_which_the_backward_keeps_something_else_is_refused() -> None:
+    """Doge masks all but the largest keys of long sequences, which costs its forward nothing, and keeps that mask."""
+    config = small_config("doge", 0)
+    model = symflops.derive(copy.deepcopy(config), attention="eager", training=True)
+    costs, network = sums(model), made(config)
+    answered, refused = [], []
+    for length in (config.keep_window_size - 5, config.keep_window_size + 8):
+        try:
+            model.total().at(batch_size=2, seq_len=length)
+        except SymflopsError as error:
+            refused.append(str(error))
+            continue
+        answered.append(length)
+        got, there = numbers(model, costs, batch_size=2, seq_len=length), real(network, 2, length)
+        assert (got["matmul_flops"], got["flops"], got["saved_bytes"]) == there[1:]
+    assert answered
+    assert all("keep_window_size" in line for line in refused)
