@@ -7,6 +7,7 @@ what autograd keeps, by its own hooks, each memory once and without weights.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ EACH = {
     "native_dropout_backward": 1, "leaky_relu_backward": 1, "elu_backward": 3, "softplus_backward": 5, "log": 1,
     "log_sigmoid_backward": 5, "sub_": 1, "mul_": 1, "neg_": 1, "square": 1,
 }  # fmt: skip
+# Of complex numbers: real operations on each of the largest tensor, with a complex number and with a real one.
+COMPLEX = {"mul": (6, 2), "add": (2, 1), "sub": (2, 1), "neg": (2, 2), "sum": (2, 2)}
 NORMS: dict[str, Callable[[torch.Tensor, Any], int]] = {  # how many means there are
     "native_layer_norm_backward": lambda x, _: x.numel() // x.shape[-1],
     "native_batch_norm_backward": lambda x, _: x.shape[1],
@@ -75,6 +78,7 @@ def count(run: Callable[[], torch.Tensor], weights: Any) -> Count:
         FlopCounterMode(display=False) as forward,
     ):
         result = run()
+    gc.collect()  # what a cycle of objects holds of a graph that is gone is kept by nobody
     kept = {(storage := one.tensor.untyped_storage()).data_ptr(): storage.nbytes() for one in packed}
     saved = sum(size for address, size in kept.items() if address not in own)
     every = _Every()
@@ -135,7 +139,10 @@ class _Every(TorchDispatchMode):
             return (18 if kwargs.get("approximate") == "tanh" else 11) * largest
         if name in ("index_put", "index_put_", "scatter_add"):
             return ins[-1].numel()
-        if name in NOTHING or not outs[0].is_floating_point():
+        if name in NOTHING or not (outs[0].is_floating_point() or outs[0].is_complex()):
             return 0
+        if outs[0].is_complex():
+            real = len(ins) < 2 or not all(t.is_complex() for t in ins)
+            return COMPLEX[name][real] * largest
         plain = [a for a in args[1:2] if type(a) in (int, float)]
         return 0 if name in ("mul", "div", "pow") and plain == [1] else EACH[name] * largest

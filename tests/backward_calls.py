@@ -9,7 +9,7 @@ import torch
 from backward_counted import Call
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers.activations import ACT2FN
+from transformers.activations import ACT2FN, XIELUActivation
 
 
 class Args(dict[str, Any]):
@@ -24,7 +24,8 @@ def on(*shape: int) -> Tensor:
 
 def of_module(module: nn.Module, *inputs: Tensor) -> Call:
     module = module.to(torch.bfloat16)
-    return Call(lambda: module(*inputs), [t for t in inputs if t.is_floating_point()], list(module.parameters()))
+    floating = [t for t in inputs if t.is_floating_point()]
+    return Call(lambda: module(*inputs), floating, list(module.parameters()), buffers=list(module.buffers()))
 
 
 def of_function(function: Callable[..., Tensor], *inputs: Tensor) -> Call:
@@ -205,6 +206,7 @@ CALLS: Mapping[str, Callable[[Args], Call]] = {
     "identity": activation(nn.Identity()), "copy": activation(lambda x: x.clone()),
     "concatenate": lambda a: of_function(lambda x, y: torch.cat([x, y]), on(a.n - 1), on(1)),
     "gelu": lambda a: of_function(nn.GELU(approximate="tanh" if a.tanh else "none"), on(a.n)),
+    "xielu": lambda a: of_module(XIELUActivation(), on(a.n)),
     "elu": activation(nn.ELU()), "leaky_relu": activation(nn.LeakyReLU()), "relu": activation(nn.ReLU()),
     "sigmoid": activation(nn.Sigmoid()), "silu": activation(nn.SiLU()), "tanh": activation(nn.Tanh()),
     "softplus": activation(nn.Softplus()), "mish": activation(nn.Mish()), "hardswish": activation(nn.Hardswish()),

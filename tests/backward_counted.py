@@ -42,6 +42,7 @@ class Call:
     inputs: list[Tensor]
     weights: list[Tensor]
     between: int = 0
+    buffers: Sequence[Tensor] = ()  # of the module, which are there anyway
 
 
 class _Every(Every):
@@ -78,7 +79,7 @@ def measure(call: Call, frozen: bool = False) -> dict[str, Any]:
         tensor.requires_grad_()
     for tensor in call.weights:
         tensor.requires_grad_(not frozen)
-    own = {t.untyped_storage().data_ptr() for t in call.weights}
+    own = {t.untyped_storage().data_ptr() for t in (*call.weights, *call.buffers)}
     kept: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:

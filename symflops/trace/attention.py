@@ -65,9 +65,8 @@ def caught(recorder: Recorder, eager: bool) -> Iterator[None]:
                 recorder.record("sinks", Arithmetic(multiply(5, read.elements)), [read], [])
             recorder.call_formula("attention", formula, args, reads, [result])
             if recorder.tape is not None:
-                recorder.tape.step("attention", None, reads, {}, result, recorder.written).backward = partial(
-                    _backward, formula, args, len(reads)
-                )
+                step = recorder.tape.step("attention", None, reads, {}, result, recorder.written, recorder.stack[-1])
+                step.backward = partial(_backward, formula, args, len(reads))
         return result, None
 
     def sdpa(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,

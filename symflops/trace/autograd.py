@@ -146,7 +146,7 @@ class _Counter(TorchDispatchMode):
             self._count(name, args, kwargs, inputs, outputs)
         return result
 
-    def _count(self, name: str, args: Any, kwargs: Any, inputs: Iterable[Any], outputs: Sequence[Any]) -> None:
+    def _count(self, name: str, args: Any, kwargs: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         def shapes(tensors: Iterable[Any]) -> list[Any]:
             return [self.quantities.shape(t.shape) for t in tensors]
 
@@ -154,8 +154,10 @@ class _Counter(TorchDispatchMode):
             tree = tree_map_only(torch.SymInt, self.quantities.value, tree)
             return tree_map_only(torch.Tensor, lambda t: self.quantities.shape(t.shape), tree)
 
-        is_float = outputs[0].is_floating_point() or outputs[0].is_complex()
-        found = derivative(AtenCall(name, plain(args), plain(kwargs), shapes(inputs), shapes(outputs), is_float))
+        is_complex = outputs[0].is_complex()
+        is_float = outputs[0].is_floating_point() or is_complex
+        given = plain(args), plain(kwargs), shapes(inputs), shapes(outputs)
+        found = derivative(AtenCall(name, *given, is_float, sum(t.is_complex() for t in inputs), is_complex))
         if found is None:
             raise SymflopsError(f"no cost is known for the operation {name!r}, which a backward takes")
         self.work = sum_of(self.work, found)

@@ -18,9 +18,10 @@ from symflops.trace.aten import Arithmetic
 from symflops.trace.autograd import NOTHING, Autograd, Gradient, sum_of
 from symflops.trace.kept import Kept, first_of
 from symflops.trace.quantity import product
-from symflops.trace.record import AutogradStep, Execution, Operation, every_operation
+from symflops.trace.record import AutogradStep, Execution, Operation
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
+from symflops.trace.shared_gradients import Shared
 from symflops.trace.steps import BARRIER_STEPS
 
 Size = tuple[Value, bool]  # of a gradient: its bytes, and whether it is one of a weight
@@ -39,12 +40,12 @@ class Backward:
         own = Autograd(recorder.quantities, lambda dtype: recorder.unit(dtype, "temporary"))
         self.autograd: Autograd = own if whole is None else whole.autograd
         self.work: dict[Operation, Arithmetic] = {}
-        self.used_again: Value = 0  # FLOPs of adding up gradients of what equal layers share, but for the first
         self.needs: dict[int, bool] = {}  # whether a tensor has a gradient, by serial number
         self.of_weights: set[int] = set()  # tensors that come of weights alone
         self.dirty: set[int] = set()  # memory that something with a gradient was written into
         self.detached: set[int] = set()  # tensors that the source has taken out of the graph
         self.gradients: dict[AutogradStep, Gradient] = {}
+        self.reached_repeats: set[Execution] = set()  # the layers that were not run, of those that have gradients
         self.is_whole = whole is None
         self.told: set[Operation] = set()  # of which some layer says the costs
         if whole is None:
@@ -60,7 +61,10 @@ class Backward:
         self.contributing, self.readers = self._reached()
         for step, gradient in self.contributing.items():
             self._add(step, gradient.work)
-        self._add_up()
+        shared = Shared(recorder, self.readers, self.homes, self.repeats, self.reached_repeats)
+        for step, work in shared.within_layers():
+            self._add(step, work)
+        self.used_again = shared.beside_layers()  # FLOPs
         self.kept = Kept(recorder, self.contributing, self.homes, self.repeats)
 
     # ------------------------------------------------------------------------------------- which tensors have gradients
@@ -87,7 +91,8 @@ class Backward:
         if all(self._is_of_weights(step, i) for i in range(len(step.reads))):
             self.of_weights |= set(step.writes)
         if step.repeated is not None:
-            found = [self.needs.get(serial, False) for serial in first_of(step.repeated).output_tensors]
+            outputs = first_of(step.repeated).output_tensors
+            found = [self.needs.get(serial, False) and step.differentiable for serial in outputs]
             self.needs |= dict(zip(step.writes, found, strict=True))
             return
         if not step.differentiable or not any(needs):
@@ -132,7 +137,9 @@ class Backward:
                 # A weight may be an argument of equal layers, too, such as a table of positions that all of them read.
                 read = zip(step.reads, step.tensors, strict=True)
                 wanted = [self.needs.get(s, self.is_whole and self._is_weight(t)) for s, t in read]
-                given = [step.repeated is not None and need for need in wanted]
+                given = [step.repeated is not None and step.differentiable and need for need in wanted]
+                if step.repeated is not None and step.differentiable:
+                    self.reached_repeats.add(step.repeated)
             for serial, tensor, is_given in zip(step.reads, step.tensors, given, strict=True):
                 if is_given and step.is_in_place and serial in self.whole and storage_key(tensor) in memory:
                     reached.add(self.whole[serial])  # a piece of memory hands the gradient on to what was there before
@@ -142,14 +149,14 @@ class Backward:
                     readers.setdefault(serial, []).insert(0, step)
         return {step: self.gradients[step] for step in reversed(steps)}, readers
 
-    def unequal(self) -> dict[str, Hashable]:
-        """Layers, by path, that were not run, and whose gradients are not those of the one that they equal: the input
-        of the first of a list may have none, and a result of the last may be of no use."""
-        found: dict[str, Hashable] = {}
+    def unequal(self) -> dict[tuple[str, int], Hashable]:
+        """Layers, by path and by which of its calls it is, that were not run and whose gradients are not those of the
+        one that they equal: the input of the first may have none, and a result of the last may be of no use."""
+        found: dict[tuple[str, int], Hashable] = {}
         for again in self.repeats:
             ours = self._gradients(again)
             if ours != self._gradients(first_of(again)):
-                found[again.path] = ours
+                found[again.path, again.ordinal] = ours
         return found
 
     def _gradients(self, execution: Execution) -> Hashable:
@@ -197,28 +204,6 @@ class Backward:
         if home is None:
             raise SymflopsError(f"the backward of {step.name!r} belongs to no layer; please report it")
         self.work[home] = sum_of(self.work.get(home, NOTHING), work)
-
-    def _add_up(self) -> None:
-        """A gradient that comes from several steps is added up, once less than there are steps. Of a tensor that
-        several equal layers read, each adds what it has, and outside of them one is added for each but the first."""
-        read = {s: t for step in self.steps for s, t in zip(step.reads, step.tensors, strict=True)}
-        every: dict[Execution, set[Operation]] = {f: set(every_operation(f)) for f in map(first_of, self.repeats)}
-        for serial, steps in self.readers.items():
-            size = product(self.recorder.quantities.shape(read[serial].shape))
-            inside = set().union(*(every[first_of(step.repeated)] for step in steps if step.repeated is not None))
-            own = [step for step in steps if step.repeated is None]
-            beside = [step for step in own if inside and self.homes[step] not in inside]
-            within = [step for step in own if step not in beside]
-            for step in (*within[:-1], *(beside if within else beside[:-1])):
-                self._add(step, Arithmetic(size))
-            again = len(steps) - len(own) - (not own)
-            self.used_again = add(self.used_again, multiply(again, size))
-        for rerun in (one for one in self.repeats if one.is_rerun):
-            inside = every[first_of(rerun)]
-            of_layer = [s for s, readers in self.readers.items() if any(self.homes.get(r) in inside for r in readers)]
-            weights = {storage_key(read[s]): read[s] for s in of_layer if self._is_weight(read[s])}
-            shapes = (self.recorder.storages[key].elements for key in weights)
-            self.used_again = add(self.used_again, *shapes)
 
     # ------------------------------------------------------------------------------------------------- costs of a layer
 

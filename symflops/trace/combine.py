@@ -126,9 +126,13 @@ def agrees(many: Data, records: Mapping[int, Data]) -> bool:
 
 
 def equal(record: Data, other: Data) -> bool:
-    """Whether two records say the same of every layer."""
+    """Whether two records say the same of every layer, of its backward, too."""
     ours, theirs = leaves(record), leaves(other)
-    same = all(costs(ours.get(path)) == costs(theirs.get(path)) for path in ours.keys() | theirs.keys())
+
+    def said(data: Data | None) -> tuple[dict[str, Value], Data]:
+        return costs(data), {} if data is None else {table: data[table] for table in TABLES if table in data}
+
+    same = all(said(ours.get(path)) == said(theirs.get(path)) for path in ours.keys() | theirs.keys())
     return same and heads(record) == heads(other)
 
 

@@ -17,7 +17,7 @@ from symflops.polynomial import Value, add, divide, multiply, negate, power, sym
 from symflops.trace.architecture import parts
 from symflops.trace.aten import Arithmetic
 from symflops.trace.autograd import Gradient, sum_of
-from symflops.trace.internals import lists_left_tensors
+from symflops.trace.internals import FakeTensor
 from symflops.trace.quantity import product
 from symflops.trace.recorder import Recorder
 from symflops.trace.serials import storage_key
@@ -45,7 +45,7 @@ def caught(recorder: Recorder) -> Iterator[None]:
         if recorder.tape is not None:
             product_ = Arithmetic(matmul, matmul)
             costs = {0: product_, 1: product_} | ({} if bias is None else {2: Arithmetic(multiply(rows, outer))})
-            taped = recorder.tape.step("routed_matmul", None, tensors, {}, out, step)
+            taped = recorder.tape.step("routed_matmul", None, tensors, {}, out, step, step.owner)
             taped.backward = partial(_backward, costs)
         share = expected_share(of(weight.shape[0]), of(top_k), divide(rows, of(top_k)))
         for t in weights:
@@ -98,6 +98,13 @@ def caught(recorder: Recorder) -> Iterator[None]:
         stack.enter_context(patch.dict(ExpertsInterface._global_mapping, {NAME: experts}))
         for kind in unprepared:
             stack.enter_context(patch.object(kind, "forward", experts))
+        yield
+
+
+@contextmanager
+def lists_left_tensors() -> Iterator[None]:
+    """Inside, the list of a fake tensor's values, which it has none of, is the tensor itself."""
+    with patch.object(FakeTensor, "tolist", lambda tensor: tensor):
         yield
 
 

@@ -18,12 +18,12 @@ from unittest.mock import patch
 import sympy
 import torch
 import torch.nn.modules.normalization
+from torch._decomp import decompositions
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 from torch.fx.experimental.sym_node import SymNode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
-from torch.nn.modules import transformer
 from torch.nn.modules.conv import _ConvNd as AnyConvolution
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -219,10 +219,17 @@ def without_onednn() -> Iterator[None]:
 
 
 @contextmanager
-def no_look_at_masks() -> Iterator[None]:
-    """Inside, nn.TransformerEncoder and -Decoder take a mask for what they are told that it is, and do not compare its
-    elements with those of a causal one, which a fake tensor lacks: the mask that they hand on is the same."""
-    with patch.object(transformer, "_detect_is_causal_mask", lambda mask, is_causal=None, size=None: bool(is_causal)):
+def trained_matrices_folded(has_gradient: Callable[[torch.Tensor], bool]) -> Iterator[None]:
+    """Inside, many matrices times one that `has_gradient` are a product of two, as eager PyTorch has it where the one
+    requires a gradient: of rows that are copied if they are not contiguous, and of a copy if it stands on the left."""
+    plain = decompositions.should_fold
+
+    def should_fold(left: torch.Tensor, right: torch.Tensor, is_out: bool) -> bool:
+        many, one = (left, right) if left.ndim >= right.ndim else (right, left)
+        is_asked = many.ndim >= 3 and one.ndim <= 2 and not is_out
+        return (is_asked and has_gradient(one)) or bool(plain(left, right, is_out))
+
+    with patch.object(decompositions, "should_fold", should_fold):
         yield
 
 
@@ -237,13 +244,6 @@ def sizes_formatted() -> Iterator[None]:
         patch.object(torch.SymInt, "__format__", formatted, create=True),
         patch.object(torch.SymFloat, "__format__", formatted, create=True),
     ):
-        yield
-
-
-@contextmanager
-def lists_left_tensors() -> Iterator[None]:
-    """Inside, the list of a fake tensor's values, which it has none of, is the tensor itself."""
-    with patch.object(FakeTensor, "tolist", lambda tensor: tensor):
         yield
 
 

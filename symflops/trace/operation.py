@@ -80,6 +80,8 @@ def work(call: AtenCall) -> Arithmetic | None:
         return None
     if not call.is_float or _changes_nothing(name, call):
         return Arithmetic(0)
+    if call.is_complex and name in POINTWISE | REDUCTIONS:
+        return _of_complex(name, call)
     out = product(call.outputs[0])
     if name in POINTWISE:
         scaled = call.kwargs.get("alpha", 1) != 1
@@ -96,6 +98,19 @@ def work(call: AtenCall) -> Arithmetic | None:
         return Arithmetic(0 if elementwise else read)
     per_read, per_result = REDUCTIONS_WITH_EPILOGUE[name]
     return Arithmetic(add(multiply(read, per_read), multiply(out, per_result)))
+
+
+def _of_complex(name: str, call: AtenCall) -> Arithmetic | None:
+    """Real operations on complex numbers: a product is four products, a difference and a sum; with a real number each
+    part is multiplied, and a real number is added to one part."""
+    scalars = sum(isinstance(arg, complex) for arg in call.args[1:2])
+    both = call.complex_inputs + scalars == 2
+    if name in ("neg", "sum"):
+        return Arithmetic(multiply(2, product(call.inputs[0])))
+    each = {"mul": 6 if both else 2, "add": 2 if both else 1, "sub": 2 if both else 1, "div": None if both else 2}
+    if (operations := each.get(name)) is None or (name == "div" and call.complex_inputs != 1):
+        return None
+    return Arithmetic(multiply(operations, product(call.outputs[0])))
 
 
 def _changes_nothing(name: str, call: AtenCall) -> bool:

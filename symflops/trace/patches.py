@@ -14,10 +14,11 @@ from unittest.mock import patch
 import huggingface_hub.dataclasses
 import torch
 from torch import nn
+from torch.nn.modules import transformer
 from transformers import PreTrainedConfig, masking_utils, pytorch_utils
 
 from symflops.trace.architecture import LABELS, parts
-from symflops.trace.internals import AnyConvolution, FakeTensor, no_look_at_masks, without_onednn
+from symflops.trace.internals import AnyConvolution, FakeTensor, without_onednn
 from symflops.trace.layer_lists import computed_lists
 from symflops.trace.origin import fills_arguments, is_model, is_shared, variable
 from symflops.vocabulary.fields import means
@@ -43,18 +44,6 @@ def real_dropout(
     return torch.native_dropout(input, p, True)[0] if training and p > 0 else input
 
 
-def real_linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:  # noqa: A002 - torch's name
-    """A linear layer as it is trained: where its weight gets a gradient PyTorch makes one matrix of the rows, copied if
-    they are not contiguous (`should_fold` of ATen's matmul). While a step is recorded no weight says that it does."""
-    if input.dim() < 3 or not isinstance(weight, nn.Parameter) or weight.dim() != 2 or input.is_contiguous():
-        return _linear(input, weight, bias)
-    rows = _linear(input.reshape(-1, input.shape[-1]), weight).view(*input.shape[:-1], weight.shape[0])
-    return rows if bias is None else rows.add_(bias)
-
-
-_linear = nn.functional.linear
-
-
 @contextmanager
 def nothing_initialised() -> Iterator[None]:
     """Initial values are of no interest, and choosing them takes square roots of sizes, which have to be numbers."""
@@ -76,6 +65,14 @@ def no_fast_path() -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextmanager
+def no_look_at_masks() -> Iterator[None]:
+    """Inside, nn.TransformerEncoder and -Decoder take a mask for what they are told that it is, and do not compare its
+    elements with those of a causal one, which a fake tensor lacks: the mask that they hand on is the same."""
+    with patch.object(transformer, "_detect_is_causal_mask", lambda mask, is_causal=None, size=None: bool(is_causal)):
+        yield
 
 
 def windows(tensor: torch.Tensor, dimension: int, size: Any, step: Any) -> torch.Tensor:

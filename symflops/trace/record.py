@@ -81,6 +81,7 @@ class AutogradStep:
     differentiable: bool  # whether the source has not switched gradients off
     is_in_place: bool = False
     operation: Operation | None = None  # None for views
+    owner: Execution | None = None  # the module that called it
     backward: Any = None  # of what was caught: what it says of its backward
     repeated: Execution | None = None  # a layer that equals one that was run
 
@@ -100,6 +101,7 @@ class Execution:
     input_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     output_shapes: list[tuple[Value, ...]] = field(default_factory=list)
     repeated: Execution | None = None  # the earlier execution that this one equals
+    ordinal: int = 1  # of the calls of this module
     is_rerun: bool = False  # the same module as before, so that its weights are counted already
 
     def repeated_parameters(self) -> Iterator[tuple[torch.nn.Parameter, torch.nn.Parameter]]:
@@ -120,6 +122,14 @@ def every_operation(execution: Execution) -> Iterator[Operation]:
             yield part
         else:
             yield from every_operation(part)
+
+
+def every_execution(execution: Execution) -> Iterator[Execution]:
+    """A call of a module and all calls in it."""
+    yield execution
+    for part in execution.parts:
+        if isinstance(part, Execution):
+            yield from every_execution(part)
 
 
 def covered(views: list[Slice], whole: Value) -> Value:

@@ -53,8 +53,6 @@ class Recorder(TorchDispatchMode):
         self.quantities = quantities
         self.dtype = dtype
         self.allow_unknown = allow_unknown
-        # Steps are written down, of which a backward can be told.
-        self.tape = Tape() if training and not whole_step else None
         self.written: Operation | None = None  # the last operation
         self.unknown: list[str] = []
         self.memory_grows = False  # what is kept is as long as what came before
@@ -85,6 +83,8 @@ class Recorder(TorchDispatchMode):
         self.weights: dict[int, torch.Tensor] = {}  # those of repeated layers are never looked at
         for tensor in [*model.parameters(), *model.buffers()]:
             self.weights.setdefault(storage_key(tensor), tensor)
+        # Steps are written down, of which a backward can be told.
+        self.tape = Tape(self.weights) if training and not whole_step else None
 
     # ---------------------------------------------------------------------------------------------------- memory
 
@@ -166,7 +166,7 @@ class Recorder(TorchDispatchMode):
                 self.written = None
                 self.operation(function, args, kwargs, result)
                 if self.tape is not None:
-                    self.tape.step(name, function, args, kwargs, result, self.written)
+                    self.tape.step(name, function, args, kwargs, result, self.written, self.stack[-1])
             finally:
                 self.paused -= 1
         return result
@@ -216,13 +216,13 @@ class Recorder(TorchDispatchMode):
         shapes = [self.quantities.shape(t.shape) for t in inputs]
         sized, named = (mapped((torch.Tensor, torch.SymInt), self._sized, given) for given in (args, kwargs))
         made = [self.quantities.shape(t.shape) for t in outputs]
-        is_float = outputs[0].dtype.is_floating_point or outputs[0].dtype.is_complex
-        call = AtenCall(name, sized, named, shapes, made, is_float)
+        is_complex = outputs[0].dtype.is_complex
+        is_float = outputs[0].dtype.is_floating_point or is_complex
+        with_complex = sum(t.dtype.is_complex for t in inputs)
+        call = AtenCall(name, sized, named, shapes, made, is_float, with_complex, is_complex)
         found = work(call) if self.step is None else Arithmetic(0)
         if found is None:
             found = self.unknown_work(name)
-        if outputs[0].dtype.is_complex and name == "mul":
-            found = Arithmetic(multiply(found.flops, 6))
         if self.masks.costs_nothing(name, inputs) or self.known.adds_zeros(name, inputs):
             found = Arithmetic(0)
         if self.masks.is_added_to_product(name, inputs):

@@ -41,7 +41,7 @@ class Knowledge:
     raised: dict[str, int] = field(default_factory=dict)
     depths: set[tuple[str, str]] = field(default_factory=set)  # that sizes depend on: part of the config, field
     run_symbols: frozenset[str] = frozenset(RUN_HINTS)
-    apart: dict[str, Hashable] = field(default_factory=dict)  # by path: which gradients a layer has, unlike equal ones
+    apart: dict[tuple[str, int], Hashable] = field(default_factory=dict)  # gradients of a layer, by path and call
 
     def architecture(self, config: Any) -> Architecture:
         """The symbols of a config, given what is known."""
@@ -91,14 +91,14 @@ class Knowledge:
         self.numeric.add(least_needed(names))
         return True
 
-    def tells_apart(self, unequal: Mapping[str, Hashable]) -> bool:
+    def tells_apart(self, unequal: Mapping[tuple[str, int], Hashable]) -> bool:
         """Take in what tells layers from those that they were taken to equal; True when the model must be traced again.
 
         Raises SymflopsError where that was known, and has told nothing apart.
         """
         known = [path for path, told in unequal.items() if self.apart.get(path) == told]
         if known:
-            raise SymflopsError(f"{known[0]} has other gradients than the layer that it equals; please report it")
+            raise SymflopsError(f"{known[0][0]} has other gradients than the layer that it equals; please report it")
         self.apart |= unequal
         return bool(unequal)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -29,7 +30,7 @@ from symflops.trace.serials import storage_key
 from symflops.trace.whole_step import Pattern
 from symflops.vocabulary.fields import means
 
-NONE: Mapping[str, Hashable] = MappingProxyType({})
+NONE: Mapping[tuple[str, int], Hashable] = MappingProxyType({})
 _AS_THEY_ARE = (bool, int, str, torch.dtype)
 _NUMBERED = re.compile(r"\.(\d+)(\.\w+)?$")
 
@@ -39,14 +40,15 @@ class SharedLayerError(SymflopsError):
 
 
 @contextmanager
-def skipped(recorder: Recorder, apart: Mapping[str, Hashable] = NONE) -> Iterator[None]:
+def skipped(recorder: Recorder, apart: Mapping[tuple[str, int], Hashable] = NONE) -> Iterator[None]:
     """Inside, the second of two equal layers is not run: its outputs are made from those of the first. Layers that an
-    earlier run has told `apart`, by path, equal those of which the same was told."""
+    earlier run has told `apart`, by path and by which of its calls it is, equal those of which the same was told."""
     first: dict[Any, tuple[Execution, Any]] = {}
     execute = recorder.execute
     seen: dict[Any, Any] = {}  # layers that were built once share their parts
     shared = shared_parameters(recorder.root.module)
     used: set[int] = set()  # of these: who uses them first counts them
+    calls: Counter[str] = Counter()
 
     def execute_or_skip(call: Any, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
         path = recorder.paths.get(module, "")
@@ -57,6 +59,7 @@ def skipped(recorder: Recorder, apart: Mapping[str, Hashable] = NONE) -> Iterato
             or ((is_part := place.group(2) is not None) and not _may_be_equal(module, recorder))
         ):
             return execute(call, module, args, kwargs)
+        calls[path] += 1
         with recorder.pause():
             index = int(place.group(1))
             of_others = [id(p) for p in module.parameters() if id(p) in shared] if shared else []
@@ -67,15 +70,19 @@ def skipped(recorder: Recorder, apart: Mapping[str, Hashable] = NONE) -> Iterato
                 _call_state(recorder, *told),
                 tuple((p, p in used) for p in of_others),
                 by_place(module, index),
-                apart.get(path),
+                apart.get((path, calls[path])),
+                _gradients(recorder, args, kwargs),
                 _caches(index, args, kwargs) if is_part else (),
             )
             used.update(of_others)
         if key in first:
             with recorder.pause():
                 found = _again(recorder, *first[key], module, path, args, kwargs)
+                again = recorder.stack[-1].parts[-1]
+                assert isinstance(again, Execution)
+                again.ordinal = calls[path]
                 if is_part:
-                    _read_as_before(recorder.stack[-1].parts[-1], first[key][0])
+                    _read_as_before(again, first[key][0])
                 return found
         if taken_from(module) is not None:
             raise SharedLayerError("two layers that are built alike are given different inputs")
@@ -92,6 +99,13 @@ def skipped(recorder: Recorder, apart: Mapping[str, Hashable] = NONE) -> Iterato
 
     with patch.object(recorder, "execute", execute_or_skip):
         yield
+
+
+def _gradients(recorder: Recorder, args: Any, kwargs: Any) -> tuple[bool, ...]:
+    """Whether gradients are on, and what a layer is given has some, as far as it is known before any backward."""
+    if recorder.tape is None:
+        return ()
+    return (torch.is_grad_enabled(), *map(recorder.tape.has_gradient, tensors_of((args, kwargs))))
 
 
 def _may_be_equal(module: torch.nn.Module, recorder: Recorder) -> bool:
@@ -154,6 +168,7 @@ def _again(recorder: Recorder, done: Execution, result: Any, module: Any, path: 
         step = recorder.tape.step(path, None, args, kwargs, made)
         step.repeated, execution.input_tensors, execution.output_tensors = execution, step.reads, step.writes
         execution.steps_before_end = len(recorder.tape.steps)
+        recorder.tape.has_as(step.writes, done.output_tensors)
     return _seen_by_hooks(module, args, kwargs, made)
 
 

@@ -37,7 +37,7 @@ from symflops.trace.configs import Named
 from symflops.trace.constructor import Arguments
 from symflops.trace.contents import Contents, Following
 from symflops.trace.guards import Guard, asked_by, note
-from symflops.trace.internals import Sizes, cheap_parameters, quiet
+from symflops.trace.internals import Sizes, cheap_parameters, quiet, trained_matrices_folded
 from symflops.trace.masks import MasksMade
 from symflops.trace.nested import called
 from symflops.trace.overrides import assign
@@ -53,7 +53,6 @@ from symflops.trace.patches import (
     number_format,
     reads_noted,
     real_dropout,
-    real_linear,
     sizes_validated,
     slices_of_sizes,
     weights_converted,
@@ -85,7 +84,7 @@ class Build:
     masks: MasksMade | None = None  # those that the model keeps
     contents: Contents = field(default_factory=Contents)  # of small tensors that it keeps
     left: dict[Any, earlier.Left] = field(default_factory=dict)  # by earlier calls, by what decides that
-    apart: Mapping[str, Hashable] = field(default_factory=dict)  # by path: what tells layers from equal ones
+    apart: Mapping[tuple[str, int], Hashable] = field(default_factory=dict)  # by path and call; see repeats.py
     error: Exception | None = None
 
     @property
@@ -196,7 +195,7 @@ def call(built: Build, settings: Settings) -> Run:
         cache.made_by_model(recorder, past, kind_of_cache(settings)) if makes_cache else nullcontext(),
         ends_told(recorder.lifetimes.end),
         contractions_noted(symbols.get("seq_len"), lambda: setattr(result, "contracts", True)),
-        patch.object(nn.functional, "linear", real_linear) if recorder.tape is not None else nullcontext(),
+        trained_matrices_folded(recorder.tape.has_gradient) if recorder.tape is not None else nullcontext(),
     ):
         try:
             built.model.train(settings.training)
