@@ -20,6 +20,7 @@ from symflops.grouping import grouped
 from symflops.polynomial import Value, add, multiply, symbol
 from symflops.trace.arguments import READERS, Traced
 from symflops.trace.backward import Backward
+from symflops.trace.by_depth import added_up
 from symflops.trace.carried import states_by_operation
 from symflops.trace.layer_data import (
     Data,
@@ -111,7 +112,7 @@ class Assembly:
         if not self.backward:
             return below
         shared = {
-            name: tables_data({"flops": backward.used_again, SAVED: backward.kept.elsewhere})
+            name: tables_data({"flops": added_up(backward.used_again, root.module), SAVED: backward.kept.elsewhere})
             for name, backward in self.backward.items()
         }
         if any(shared.values()):

@@ -64,7 +64,7 @@ class Backward:
         shared = Shared(recorder, self.readers, self.homes, self.repeats, self.reached_repeats)
         for step, work in shared.within_layers():
             self._add(step, work)
-        self.used_again = shared.beside_layers()  # FLOPs
+        self.used_again = shared.by_layer  # FLOPs of adding up what equal layers give, outside of them
         self.kept = Kept(recorder, self.contributing, self.homes, self.repeats)
 
     # ------------------------------------------------------------------------------------- which tensors have gradients

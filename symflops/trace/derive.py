@@ -17,6 +17,7 @@ from symflops.model import Model, load
 from symflops.numeric import RUN_SYMBOLS
 from symflops.trace import latents
 from symflops.trace.architecture import sizes_by_name, windowed
+from symflops.trace.by_depth import with_lengths
 from symflops.trace.carried import plain_text_config
 from symflops.trace.conditions import conditions
 from symflops.trace.config_values import in_costs, made_for
@@ -188,7 +189,9 @@ def _derived(work: Work, settings: Settings, peak: bool) -> Model:
 def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
     named = work.named
     depths = RepeatNames(named.config, work.other_depth)
-    layers = readable(switched(with_owners(fold(without_places(record.layers), depths.repeat, depths.labels))))
+    folded = with_owners(fold(without_places(record.layers), depths.repeat, depths.labels))
+    folded, of_these_lengths = with_lengths(folded, depths)
+    layers = readable(switched(folded))
     recorder = record.run.recorder
     assert recorder is not None
     unknown = recorder.unknown
@@ -209,6 +212,7 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
     ]
     fixed = (name for name in fed if name in stated and name not in numbers.keys() | kept.keys())
     stayed += [f"{name} == {stated[name]}" for name in fixed]  # an input is as large as a number of the config
+    stayed += of_these_lengths
     if is_pair(record.run.build.config, record.run.build.model):
         stayed.append("is_encoder_decoder == true")
         stayed = list(dict.fromkeys(stayed))

@@ -106,6 +106,11 @@ class RepeatNames:
         self.counted |= lists
         return labels
 
+    def length(self, path: str, total: int) -> str:
+        """The field that says how long a list of so many layers is, where it is a symbol; "" if it stays a number."""
+        whole = self._field(total, "depth", path)
+        return whole if whole in self.symbols else ""
+
     def adding_up(self) -> list[str]:
         """`num_full_attention_layers + num_sliding_attention_layers == num_hidden_layers`, where it is so."""
         return [

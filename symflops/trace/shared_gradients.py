@@ -16,6 +16,8 @@ from symflops.trace.recorder import Recorder
 from symflops.trace.repeats import every_parameter
 from symflops.trace.serials import storage_key
 
+ANY = ""  # some layer, nobody knows which
+
 
 class Shared:
     """The additions of one backward. `readers` are the steps that give a tensor a gradient, by its serial number,
@@ -35,18 +37,15 @@ class Shared:
         self.readers, self.homes, self.repeats, self.reached = readers, homes, repeats, reached
         self.added: dict[int, list[AutogradStep]] = {}  # the steps whose gradient is added to others, by tensor
         self.sizes: dict[int, Value] = {}  # FLOPs of adding one
-        self.others: Value = 0  # FLOPs of additions outside of the layers
+        self.by_layer: dict[str, Value] = {}  # FLOPs of additions outside of the layers, for each that was not run
         self._add_up()
+        self._add_up_calls()
 
     def within_layers(self) -> Iterator[tuple[AutogradStep, Arithmetic]]:
         """What is added where a step is."""
         for serial, steps in self.added.items():
             for step in steps:
                 yield step, Arithmetic(self.sizes[serial])
-
-    def beside_layers(self) -> Value:
-        """FLOPs of what equal layers give, and is added up outside of them."""
-        return add(self.others, self._of_calls())
 
     def _add_up(self) -> None:
         """Of a tensor that several equal layers read, each adds what it has, and outside of them one is added for each
@@ -62,9 +61,9 @@ class Shared:
         for serial, steps in self.readers.items():
             size = multiply(1 + read[serial].is_complex(), product(self.recorder.quantities.shape(read[serial].shape)))
             own = [step for step in steps if step.repeated is None]
-            again = [every[first_of(step.repeated)] for step in steps if step.repeated is not None]
+            again = [(r.path, every[first_of(r)]) for r in (step.repeated for step in steps) if r is not None]
             run = set().union(*(layers.get(step.owner, ()) for step in own)) - made_in.get(serial, set())
-            inside = set().union(*again, *(every[first] for first in run))
+            inside = set().union(*(operations for _, operations in again), *(every[first] for first in run))
             # A view that is handed to a layer is none of its steps: each of the layers that equal it has its own.
             handed = [step for step in own if self.homes[step] in repeated and step.owner not in layers]
             beside = [step for step in own if inside and self.homes[step] not in inside and step not in handed]
@@ -72,14 +71,18 @@ class Shared:
             self.added[serial] = [*(within if handed else within[:-1]), *beside]
             self.sizes[serial] = size
             # What is added in a layer that was run is added in those that equal it.
-            alone = 0
-            for inside in again:
+            alone: list[str] = [ANY] * len(handed)
+            for path, inside in again:
                 reading = [step in self.added[serial] for step in within if self.homes[step] in inside]
-                alone += not (reading and all(reading))
-            others = alone + len(handed) - (bool(handed) or not within)
-            self.others = add(self.others, multiply(others, size))
+                alone += [] if reading and all(reading) else [path]
+            for path in alone[bool(handed) or not within :]:  # what the first one gives is there to be added to
+                self._add_of(path, size)
 
-    def _of_calls(self) -> Value:
+    def _add_of(self, path: str, work: Value) -> None:
+        if work != 0:
+            self.by_layer[path] = add(self.by_layer.get(path, 0), work)
+
+    def _add_up_calls(self) -> None:
         """Gradients of weights of layers that were not run: once less than there are steps that give one, in all calls
         of a layer, and without those that are added in the equal layer that was run, and so in this one, too."""
         alone: dict[int, Counter[Operation]] = {}  # of each weight, by operation: steps where nothing is added
@@ -89,7 +92,7 @@ class Shared:
                 if step.repeated is None and self._is_weight(tensor := step.tensors[step.reads.index(serial)]):
                     counted = alone.setdefault(storage_key(tensor), Counter())
                     counted[self.homes[step]] += 1 - (step in self.added[serial])
-        left: dict[object, tuple[int, Value]] = {}
+        seen: set[object] = set()
         for again in self.repeats:
             if again not in self.reached:
                 continue
@@ -100,11 +103,12 @@ class Shared:
                 if (of := alone.get(storage_key(first))) is None:
                     continue
                 own = (key, again.module) if is_stand_in else key  # layers that were built once have weights in common
-                before = 0 if is_stand_in else alone.get(key, Counter()).total()
-                times, _ = left.get(own, (before - 1, 0))
                 size = self.recorder.storages[storage_key(first)].elements
-                left[own] = times + sum(n for home, n in of.items() if home in inside), size
-        return add(0, *(multiply(times, size) for times, size in left.values()))
+                times = sum(n for home, n in of.items() if home in inside)
+                if own not in seen:
+                    times += (0 if is_stand_in else alone.get(key, Counter()).total()) - 1
+                seen.add(own)
+                self._add_of(again.path, multiply(times, size))
 
     def _is_weight(self, tensor: torch.Tensor) -> bool:
         storage = self.recorder.storages.get(storage_key(tensor))
