@@ -51,6 +51,7 @@ def without_places(layers: Data) -> Data:
 def with_owners(layers: Data) -> Data:
     """The layers with each `tied` naming a layer that there is: the first one that owns weights along that path."""
     paths: list[list[str]] = []
+    classes: dict[tuple[str, ...], Any] = {}
 
     def collect(below: Data, path: list[str]) -> None:
         for name, data in below.items():
@@ -58,6 +59,7 @@ def with_owners(layers: Data) -> Data:
                 collect(data["sub_layers"], [*path, name])
             elif "tied" not in data:
                 paths.append([*path, name])
+                classes[*path, name] = data.get("class")
 
     def named(below: Data) -> Data:
         result = {}
@@ -69,6 +71,9 @@ def with_owners(layers: Data) -> Data:
                 along = [p for p in paths if p == wanted] or [p for p in paths if _along(wanted, p)]
                 if wanted[-1].isdigit() and len(wanted) > 1:
                     along = along or [p for p in paths if _along(wanted[:-1], p)]
+                if wanted[-1].isdigit() and not along:  # a kind of layer has the name of its class, and no number
+                    below_it = [p for p in paths if _begins_along(wanted[:-1], p)]
+                    along = [p for p in below_it if classes[tuple(p)] == data.get("class")]
                 owner = along[0] if along else None
                 if owner is None:
                     raise SymflopsError(f"no layer owns the weights that {name} shares with {data['tied']}")
@@ -78,6 +83,11 @@ def with_owners(layers: Data) -> Data:
 
     collect(layers, [])
     return named(layers)
+
+
+def _begins_along(wanted: list[str], path: list[str]) -> bool:
+    rest = iter(path)
+    return all(part in rest for part in wanted) and next(rest, None) is not None
 
 
 def _along(wanted: list[str], path: list[str]) -> bool:
