@@ -274,7 +274,7 @@ def test_what_is_no_content_is_told(text: str, message: str) -> None:
     [
         ("vit", "image-clasification", "no task 'image-clasification'; did you mean 'image-classification'?"),
         ("vit", "ctc", "the type 'vit' has no class for the task ctc; it has: "),
-        (torch.nn.Linear, "base", "only a config has classes for tasks; a module is what it is"),
+        (torch.nn.Linear, "base", "only a config of transformers has classes for tasks; a module is what it is"),
     ],
 )
 def test_a_task_that_there_is_none_of_is_told(what: Any, task: str, message: str) -> None:

@@ -95,9 +95,9 @@ def derive(
     if not timeout > 0:
         raise SymflopsError(f"timeout {timeout!r}: expected a number of seconds above 0")
     fed = read_inputs(inputs)
-    named = own_module(what, fed, arguments, fixed) if is_own(what) else latents.find(what) or find(what)
-    if task and isinstance(named.config, Arguments):
+    if task and (is_own(what) or latents.find(what) is not None):
         raise SymflopsError("only a config of transformers has classes for tasks; a module is what it is")
+    named = own_module(what, fed, arguments, fixed) if is_own(what) else latents.find(what) or find(what)
     named = for_task(named, task) if task else named
     named = named._replace(given=given)
     past = "none" if named.inputs or training else "symbol"

@@ -72,6 +72,8 @@ def find(what: Any) -> Named | None:
         data, name = config_data(what)
     except NoConfigError:
         return None
+    except SymflopsError as error:
+        raise error.within(str(what)) from None
     return _named(data, name) if "_class_name" in data else None
 
 
