@@ -1,8 +1,9 @@
 """What a model is fed, as text: `tokens: int64[batch_size, seq_len]`, `x: float[batch_size, 3, 32*h, 32*w]`.
 
 A dimension is a number, a symbol, or a polynomial of them in symflops' own language: `32*h` says that it is a multiple
-of 32, so that no rounding is left in a closed form. Names that are no architecture symbols are run symbols: standard
-ones, such as batch_size, and those of this model alone, such as `h`.
+of 32, so that no rounding is left in a closed form; `dim//heads` is a quotient of two sizes, rounded down. Names that
+are no architecture symbols are run symbols: standard ones, such as batch_size, and those of this model alone, such as
+`h`.
 
 What is in a tensor decides nothing, as a rule. Where it does, as in the grid of an image, it is stated: a number or a
 polynomial that all elements are, `int64[batch_size] = seq_len`, or those of each row, `int64[1, 3] = [1, 2*h, 2*w]`.
@@ -18,12 +19,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from symflops import algebra
 from symflops.errors import SymflopsError, expect, nearest
 from symflops.grouping import grouped
-from symflops.polynomial import Value, is_nonnegative, terms_of
+from symflops.polynomial import Call, Value, is_nonnegative, multiply, power, symbol, terms_of
 from symflops.tree import NAME, write
 
 DTYPES = (
@@ -201,7 +203,10 @@ def _dimension(name: str, text: str) -> Value:
     except SymflopsError as error:
         raise error.within(where) from None
     if not _is_whole(size) or size == 0 or (isinstance(size, int) and not is_nonnegative(size)):
-        why = "a dimension is a number or a polynomial with whole numbers; write what divides it as a factor, 32*h"
+        why = (
+            "a dimension is a number or a polynomial with whole numbers; write what divides it as a factor, 32*h, "
+            "and a quotient of two sizes as dim//heads"
+        )
         raise SymflopsError(f"{text[:60]!r}: {why}", where=where)
     return size
 
@@ -223,9 +228,29 @@ def _content(name: str, text: str, shape: tuple[Value, ...]) -> Value | tuple[Va
 
 def _is_whole(value: Value) -> bool:
     return all(
-        type(c) is int and all(type(n) is str and type(e) is int and e > 0 for n, e in m)
+        type(c) is int and all((type(n) is str or quotient(n)) and type(e) is int and e > 0 for n, e in m)
         for m, c in terms_of(value).items()
     )
+
+
+def quotient(factor: str) -> tuple[Value, Value] | None:
+    """The two sizes of a quotient that is rounded down, as of `dim//heads`; None for any other factor.
+
+    >>> of = algebra.from_text("3*width//(2*heads)")
+    >>> [[str(size) for size in quotient(n)] for m in terms_of(of) for n, _ in m]
+    [['3*width', '2*heads']]
+    """
+    if not isinstance(factor, Call) or factor.function != "floor":
+        return None
+    terms = terms_of(factor.arguments[0])
+    if len(terms) != 1:
+        return None
+    ((monomial, c),) = terms.items()
+    if not all(type(n) is str and type(e) is int for n, e in monomial):
+        return None
+    number = Fraction(c)
+    above = multiply(number.numerator, *(power(symbol(n), e) for n, e in monomial if e > 0))
+    return above, multiply(number.denominator, *(power(symbol(n), -e) for n, e in monomial if e < 0))
 
 
 def _written(value: Value) -> str:

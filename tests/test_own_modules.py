@@ -203,17 +203,51 @@ def test_what_does_not_fit_is_told(what: Any, inputs: Any, more: dict[str, Any],
         ("x: floating[3]", "input x: unknown type 'floating'; did you mean 'float'?"),
         ("x: float(3)", "input 'x': expected type[dimensions], such as float[batch_size, 3, 32*h]"),
         ("x: float[h/2]", "input x: 'h/2': a dimension is a number or a polynomial with whole numbers; write what "
-         "divides it as a factor, 32*h"),
+         "divides it as a factor, 32*h, and a quotient of two sizes as dim//heads"),
         ("x: float[h - 1.5]", "input x: 'h - 1.5': a dimension is a number or a polynomial with whole numbers; write "
-         "what divides it as a factor, 32*h"),
+         "what divides it as a factor, 32*h, and a quotient of two sizes as dim//heads"),
+        ("x: float[(h + 1)//k]", "input x: '(h + 1)//k': a dimension is a number or a polynomial with whole numbers; "
+         "write what divides it as a factor, 32*h, and a quotient of two sizes as dim//heads"),
         ("x: float[0]", "input x: '0': a dimension is a number or a polynomial with whole numbers; write what divides "
-         "it as a factor, 32*h"),
+         "it as a factor, 32*h, and a quotient of two sizes as dim//heads"),
     ],
 )  # fmt: skip
 def test_what_is_no_input_is_told(text: str, message: str) -> None:
     with pytest.raises(SymflopsError) as caught:
         Input.read(text)
     assert str(caught.value) == message
+
+
+class WithCache(nn.Module):
+    """A step of decoding that is given what it kept, in heads of a constructor's numbers."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.enter, self.leave = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+
+    def forward(self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        many, length, dim = x.shape
+        parts = self.enter(x).chunk(3, -1)
+        query, key, value = (t.view(many, length, self.heads, -1).transpose(1, 2) for t in parts)
+        key, value = torch.cat([keys, key], 2), torch.cat([values, value], 2)
+        found = nn.functional.scaled_dot_product_attention(query, key, value)
+        return self.leave(found.transpose(1, 2).reshape(many, length, dim))
+
+
+def test_a_size_that_is_a_quotient_of_two_arguments() -> None:
+    kept = "float[batch_size, heads, past, dim//heads]"
+    inputs = {"x": "float[batch_size, seq_len, dim]", "keys": kept, "values": kept}
+    model = symflops.derive(WithCache, inputs=inputs, dim=12, heads=3)
+    assert Input.read(model.inputs[1].name + ": " + model.inputs[1].text()) == model.inputs[1]
+    for dim, heads, past, length in ((12, 3, 11, 2), (40, 5, 7, 1)):
+        small = torch.zeros(4, heads, past, dim // heads)
+        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+            WithCache(dim, heads)(torch.zeros(4, length, dim), small, small)
+        bound = model.with_symbols({"dim": dim, "heads": heads}).total()
+        assert bound.at(batch_size=4, seq_len=length, past=past).matmul_flops == counter.get_total_flops()
+    with pytest.raises(SymflopsError, match="assumption broken: dim % heads == 0"):
+        model.with_symbols({"dim": 13}).total().at(batch_size=4, seq_len=1, past=2)
 
 
 def test_an_input_is_given_once() -> None:

@@ -13,7 +13,7 @@ from torch import nn
 
 from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError, nearest
-from symflops.inputs import Input, symbols_of
+from symflops.inputs import Input, quotient, symbols_of
 from symflops.polynomial import Polynomial, Value, terms_of
 from symflops.trace.architecture import RUN_HINTS
 from symflops.trace.contents import is_small, real
@@ -119,8 +119,10 @@ def size_of(value: Value, symbols: Mapping[str, Any]) -> Any:
     for monomial, coefficient in terms_of(value).items():
         product: Any = coefficient
         for name, exponent in monomial:
+            sizes = quotient(name)
+            factor = symbols[name] if sizes is None else size_of(sizes[0], symbols) // size_of(sizes[1], symbols)
             for _ in range(exponent):
-                product = product * symbols[name]
+                product = product * factor
         total = total + product
     return total
 
