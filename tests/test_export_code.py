@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example
 from hypothesis import given as hypothesis_given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -225,6 +226,8 @@ TREES = st.recursive(
 
 
 @settings(deadline=None, max_examples=300)
+@example("ceil(n/m)**2", (5, 3, 0))  # as -(-n//m), whose square is not that of n//m with a sign before it
+@example("m*ceil(n/m)**3", (5, 3, 0))
 @hypothesis_given(TREES, st.tuples(st.integers(0, 40), st.integers(1, 40), st.integers(0, 2**40)))
 def test_any_formula_in_python_and_numpy(formula: str, numbers: tuple[int, int, int]) -> None:
     try:

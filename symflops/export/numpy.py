@@ -243,7 +243,7 @@ def _quotient(a: str, b: str) -> str:
 
 def _raised(base: str, exponent: str) -> str:
     if exponent.isdigit():
-        return f"{base}**{exponent}"
+        return f"({base})**{exponent}" if base.startswith("-") else f"{base}**{exponent}"
     return f"np.frompyfunc(power, 2, 1)({unbracketed(base)}, {unbracketed(exponent)})"
 
 
