@@ -95,6 +95,15 @@ def test_random_operations_in_place_leave_their_first_tensor_as_it_is(sizes, see
     assert found > 50
 
 
+def test_a_result_that_is_put_elsewhere_is_there(sizes):
+    """`torch.add(x, y, out=z)` gives z, and so does the same again."""
+    batch = sizes.run_symbol("batch", 7)
+    x, y, z = (torch.empty((batch, 3)) for _ in range(3))
+    results = Results(sizes, [])
+    for _ in range(2):
+        assert results.of(aten.add.out, (x, y), {"out": z}) is z
+
+
 def test_what_does_not_fit_is_left_to_torch_which_refuses_it(sizes):
     batch = sizes.run_symbol("batch", 7)
     narrow, wide = torch.empty((1, 3)), torch.empty((batch, 3))

@@ -26,5 +26,5 @@ class AtenCall(NamedTuple):
     inputs: Sequence[Shape]
     outputs: Sequence[Shape]
     is_float: bool
-    complex_inputs: int = 0  # how many of the inputs are complex
+    complex_inputs: Sequence[bool] = ()  # which of the inputs are complex
     is_complex: bool = False  # the result

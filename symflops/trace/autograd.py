@@ -157,7 +157,7 @@ class _Counter(TorchDispatchMode):
         is_complex = outputs[0].is_complex()
         is_float = outputs[0].is_floating_point() or is_complex
         given = plain(args), plain(kwargs), shapes(inputs), shapes(outputs)
-        found = derivative(AtenCall(name, *given, is_float, sum(t.is_complex() for t in inputs), is_complex))
+        found = derivative(AtenCall(name, *given, is_float, [t.is_complex() for t in inputs], is_complex))
         if found is None:
             raise SymflopsError(f"no cost is known for the operation {name!r}, which a backward takes")
         self.work = sum_of(self.work, found)

@@ -78,7 +78,7 @@ class Backward:
 
     def _is_weight(self, tensor: torch.Tensor) -> bool:
         storage = self.recorder.storages.get(storage_key(tensor))
-        return storage is not None and isinstance(storage.weight, torch.nn.Parameter)
+        return storage is not None and storage.is_parameter
 
     def _is_of_weights(self, step: AutogradStep, place: int) -> bool:
         tensor = step.tensors[place]
@@ -164,7 +164,7 @@ class Backward:
         of its results get one from what comes after it."""
         given: list[tuple[bool, bool]] = []
         for view, serial in zip(execution.inputs, execution.input_tensors, strict=True):
-            is_weight = isinstance(self.recorder.storages[view.storage].weight, torch.nn.Parameter)
+            is_weight = self.recorder.storages[view.storage].is_parameter
             needs = is_weight or self.needs.get(serial, False)
             given.append((needs, needs and not is_weight and serial not in self.of_weights))
         later = set(self.steps[execution.steps_before_end :])

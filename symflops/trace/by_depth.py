@@ -52,7 +52,7 @@ def with_lengths(layers: Data, depths: RepeatNames) -> tuple[Data, list[str]]:
         if mark == _MARKS[0] and name:
             assumed.update({f"{name} >= {first}": None} if first > 1 else {})
             return symbol(name)
-        fixed = [name] if name else [n for n in depths.symbols if n in depths.fields and not path]
+        fixed = [name] if name else depths.symbols  # nobody knows which of them would change it
         assumed.update(dict.fromkeys(f"{n} == {depths.symbols[n]}" for n in fixed))
         return length
 

@@ -37,6 +37,8 @@ ACCUMULATIONS = frozenset([
 def derivative(call: AtenCall) -> Arithmetic | None:
     """What an operation of a backward computes; None for one that is in no table."""
     name = call.name
+    if call.is_complex and (name in RULES or POINTWISE.get(name)):
+        return None  # which are those of real numbers
     if name in RULES:
         return RULES[name](call)
     if name in POINTWISE:

@@ -33,13 +33,23 @@ from symflops.trace.layer_data import full_name, readable
 from symflops.trace.lengths import Record
 from symflops.trace.limits import check_depth
 from symflops.trace.naming import RepeatNames
-from symflops.trace.notes import decomposed, dtype, first_call_only, is_pair, never_run, not_masked
+from symflops.trace.notes import (
+    decomposed,
+    dtype,
+    first_call_only,
+    is_pair,
+    never_run,
+    not_masked,
+    of_complex_numbers,
+)
+from symflops.trace.operation import is_complex_product
 from symflops.trace.own_formats import in_own_formats
 from symflops.trace.pair_inputs import goes_on_with_ids, is_of_tokens
 from symflops.trace.pairs import switched
 from symflops.trace.past import with_past
 from symflops.trace.patches import old_objects_left_alone
 from symflops.trace.peak import with_peak
+from symflops.trace.record import every_operation
 from symflops.trace.refine import Knowledge
 from symflops.trace.run import is_encoder
 from symflops.trace.settings import Settings
@@ -218,6 +228,7 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
         stayed = list(dict.fromkeys(stayed))
     if record.run.build.rhythms:  # another depth may go on with the rhythm or not
         stayed += [f"{name} == {number}" for name, number in depths.symbols.items() if name in depths.fields]
+    called = (o.aten for o in every_operation(recorder.root) if o.aten is not None)
     mode = ["in training mode"] if recorder.tape is not None else []
     symbols |= kept | {name: stated[name] for name in fed if name not in own}
     data = {
@@ -232,7 +243,8 @@ def _model(work: Work, record: Record, of_peak: Settings | None) -> Model:
         "expects": made_for(named.config, Domain.of(assumes)),
         "notes": [*first_call_only(record.why), *never_run(trial, recorder.handed_out), *not_masked(recorder.unmasked),
                   *unrouted(recorder, named.config), *flat_sizes(record.run), *named.notes,
-                  *decomposed(recorder.ran, recorder.tape is not None)],
+                  *decomposed(recorder.ran, recorder.tape is not None),
+                  *of_complex_numbers(any(map(is_complex_product, called)))],
         "layers": layers,
     }  # fmt: skip
     if of_peak is None:

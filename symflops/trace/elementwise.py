@@ -39,9 +39,11 @@ def shape_of(function: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> Seque
 
 @cache
 def is_elementwise(function: Any) -> bool:
-    """Whether an operation computes one tensor, each element of it from the elements at that place."""
-    is_tagged = torch.Tag.pointwise in function.tags or function in _ELEMENTWISE
-    return is_tagged and [str(returned.type) for returned in function._schema.returns] == ["Tensor"]
+    """Whether an operation computes one tensor, a new one or in place of its first, each element of it from the
+    elements at that place."""
+    written = [i for i, given in enumerate(function._schema.arguments) if given.alias_info is not None]
+    is_plain = written in ([], [0]) and [str(returned.type) for returned in function._schema.returns] == ["Tensor"]
+    return is_plain and (torch.Tag.pointwise in function.tags or function in _ELEMENTWISE)
 
 
 def dtype_of(function: Any, args: Any, kwargs: Any) -> torch.dtype:

@@ -107,9 +107,7 @@ class Masks:
 
     def is_constant_memory(self, key: int) -> bool:
         storage = self.storages.get(key)
-        is_buffer = (
-            storage is not None and storage.role == "weight" and not isinstance(storage.weight, torch.nn.Parameter)
-        )
+        is_buffer = storage is not None and storage.role == "weight" and not storage.is_parameter
         return storage is None or storage.role == "constant" or is_buffer
 
     def follow(

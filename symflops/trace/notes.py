@@ -42,6 +42,12 @@ def decomposed(modules: Collection[Any], is_trained: bool) -> list[str]:
     return [f"the backward of {listed(names)} is counted {why}"] if names else []
 
 
+def of_complex_numbers(are_multiplied: bool) -> list[str]:
+    """A note on matrix products of complex numbers, which PyTorch's counter takes for real ones."""
+    said = "a product of complex numbers is four real ones, and PyTorch's FlopCounterMode counts one"
+    return [said] if are_multiplied else []
+
+
 def dtype(config: Any) -> str:
     """The data type that a config names, of the model or of its text part; nothing where it names none."""
     for part in (config, config.get_text_config(decoder=True)):

@@ -11,7 +11,7 @@ from functools import cache
 
 from symflops.algebra import substitute
 from symflops.formula import load_formula
-from symflops.polynomial import Value, add, multiply, symbol
+from symflops.polynomial import Value, add, multiply, negate, symbol
 from symflops.trace.aten import Arithmetic, AtenCall
 from symflops.trace.on_grids import ON_GRIDS
 from symflops.trace.quantity import product
@@ -75,12 +75,12 @@ def work(call: AtenCall) -> Arithmetic | None:
     if name in MOVES or name.startswith("sym_"):
         return Arithmetic(0)
     if name in RULES:
-        return RULES[name](call)
+        return _of_complex_products(RULES[name](call)) if is_complex_product(call) else RULES[name](call)
     if name not in KNOWN:
         return None
     if not call.is_float or _changes_nothing(name, call):
         return Arithmetic(0)
-    if call.is_complex and name in POINTWISE | REDUCTIONS:
+    if any(call.complex_inputs) or (call.is_complex and name in POINTWISE):
         return _of_complex(name, call)
     out = product(call.outputs[0])
     if name in POINTWISE:
@@ -101,16 +101,32 @@ def work(call: AtenCall) -> Arithmetic | None:
 
 
 def _of_complex(name: str, call: AtenCall) -> Arithmetic | None:
-    """Real operations on complex numbers: a product is four products, a difference and a sum; with a real number each
-    part is multiplied, and a real number is added to one part."""
+    """Real operations on complex numbers: a product is four products, a difference and a sum, an exponential one real
+    exponential, a sine, a cosine and two products; with a real number each part is multiplied, and a real number is
+    added to one part. What divides is multiplied by its conjugate (6) and divided by the square of its size (3 + 2)."""
+    read, out = product(call.inputs[0]), product(call.outputs[0])
+    if name in ("sum", "mean"):
+        return Arithmetic(add(multiply(2, read), multiply(2, out) if name == "mean" else 0))
     scalars = sum(isinstance(arg, complex) for arg in call.args[1:2])
-    both = call.complex_inputs + scalars == 2
-    if name in ("neg", "sum"):
-        return Arithmetic(multiply(2, product(call.inputs[0])))
-    each = {"mul": 6 if both else 2, "add": 2 if both else 1, "sub": 2 if both else 1, "div": None if both else 2}
-    if (operations := each.get(name)) is None or (name == "div" and call.complex_inputs != 1):
-        return None
-    return Arithmetic(multiply(operations, product(call.outputs[0])))
+    both = sum(call.complex_inputs) + scalars == 2
+    first = call.complex_inputs[0]
+    each = {
+        "neg": 2, "exp": 5, "reciprocal": 5, "angle": 1, "abs": 4,  # two squares, their sum and its root
+        "mul": 6 if both else 2, "add": 2 if both else 1, "sub": 2 if both else 1,
+        "div": 11 if both else 2 if first else 7,
+    }  # fmt: skip
+    return Arithmetic(multiply(each[name], out)) if name in each else None
+
+
+def is_complex_product(call: AtenCall) -> bool:
+    """Whether a call is a matrix product or a convolution of complex numbers."""
+    return call.is_complex and call.name in PRODUCTS
+
+
+def _of_complex_products(real: Arithmetic) -> Arithmetic:
+    """Four real products for each, and twice as many other sums."""
+    others = add(real.flops, negate(real.matmul_flops))
+    return Arithmetic(add(multiply(4, real.matmul_flops), multiply(2, others)), multiply(4, real.matmul_flops))
 
 
 def _changes_nothing(name: str, call: AtenCall) -> bool:
@@ -287,6 +303,7 @@ def _log2(call: AtenCall) -> Value:
 
 
 SOLVED = _names("linalg_solve_triangular triangular_solve")
+PRODUCTS = _names("mm bmm mv dot vdot addmm baddbmm addmv convolution")
 RULES: dict[str, Callable[[AtenCall], Arithmetic]] = {
     "mm": _matmul, "bmm": _matmul, "mv": _vectors, "dot": _vectors, "vdot": _vectors,
     "addmm": _added_matmul, "baddbmm": _added_matmul, "addmv": _added_matmul, "convolution": _convolution,

@@ -71,7 +71,7 @@ class Owners:
                 self._allow(part, around, here)
 
     def _is_weight(self, key: int) -> bool:
-        return isinstance(self.recorder.storages[key].weight, torch.nn.Parameter)
+        return self.recorder.storages[key].is_parameter
 
     def _was_read(self, key: int) -> bool:
         return key in self.recorder.storages and bool(self.recorder.storages[key].readers)

@@ -45,6 +45,11 @@ class Storage:
     dtype: torch.dtype = torch.bfloat16
     weight: torch.Tensor | None = None  # or buffer, where it is one
 
+    @property
+    def is_parameter(self) -> bool:
+        """Whether it is a weight that is trained, and no buffer."""
+        return isinstance(self.weight, torch.nn.Parameter)
+
 
 @dataclass(eq=False)
 class Operation:

@@ -218,7 +218,7 @@ class Recorder(TorchDispatchMode):
         made = [self.quantities.shape(t.shape) for t in outputs]
         is_complex = outputs[0].dtype.is_complex
         is_float = outputs[0].dtype.is_floating_point or is_complex
-        with_complex = sum(t.dtype.is_complex for t in inputs)
+        with_complex = [t.dtype.is_complex for t in inputs]
         call = AtenCall(name, sized, named, shapes, made, is_float, with_complex, is_complex)
         found = work(call) if self.step is None else Arithmetic(0)
         if found is None:

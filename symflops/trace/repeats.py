@@ -30,7 +30,7 @@ from symflops.trace.serials import storage_key
 from symflops.trace.whole_step import Pattern
 from symflops.vocabulary.fields import means
 
-NONE: Mapping[tuple[str, int], Hashable] = MappingProxyType({})
+_NONE: Mapping[tuple[str, int], Hashable] = MappingProxyType({})
 _AS_THEY_ARE = (bool, int, str, torch.dtype)
 _NUMBERED = re.compile(r"\.(\d+)(\.\w+)?$")
 
@@ -40,7 +40,7 @@ class SharedLayerError(SymflopsError):
 
 
 @contextmanager
-def skipped(recorder: Recorder, apart: Mapping[tuple[str, int], Hashable] = NONE) -> Iterator[None]:
+def skipped(recorder: Recorder, apart: Mapping[tuple[str, int], Hashable] = _NONE) -> Iterator[None]:
     """Inside, the second of two equal layers is not run: its outputs are made from those of the first. Layers that an
     earlier run has told `apart`, by path and by which of its calls it is, equal those of which the same was told."""
     first: dict[Any, tuple[Execution, Any]] = {}

@@ -112,4 +112,4 @@ class Shared:
 
     def _is_weight(self, tensor: torch.Tensor) -> bool:
         storage = self.recorder.storages.get(storage_key(tensor))
-        return storage is not None and isinstance(storage.weight, torch.nn.Parameter)
+        return storage is not None and storage.is_parameter

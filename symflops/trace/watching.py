@@ -56,9 +56,9 @@ def executed(recorder: Recorder, call: Any, module: torch.nn.Module, args: Any, 
     try:
         result = call(module, *args, **kwargs)
     except SymflopsError as error:  # told with the innermost module that it happened in
-        if error.where or type(error) is not SymflopsError:
+        if error.where or type(error) is not SymflopsError or not execution.path:  # the model is named anyway
             raise
-        raise error.within(execution.path or type(module).__name__) from None
+        raise error.within(execution.path) from None
     finally:
         recorder.stack.pop()
     recorder.let_go()

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import torch
-
 from symflops.algebra import free_symbols
 from symflops.formula import load_formula
 from symflops.polynomial import Value, add, divide, multiply, symbol, terms_of
@@ -159,7 +157,7 @@ class _Fused:
             and read[1].unit == read[2].unit
             and self.queries.elements == written.queries.elements
             and self.kv_matrices is not None
-            and not any(isinstance(storages[v.storage].weight, torch.nn.Parameter) for v in self.others)
+            and not any(storages[v.storage].is_parameter for v in self.others)
             and not any(v.storage in given for o in written.operations[:-1] for v in o.writes)
             and written.per_pair[written.scores[-1]] == PER_PAIR
         )
