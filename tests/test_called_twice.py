@@ -48,3 +48,26 @@ def test_the_second_call_computes_and_owns_nothing(parts) -> None:
     for place in model.places():
         if place.layer.tied:
             assert owners[place.layer.tied] == place.layer.class_name
+
+
+class Quantizer(nn.Module):
+    """The rows of a table that are next to what it is given: it computes with the table, and looks rows up in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.codes = nn.Embedding(16, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.codes((x @ self.codes.weight.T).argmax(-1))
+
+
+def test_a_module_that_computes_with_the_weight_of_one_that_it_calls() -> None:
+    module = nn.Sequential(nn.Linear(6, 6), Quantizer(), nn.Linear(6, 6))
+    model = symflops.derive(module, inputs={"input": "float[many, 6]"})
+    with FlopCounterMode(display=False) as counter:
+        module(torch.zeros(9, 6))
+    assert model.total().at(many=9).matmul_flops == counter.get_total_flops()
+    assert model.total().parameters == sum(p.numel() for p in module.parameters())
+    owners = {place.path: place.layer for place in model.places()}
+    (tied,) = (layer.tied for layer in owners.values() if layer.tied)
+    assert "Embedding" not in owners[tied].class_name  # the step, which comes first

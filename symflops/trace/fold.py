@@ -51,7 +51,7 @@ def without_places(layers: Data) -> Data:
 def with_owners(layers: Data) -> Data:
     """The layers with each `tied` naming a layer that there is: the first one that owns weights along that path."""
     paths: list[list[str]] = []
-    classes: dict[tuple[str, ...], Any] = {}
+    leaves: dict[tuple[str, ...], Data] = {}
 
     def collect(below: Data, path: list[str]) -> None:
         for name, data in below.items():
@@ -59,7 +59,7 @@ def with_owners(layers: Data) -> Data:
                 collect(data["sub_layers"], [*path, name])
             elif "tied" not in data:
                 paths.append([*path, name])
-                classes[*path, name] = data.get("class")
+                leaves[*path, name] = data
 
     def named(below: Data) -> Data:
         result = {}
@@ -71,9 +71,14 @@ def with_owners(layers: Data) -> Data:
                 along = [p for p in paths if p == wanted] or [p for p in paths if _along(wanted, p)]
                 if wanted[-1].isdigit() and len(wanted) > 1:
                     along = along or [p for p in paths if _along(wanted[:-1], p)]
-                if wanted[-1].isdigit() and not along:  # a kind of layer has the name of its class, and no number
-                    below_it = [p for p in paths if _begins_along(wanted[:-1], p)]
-                    along = [p for p in below_it if classes[tuple(p)] == data.get("class")]
+                if not along:
+                    # A kind of layer has the name of its class, and no number. Its owner may be one of the same class,
+                    # or a step of a module that computes with a weight of one that it calls.
+                    inner = wanted[:-1] if wanted[-1].isdigit() else wanted
+                    below_it = {tuple(p): leaves[tuple(p)] for p in paths if _begins_along(inner, p)}
+                    same = [list(p) for p, leaf in below_it.items() if leaf.get("class") == data.get("class")]
+                    steps = [list(p) for p, leaf in below_it.items() if leaf.get("cost", {}).get("parameters", 0) != 0]
+                    along = (same if inner != wanted else []) or steps
                 owner = along[0] if along else None
                 if owner is None:
                     raise SymflopsError(f"no layer owns the weights that {name} shares with {data['tied']}")
