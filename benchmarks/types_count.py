@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import torch
 from independent_count import DATA_DEPENDENT, MAX_REAL_PARAMETERS, _RefuseUncounted
+from masked_pairs import watched
 from operation_count import Counter, Operation, _address
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -202,7 +203,7 @@ def all_flops(model: PreTrainedModel, given: Mapping[str, Any], known: set[str])
     data = [tensor for name, tensor in given.items() if name not in known]
     with _counting(None, fused=True):
         counter = _Counter([*model.parameters(), *model.buffers(), *data])
-        with counter:
+        with watched(counter.enter, counter.forbidden.of), counter:
             model(**given)
     assert all(_address(t) in counter.data for t in data)
     return round(counter.flops), counter.matmul_flops

@@ -73,6 +73,7 @@ STEPS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
     "filled": lambda t, n: t.clone().fill_(n),
     "doubled in place": lambda t, _: t.clone().mul_(2),
     "of itself": lambda t, _: t * t.clone(),
+    "squared": lambda t, _: t**2,
     "of zeros": lambda t, n: torch.zeros_like(t) + n,
 }
 

@@ -60,6 +60,7 @@ from symflops.trace.patches import (
 from symflops.trace.quantity import Quantities, product
 from symflops.trace.recorder import Recorder
 from symflops.trace.run_step import run_step
+from symflops.trace.same_padding import same_padding
 from symflops.trace.serials import ends_told
 from symflops.trace.settings import Settings
 from symflops.trace.skeleton import built_once
@@ -225,7 +226,7 @@ def environment(
         stack.enter_context(torch.enable_grad() if training else torch.no_grad())
         stack.enter_context(arithmetic.lent(sizes.lengths, built.named.packages))
         values = no_checks_of_values(), indices_formatted(), slices_of_sizes(), weights_converted(), sizes_validated()
-        for one in (no_fast_path(), nothing_cached(), *values, nothing_packed(), quiet()):
+        for one in (no_fast_path(), nothing_cached(), *values, nothing_packed(), same_padding(), quiet()):
             stack.enter_context(one)
         stack.enter_context(patch.object(nn.functional, "dropout", real_dropout if training else no_dropout))
         stack.enter_context(patch.object(GenerationConfig, "from_model_config", lambda _: GenerationConfig()))

@@ -27,18 +27,25 @@ from symflops.trace.serials import storage_key
 _MADE = {"ones": 1, "ones_like": 1, "new_ones": 1, "zeros": 0, "zeros_like": 0, "new_zeros": 0, "zero_": 0}
 _FILLED = {"full": 1, "full_like": 1, "new_full": 2, "fill_": 1}  # where the number stands among the arguments
 _SAME = {"_to_copy", "clone", "repeat", "all", "any", "amax", "amin", "copy_"}
+_NUMBERS = (bool, int, float)
 _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "add": operator.add, "sub": operator.sub, "rsub": lambda a, b: b - a, "mul": operator.mul,
     "logical_not": operator.not_, "bitwise_not": lambda a: not a if type(a) is bool else ~a,
     "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
+    "pow": lambda a, b: _power(a, b),
     "logical_and": lambda a, b: bool(a) and bool(b), "logical_or": lambda a, b: bool(a) or bool(b),
 }  # fmt: skip
 
-
-_NUMBERS = (bool, int, float)
 _SIZES = (torch.SymInt, torch.SymBool)  # of the largest position, and of what was compared with it
 _SHIFTS = {"add": operator.add, "sub": operator.sub}
 _COPIES = {"_to_copy", "clone", "repeat", "copy_"}  # of the same elements
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """Of plain numbers, where it is one that any type of tensor holds exactly enough to be compared; None elsewhere."""
+    if not {type(base), type(exponent)} <= {int, float} or exponent < 0 or abs(base) > 2**10 or exponent > 3:
+        return None
+    return base**exponent if base >= 0 or exponent == int(exponent) else None
 
 
 class Values:
