@@ -188,16 +188,18 @@ class Recorder(TorchDispatchMode):
             return
         schema = function._schema
         self.limits.follow(schema.name.split("::")[1], args, kwargs, outputs)
-        if not schema.is_mutable:
-            known = {storage_key(t) for t in inputs}
-            if all(storage_key(t) in known for t in outputs):  # a view
-                return
+        if not schema.is_mutable and {*map(storage_key, outputs)} <= {*map(storage_key, inputs)}:
+            return  # a view
         name = schema.name.split("::")[1]
+        shapes = [self.quantities.shape(t.shape) for t in inputs]
         reads = [self.view(t) for t in inputs if name not in SIZED]
         if schema.is_mutable and name.rstrip("_") in ("copy", "fill", "zero"):
             reads = reads[1:]  # what is overwritten is not read
         if name == "index_put_" and len(args) > 2 and is_empty(args[2]):
             return  # nothing is put anywhere
+        if self.known.selects_unknown(name, outputs):
+            self.record(name, Arithmetic(0), reads, [])
+            return
         if all(self.storages[v.storage].role == "constant" for v in reads):
             for tensor in outputs:
                 if storage_key(tensor) not in self.storages:
@@ -213,7 +215,6 @@ class Recorder(TorchDispatchMode):
             if reads:
                 self.record(name, Arithmetic(0), reads, [self.view(t) for t in outputs]).is_constant = True
             return
-        shapes = [self.quantities.shape(t.shape) for t in inputs]
         sized, named = (mapped((torch.Tensor, torch.SymInt), self._sized, given) for given in (args, kwargs))
         made = [self.quantities.shape(t.shape) for t in outputs]
         is_complex = outputs[0].dtype.is_complex

@@ -262,6 +262,7 @@ def _call(result: Run, recorder: Recorder, symbols: dict[str, Any], settings: Se
     left = carried.states([held, carried.carried(model, returned)])
     after = carried.attributes(model)
     left += [after[place] for place, tensor in own.items() if place in after and recorder.was_read(tensor)]
+    recorder.known.refuse_selected()
     with recorder.pause():
         result.states = add(0, *(product(result.quantities.shape(t.shape)) for t in left))
         if settings.continued or settings.past == "empty":

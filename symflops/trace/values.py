@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from symflops.errors import SymflopsError
 from symflops.function import minimum
 from symflops.polynomial import Value, add, divide, multiply, negate
 from symflops.trace.contents import Contents
-from symflops.trace.internals import Sizes
+from symflops.trace.internals import Sizes, expression
 from symflops.trace.quantity import Quantities, is_zero
 from symflops.trace.record import Storage
 from symflops.trace.serials import storage_key
@@ -56,6 +57,7 @@ class Values:
         self.contents = Contents()  # of small tensors, element by element
         self.ranks: set[int] = set()  # memory that says the how manieth an expert's token is
         self.has_capacity = False  # of experts: it was asked which tokens are beyond it
+        self.selected: list[weakref.ref[torch.Tensor]] = []  # of how many elements is not known
         self.kept: dict[Value, Any] = {}  # how much of a memory is, by how much that may be
 
     def number(self, tensor: torch.Tensor) -> Any:
@@ -119,6 +121,22 @@ class Values:
         if storage is None or self.quantities.value(mask.numel()) != storage.elements:
             return None
         return storage.hits
+
+    def selects_unknown(self, name: str, outputs: Sequence[torch.Tensor]) -> bool:
+        """Whether an operation takes the true elements of a mask of which nobody knows how many there are. A source
+        may ask that, to compare it with how many there should be, as long as it computes nothing with them."""
+        sizes = [expression(size) for size in outputs[0].shape]
+        unknown = {s for e in sizes if type(e) is not int for s in e.free_symbols} - self.quantities.names.keys()
+        if name != "index" or not unknown:
+            return False
+        self.selected.append(weakref.ref(outputs[0]))
+        return True
+
+    def refuse_selected(self) -> None:
+        """Raise SymflopsError if what was taken of an unknown number of elements is kept to the end of the call."""
+        for taken in (found() for found in self.selected):
+            if taken is not None:
+                self.quantities.shape(taken.shape)
 
     def counts(self, mask: torch.Tensor) -> bool:
         """Whether it is known how many elements of a mask are true."""
