@@ -47,13 +47,13 @@ BY_NAME = (
 POINTS: tuple[dict[str, int], ...] = (
     {"batch_size": 2, "seq_len": 21, "source_len": 19, "target_len": 7, "h": 2, "w": 3, "num_frames": 72,
      "num_samples": 4000, "num_patches": 12, "num_queries": 5, "num_regions": 6, "question_len": 8,
-     "num_steps": 64, "num_images": 2},
+     "num_steps": 64, "num_blocks": 11, "num_images": 2},
     {"batch_size": 3, "seq_len": 40, "source_len": 33, "target_len": 12, "h": 3, "w": 2, "num_frames": 104,
      "num_samples": 4480, "num_patches": 20, "num_queries": 9, "num_regions": 10, "question_len": 12,
-     "num_steps": 96, "num_images": 3},
+     "num_steps": 96, "num_blocks": 14, "num_images": 3},
     {"batch_size": 1, "seq_len": 30, "source_len": 11, "target_len": 5, "h": 3, "w": 3, "num_frames": 88,
      "num_samples": 6001, "num_patches": 9, "num_queries": 3, "num_regions": 4, "question_len": 6,
-     "num_steps": 128, "num_images": 1},
+     "num_steps": 128, "num_blocks": 9, "num_images": 1},
 )  # fmt: skip
 ROOMY: dict[str, int] = {"h": 7, "w": 9, "num_frames": 1001, "num_samples": 40001, "seq_len": 61}
 """Larger values, where a closed form holds from some size on."""

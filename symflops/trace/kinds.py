@@ -43,9 +43,12 @@ _OF_GRID = f"float[{_PATCHES}, {_PATCH}]"
 _SQUARES = f"float[{_PATCHES}, {{num_channels|3}}, {{patch_size}}, {{patch_size}}]"  # patches as small images
 _ROW = f"float[1, {_PATCHES}, {_PATCH}]"
 _FEW = f"float[64*{_MERGE}*{_MERGE}, {_PATCH}]"
+_SIDE = f"{_MERGE}*{{patch_size}}"
+_MERGED = f"float[h*w, {_SIDE}, {_SIDE}, {{num_channels|3}}]"  # patches that become one, channels last
 _VIDEO = "float[batch_size, {num_frames|frames_per_clip|2}"
 _MEL = "{num_mel_bins|input_feat_size|feature_size|input_dim|n_mels|mel_bins}"
 _RATIO = {"aspect_ratio_ids": "int64[batch_size, 1]", "aspect_ratio_mask": "int64[batch_size, 1, {max_num_tiles}]"}
+_BLOCKS = "{subsampling_factor|8}*num_blocks"  # frames, of which a source merges so many
 _HEARD_ALL = "int64[batch_size, num_frames] = 1"
 _SIZE = "int64[1, 2] = [{image_height}, {image_width}]"
 _DOUBLE = "int64[1, 2] = [2*{image_height}, 2*{image_width}]"
@@ -64,6 +67,8 @@ KINDS = (
         {"pixel_values": f"float[1, 5, {_IMAGE}]", "image_sizes": _DOUBLE},
         {"pixel_values": _OF_GRID, "image_grid_thw": f"int64[1, 3] = {_GRID}"},
         {"pixel_values": _OF_GRID, "grid_thw": f"int64[1, 3] = {_GRID}"},
+        {"pixel_values": _ROW, "image_grid_thw": f"int64[1, 3] = {_GRID}"},
+        {"pixel_values": _MERGED, "image_grid_thw": "int64[1, 3] = [1, h, w]"},
         {"pixel_values": _FEW, "image_grid_thw": f"int64[1, 3] = {_FIXED}"},
         {"pixel_values": _FEW, "grid_thw": f"int64[1, 3] = {_FIXED}"},
         {"pixel_values": _OF_GRID, "grid_thw": f"int64[1, 3] = {_GRID}", "merge_sizes": f"int64[1] = {_MERGE}"},
@@ -96,6 +101,16 @@ KINDS = (
         {"input_features": "float[batch_size, {num_mel_bins}, num_frames]", "feature_attention_mask": _HEARD_ALL},
         {"input_features": "float[batch_size, {num_mel_bins}, 2*{max_source_positions}]",
          "feature_attention_mask": "int64[batch_size, 2*{max_source_positions}] = 1"},
+        {"input_features": "float[batch_size, {num_mel_bins}, 2*{max_source_positions}]",
+         "input_features_mask": "int64[batch_size, 2*{max_source_positions}] = 1"},
+        {"input_features": f"float[batch_size, {_MEL}, {_BLOCKS}]"},
+        {"input_features": f"float[batch_size, {_BLOCKS}, {_MEL}]"},
+        {"input_features": f"float[batch_size, {_MEL}, {_BLOCKS}]",
+         "input_features_mask": f"int64[batch_size, {_BLOCKS}] = 1"},
+        {"input_features": f"float[batch_size, {_BLOCKS}, {_MEL}]",
+         "input_features_mask": f"bool[batch_size, {_BLOCKS}] = 1"},
+        {"input_features": "float[batch_size, num_frames, {num_mel_bins}*{num_stacked_frames}]",
+         "input_features_mask": "bool[batch_size, num_frames] = 1"},
         {"input_features": "float[batch_size, 1, {spec_size}*{freq_ratio}, {num_mel_bins}]",
          "is_longer": "bool[batch_size, 1]"},
         {"input_features": "float[batch_size, 1, {spec_size}*{freq_ratio}, {num_mel_bins}]"},
