@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import sympy
 import torch
 
 from symflops.errors import SymflopsError
@@ -126,7 +127,7 @@ class Values:
         """Whether an operation takes the true elements of a mask of which nobody knows how many there are. A source
         may ask that, to compare it with how many there should be, as long as it computes nothing with them."""
         sizes = [expression(size) for size in outputs[0].shape]
-        unknown = {s for e in sizes if type(e) is not int for s in e.free_symbols} - self.quantities.names.keys()
+        unknown = {s for e in sizes if isinstance(e, sympy.Expr) for s in e.free_symbols} - self.quantities.names.keys()
         if name != "index" or not unknown:
             return False
         self.selected.append(weakref.ref(outputs[0]))
