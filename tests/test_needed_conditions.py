@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import random
 from itertools import product
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 import symflops
 from symflops.algebra import from_text
+from symflops.assumption import comparison
 from symflops.trace.needed import needed
 
 # As the sources of these types ask them.
@@ -121,12 +120,9 @@ def test_a_fact_is_kept_however_long_it_is() -> None:
     ],
 )
 def test_a_power_of_a_size_is_a_multiple_where_the_size_is(quotients: tuple[str, ...], asked: list[str]) -> None:
-    from symflops.trace.conditions import _divisibility
+    from symflops.trace.divisibility import divisibility
 
-    run: Any = SimpleNamespace(
-        quantities=SimpleNamespace(seen=dict(enumerate(map(from_text, quotients)))), build=SimpleNamespace(hints={})
-    )
-    assert list(_divisibility(run)) == asked
+    assert list(divisibility(map(from_text, quotients), ())) == asked
     for text in asked:
         size, _, number = text.removesuffix(" == 0").partition(" % ")
         if size == "side":  # judged by Python's own division
@@ -138,3 +134,31 @@ def test_a_power_of_a_size_is_a_multiple_where_the_size_is(quotients: tuple[str,
 def divides(side: int, quotient: str) -> bool:
     above, _, below = quotient.partition("/")
     return side ** int(above.partition("**")[2] or 1) % int(below) == 0
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("quotients", "asked"),
+    [
+        (("side**2/(4*patch**2)",), ["side % (2*patch) == 0"]),  # patches of an image, of which four become one
+        (("side**2/patch**3",), ["side % (patch**2) == 0"]),  # which suffices
+        (("side/patch", "width/heads", "side**2*width/(patch**2*heads)"), ["side % patch == 0", "width % heads == 0"]),
+        (("side/patch", "side**2*width/(patch*heads)"), ["side % patch == 0", "side**2*width % (heads*patch) == 0"]),
+        (("side/2", "side*width/4"), ["side % 2 == 0", "side*width % 4 == 0"]),
+        (("side/4", "width/2", "side*width/8"), ["side % 4 == 0", "width % 2 == 0"]),
+    ],
+)
+def test_what_divides_a_product_follows_from_what_divides_its_factors(
+    quotients: tuple[str, ...], asked: list[str]
+) -> None:
+    """Where the conditions hold, by Python's own arithmetic all quotients are whole."""
+    from symflops.trace.divisibility import divisibility
+
+    assert list(divisibility(map(from_text, quotients), ())) == asked
+    for values in product((4, 9, 12, 24, 90), (6, 8, 18), (2, 3), (2, 3, 9)):
+        numbers = dict(zip(("side", "width", "patch", "heads"), values, strict=True))
+        if all(comparison(text).is_true(numbers) for text in asked):
+            for text in quotients:
+                above, _, below = text.partition("/")
+                whole = [eval(side, {}, numbers) for side in (above, below)]
+                assert whole[0] % whole[1] == 0

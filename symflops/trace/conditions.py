@@ -16,7 +16,6 @@ from symflops.errors import SymflopsError
 from symflops.grouping import grouped
 from symflops.polynomial import (
     Call,
-    Monomial,
     Polynomial,
     Value,
     add,
@@ -32,6 +31,7 @@ from symflops.polynomial import (
     value_of,
 )
 from symflops.trace.architecture import RUN_HINTS, Architecture
+from symflops.trace.divisibility import divisibility
 from symflops.trace.guards import Guard
 from symflops.trace.internals import decide
 from symflops.trace.needed import FLIPPED, least, needed
@@ -54,7 +54,7 @@ def conditions(
     for f in shape.fields:
         if f.solved is not None and f.name in names | _mentioned(run):
             found[f"{f.name} == {write(grouped(f.solved))}"] = None
-    for text in _divisibility(run):
+    for text in divisibility(run.quantities.seen.values(), run.build.hints):
         found[text] = None
     for guard in run.asked:
         if _is_kept(guard):
@@ -165,43 +165,6 @@ def _is_true(text: str, numbers: dict[str, int]) -> bool:
         return comparison(text).is_true(numbers)
     except SymflopsError:
         return True
-
-
-def _divisibility(run: Run) -> Iterable[str]:
-    """`h % n == 0` for every size that is a quotient: it is what the size was taken to be."""
-    needed: dict[tuple[str, ...], dict[Monomial, int]] = {}  # numerator -> denominators
-    for value in run.quantities.seen.values():
-        if free_symbols(value) & run.build.hints.keys():
-            continue
-        for monomial, coefficient in terms_of(value).items():
-            below = tuple((n, -e) for n, e in monomial if e < 0)
-            number = Fraction(coefficient).denominator
-            top = tuple(n for n, e in monomial if e > 0)
-            if len(top) == 1 and not below:
-                number = _divisor(number, next(e for _, e in monomial if e > 0))
-            if top and (below or number > 1):
-                found = needed.setdefault(top, {})
-                found[below] = math.lcm(found.get(below, 1), number)
-    for top, denominators in needed.items():
-        for below, number in denominators.items():
-            weaker = [
-                o for o in needed if set(o) < set(top) and needed[o].get(below, 0) % number == 0 and below in needed[o]
-            ]
-            if not weaker:
-                product = multiply(number, *(power(symbol(n), e) for n, e in below))
-                yield f"{write(grouped(multiply(*(symbol(n) for n in top))))} % {_in_product(product)} == 0"
-
-
-def _divisor(number: int, exponent: int) -> int:
-    """What has to divide a size whose power is a multiple of a number: 32 for a second power and 1024 or 512.
-
-    >>> _divisor(1024, 2), _divisor(512, 2), _divisor(12, 1), _divisor(7, 2)
-    (32, 32, 12, 7)
-    """
-    found = 1
-    for prime, times in sympy.factorint(number).items():
-        found *= int(prime) ** -(-times // exponent)
-    return found
 
 
 def _parts_left(run: Run) -> Iterable[str]:
