@@ -49,7 +49,7 @@ def conditions(
 ) -> list[str]:
     """Every condition under which the run holds for other values of the symbols, as text, simplest first. Sequences
     below the `shortest` have records of their own, and those that are `free` were found to change no cost."""
-    names = set(used)
+    names, numbers = set(used), shape.numbers
     found: dict[str, None] = {}
     for f in shape.fields:
         if f.solved is not None and f.name in names | _mentioned(run):
@@ -59,11 +59,15 @@ def conditions(
     for guard in run.asked:
         if _is_kept(guard):
             text = _text(run, guard)
-            if text and text not in free and not (guard.is_written and _holds_from(text, shortest, shape.numbers)):
+            if text and text not in free and not (guard.is_written and _holds_from(text, shortest, numbers)):
+                if not _is_true(text, numbers):
+                    raise SymflopsError(
+                        f"with the sizes of this config the source fails, or does something else than it was traced "
+                        f"to do where {text}{_with(text, numbers)}"
+                    )
                 found[text] = None
     for text in _parts_left(run):
         found[text] = None
-    numbers = shape.numbers
     for text in _limits(run):
         if not _is_true(text, numbers):
             raise SymflopsError(f"no call of this model works: it needs {text}{_with(text, numbers)}")

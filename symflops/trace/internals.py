@@ -142,10 +142,10 @@ class Sizes:
             yield
 
     def _is_constant(self, size: Any, value: Any) -> bool:
-        """Whether a size is this number whatever the symbols are, such as the pieces of a width that is cut in two."""
-        others = [{s: hint * k + i * (k - 1) for i, (s, hint) in enumerate(self.hints.items())} for k in (2, 3, 7, 10)]
-        others += [dict.fromkeys(self.hints, sympy.Integer(2))]  # as for the lesser of a size and a number
-        return all(decide(size, other) == value for other in others)
+        """Whether a size is this number whatever the symbols are, small or large: the pieces of a width cut in two."""
+        others = [{s: h * k + i * (k - 1) for i, (s, h) in enumerate(self.hints.items())} for k in (2, 3, 7, 10, 10**4)]
+        twos = dict.fromkeys(self.hints, sympy.Integer(2))  # as for the lesser of a size and a number
+        return all(decide(size, other) == value for other in (*others, twos))
 
     @contextmanager
     def watching_guards(self, note: Callable[[Any, bool, bool], None]) -> Iterator[None]:
