@@ -105,7 +105,13 @@ def examined(model_type: str, task: str, limit: int = LIMIT) -> dict[str, Any]:
     return row
 
 
-_OF_THE_CONFIG = ("own source fails", "has to be stated", "have to be stated", "does not say how large an image is")
+_OF_THE_CONFIG = (
+    "own source fails",
+    "with the sizes of this config the source fails",
+    "has to be stated",
+    "have to be stated",
+    "does not say how large an image is",
+)
 
 
 def _at(config: Any, model_class: Any, limit: int) -> dict[str, Any]:
