@@ -17,10 +17,9 @@ from typing import Any
 import sympy
 import torch
 
-from symflops.algebra import free_symbols, substitute
 from symflops.errors import SymflopsError
 from symflops.function import minimum
-from symflops.polynomial import Value, add, divide, is_nonnegative, multiply, negate, symbol
+from symflops.polynomial import Value, add, divide, multiply, negate
 from symflops.trace.contents import Contents
 from symflops.trace.internals import Sizes, expression
 from symflops.trace.quantity import Quantities, is_zero
@@ -34,13 +33,11 @@ _NUMBERS = (bool, int, float)
 _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "add": operator.add, "sub": operator.sub, "rsub": lambda a, b: b - a, "mul": operator.mul,
     "logical_not": operator.not_, "bitwise_not": lambda a: not a if type(a) is bool else ~a,
-    "floor_divide": lambda a, b: a // b if b else None,
     "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
     "pow": lambda a, b: _power(a, b),
     "logical_and": lambda a, b: bool(a) and bool(b), "logical_or": lambda a, b: bool(a) or bool(b),
 }  # fmt: skip
 
-_ORDERS = ("lt", "le", "gt", "ge")
 _SIZES = (torch.SymInt, torch.SymBool)  # of the largest position, and of what was compared with it
 _SHIFTS = {"add": operator.add, "sub": operator.sub}
 _COPIES = {"_to_copy", "clone", "repeat", "copy_"}  # of the same elements
@@ -174,26 +171,11 @@ class Values:
             numbers = [self._of(arg) for arg in args]
             if all(type(n) in (*_NUMBERS, *_SIZES) for n in numbers):
                 found = _ELEMENTWISE[name.rstrip("_")](*numbers)
-            elif name.rstrip("_") in _ORDERS and len(args) == 2:
-                found = self._are_below(name.rstrip("_"), *args)
         if type(found) in _SIZES and not output.dtype.is_floating_point:
             return found
         if type(found) not in _NUMBERS or not math.isfinite(found):
             return None
         return _kind(output.dtype)(found)
-
-    def _are_below(self, name: str, left: Any, right: Any) -> bool | None:
-        """True where positions are compared with a number that is above all of them whatever the sizes are, as with the
-        length of what is all heard; None elsewhere."""
-        positions, number = (left, right) if name in ("lt", "le") else (right, left)
-        largest, number = self._largest_of(positions), self._of(number)
-        if not {type(largest), type(number)} <= {int, torch.SymInt}:
-            return None
-        gap = add(
-            self.quantities.value(number), negate(self.quantities.value(largest)), -1 if name in ("lt", "gt") else 0
-        )
-        least = substitute(gap, {n: add(symbol(n), 1) for n in free_symbols(gap)})  # all sizes are at least 1
-        return True if is_nonnegative(least) else None
 
     def largest(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The largest element of what this operation made of positions; None where it is not known."""
