@@ -7,6 +7,7 @@ number. A form with a place that nothing fills is none for this config. Which of
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -33,7 +34,7 @@ class InputKind:
 _SEEN = ("vision", "image", "visual", "backbone", "encoder")
 _HEARD = ("audio", "speech", "encoder")
 _IMAGE = "{num_channels|in_channels|in_chans|input_channels|3}, {image_height}, {image_width}"
-_PATCH = "{num_channels|in_channels|in_chans|3}*{temporal_patch_size|1}*{patch_size}*{patch_size}"
+_PATCH = "{num_channels|in_channels|in_chans|3}*{temporal_patch_size|patch_temporal|1}*{patch_size}*{patch_size}"
 _MERGE = "{spatial_merge_size|merge_kernel_size|downsample_ratio|2}"
 _GRID = f"[1, {_MERGE}*h, {_MERGE}*w]"
 _FIXED = f"[1, 8*{_MERGE}, 8*{_MERGE}]"  # of windows, whose number a source has to know
@@ -46,8 +47,9 @@ _FEW = f"float[64*{_MERGE}*{_MERGE}, {_PATCH}]"
 _SIDE = f"{_MERGE}*{{patch_size}}"
 _MERGED = f"float[h*w, {_SIDE}, {_SIDE}, {{num_channels|3}}]"  # patches that become one, channels last
 _VIDEO = "float[batch_size, {num_frames|frames_per_clip|2}"
-_MEL = "{num_mel_bins|input_feat_size|feature_size|input_dim|n_mels|mel_bins}"
+_MEL = "{num_mel_bins|input_feat_size|feature_size|input_dim|n_mels|mel_bins|128}"
 _RATIO = {"aspect_ratio_ids": "int64[batch_size, 1]", "aspect_ratio_mask": "int64[batch_size, 1, {max_num_tiles}]"}
+_WINDOWS = "2*{n_window}*num_blocks"  # frames, of which a source takes as many at once
 _BLOCKS = "{subsampling_factor|8}*num_blocks"  # frames, of which a source merges so many
 _HEARD_ALL = "int64[batch_size, num_frames] = 1"
 _SIZE = "int64[1, 2] = [{image_height}, {image_width}]"
@@ -82,6 +84,11 @@ KINDS = (
         {"pixel_values": _ROW, "pixel_position_ids": f"int64[1, {_PATCHES}, 2]"},
         {"pixel_values": _ROW, "image_position_ids": f"int64[1, {_PATCHES}, 2]"},
         {"pixel_values": f"float[batch_size, 1, {{max_num_tiles}}, {_IMAGE}]", **_RATIO},
+        {"pixel_values": "float[1, {num_channels|3}, {patch_size}, 16*h*w*{patch_size}]",  # patches side by side
+         "target_sizes": "int64[1, 2] = [4*h, 4*w]"},  # which are merged twice
+    )),
+    InputKind("high_res_pixel_values", ("high_res", *_SEEN), (
+        {"high_res_pixel_values": f"float[batch_size, {_IMAGE}]"},
     )),
     InputKind("pixel_values_videos", ("video", *_SEEN), (
         {"pixel_values_videos": f"{_VIDEO}, {_IMAGE}]"},
@@ -109,11 +116,15 @@ KINDS = (
          "input_features_mask": f"int64[batch_size, {_BLOCKS}] = 1"},
         {"input_features": f"float[batch_size, {_BLOCKS}, {_MEL}]",
          "input_features_mask": f"bool[batch_size, {_BLOCKS}] = 1"},
+        {"input_features": f"float[batch_size, {_BLOCKS}, 4*{{num_mel_bins}}]"},  # with their changes, two at once
+        {"input_features": f"float[batch_size, {{num_mel_bins}}, {_WINDOWS}]",
+         "input_features_mask": f"int64[batch_size, {_WINDOWS}] = 1"},
+        {"input_features": "float[batch_size, {num_mel_bins}, {audio_length_per_tok}*seq_len]"},  # of each token
         {"input_features": "float[batch_size, num_frames, {num_mel_bins}*{num_stacked_frames}]",
          "input_features_mask": "bool[batch_size, num_frames] = 1"},
-        {"input_features": "float[batch_size, 1, {spec_size}*{freq_ratio}, {num_mel_bins}]",
+        {"input_features": "float[batch_size, 1, {spec_frames}, {num_mel_bins}]",
          "is_longer": "bool[batch_size, 1]"},
-        {"input_features": "float[batch_size, 1, {spec_size}*{freq_ratio}, {num_mel_bins}]"},
+        {"input_features": "float[batch_size, 1, {spec_frames}, {num_mel_bins}]"},
     )),
     InputKind("audio_mel", _HEARD, (
         {"audio_mel": "float[batch_size, num_frames, {input_feat_size}]",
@@ -122,6 +133,7 @@ KINDS = (
     InputKind("input_values", _HEARD, (
         {"input_values": "float[batch_size, num_samples]"},
         {"input_values": "float[batch_size, {audio_channels|1}, num_samples]"},
+        {"input_values": "float[batch_size, {frame_samples}*num_frames]"},
         {"input_values": "float[batch_size, {max_length}, {num_mel_bins}]"},
         {"input_values": "float[batch_size, num_frames, {num_mel_bins}]"},
     )),
@@ -158,6 +170,9 @@ KINDS = (
     )),
     InputKind("latents", (), ({"latents": "float[batch_size, {hidden_size}, num_frames]"},)),
     InputKind("query_embeds", (), ({"query_embeds": "float[batch_size, num_queries, {hidden_size}]"},)),
+    InputKind("encoder_hidden_states", _SEEN, (
+        {"encoder_hidden_states": "float[batch_size, num_patches, {encoder_hidden_size}]"},
+    )),
     InputKind("flattened_patches", _SEEN, (
         {"flattened_patches": "float[batch_size, num_patches, {patch_embed_hidden_size}]"},
     )),
@@ -182,6 +197,9 @@ _ENTRIES: Mapping[str, tuple[str, Callable[[Sequence[int]], int]]] = {
 _COMPUTED: Mapping[str, Callable[[Any], int]] = {
     # A video autoencoder keeps the first frame, and of the others one in so many.
     "latent_frames": lambda part: (part.sample_frames - 1) // part.temporal_compression_ratio + 1,
+    # A spectrogram is laid out as a square image, the frequencies of a few stretches of time side by side.
+    "frame_samples": lambda part: math.prod(part.patch_sizes),  # that become one, some at a time
+    "spec_frames": lambda part: part.spec_size * (part.spec_size // part.num_mel_bins),
 }
 """Names of places that follow from several fields of a config, where it has them."""
 _SAME = {"image_size": ("image_size", "img_size", "input_size")}  # other names for it
@@ -214,8 +232,9 @@ def _place(names: str, kind: InputKind, config: Any) -> str:
         if name.isdigit():
             return name
         if name in _COMPUTED:
-            with suppress(AttributeError):
-                return str(_COMPUTED[name](config))
+            for _, part in ordered:
+                with suppress(AttributeError):
+                    return str(_COMPUTED[name](part))
             return ""
         key, entry = _ENTRIES.get(name, (name, itemgetter(0)))
         for _, part in ordered:

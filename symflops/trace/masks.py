@@ -118,7 +118,7 @@ class Masks:
         positions = len(inputs) == 2 and all(self._is_position(t) for t in inputs)
         if name in _TRIANGLES:
             mask = self._triangle(name, args, inputs[0], made)
-        elif name in _ORDERS and positions and inputs[0].shape != inputs[1].shape:
+        elif name in _ORDERS and positions and inputs[0].shape != inputs[1].shape and not self._is_uniform(made):
             mask = Mask(causal=True)
             queries_first = inputs[0].dim() > 1 and type(inputs[0].shape[-1]) is int
             self.allows[made] = queries_first == (name in ("ge", "gt"))
@@ -136,6 +136,10 @@ class Masks:
             low = any(storage_key(t) in self.low for t in inputs)
             if low or any(type(a) is float and a < HIDDEN for a in args):
                 self.low.add(made)
+
+    def _is_uniform(self, key: int) -> bool:
+        """Whether all elements are known to be one value, so that nothing is hidden from some queries alone."""
+        return key in self.storages and self.storages[key].value is not None
 
     def _is_made_of_sizes(self, key: int) -> bool:
         return key not in self.storages or self.storages[key].role == "constant"

@@ -23,14 +23,14 @@ from symflops.trace.constructor import Arguments
 from symflops.trace.feeds import run_hints
 from symflops.trace.kinds import KINDS, Form, InputKind, forms
 from symflops.trace.refusal import missing, refused, words_of
-from symflops.trace.run import Run, build, call
+from symflops.trace.run import Run, build, call, takes_images
 from symflops.trace.settings import Settings
 
 MAX_INPUTS = 8
 MAX_CALLS = 60  # at plain numbers, to find the forms that a model takes
 # Each of these is fed where the forward takes it.
 _MAIN = ("input_ids", "pixel_values", "input_features", "input_values", "visual_embeds", "visual_feats")
-_LENGTHS = {"seq_len": 29, "source_len": 31, "target_len": 23, "num_frames": 412, "num_samples": 16411}  # of a call
+_LENGTHS = {"seq_len": 29, "source_len": 31, "target_len": 23, "num_frames": 380, "num_samples": 16411}  # of a call
 _BY_ARGUMENT = {kind.argument: kind for kind in KINDS}
 
 
@@ -62,7 +62,8 @@ def _is_known(found: tuple[Input, ...], named: Named) -> bool:
     """Whether the inputs are what a model of images of one size is fed without being told."""
     names = [one.name for one in found]
     is_stated = {"image_size", "num_channels"} <= vars(named.config).keys()
-    return names == ["pixel_values"] and len(found[0].shape) == 4 and "h" not in symbols_of(found) and is_stated
+    is_plain = names == ["pixel_values"] and len(found[0].shape) == 4 and "h" not in symbols_of(found)
+    return is_plain and is_stated and takes_images(named.model_class)
 
 
 def _accepted(model_class: Any) -> dict[str, bool]:

@@ -1,7 +1,8 @@
 """What is known of the values of tensors, though they are fake.
 
 Of a tensor made from constants alone, such as a mask of ones: that all its elements are one number. Of positions, an
-`arange`: which is the largest, so that a source can ask how long the sequence is by `max(position_ids) + 1`. Of ids
+`arange`: which is the largest, so that a source can ask how long the sequence is by `max(position_ids) + 1`, and that
+all are below a length, as in a mask of what is no padding, which is then one of ones. Of ids
 that `topk` or `argmax` chose: of how many things each chooses one, so that masks made from them have so many true
 elements on the average.
 """
@@ -22,6 +23,7 @@ from symflops.function import minimum
 from symflops.polynomial import Value, add, divide, multiply, negate
 from symflops.trace.contents import Contents
 from symflops.trace.internals import Sizes, expression
+from symflops.trace.needed import least
 from symflops.trace.quantity import Quantities, is_zero
 from symflops.trace.record import Storage
 from symflops.trace.serials import storage_key
@@ -36,7 +38,14 @@ _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
     "pow": lambda a, b: _power(a, b),
     "logical_and": lambda a, b: bool(a) and bool(b), "logical_or": lambda a, b: bool(a) or bool(b),
+    "floor_divide": lambda a, b: _floored(a, b), "remainder": lambda a, b: _rest(a, b),
+    "bitwise_and": operator.and_, "bitwise_or": operator.or_,
 }  # fmt: skip
+_MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
+_OF_SMALLER = {
+    "lt": (1, True), "le": (0, True), "ne": (1, True), "ge": (1, False), "gt": (0, False), "eq": (1, False),
+}  # fmt: skip
+"""What comparisons with a number give of all numbers that are so much smaller at least."""
 
 _SIZES = (torch.SymInt, torch.SymBool)  # of the largest position, and of what was compared with it
 _SHIFTS = {"add": operator.add, "sub": operator.sub}
@@ -48,6 +57,17 @@ def _power(base: Any, exponent: Any) -> Any:
     if not {type(base), type(exponent)} <= {int, float} or exponent < 0 or abs(base) > 2**10 or exponent > 3:
         return None
     return base**exponent if base >= 0 or exponent == int(exponent) else None
+
+
+def _floored(a: Any, b: Any) -> Any:
+    """The quotient of whole numbers, rounded down; None elsewhere, as torch refuses a division by 0."""
+    is_whole = {type(a), type(b)} <= {int, torch.SymInt} and type(b) is int and b > 0
+    return a // b if is_whole else None
+
+
+def _rest(a: Any, b: Any) -> Any:
+    quotient = _floored(a, b)
+    return None if quotient is None else a - b * quotient
 
 
 class Values:
@@ -171,11 +191,31 @@ class Values:
             numbers = [self._of(arg) for arg in args]
             if all(type(n) in (*_NUMBERS, *_SIZES) for n in numbers):
                 found = _ELEMENTWISE[name.rstrip("_")](*numbers)
+            elif len(args) == 2:
+                found = self._compared(name.rstrip("_"), *args)
         if type(found) in _SIZES and not output.dtype.is_floating_point:
             return found
         if type(found) not in _NUMBERS or not math.isfinite(found):
             return None
         return _kind(output.dtype)(found)
+
+    def _compared(self, name: str, left: Any, right: Any) -> bool | None:
+        """What a comparison of positions with a number gives, where all of them are below it whatever the sizes are."""
+        if name not in _OF_SMALLER:
+            return None
+        largest, number = self._largest_of(left), self._of(right)
+        if largest is None:
+            name, largest, number = _MIRRORED[name], self._largest_of(right), self._of(left)
+        if not all(type(n) in (int, torch.SymInt) and self._is_of_sizes(n) for n in (largest, number)):
+            return None
+        less, found = _OF_SMALLER[name]
+        gap = least(add(self.quantities.value(number), negate(self.quantities.value(largest)), -less))
+        return found if gap is not None and gap >= 0 else None
+
+    def _is_of_sizes(self, number: Any) -> bool:
+        """Whether a number follows from sizes alone, and not from how many elements something unknown has."""
+        found = expression(number)
+        return not isinstance(found, sympy.Expr) or found.free_symbols <= self.quantities.names.keys()
 
     def largest(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The largest element of what this operation made of positions; None where it is not known."""
