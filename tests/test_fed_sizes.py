@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import pytest
+import transformers
 from atlas_choices import bases
 
-from symflops.source import derive
+from symflops.errors import SymflopsError
+from symflops.source import bind, derive
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
+
+
+def test_an_image_that_no_source_asks_the_size_of_is_not_taken_for_another_one():
+    """PVTv2 works on images of any size, and does not read the `image_size` that its images have."""
+
+    def config(side: int) -> transformers.PvtV2Config:
+        return transformers.PvtV2Config(
+            image_size=side, hidden_sizes=[8, 16, 24, 32],
+            depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 3, 4], architectures=["PvtV2Model"],
+        )  # fmt: skip
+
+    small, large = derive(config(64)), derive(config(128))
+    point = {"batch_size": 2}
+    assert large.total().at(**point).flops > 3 * small.total().at(**point).flops
+    with pytest.raises(SymflopsError, match=r"image_size == \[64, 64\] \(with image_size=\[128, 128\]\)"):
+        bind(small, config(128))
 
 
 def test_an_image_of_another_size_has_as_many_patches_as_it_has():

@@ -288,6 +288,7 @@ def _inputs(built: Build, symbols: dict[str, Any], settings: Settings, recorder:
         if size is None:
             why = "the config does not say how large an image is: it has no image_size"
             raise SymflopsError(f"{why}; --input 'pixel_values: float[batch_size, 3, 32*h, 32*w]' does")
+        built.reads |= {("", "image_size"), ("", "num_channels")}  # as the source would, were it to make the image
         height, width = size if isinstance(size, list | tuple) else (size, size)
         image = torch.empty((symbols["batch_size"], config.num_channels, height, width))
         return {"pixel_values": recorder.note(image, "input")}
