@@ -17,8 +17,10 @@ from browsed import NODE
 
 from symflops.atlas.entries import ATLAS, Entry, entry
 from symflops.export.html import ENGINE, sources
+from symflops.passes.walk import MOST_NAMES
 from symflops.site import build
 from symflops.site.compiled import entry_text, library, metrics, model_text
+from symflops.vocabulary.fields import means
 
 ROOT = Path(__file__).parent.parent
 SILU_OR_NOT = ("silu", "gelu", "relu", "x")
@@ -149,7 +151,9 @@ def random_config(entry: Entry, rng: random.Random) -> dict[str, Any]:
         stated[name] = _other(value, rng)
     if rng.random() < 0.3:
         stated["rope_scaling"] = rng.choice(ROPES)
-    if rng.random() < 0.2:
+    # Of more modules than are looked up the command counts no formats, and says so; the page looks none up.
+    is_deep = any(type(value) is int and value > MOST_NAMES and means(name, "depth") for name, value in stated.items())
+    if rng.random() < 0.2 and not is_deep:
         stated["quantization_config"] = rng.choice(FORMATS)
     if rng.random() < 0.2:
         stated["torch_dtype"] = rng.choice(("bfloat16", "float32", "torch.float16"))

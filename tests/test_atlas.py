@@ -463,3 +463,16 @@ def test_a_class_in_other_letters() -> None:
     assert made.total().parameters == answer(LLAMA, "x").total().parameters
     with pytest.raises(SymflopsError, match="the atlas has no LLaMAForCausalLM"):
         answer_from(entries.Entry("llama", {**found.data, "other_letters": []}), named, "x")
+
+
+def test_a_depth_that_nobody_could_list_is_answered_or_refused_at_once() -> None:
+    """A list of 2^70 layers fits into no memory: where layers are told apart by their places it was to be made."""
+    refusals = []
+    for kind in entries.types():
+        for field in ("num_hidden_layers", "num_layers", "encoder_layers", "depth", "n_layer"):
+            try:
+                answer({"model_type": kind, field: 2**70}, "deep")
+            except SymflopsError as error:
+                refusals.append(str(error))
+    assert refusals
+    assert all(said.startswith("deep: ") and "\n" not in said for said in refusals)

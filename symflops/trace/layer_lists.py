@@ -62,7 +62,9 @@ class LayerLists:
 
     def statements(self, total: int) -> list[list[Statement]]:
         """What each part of the config says of each of so many layers: in words first, then by their places, then in
-        numbers."""
+        numbers; [] of more layers than anybody would look at."""
+        if total > MOST_LAYERS:
+            return []
         worded = {self.part[k] for k, v in self.lists.items() if len(v) == total and isinstance(v[0], str)}
         known = [p for p in dict.fromkeys(self.part.values()) if p in worded or total in self.depths.get(p, {total})]
         return [self._of_part(prefix, total) for prefix in known]

@@ -49,6 +49,7 @@ class LayerLists {
 
   // What each part of the config says of each of so many layers: in words first, then by places, then in numbers.
   statements(total) {
+    if (total > MOST_LAYERS) return [];
     const worded = new Set([...this.lists].filter(([, v]) => v.length === total && typeof v[0] === "string").map(([k]) => this.part.get(k)));
     const parts = [...new Set(this.part.values())];
     return parts.filter((p) => worded.has(p) || !this.depths.has(p) || this.depths.get(p).has(total)).map((p) => this.ofPart(p, total));
