@@ -38,6 +38,26 @@ def test_as_many_layers_as_the_config_itself_runs(rate: int) -> None:
     assert model.total().at(batch_size=5).matmul_flops == counter.get_total_flops()
 
 
+class AtOneWidth(nn.Module):
+    """Four layers run at a width of 960, and one at any other."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.layers = nn.ModuleList([nn.Linear(width, width, bias=False) for _ in range(4)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers[: 1 + torch.sym_max(0, 3 - (self.width - 960) ** 2)]:
+            x = layer(x)
+        return x
+
+
+@pytest.mark.parametrize(("width", "layers"), [(960, 4), (961, 3), (512, 1)])
+def test_a_number_that_the_config_alone_has(width: int, layers: int) -> None:
+    model = symflops.derive(AtOneWidth, width=width, inputs={"x": "float[batch_size, width]"})
+    assert model.total().at(batch_size=1).matmul_flops == layers * 2 * width * width
+
+
 class Shifted(nn.Module):
     """Its convolution gives as much as it gets where the window is odd, and one more where it is even."""
 

@@ -85,6 +85,11 @@ class Architecture:
         free = [f for f in self.fields if f.solved is None]
         return {f.rest: divide(symbol(f.name), multiply(f.power, *(self._symbol(d) for d in f.divisors))) for f in free}
 
+    def own_numbers(self) -> dict[str, int]:
+        """What the free factors are in the config itself, where they are whole there."""
+        found = {rest: substitute(value, self.numbers) for rest, value in self.free_factors().items()}
+        return {rest: number for rest, number in found.items() if isinstance(number, int)}
+
     def _symbol(self, name: str) -> Value:
         found = self.field(name)
         return found.solved if found is not None and found.solved is not None else symbol(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -31,7 +30,7 @@ from symflops.polynomial import (
     value_of,
 )
 from symflops.trace.architecture import RUN_HINTS, Architecture
-from symflops.trace.divisibility import divisibility
+from symflops.trace.divisibility import divisibility, in_product
 from symflops.trace.guards import Guard
 from symflops.trace.internals import decide
 from symflops.trace.needed import FLIPPED, least, needed
@@ -151,7 +150,7 @@ def _limits(run: Run) -> Iterable[str]:
             yield _compared(negate(difference), "<=")
     for number, divisor in run.recorder.limits.quotients:
         if divisor != 1 and not is_integer(divide(number, divisor)):
-            yield f"{_in_product(number)} % {_in_product(divisor)} == 0"
+            yield f"{in_product(number)} % {in_product(divisor)} == 0"
 
 
 def _with(text: str, numbers: dict[str, int]) -> str:
@@ -178,11 +177,6 @@ def _parts_left(run: Run) -> Iterable[str]:
         difference = _simplest(value)
         if not free_symbols(value) & run.build.hints.keys() and any(c < 0 for c in terms_of(difference).values()):
             yield _compared(difference, ">")
-
-
-def _in_product(value: Value) -> str:
-    text = write(grouped(value))
-    return f"({text})" if re.search(r"[-+*/ ]", text) else text
 
 
 def _sides(run: Run, guard: Guard) -> tuple[Value, str]:

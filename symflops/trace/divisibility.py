@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
@@ -46,8 +47,7 @@ def divisibility(values: Iterable[Value], apart: Iterable[str]) -> Iterator[str]
     for above, divisors in needed.items():
         for below, number in divisors.items():
             if not _follows(above, Divisor(below, number), needed):
-                text = _product(below, number)
-                yield f"{_product(above, 1)} % {text if text.replace('_', '').isalnum() else f'({text})'} == 0"
+                yield f"{write(grouped(_product(above, 1)))} % {in_product(_product(below, number))} == 0"
 
 
 def _root(divisor: Divisor, exponent: int) -> Divisor:
@@ -78,5 +78,11 @@ def _follows(above: Monomial, divisor: Divisor, needed: Mapping[Monomial, Mappin
     return number == 1 and not sizes
 
 
-def _product(sizes: Monomial, number: int) -> str:
-    return write(grouped(multiply(number, *(power(symbol(name), exponent) for name, exponent in sizes))))
+def _product(sizes: Monomial, number: int) -> Value:
+    return multiply(number, *(power(symbol(name), exponent) for name, exponent in sizes))
+
+
+def in_product(value: Value) -> str:
+    """A value as text, in parentheses where it is no single symbol or number."""
+    text = write(grouped(value))
+    return f"({text})" if re.search(r"[-+*/ ]", text) else text

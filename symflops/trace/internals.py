@@ -61,11 +61,11 @@ class Sizes:
     def __init__(self) -> None:
         self.environment = ShapeEnv(duck_shape=False, specialize_zero_one=True)
         self.mode = FakeTensorMode(shape_env=self.environment, allow_non_fake_inputs=True)
-        # Its memory of operations holds for the very same sizes alone, which come again too seldom: keeping it takes
-        # as long as the operations.
+        # Its memory of operations holds for the very same sizes alone, which come again too seldom to be kept.
         self.mode.cache_enabled = False
         self.names: dict[sympy.Symbol, str] = {}
         self.hints: dict[sympy.Symbol, sympy.Integer] = {}
+        self.own: dict[sympy.Symbol, sympy.Integer] = {}  # what they are in the config itself
         self.run_symbols: set[str] = set()  # those that must not become numbers
         self.fields: frozenset[str] = frozenset()  # of the config, which may stay numbers
         self.depths: set[sympy.Symbol] = set()
@@ -74,7 +74,7 @@ class Sizes:
         self._of_runs: dict[tuple[str, int], Any] = {}
         self.operations: dict[Any, Any] = {}  # what operations on these sizes give; see results.py
 
-    def symbol(self, name: str, hint: int, is_depth: bool = False) -> Any:
+    def symbol(self, name: str, hint: int, is_depth: bool = False, own: int | None = None) -> Any:
         """A new `SymInt`, at least 2, that behaves as `hint` wherever Python or torch insists on an answer. A depth may
         be asked for: the answer tells how many layers there are, and what is repeated tells that by itself."""
         source = ConstantSource(name)
@@ -82,7 +82,7 @@ class Sizes:
         self.names[made] = name
         if is_depth:
             self.depths.add(made)
-        self.hints[made] = sympy.Integer(hint)
+        self.hints[made], self.own[made] = sympy.Integer(hint), sympy.Integer(hint if own is None else own)
         return self.environment.create_symintnode(made, hint=hint, source=source)
 
     def run_symbol(self, name: str, hint: int) -> Any:
@@ -142,10 +142,10 @@ class Sizes:
             yield
 
     def _is_constant(self, size: Any, value: Any) -> bool:
-        """Whether a size is this number whatever the symbols are, small or large: the pieces of a width cut in two."""
+        """Whether a size is this number whatever the symbols are: small or large ones, and the config's own."""
         others = [{s: h * k + i * (k - 1) for i, (s, h) in enumerate(self.hints.items())} for k in (2, 3, 7, 10, 10**4)]
         twos = dict.fromkeys(self.hints, sympy.Integer(2))  # as for the lesser of a size and a number
-        return all(decide(size, other) == value for other in (*others, twos))
+        return all(decide(size, other) == value for other in (*others, twos, self.own))
 
     @contextmanager
     def watching_guards(self, note: Callable[[Any, bool, bool], None]) -> Iterator[None]:

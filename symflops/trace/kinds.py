@@ -197,8 +197,8 @@ _ENTRIES: Mapping[str, tuple[str, Callable[[Sequence[int]], int]]] = {
 _COMPUTED: Mapping[str, Callable[[Any], int]] = {
     # A video autoencoder keeps the first frame, and of the others one in so many.
     "latent_frames": lambda part: (part.sample_frames - 1) // part.temporal_compression_ratio + 1,
-    # A spectrogram is laid out as a square image, the frequencies of a few stretches of time side by side.
     "frame_samples": lambda part: math.prod(part.patch_sizes),  # that become one, some at a time
+    # A spectrogram is laid out as a square image, the frequencies of a few stretches of time side by side.
     "spec_frames": lambda part: part.spec_size * (part.spec_size // part.num_mel_bins),
 }
 """Names of places that follow from several fields of a config, where it has them."""

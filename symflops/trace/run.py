@@ -135,7 +135,8 @@ def build(
     run_hints = feeds.run_hints(named.inputs, sizes_by_name(original))
     values: dict[str, Value] = architecture.free_factors() | {name: symbol(name) for name in run_hints}
     depths = {f.rest for f in architecture.fields if f.is_depth}
-    symbols = {name: sizes.symbol(name, hint, name in depths) for name, hint in architecture.hints().items()}
+    own = architecture.own_numbers()
+    symbols = {n: sizes.symbol(n, hint, n in depths, own.get(n)) for n, hint in architecture.hints().items()}
     sizes.fields = frozenset(architecture.numbers)
     config, twins = copied(original)
     for f in architecture.fields:
