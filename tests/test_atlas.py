@@ -15,7 +15,7 @@ from counted_llama import LLAMA, matmul_flops_of_a_llama, parameters_of_a_llama
 
 import symflops
 from symflops.atlas import choices, entries
-from symflops.atlas.answer import _check_first, _drop_unknown, answer, answer_from
+from symflops.atlas.answer import _check_first, _drop_unknown, _is_count, answer, answer_from
 from symflops.atlas.plain import ConfigClass, PlainConfig, config_of, stand_in
 from symflops.errors import SymflopsError
 from symflops.trace.config_values import ConfigValues
@@ -476,3 +476,9 @@ def test_a_depth_that_nobody_could_list_is_answered_or_refused_at_once() -> None
                 refusals.append(str(error))
     assert refusals
     assert all(said.startswith("deep: ") and "\n" not in said for said in refusals)
+
+
+@pytest.mark.parametrize(("symbol", "is_count"), [("num_layers", False), ("num_num_heads_3_layers", True)])
+def test_how_many_layers_there_are_in_all_is_no_count_of_a_kind(symbol: str, is_count: bool) -> None:
+    """Swin v2's `num_layers` is a depth; taken for a count, the command and the page named different conditions."""
+    assert _is_count(symbol) is is_count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Any
@@ -241,7 +242,8 @@ def _counts_of_stages(model: Model) -> set[str]:
 
 
 def _is_count(symbol: str) -> bool:
-    return symbol.startswith("num_") and symbol.endswith("_layers")
+    """Whether a symbol says how many layers of a kind there are, and not how many in all, as `num_layers` does."""
+    return re.fullmatch("num_.*_layers", symbol) is not None
 
 
 def _is_of_sizes(said: Any) -> bool:
